@@ -1,0 +1,3 @@
+//! Convoke: administers conferencing resources. Server, terminal and tools in one binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The conference factory and the focus: who is in, who leaves, when it ends.

@@ -1,0 +1,1 @@
+//! Media shards: threads, sockets, ticks.

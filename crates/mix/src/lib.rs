@@ -1,0 +1,1 @@
+//! One conference's media for one tick.

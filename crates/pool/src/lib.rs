@@ -1,0 +1,1 @@
+//! Capacity, holds, conference URI tokens.

@@ -1,0 +1,1 @@
+//! The server's rim: sockets, configuration, HTTP, wiring.

@@ -1,0 +1,1 @@
+//! SIP without I/O: messages, URIs, transactions, dialogs.

@@ -1,0 +1,1 @@
+//! The terminal's rim: sockets and WAV files around a user agent.

@@ -1,0 +1,1 @@
+//! A SIP user agent without I/O: call, be called, follow redirections, refer, be referred.
