@@ -1,1 +1,26 @@
-//! G.711, resampling, levels, saturating sums.
+//! G.711, resampling, levels, saturating sums, and finding a voice in a recording.
+//!
+//! Samples are `i16`, mono, linear, full scale ±32768. Nothing here is tied to RTP or to a clock.
+//!
+//! - [`g711`]: mu-law and A-law, and [`Encoder`]/[`Decoder`], the one trait pair for codecs.
+//! - [`mix`]: sums in `i32`, mix-minus with saturation.
+//! - [`level`]: loudness as RFC 6464 wants it.
+//! - [`Concealment`]: what is played where a packet is missing.
+//! - [`Resampler`]: between 8, 16 and 48 kHz.
+//! - [`tone`] and [`goertzel`]: make a tone, measure one.
+//! - [`correlate`]: which known utterances are contained in a recording.
+
+mod codec;
+mod conceal;
+pub mod correlate;
+pub mod g711;
+pub mod level;
+pub mod mix;
+mod resample;
+mod tone;
+
+pub use codec::{Decoder, Encoder};
+pub use conceal::Concealment;
+pub use g711::G711;
+pub use resample::{RateError, Resampler};
+pub use tone::{goertzel, tone};

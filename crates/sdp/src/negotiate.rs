@@ -1,0 +1,98 @@
+//! What two sides agree on.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+/// Who sends, as seen from the description's author: RFC 3264 §5.1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Direction {
+    /// Both ways; what holds when nothing is said (RFC 8866 §6.7).
+    #[default]
+    SendRecv,
+    /// The author sends only.
+    SendOnly,
+    /// The author receives only.
+    RecvOnly,
+    /// Neither.
+    Inactive,
+}
+
+/// The audio codecs that Convoke speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Codec {
+    /// G.711 mu-law, 8 kHz, static payload type 0.
+    Pcmu,
+    /// G.711 A-law, 8 kHz, static payload type 8.
+    Pcma,
+}
+
+/// Our side of an audio stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalMedia {
+    /// Advertised address.
+    pub address: IpAddr,
+    /// Advertised RTP port.
+    pub port: u16,
+    /// What we speak, best first.
+    pub codecs: Vec<Codec>,
+    /// What we want.
+    pub direction: Direction,
+    /// The number in `o=` that names the session.
+    pub session_id: u64,
+    /// The version in `o=`.
+    pub version: u64,
+    /// The packet time that we like to receive, in ms.
+    pub ptime_ms: u32,
+}
+
+/// What was agreed on, from our side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Negotiated {
+    /// Where the peer wants media; `None` if it is held with 0.0.0.0 (RFC 3264 §8.4).
+    pub remote: Option<SocketAddr>,
+    /// What we send, and expect.
+    pub codec: Codec,
+    /// The number that the peer gave this codec (RFC 3264 §5.1).
+    pub send_payload_type: u8,
+    /// The numbers on which this codec may come in.
+    pub receive_payload_types: Vec<u8>,
+    /// Ours: what we may send and should expect.
+    pub direction: Direction,
+    /// Packet time the peer wishes, in ms, 10..=60.
+    pub ptime_ms: u32,
+}
+
+impl Direction {
+    /// True if the author sends.
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+
+    /// True if the author receives.
+    pub const fn receives(self) -> bool {
+        matches!(self, Self::SendRecv | Self::RecvOnly)
+    }
+
+    /// The direction that sends and receives as said.
+    pub const fn of(sends: bool, receives: bool) -> Self {
+        match (sends, receives) {
+            (true, true) => Self::SendRecv,
+            (true, false) => Self::SendOnly,
+            (false, true) => Self::RecvOnly,
+            (false, false) => Self::Inactive,
+        }
+    }
+
+    /// The same stream seen from the other side.
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        Self::of(self.receives(), self.sends())
+    }
+
+    /// The answer's direction to an offer of `offered` when we want `self`: RFC 3264 §6.1.
+    #[must_use]
+    pub const fn answering(self, offered: Self) -> Self {
+        Self::of(self.sends() && offered.receives(), self.receives() && offered.sends())
+    }
+}
