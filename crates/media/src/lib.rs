@@ -1,1 +1,14 @@
-//! Media shards: threads, sockets, ticks.
+//! Media shards: one pinned thread each, with the sockets that it lends and the tick that it keeps.
+//!
+//! An [`Engine`] gives every [`mix::Shard`] what a machine without I/O lacks: a clock, UDP sockets,
+//! and sleep. Commands go in through a bounded channel, events come out through a function that the
+//! caller gives; no async runtime is involved.
+//!
+//! **Invariant:** a shard's thread waits in `epoll_wait` and nowhere else: on no lock, no channel, no
+//! socket. Without a port it has no timer either, so an idle server is not woken at all.
+
+mod engine;
+
+pub use engine::{
+    CommandError, Delivery, Engine, EngineConfig, EngineReport, ShardReport, StartError,
+};

@@ -1,1 +1,36 @@
-//! One conference's media for one tick.
+//! One conference's media for one tick: who may send here, who is heard, mix-minus, encode.
+//!
+//! # Shape
+//!
+//! A [`Shard`] owns conferences; a conference owns [`Port`]s; a port is a transport (where packets
+//! come from and go to) with a stream ([`stream::Receiver`] and [`stream::Sender`]). [`message`]
+//! holds what passes between a shard and whoever steers it. A terminal uses a [`Port`] by itself.
+//!
+//! # Order
+//!
+//! The shard is a root machine: one mutation ([`Shard::handle_command`], [`Shard::handle_packet`],
+//! [`Shard::tick`], [`Shard::add_lent`]), then drain [`Shard::poll_event`] and
+//! [`Shard::poll_released`] to `None`, then read [`Shard::deadline`] and wait.
+//!
+//! # Sound
+//!
+//! Every frame here is i16, mono, 8 kHz, [`FRAME_SAMPLES`] samples (10 ms: one tick).
+//!
+//! **Invariant:** [`Shard::tick`] and [`Shard::handle_packet`] neither allocate nor wait.
+//! **Invariant:** nobody ever hears himself: a leg's own samples are subtracted exactly.
+//! **Invariant:** SSRC, sequence and clock of a sender do not depend on who joins, leaves or is lost.
+
+pub mod message;
+pub mod stream;
+
+mod port;
+mod shard;
+
+pub use port::{Outgoing, Port, Verdict};
+pub use shard::{CONFERENCES_MAX, LEGS_PER_CONFERENCE_MAX, Leftovers, Shard, ShardConfig, Sink};
+
+/// Samples in one frame: 10 ms at 8 kHz, one tick.
+pub const FRAME_SAMPLES: usize = 80;
+
+/// The time of one tick. 10 ms, because 30 ms packets do not fit into 20.
+pub const TICK: std::time::Duration = std::time::Duration::from_millis(10);

@@ -1,0 +1,321 @@
+//! Commands to a shard and events from it: plain data, no SDP type, no clock, no reference.
+//!
+//! Each [`Command`] is answered by exactly one [`Event::Reply`] with its `id`. Commands are
+//! idempotent: asked again, the same thing is done once and answered alike. Two numbers fence off
+//! whoever is no longer in charge:
+//!
+//! - the *generation* in [`ConferenceKey`]: a slot is used again with a higher one, and what is
+//!   addressed to a lower one, or to one that has ended, is refused;
+//! - the [`Epoch`]: a conference remembers the highest that it was commanded with, and refuses
+//!   everything below.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+/// Names one conference on one shard, for ever: a slot is used again only with a higher generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ConferenceKey {
+    /// Place in the shard's table, below [`crate::ShardConfig::conferences`]. The caller chooses it.
+    pub slot: u32,
+    /// Which use of that slot.
+    pub generation: u32,
+}
+
+/// Fencing number of an ownership: a higher one displaces every lower one.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Epoch(pub u64);
+
+/// Names one port within its conference. The caller chooses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PortId(pub u32);
+
+/// A bound socket that the shard lends ahead, so that an SDP answer needs no round trip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LentPort {
+    /// The shard's number of this lending. Never used again, even when the same address is lent
+    /// anew: so a repeated `AddPort` cannot take somebody else's socket.
+    pub id: u32,
+    /// What the socket is bound to (not what is advertised).
+    pub address: SocketAddr,
+}
+
+/// One order to a shard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// The caller's number; comes back in [`Event::Reply`].
+    pub id: u64,
+    /// Which conference.
+    pub conference: ConferenceKey,
+    /// In whose name.
+    pub epoch: Epoch,
+    /// What to do.
+    pub action: Action,
+}
+
+/// What a [`Command`] asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Action {
+    /// Adds a leg to the conference. Answered by [`Done::PortAdded`].
+    AddPort {
+        /// Its name.
+        port: PortId,
+        /// Where its packets come from and go to.
+        transport: TransportSpec,
+        /// What is in them.
+        stream: StreamSpec,
+    },
+    /// Ends the conference and every port in it. Answered by [`Done::ConferenceClosed`].
+    CloseConference,
+    /// Makes the conference. Answered by [`Done::ConferenceOpened`].
+    OpenConference,
+    /// Ends a leg; its socket goes back. Answered by [`Done::PortRemoved`].
+    RemovePort {
+        /// Its name.
+        port: PortId,
+    },
+    /// Changes a leg after a new offer and answer. A changed `remote` lets it latch anew; SSRC,
+    /// sequence and clock of what we send go on. Answered by [`Done::PortUpdated`].
+    UpdatePort {
+        /// Its name.
+        port: PortId,
+        /// The same `lent` as when it was added.
+        transport: TransportSpec,
+        /// What is in the packets from now on.
+        stream: StreamSpec,
+    },
+}
+
+/// Where a port's packets come from and go to: plain RTP over UDP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransportSpec {
+    /// Our socket: [`LentPort::id`].
+    pub lent: u32,
+    /// The peer's address by its SDP; `None` if it gave none (`c=0.0.0.0`): then nothing is sent.
+    pub remote: Option<SocketAddr>,
+    /// Where the peer's signalling comes from.
+    pub signalling: IpAddr,
+}
+
+/// What a port's packets carry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamSpec {
+    /// The kind of media.
+    pub kind: Kind,
+    /// Our direction: `SendOnly` means that we send and do not listen.
+    pub direction: Direction,
+    /// How we send.
+    pub send: Format,
+    /// What we take, at least one and at most [`RECEIVE_FORMATS_MAX`]; `ptime_ms` is not looked at.
+    pub receive: Vec<Format>,
+    /// A name for people, at most [`LABEL_BYTES_MAX`] bytes.
+    pub label: String,
+}
+
+/// The kind of media in a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// Sound.
+    Audio,
+}
+
+/// Which way a stream flows, seen from us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Direction {
+    /// Neither way; the leg stays.
+    Inactive,
+    /// We only listen.
+    RecvOnly,
+    /// We only send.
+    SendOnly,
+    /// Both ways.
+    SendRecv,
+}
+
+impl Direction {
+    /// Whether we send.
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+
+    /// Whether we listen.
+    pub const fn receives(self) -> bool {
+        matches!(self, Self::SendRecv | Self::RecvOnly)
+    }
+}
+
+/// A codec, its payload type and its packet time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Format {
+    /// The codec.
+    pub codec: Codec,
+    /// RTP payload type, 0-127.
+    pub payload_type: u8,
+    /// Media per packet: a multiple of 10, from 10 to [`PTIME_MS_MAX`].
+    pub ptime_ms: u32,
+}
+
+/// A codec that a shard can decode and encode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Codec {
+    /// G.711 A-law, 8 kHz mono.
+    Pcma,
+    /// G.711 μ-law, 8 kHz mono.
+    Pcmu,
+}
+
+/// What a shard tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// The shard had to end this conference by itself: a fault of ours struck while it was mixed.
+    /// Its ports are gone.
+    Failed {
+        /// Which one.
+        conference: ConferenceKey,
+        /// Its epoch.
+        epoch: Epoch,
+    },
+    /// A port knows for sure where its peer's media comes from, and sends there from now on.
+    Latched {
+        /// Its conference.
+        conference: ConferenceKey,
+        /// Its name.
+        port: PortId,
+        /// The peer's address.
+        remote: SocketAddr,
+    },
+    /// More sockets are ready to be used in `AddPort`.
+    Lent {
+        /// The sockets, oldest lending first.
+        ports: Vec<LentPort>,
+    },
+    /// The one answer to a command.
+    Reply {
+        /// [`Command::id`].
+        id: u64,
+        /// [`Command::conference`].
+        conference: ConferenceKey,
+        /// [`Command::epoch`].
+        epoch: Epoch,
+        /// What came of it.
+        outcome: Result<Done, Refused>,
+    },
+    /// Neither RTP nor RTCP has come for [`SILENT_AFTER_MS`]. Told once per silence.
+    Silent {
+        /// Its conference.
+        conference: ConferenceKey,
+        /// Its name.
+        port: PortId,
+        /// How long it has been silent, in milliseconds.
+        for_ms: u64,
+    },
+}
+
+/// What a command did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Done {
+    /// The conference has ended (now or before), with this many ports still in it.
+    ConferenceClosed {
+        /// How many ports ended with it.
+        ports: u32,
+    },
+    /// The conference is open (now or since before).
+    ConferenceOpened,
+    /// There is no such port (any more); nothing changed.
+    PortAbsent,
+    /// The port is in.
+    PortAdded,
+    /// The port is out; this is what passed through it.
+    PortRemoved(PortReport),
+    /// The port is as asked.
+    PortUpdated,
+}
+
+/// Why a command was not done. Nothing changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[expect(missing_docs, reason = "the message says it")]
+pub enum Refused {
+    // The caller is no longer in charge.
+    #[error("epoch {got:?} is below {current:?}")]
+    StaleEpoch { got: Epoch, current: Epoch },
+    #[error("generation {got} has ended, or is below {current}")]
+    StaleGeneration { got: u32, current: u32 },
+    // The caller asks for what cannot be.
+    #[error("the conference is not open")]
+    NotOpen,
+    #[error("the slot is still used by generation {current}")]
+    SlotInUse { current: u32 },
+    #[error("there is no slot {got}, only {slots}")]
+    NoSuchSlot { got: u32, slots: u32 },
+    #[error("no such port")]
+    NoSuchPort,
+    #[error("the port exists and is different")]
+    PortExists,
+    #[error("socket {lent} is not lent, or already used")]
+    NotLent { lent: u32 },
+    #[error("a port keeps its socket {current}; {got} was given")]
+    OtherSocket { got: u32, current: u32 },
+    #[error("packet time {got} ms is not 10, 20 .. 60")]
+    BadPacketTime { got: u32 },
+    #[error("payload type {got} is above 127")]
+    BadPayloadType { got: u8 },
+    #[error("{got} receive formats, not 1 to {max}")]
+    BadFormatCount { got: usize, max: usize },
+    #[error("the label has {got} bytes, more than {max}")]
+    LabelTooLong { got: usize, max: usize },
+    // Nothing left.
+    #[error("the conference already has {max} ports")]
+    ConferenceFull { max: u32 },
+}
+
+/// What passed through one port. Packets, unless said otherwise. Every packet that came in is in
+/// exactly one of `received`, `rtcp` and the dropped ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortReport {
+    /// RTP packets taken.
+    pub received: u64,
+    /// RTCP packets: a sign of life, otherwise not looked at.
+    pub rtcp: u64,
+    /// Dropped: neither RTP nor RTCP, or broken.
+    pub dropped_malformed: u64,
+    /// Dropped: not from the peer's address, or with an SSRC not confirmed yet.
+    pub dropped_foreign: u64,
+    /// Dropped: a payload type that was not agreed on.
+    pub dropped_payload_type: u64,
+    /// Dropped: we do not listen (hold).
+    pub dropped_held: u64,
+    /// Dropped: the first packets of a source, which only prove it.
+    pub dropped_unproved: u64,
+    /// Of `received`: came twice.
+    pub duplicate: u64,
+    /// Of `received`: came after its time to be played, or when there was no place for it.
+    pub late: u64,
+    /// Never came in time to be played.
+    pub lost: u64,
+    /// Of `received`: came after a later one, yet in time.
+    pub reordered: u64,
+    /// Frames of 10 ms that were made up because nothing was there to be played.
+    pub concealed_frames: u64,
+    /// How often the peer's media started anew: other SSRC, or a jump in its sequence.
+    pub restarts: u64,
+    /// RTP packets sent.
+    pub sent: u64,
+    /// RTP packets not sent, because the address had sent us nothing for too long.
+    pub withheld: u64,
+}
+
+/// Most formats a port takes. An answer of ours names every codec once, with room to spare for later
+/// ones; more is refused ([`Refused::BadFormatCount`]).
+pub const RECEIVE_FORMATS_MAX: usize = 8;
+
+/// Longest label: as long as a host name may be. A longer one is refused.
+pub const LABEL_BYTES_MAX: usize = 255;
+
+/// Longest packet time that we send. A longer wish is refused; the caller clips it (F08).
+pub const PTIME_MS_MAX: u32 = 60;
+
+/// How long a port may receive nothing before [`Event::Silent`] is told: the 30 s after which a leg is
+/// probed in its dialog.
+pub const SILENT_AFTER_MS: u64 = 30_000;
