@@ -1,1 +1,45 @@
 //! A SIP user agent without I/O: call, be called, follow redirections, refer, be referred.
+//!
+//! - [`Ua`]: the machine around `sip::Stack`. It knows calls (INVITE, CANCEL, BYE), the REFERs it
+//!   sent and the REFERs it was sent. It decides nothing that a person would decide.
+//! - [`Convener`]: the first terminal's whole job on top of a [`Ua`]: call the factory, follow its
+//!   redirection, join, refer everybody to the conference.
+//! - [`Answerer`]: the other terminal's job: answer calls, follow REFERs that its [`TrustPolicy`]
+//!   allows, report what came of them.
+//! - [`Voice`]: one call's RTP: frames of 80 samples in, packets out, and back.
+//!
+//! All of them are root machines with one contract: one mutation (`handle_*`, `resolved` or a
+//! command), then `poll_output` until `None`, then read `deadline`, wait. Time and randomness are
+//! arguments; nothing here opens a socket or resolves a name.
+//!
+//! **Invariant:** every call that began ends with exactly one event, [`Event::CallFailed`] before it
+//! was established or [`Event::CallEnded`] after; every REFER sent with exactly one
+//! [`Event::ReferEnded`].
+
+mod answerer;
+mod config;
+mod convener;
+mod event;
+mod redirect;
+mod slots;
+mod trust;
+mod ua;
+mod uri_headers;
+mod voice;
+
+pub use answerer::{Answerer, AnswererConfig, AnswererEvent, AnswererOutput};
+pub use config::{
+    CALLS_MAX, CallOptions, FORKS_MAX, REDIRECTS_MAX, REFERRALS_MAX, REFERS_MAX, UaConfig,
+};
+pub use convener::{
+    Convener, ConvenerConfig, ConvenerError, ConvenerOutput, INVITEES_MAX, InviteeFailure, Outcome,
+    REFER_PATIENCE, ReferMode, Step,
+};
+pub use event::{
+    CallFailure, CallId, CommandError, EndCause, Event, How, Output, ReferId, ReferOutcome,
+    ReferralId, Referrer, Refusal, ResolveId,
+};
+pub use slots::{MediaNotice, MediaSlot, Purpose, SlotId};
+pub use trust::{Pattern, PatternError, TrustPolicy};
+pub use ua::Ua;
+pub use voice::{FRAME_SAMPLES, Voice, VoiceCounters};

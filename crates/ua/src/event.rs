@@ -1,0 +1,266 @@
+//! What a user agent hands to its owner.
+
+use std::net::SocketAddr;
+
+use sdp::Negotiated;
+use sip::{NameAddr, Packet, StatusCode, Uri};
+
+/// Names one call of one [`crate::Ua`]; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(pub u64);
+
+/// Names one REFER that we sent; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReferId(pub u64);
+
+/// Names one REFER that was sent to us; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReferralId(pub u64);
+
+/// Names one question for an address; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ResolveId(pub u64);
+
+/// What the owner of a [`crate::Ua`] has to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Send these bytes from `path.local` to `path.remote`.
+    Send(Packet),
+    /// Something happened.
+    Event(Event),
+    /// Find the address of a host, then call `resolved` with the same id. Without an answer the
+    /// call or REFER waits until its own limit.
+    Resolve {
+        /// Goes back with the answer.
+        id: ResolveId,
+        /// A host name; never a number.
+        host: String,
+        /// The port, if the URI named one; else 5060.
+        port: Option<u16>,
+    },
+}
+
+/// Something happened to a call or a reference.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The call was redirected and is being placed anew.
+    Redirected {
+        /// Whose.
+        call: CallId,
+        /// The Contact's URI, byte for byte.
+        to: Uri,
+        /// Whether that Contact says `isfocus` (RFC 3840 §9): `to` is a conference.
+        conference: bool,
+    },
+    /// A provisional answer above 100 arrived.
+    Ringing {
+        /// Whose.
+        call: CallId,
+        /// 180 or 183, mostly.
+        status: StatusCode,
+    },
+    /// The call is up and its media can flow.
+    Established {
+        /// Which.
+        call: CallId,
+        /// What was agreed.
+        media: Negotiated,
+        /// The peer's Contact, if it says `isfocus`: the conference's URI (RFC 4579 §5.4).
+        conference: Option<Uri>,
+    },
+    /// The peer changed the media by a re-INVITE.
+    MediaChanged {
+        /// Whose.
+        call: CallId,
+        /// What holds from now on.
+        media: Negotiated,
+    },
+    /// The call ended before it was established.
+    CallFailed {
+        /// Which.
+        call: CallId,
+        /// Why.
+        why: CallFailure,
+    },
+    /// An established call ended.
+    CallEnded {
+        /// Which.
+        call: CallId,
+        /// Why.
+        why: EndCause,
+    },
+    /// Somebody calls: `accept`, `ring` or `reject` it.
+    IncomingCall {
+        /// Which.
+        call: CallId,
+        /// The From header.
+        from: NameAddr,
+        /// Where the INVITE came from.
+        source: SocketAddr,
+    },
+    /// The peer took our REFER: a 2xx, or a NOTIFY that overtook it.
+    ReferAccepted {
+        /// Which.
+        refer: ReferId,
+    },
+    /// The peer reports a provisional status of the call that it makes for us.
+    ReferProgress {
+        /// Which.
+        refer: ReferId,
+        /// Its status, 100 to 199.
+        status: StatusCode,
+    },
+    /// The REFER has come to its end.
+    ReferEnded {
+        /// Which.
+        refer: ReferId,
+        /// How.
+        outcome: ReferOutcome,
+    },
+    /// Somebody asks us to call `refer_to`: `accept_referral` or `reject_referral`.
+    IncomingReferral {
+        /// Which.
+        referral: ReferralId,
+        /// Who asks.
+        referrer: Referrer,
+        /// Whom to call.
+        refer_to: Uri,
+        /// The call in whose dialog the REFER came.
+        inside: Option<CallId>,
+    },
+    /// The final NOTIFY of a referral was answered or given up: nothing is left of it.
+    ReferralEnded {
+        /// Which.
+        referral: ReferralId,
+    },
+}
+
+/// Who sent a REFER, as far as that can be known without authentication.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Referrer {
+    /// The From header.
+    pub from: NameAddr,
+    /// The Referred-By header's URI, if there was one.
+    pub referred_by: Option<Uri>,
+    /// Where the packet came from.
+    pub source: SocketAddr,
+    /// Whether a call with that very peer is established: inside its dialog or from its address.
+    pub in_call: bool,
+}
+
+/// A final answer that refused something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status.
+    pub status: StatusCode,
+    /// The reason phrase as it was sent.
+    pub reason: String,
+    /// The text of the first Warning header.
+    pub warning: Option<String>,
+    /// The Retry-After header, in seconds.
+    pub retry_after_seconds: Option<u32>,
+}
+
+/// Why a call was never established.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CallFailure {
+    /// The peer refused it.
+    #[error("refused: {} {}", .0.status.code(), .0.reason)]
+    Refused(Refusal),
+    /// Redirected back to where we have been already, or to nothing that we can call.
+    #[error("redirected to nowhere new ({})", .0.status.code())]
+    RedirectExhausted(Refusal),
+    /// Redirected more than [`crate::REDIRECTS_MAX`] times.
+    #[error("redirected more than {} times", crate::REDIRECTS_MAX)]
+    TooManyRedirects,
+    /// No answer came in 64*T1, or it rang for too long. Acts like 408.
+    #[error("no answer")]
+    NoAnswer,
+    /// The packets cannot be sent. Acts like 503.
+    #[error("cannot be reached")]
+    Unreachable,
+    /// The host has no address.
+    #[error("the host {host} has no address")]
+    Unresolved {
+        /// Its name.
+        host: String,
+    },
+    /// The peer's session description is of no use; its dialog was ended by BYE.
+    #[error("the peer's session description cannot be used")]
+    BadDescription,
+    /// The peer's answer makes no dialog (no Contact or no To tag).
+    #[error("the peer's answer makes no dialog")]
+    BadAnswer,
+    /// Given up by CANCEL or BYE before it was established.
+    #[error("cancelled")]
+    Cancelled,
+    /// We refused the peer's call.
+    #[error("refused by us with {}", .0.code())]
+    Rejected(StatusCode),
+}
+
+/// Why an established call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndCause {
+    /// We hung up.
+    #[error("we hung up")]
+    Local,
+    /// The peer hung up.
+    #[error("the peer hung up")]
+    Remote,
+    /// The peer never acknowledged our 200 (RFC 3261 §13.3.1.4).
+    #[error("the answer was never acknowledged")]
+    NoAck,
+    /// The peer does not know the dialog any more, or did not answer in it (RFC 3261 §12.2.1.2).
+    #[error("the peer has forgotten the call")]
+    DialogLost,
+    /// The answer in the ACK cannot be used.
+    #[error("the peer's session description cannot be used")]
+    BadDescription,
+}
+
+/// How a REFER goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// Outside any dialog.
+    Outside,
+    /// In the dialog of this established call.
+    Inside(CallId),
+}
+
+/// What came of a REFER that we sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReferOutcome {
+    /// The peer reported the final status of its call.
+    Reported {
+        /// That status: a 2xx means that it has joined.
+        status: StatusCode,
+        /// The reason phrase of the report.
+        reason: String,
+    },
+    /// The REFER itself was refused.
+    Refused(Refusal),
+    /// The REFER had no final answer in 64*T1 and no NOTIFY.
+    NoAnswer,
+    /// The packets cannot be sent, or the host has no address.
+    Unreachable,
+    /// Accepted, but the subscription ended or ran out without a final status.
+    Unreported,
+}
+
+/// Why a command could not be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// The URI's scheme or transport is not one that we can call.
+    #[error("only sip: URIs over UDP can be called")]
+    UnsupportedUri,
+    /// No such call or referral, or not in a state in which this can be done.
+    #[error("not possible in this state")]
+    WrongState,
+    /// The offer and our media have nothing in common; the call was refused with 488.
+    #[error("no common codec")]
+    NoCommonCodec,
+    /// Nothing left of a bounded table.
+    #[error("too many at once")]
+    Full,
+}
