@@ -1,0 +1,253 @@
+//! What a configuration must be before any port is bound.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::error::{ConfigError, Place, Problem};
+use super::file::{self, File, Text, line_of};
+use super::{Advertise, Answer, Config, End, Factory, Flags, MediaListen, SipListen};
+use crate::AllowList;
+
+/// Shorter, and a caller on a slow line loses the room he was promised; longer, and a caller who
+/// never comes keeps others out.
+const HOLD_SECONDS: (u64, u64) = (1, 3_600);
+
+/// A seat is one leg; more than a machine can have ports for is a mistake in writing.
+const SEATS: (u64, u64) = (1, 30_000);
+
+/// Where the spans of the file point to.
+pub(super) struct Origin<'a> {
+    pub(super) path: &'a str,
+    pub(super) text: &'a str,
+}
+
+impl Origin<'_> {
+    fn error(&self, span: &Range<usize>, problem: Problem) -> ConfigError {
+        let line = line_of(self.text, span.start);
+        ConfigError { place: Some(Place { path: self.path.to_owned(), line }), problem }
+    }
+}
+
+/// Turns what was written, and the flags, into what will be done.
+pub(super) fn check(file: File, origin: &Origin<'_>, flags: &Flags) -> Result<Config, ConfigError> {
+    let access = match file.access {
+        Some(access) => Some(access.allow.into_iter().map(|network| network.0).collect()),
+        None => None,
+    };
+    let guarded = flags.open || access.is_some();
+    let sip = sip_listens(file.sip.listen, origin, flags, guarded)?;
+    let media = media_listen(file.media.listen, origin, flags, sip[0].bind.ip(), guarded)?;
+    Ok(Config {
+        factories: factories(file.factory, origin)?,
+        admin: admin(file.admin.bind, origin, flags)?,
+        capacity: seats("capacity", file.pool.capacity, origin)?,
+        access: access.map_or(AllowList::Everybody, AllowList::Only),
+        sip,
+        media,
+    })
+}
+
+fn sip_listens(
+    listens: Vec<file::SipListen>,
+    origin: &Origin<'_>,
+    flags: &Flags,
+    guarded: bool,
+) -> Result<Vec<SipListen>, ConfigError> {
+    if listens.is_empty() || flags.sip.is_some() {
+        let bind = flags.sip.unwrap_or(Config::SIP_DEFAULT);
+        let listen = SipListen { bind, advertise: Advertise::default() };
+        check_sip(&listen, guarded).map_err(ConfigError::unplaced)?;
+        return Ok(vec![listen]);
+    }
+    let mut bound = BTreeSet::new();
+    listens
+        .into_iter()
+        .map(|listen| {
+            let span = listen.bind.span();
+            let bind = listen.bind.into_inner().0;
+            let advertise = listen.advertise.map_or_else(Advertise::default, |text| text.0);
+            let listen = SipListen { bind, advertise };
+            check_sip(&listen, guarded).map_err(|problem| origin.error(&span, problem))?;
+            if bind.port() != 0 && !bound.insert(bind) {
+                return Err(origin.error(&span, Problem::BoundTwice(bind)));
+            }
+            Ok(listen)
+        })
+        .collect()
+}
+
+fn check_sip(listen: &SipListen, guarded: bool) -> Result<(), Problem> {
+    let ip = listen.bind.ip();
+    ipv4(ip)?;
+    if ip.is_unspecified() && listen.advertise.host.is_none() {
+        return Err(Problem::NoAdvertise(ip));
+    }
+    // Architecture §9.9: nothing here asks for a password yet, so the list is the only door.
+    if !ip.is_loopback() && !guarded {
+        return Err(Problem::OpenToOthers(listen.bind));
+    }
+    Ok(())
+}
+
+fn media_listen(
+    listens: Vec<Spanned<file::MediaListen>>,
+    origin: &Origin<'_>,
+    flags: &Flags,
+    sip_ip: IpAddr,
+    guarded: bool,
+) -> Result<MediaListen, ConfigError> {
+    if let Some(second) = listens.get(1) {
+        return Err(origin.error(&second.span(), Problem::MediaListenCount(listens.len())));
+    }
+    let listen = listens.into_iter().next().map(Spanned::into_inner).unwrap_or_default();
+    let ports = flags.rtp_ports.or(listen.ports.map(|text| text.0));
+    let (bind, bind_span) = match (flags.media_ip, listen.bind) {
+        (Some(ip), _) => (IpAddr::V4(ip), None),
+        (None, Some(bind)) => (bind.get_ref().0, Some(bind.span())),
+        (None, None) => (sip_ip, None),
+    };
+    let advertise = listen.advertise.filter(|_| flags.media_ip.is_none());
+    let blame = |span: Option<Range<usize>>, problem| match span {
+        Some(span) => origin.error(&span, problem),
+        None => ConfigError::unplaced(problem),
+    };
+    let (told, told_span) = match advertise {
+        Some(advertise) => (advertise.get_ref().0, Some(advertise.span())),
+        None => (bind, bind_span.clone()),
+    };
+    let bind = ipv4(bind).map_err(|problem| blame(bind_span.clone(), problem))?;
+    let told = ipv4(told).map_err(|problem| blame(told_span.clone(), problem))?;
+    if told.is_unspecified() {
+        return Err(blame(told_span, Problem::NoAdvertise(told.into())));
+    }
+    if !bind.is_loopback() && !guarded {
+        let at = SocketAddr::new(bind.into(), 0);
+        return Err(blame(bind_span, Problem::OpenToOthers(at)));
+    }
+    Ok(MediaListen { bind, advertise: told, ports: ports.unwrap_or(Config::RTP_PORTS_DEFAULT) })
+}
+
+fn factories(
+    tables: Vec<Spanned<file::Factory>>,
+    origin: &Origin<'_>,
+) -> Result<Vec<Factory>, ConfigError> {
+    if tables.is_empty() {
+        return Ok(vec![Factory::default()]);
+    }
+    let mut taken = BTreeSet::new();
+    tables
+        .into_iter()
+        .map(|table| {
+            let span = table.span();
+            let (users_span, factory) = factory(table.into_inner(), origin)?;
+            for user in &factory.users {
+                // The same user at two lists of hosts is two addresses; without hosts it is one.
+                let hosts = if factory.hosts.is_empty() { vec![""] } else { strs(&factory.hosts) };
+                for host in hosts {
+                    if !taken.insert((user.clone(), host.to_ascii_lowercase())) {
+                        let at = users_span.as_ref().unwrap_or(&span);
+                        return Err(origin.error(at, Problem::UserTwice { user: user.clone() }));
+                    }
+                }
+            }
+            Ok(factory)
+        })
+        .collect()
+}
+
+fn strs(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
+}
+
+/// The factory, and where its users stand, for whoever finds a clash.
+fn factory(
+    table: file::Factory,
+    origin: &Origin<'_>,
+) -> Result<(Option<Range<usize>>, Factory), ConfigError> {
+    let usual = Factory::default();
+    let users_span = table.users.as_ref().map(Spanned::span);
+    let users = table.users.map_or(usual.users, Spanned::into_inner);
+    if let Some(span) = users_span.as_ref().filter(|_| users.is_empty()) {
+        return Err(origin.error(span, Problem::NoUsers));
+    }
+    let max = seats("max", table.max, origin)?;
+    let expect_span = table.expect.as_ref().map(Spanned::span);
+    // A factory whose conferences are small by `max` expects no more than that by itself.
+    let usual_expect = max.map_or(usual.expect, |max| max.min(usual.expect));
+    let expect = seats("expect", table.expect, origin)?.unwrap_or(usual_expect);
+    if let (Some(max), Some(span)) = (max.filter(|max| expect > *max), expect_span) {
+        return Err(origin.error(&span, Problem::ExpectAboveMax { expect, max }));
+    }
+    let factory = Factory {
+        users,
+        hosts: table.hosts.into_iter().map(|host| host.0.0).collect(),
+        answer: table.answer.unwrap_or(Answer::Redirect),
+        hold: hold(table.hold, origin)?.unwrap_or(usual.hold),
+        expect,
+        end: table.end.unwrap_or(End::LastLeaves),
+        max,
+    };
+    Ok((users_span, factory))
+}
+
+fn hold(
+    written: Option<Spanned<Text<Duration>>>,
+    origin: &Origin<'_>,
+) -> Result<Option<Duration>, ConfigError> {
+    let Some(written) = written else { return Ok(None) };
+    let hold = written.get_ref().0;
+    let (least, most) = HOLD_SECONDS;
+    if hold < Duration::from_secs(least) || hold > Duration::from_secs(most) {
+        let found = hold.as_secs();
+        let problem = Problem::OutOfRange { key: "hold in seconds", least, most, found };
+        return Err(origin.error(&written.span(), problem));
+    }
+    Ok(Some(hold))
+}
+
+fn seats(
+    key: &'static str,
+    written: Option<Spanned<u64>>,
+    origin: &Origin<'_>,
+) -> Result<Option<u32>, ConfigError> {
+    let Some(written) = written else { return Ok(None) };
+    let (least, most) = SEATS;
+    let found = *written.get_ref();
+    match u32::try_from(found) {
+        Ok(seats) if (least..=most).contains(&found) => Ok(Some(seats)),
+        Ok(_) | Err(_) => {
+            Err(origin.error(&written.span(), Problem::OutOfRange { key, least, most, found }))
+        }
+    }
+}
+
+fn admin(
+    written: Option<Spanned<Text<SocketAddr>>>,
+    origin: &Origin<'_>,
+    flags: &Flags,
+) -> Result<SocketAddr, ConfigError> {
+    let (bind, span) = match (flags.admin, written) {
+        (Some(bind), _) => (bind, None),
+        (None, Some(bind)) => (bind.get_ref().0, Some(bind.span())),
+        (None, None) => (Config::ADMIN_DEFAULT, None),
+    };
+    if bind.ip().is_loopback() {
+        return Ok(bind);
+    }
+    let problem = Problem::AdminNotLoopback(bind);
+    Err(match span {
+        Some(span) => origin.error(&span, problem),
+        None => ConfigError::unplaced(problem),
+    })
+}
+
+fn ipv4(ip: IpAddr) -> Result<Ipv4Addr, Problem> {
+    match ip {
+        IpAddr::V4(v4) => Ok(v4),
+        IpAddr::V6(_) => Err(Problem::Ipv6(ip)),
+    }
+}

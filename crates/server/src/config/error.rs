@@ -1,0 +1,77 @@
+//! What is wrong with a configuration, in one line that says what to do.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// What is wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// File and line; `None` when a flag or a default is to blame.
+    pub place: Option<Place>,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// A line of a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file as the user named it.
+    pub path: String,
+    /// Counted from 1.
+    pub line: usize,
+}
+
+/// What is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message says it")]
+pub enum Problem {
+    /// Bad TOML, an unknown key, a value that cannot be read: the reader's own words.
+    #[error("{0}")]
+    Unreadable(String),
+    #[error(
+        "others can reach {0} and there is no allow list: add [access] allow = [\"192.0.2.0/24\"] \
+         (your networks) to the --config file, or pass --open to let everybody in"
+    )]
+    OpenToOthers(SocketAddr),
+    #[error(
+        "the admin interface has no login and may listen on loopback only, not on {0}: use 127.0.0.1"
+    )]
+    AdminNotLoopback(SocketAddr),
+    #[error("{0} is IPv6, which is not spoken yet: use an IPv4 address")]
+    Ipv6(IpAddr),
+    #[error(
+        "{0} says nothing about how others reach us: bind one address, or add advertise = \"HOST\" \
+         in the --config file"
+    )]
+    NoAdvertise(IpAddr),
+    #[error("{0} is bound twice")]
+    BoundTwice(SocketAddr),
+    #[error("only one [[media.listen]] is supported for now, found {0}")]
+    MediaListenCount(usize),
+    #[error("user {user:?} is named twice: one address makes one kind of conference")]
+    UserTwice { user: String },
+    #[error("users is empty: name at least one, as in users = [\"conference\"]")]
+    NoUsers,
+    #[error("{key} must be {least} to {most}, found {found}")]
+    OutOfRange { key: &'static str, least: u64, most: u64, found: u64 },
+    #[error("expect = {expect} is more than max = {max}: no conference could be that large")]
+    ExpectAboveMax { expect: u32, max: u32 },
+}
+
+impl ConfigError {
+    /// A problem that no file is to blame for.
+    pub(super) const fn unplaced(problem: Problem) -> Self {
+        Self { place: None, problem }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Some(Place { path, line }) => write!(f, "{path}:{line}: {}", self.problem),
+            None => write!(f, "{}", self.problem),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}

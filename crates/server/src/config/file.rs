@@ -1,0 +1,180 @@
+//! The shape of the file, as it is written; nothing is checked here but spelling and types.
+
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de};
+use toml::Spanned;
+
+use super::error::{ConfigError, Place, Problem};
+use super::value::ValueError;
+use super::{Advertise, Answer, End, PortRange, parse_duration};
+use crate::{Network, NetworkError};
+
+/// Reads `text`; an error names the line, and for an unknown key the keys that are known.
+pub(super) fn read(path: &str, text: &str) -> Result<File, ConfigError> {
+    toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        ConfigError {
+            place: Some(Place { path: path.to_owned(), line: line_of(text, at) }),
+            problem: Problem::Unreadable(plain(error.message())),
+        }
+    })
+}
+
+/// The line, counted from 1, that holds the byte `at`.
+pub(super) fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// One line, in the words of somebody who writes TOML rather than Rust.
+fn plain(message: &str) -> String {
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.replace("unknown field", "unknown key")
+        .replace("missing field", "missing key")
+        .replace("duplicate field", "duplicate key")
+        .replace("unknown variant", "unknown value")
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct File {
+    pub(super) sip: Sip,
+    pub(super) media: Media,
+    pub(super) factory: Vec<Spanned<Factory>>,
+    pub(super) admin: Admin,
+    pub(super) pool: Pool,
+    pub(super) access: Option<Access>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Sip {
+    pub(super) listen: Vec<SipListen>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SipListen {
+    pub(super) bind: Spanned<Text<SocketAddr>>,
+    pub(super) advertise: Option<Text<Advertise>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Media {
+    pub(super) listen: Vec<Spanned<MediaListen>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MediaListen {
+    pub(super) bind: Option<Spanned<Text<IpAddr>>>,
+    pub(super) advertise: Option<Spanned<Text<IpAddr>>>,
+    pub(super) ports: Option<Text<PortRange>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Factory {
+    pub(super) users: Option<Spanned<Vec<String>>>,
+    pub(super) hosts: Vec<Text<Host>>,
+    pub(super) answer: Option<Answer>,
+    pub(super) hold: Option<Spanned<Text<Duration>>>,
+    pub(super) expect: Option<Spanned<u64>>,
+    pub(super) end: Option<End>,
+    pub(super) max: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Admin {
+    pub(super) bind: Option<Spanned<Text<SocketAddr>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Pool {
+    pub(super) capacity: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Access {
+    pub(super) allow: Vec<Text<Network>>,
+}
+
+/// A value that is written as a string.
+#[derive(Debug)]
+pub(super) struct Text<T>(pub(super) T);
+
+impl<'de, T: Written> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(source)?;
+        let value = T::read(&text).map_err(|why| de::Error::custom(format!("{text:?} {why}")))?;
+        Ok(Self(value))
+    }
+}
+
+/// Reads itself from text; the error goes on from the quoted text, as in `"x" is no duration`.
+pub(super) trait Written: Sized {
+    type Error: Display;
+    fn read(text: &str) -> Result<Self, Self::Error>;
+}
+
+impl Written for SocketAddr {
+    type Error = ValueError;
+    fn read(text: &str) -> Result<Self, ValueError> {
+        text.parse().map_err(|_| ValueError::NotASocketAddress)
+    }
+}
+
+impl Written for IpAddr {
+    type Error = ValueError;
+    fn read(text: &str) -> Result<Self, ValueError> {
+        text.parse().map_err(|_| ValueError::NotAnAddress)
+    }
+}
+
+impl Written for Advertise {
+    type Error = ValueError;
+    fn read(text: &str) -> Result<Self, ValueError> {
+        text.parse()
+    }
+}
+
+/// A host that is ours: a name or an address, without a port.
+#[derive(Debug)]
+pub(super) struct Host(pub(super) String);
+
+impl Written for Host {
+    type Error = ValueError;
+    fn read(text: &str) -> Result<Self, ValueError> {
+        match text.parse() {
+            Ok(Advertise { host: Some(host), port: None }) => Ok(Self(host)),
+            Ok(_) | Err(_) => Err(ValueError::NotAHostAlone),
+        }
+    }
+}
+
+impl Written for PortRange {
+    type Error = ValueError;
+    fn read(text: &str) -> Result<Self, ValueError> {
+        text.parse()
+    }
+}
+
+impl Written for Duration {
+    type Error = ValueError;
+    fn read(text: &str) -> Result<Self, ValueError> {
+        parse_duration(text)
+    }
+}
+
+impl Written for Network {
+    type Error = NetworkError;
+    fn read(text: &str) -> Result<Self, NetworkError> {
+        text.parse()
+    }
+}

@@ -1,0 +1,172 @@
+//! TOML and flags become one [`Config`], checked whole before any port is bound.
+//!
+//! ```toml
+//! [[sip.listen]]                    # where SIP is spoken (UDP)
+//! bind = "127.0.0.1:5060"           # port 0 picks a free one
+//! advertise = "mix.example.com"     # what others are told, host or host:port; default: bind
+//!
+//! [[media.listen]]                  # where RTP flows; one for now
+//! bind = "127.0.0.1"                # default: the first SIP address
+//! advertise = "203.0.113.5"         # default: bind
+//! ports = "20000-29999"
+//!
+//! [[factory]]                       # an address that makes conferences
+//! users = ["conference", "8000"]    # default: ["conference"]
+//! hosts = ["example.com"]           # besides our own addresses
+//! answer = "redirect"               # or "deliver": the 200 comes from the focus at once
+//! hold = "60s"                      # how long room is kept for a conference nobody has joined
+//! expect = 4                        # seats kept when the caller does not say how many
+//! end = "last-leaves"               # or "creator-leaves"
+//! max = 20                          # legs in one conference at most; default: the pool decides
+//!
+//! [admin]
+//! bind = "127.0.0.1:5080"           # HTTP: loopback only
+//!
+//! [pool]
+//! capacity = 200                    # seats; default: from the machine
+//!
+//! [access]
+//! allow = ["127.0.0.0/8"]           # source networks that are let in
+//! ```
+//!
+//! Every key may be left out; a key that is not listed here is an error with its line.
+
+mod check;
+mod error;
+mod file;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+pub use error::{ConfigError, Place, Problem};
+pub use value::{Advertise, PortRange, ValueError, parse_duration};
+
+use crate::AllowList;
+
+/// Everything the server needs to know, already checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where SIP is spoken; at least one.
+    pub sip: Vec<SipListen>,
+    /// Where RTP flows.
+    pub media: MediaListen,
+    /// The addresses that make conferences; at least one.
+    pub factories: Vec<Factory>,
+    /// Where the HTTP interface listens; always a loopback address.
+    pub admin: SocketAddr,
+    /// Seats of the pool; `None` lets the machine decide.
+    pub capacity: Option<u32>,
+    /// Who is let in.
+    pub access: AllowList,
+}
+
+/// One UDP socket for SIP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SipListen {
+    /// The address to bind; port 0 picks a free one.
+    pub bind: SocketAddr,
+    /// What others are told.
+    pub advertise: Advertise,
+}
+
+/// Where RTP flows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaListen {
+    /// The address to bind.
+    pub bind: Ipv4Addr,
+    /// The address written into session descriptions.
+    pub advertise: Ipv4Addr,
+    /// The ports to take from.
+    pub ports: PortRange,
+}
+
+/// An address that makes conferences.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Factory {
+    /// User parts, as in `sip:USER@host`; at least one.
+    pub users: Vec<String>,
+    /// Hosts that are ours, besides the bound and advertised ones.
+    pub hosts: Vec<String>,
+    /// How an INVITE is answered.
+    pub answer: Answer,
+    /// How long room is kept for a conference that nobody has joined.
+    pub hold: Duration,
+    /// Seats kept when the caller does not say how many.
+    pub expect: u32,
+    /// When a conference ends.
+    pub end: End,
+    /// Legs in one conference at most; `None`: as many as the pool has room for.
+    pub max: Option<u32>,
+}
+
+impl Default for Factory {
+    fn default() -> Self {
+        Self {
+            users: vec!["conference".to_owned()],
+            hosts: Vec::new(),
+            answer: Answer::Redirect,
+            hold: Duration::from_secs(60),
+            expect: 4,
+            end: End::LastLeaves,
+            max: None,
+        }
+    }
+}
+
+/// How the factory answers an INVITE that it grants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// 302 with the conference URI.
+    Redirect,
+    /// 200 from the focus itself, with the conference URI in Contact.
+    Deliver,
+}
+
+/// When a conference ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// When the last leg has left.
+    LastLeaves,
+    /// When the one who asked for it has left.
+    CreatorLeaves,
+}
+
+/// What the command line says; each wins over the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `--sip`: takes the place of every `[[sip.listen]]`.
+    pub sip: Option<SocketAddr>,
+    /// `--media-ip`: takes the place of `bind` and `advertise` in `[[media.listen]]`.
+    pub media_ip: Option<Ipv4Addr>,
+    /// `--rtp-ports`.
+    pub rtp_ports: Option<PortRange>,
+    /// `--admin`.
+    pub admin: Option<SocketAddr>,
+    /// `--open`: a non-loopback address needs no allow list.
+    pub open: bool,
+}
+
+impl Config {
+    /// Where SIP is spoken when nobody says otherwise.
+    pub const SIP_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
+    /// Where the HTTP interface listens when nobody says otherwise.
+    pub const ADMIN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5080);
+    /// RTP ports when nobody says otherwise: 10,000 of them, below Linux's ephemeral range.
+    pub const RTP_PORTS_DEFAULT: PortRange = PortRange { first: 20_000, last: 29_999 };
+
+    /// Reads `text`, the content of the file named `path`, lets the flags win, and checks the whole.
+    pub fn from_toml(path: &str, text: &str, flags: &Flags) -> Result<Self, ConfigError> {
+        check::check(file::read(path, text)?, &check::Origin { path, text }, flags)
+    }
+
+    /// A configuration from flags and defaults alone.
+    pub fn from_flags(flags: &Flags) -> Result<Self, ConfigError> {
+        check::check(file::File::default(), &check::Origin { path: "", text: "" }, flags)
+    }
+}
