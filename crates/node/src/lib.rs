@@ -1,1 +1,31 @@
-//! A Convoke node without I/O: SIP stack, factory, focuses and pool as one machine.
+//! A Convoke node without I/O: SIP stack, factories, focuses and pool as one machine.
+//!
+//! In: packets, what media shards tell, `now`. Out: packets, media commands, notices, the next
+//! deadline. The server and the simulation drive it alike.
+//!
+//! A request finds its way in `requests`: in a dialog to its focus (`focuses`), to a factory
+//! (`asking`) or to a conference URI (`joining`). What the node keeps about a conference is in
+//! `conference`; its side of the mixers in `media_link`.
+//!
+//! **Invariant:** before a caller has shown that he receives where he sends from, he gets one packet
+//! for one packet, and nothing is kept but a soft hold.
+//! **Invariant:** a token finds a conference, it never makes one.
+//! **Invariant:** after the last BYE, and once transactions have run out, [`Leftovers`] is zero.
+
+mod agenda;
+mod asking;
+mod conference;
+mod config;
+mod focuses;
+mod joining;
+mod media_link;
+mod node;
+mod notice;
+mod report;
+mod requests;
+mod status;
+
+pub use config::{Keys, NodeConfig, SipListen};
+pub use node::{Input, Node, NodeError, Output};
+pub use notice::Notice;
+pub use status::{ConferenceState, ConferenceStatus, Leftovers, LegStatus, RoomStatus, Status};

@@ -1,0 +1,134 @@
+//! What the focuses want done: their outputs, carried to stack, media, pool and people.
+
+use focus::{LegMedia, Output as FocusOutput};
+use mix::message::{Codec, Direction, Format, Kind, PortId, StreamSpec, TransportSpec};
+use pool::ConferenceId;
+use units::Instant;
+
+use crate::Notice;
+use crate::conference::{Active, State};
+use crate::node::{Node, TOMBSTONE_FOR, TOMBSTONES_MAX};
+
+impl Node {
+    /// The running conference, if it runs.
+    pub(crate) fn active(&mut self, id: ConferenceId) -> Option<&mut Active> {
+        self.records.get_mut(&id)?.active()
+    }
+
+    /// Carries out what a focus wants until it wants nothing more, and notes when it is due.
+    pub(crate) fn drain_focus(&mut self, now: Instant, id: ConferenceId) {
+        while let Some(output) = self.active(id).and_then(|active| active.focus.poll_output()) {
+            self.focus_output(now, id, output);
+        }
+        let deadline = self.active(id).and_then(|active| active.focus.deadline());
+        self.focus_agenda.set(id, deadline);
+    }
+
+    fn focus_output(&mut self, now: Instant, id: ConferenceId, output: FocusOutput) {
+        match output {
+            FocusOutput::Respond { txn, response } => self.stack.respond(now, txn, response),
+            FocusOutput::ResendSuccess { leg: _, response, to } => {
+                self.stack.resend_success(&response, to);
+            }
+            FocusOutput::Request { leg, request, to } => {
+                let method = request.method.clone();
+                match self.stack.request(now, request, to) {
+                    Ok(txn) => {
+                        self.client_txns.insert(txn, (id, leg, method));
+                    }
+                    Err(sip::Full) => self.request_failed(now, id, leg, &method),
+                }
+            }
+            FocusOutput::LegStarted { leg: _, dialog } => {
+                self.dialogs.insert(dialog, id);
+            }
+            FocusOutput::Joined(participant) => {
+                let conference = self.uri(id);
+                self.notice(Notice::Joined {
+                    conference,
+                    leg: participant.leg.0,
+                    participant: participant.uri,
+                });
+            }
+            FocusOutput::LegEnded { leg, dialog, cause } => {
+                self.dialogs.remove(&dialog);
+                self.pool.leave(now, id);
+                let conference = self.uri(id);
+                self.notice(Notice::Left { conference, leg: leg.0, cause: cause.to_string() });
+            }
+            FocusOutput::OpenMedia { leg, media } => self.open_media(id, PortId(leg.0), &media),
+            FocusOutput::UpdateMedia { leg, media } => {
+                if let Some(active) = self.active(id) {
+                    let at = active.media;
+                    self.media.update(at, PortId(leg.0), transport(&media), stream(&media));
+                }
+            }
+            FocusOutput::CloseMedia { leg, port } => {
+                if let Some(active) = self.active(id) {
+                    let at = active.media;
+                    active.ports.remove(&port.0);
+                    self.media.remove(at, PortId(leg.0));
+                }
+            }
+            FocusOutput::Ended { cause } => self.conference_ended(now, id, &cause.to_string()),
+        }
+    }
+
+    fn open_media(&mut self, id: ConferenceId, port: PortId, media: &LegMedia) {
+        let Some(active) = self.active(id) else { return };
+        let at = active.media;
+        let Some(lent) = active.ports.get(&media.port.0).copied() else { return };
+        self.media.add(at, port, lent, transport(media), stream(media));
+    }
+
+    /// The last leg is gone: everything goes back, and a tombstone is put up.
+    fn conference_ended(&mut self, now: Instant, id: ConferenceId, cause: &str) {
+        self.pool.end(now, id);
+        let wall = self.wall(now);
+        let Some(record) = self.records.get_mut(&id) else { return };
+        if let State::Active(active) = std::mem::replace(&mut record.state, State::Ended) {
+            self.media.close(active.media);
+            self.by_media.remove(&active.media);
+        }
+        record.since = now;
+        let left = record.activate_by.0.saturating_sub(wall.0);
+        let conference = record.uri.to_string();
+        self.tombstones.set(id, Some(now + std::time::Duration::from_secs(left) + TOMBSTONE_FOR));
+        if self.tombstones.len() > TOMBSTONES_MAX
+            && let Some(first) = self.tombstones.pop_first()
+        {
+            self.records.remove(&first);
+        }
+        self.notice(Notice::Ended { conference, cause: cause.to_owned() });
+    }
+
+    fn uri(&self, id: ConferenceId) -> String {
+        self.records.get(&id).map(|record| record.uri.to_string()).unwrap_or_default()
+    }
+}
+
+fn transport(media: &LegMedia) -> TransportSpec {
+    TransportSpec { lent: media.port.0, remote: media.remote, signalling: media.signalling }
+}
+
+fn stream(media: &LegMedia) -> StreamSpec {
+    let codec = match media.codec {
+        sdp::Codec::Pcma => Codec::Pcma,
+        sdp::Codec::Pcmu => Codec::Pcmu,
+    };
+    // The mixer's clock is 10 ms; a phone may wish for 15.
+    let ptime_ms = (media.ptime_ms / 10 * 10).clamp(10, mix::message::PTIME_MS_MAX);
+    let format = |payload_type| Format { codec, payload_type, ptime_ms };
+    StreamSpec {
+        kind: Kind::Audio,
+        direction: match media.direction {
+            sdp::Direction::Inactive => Direction::Inactive,
+            sdp::Direction::RecvOnly => Direction::RecvOnly,
+            sdp::Direction::SendOnly => Direction::SendOnly,
+            sdp::Direction::SendRecv => Direction::SendRecv,
+        },
+        send: format(media.send_payload_type),
+        receive: media.receive_payload_types.iter().map(|&pt| format(pt)).collect(),
+        label: String::new(),
+    }
+}

@@ -1,0 +1,255 @@
+//! The node's side of the media shards: lent ports, slots, commands under way.
+//!
+//! Everything here is messages; the shards may be threads of this process or of another one.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+
+use mix::message::{
+    Action, Command, ConferenceKey, Done, Epoch, Event, LentPort, PortId, PortReport, StreamSpec,
+    TransportSpec,
+};
+
+/// Where a conference is mixed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct MediaKey {
+    /// The shard.
+    pub(crate) shard: u16,
+    /// The conference on that shard.
+    pub(crate) key: ConferenceKey,
+}
+
+/// What an event from a shard means to the node.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum MediaFact {
+    /// The shard cannot mix the conference (any more): it must end.
+    ConferenceFailed(MediaKey),
+    /// The shard refused the port: the leg must end.
+    PortFailed(MediaKey, PortId),
+    /// The port is out; this went through it.
+    PortRemoved(MediaKey, PortId, PortReport),
+    /// Nothing has come from the peer for long.
+    PortSilent(MediaKey, PortId),
+}
+
+/// What a command was for, until its reply comes.
+#[derive(Clone, Copy, Debug)]
+enum Pending {
+    Open,
+    Close,
+    Add(PortId),
+    Update(PortId),
+    Remove(PortId),
+}
+
+#[derive(Debug)]
+struct ShardLink {
+    advertise: IpAddr,
+    /// Lent and not used. Bounded by how far ahead a shard lends.
+    lent: VecDeque<LentPort>,
+    /// The generation that each slot was last used with, and the slots nobody uses.
+    generations: Vec<u32>,
+    free_slots: Vec<u32>,
+}
+
+/// All shards.
+#[derive(Debug)]
+pub(crate) struct MediaLink {
+    shards: Vec<ShardLink>,
+    /// Ports in use by conference, entered with `OpenConference`, gone with the reply to
+    /// `CloseConference`. Bounded by [`mix::CONFERENCES_MAX`] a shard.
+    ports: BTreeMap<MediaKey, BTreeMap<PortId, LentPort>>,
+    /// Bounded by the commands that legs and conferences give, which the pool's capacity bounds.
+    pending: BTreeMap<u64, (MediaKey, Pending)>,
+    last_command: u64,
+    commands: VecDeque<(u16, Command)>,
+}
+
+/// The one owner there is on a single node.
+const EPOCH: Epoch = Epoch(1);
+
+impl MediaLink {
+    /// One link a shard; `advertise` is the address that terminals send to.
+    pub(crate) fn new(advertise: &[IpAddr]) -> Self {
+        let shards = advertise.iter().map(|&advertise| ShardLink {
+            advertise,
+            lent: VecDeque::new(),
+            generations: Vec::new(),
+            free_slots: Vec::new(),
+        });
+        Self {
+            shards: shards.collect(),
+            ports: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            last_command: 0,
+            commands: VecDeque::new(),
+        }
+    }
+
+    /// Commands to hand to the shards.
+    pub(crate) fn poll_command(&mut self) -> Option<(u16, Command)> {
+        self.commands.pop_front()
+    }
+
+    /// Opens a conference on the shard that has a port to lend and fewest in use.
+    /// `None`: no shard has one.
+    pub(crate) fn open(&mut self) -> Option<MediaKey> {
+        let mut in_use = vec![0; self.shards.len()];
+        for (media, ports) in &self.ports {
+            in_use[usize::from(media.shard)] += ports.len();
+        }
+        let able = (0..self.shards.len()).filter(|&n| !self.shards[n].lent.is_empty());
+        let shard = able.min_by_key(|&n| in_use[n])?;
+        let link = &mut self.shards[shard];
+        let slot = match link.free_slots.pop() {
+            Some(slot) => slot,
+            None if link.generations.len() < mix::CONFERENCES_MAX as usize => {
+                link.generations.push(0);
+                u32::try_from(link.generations.len() - 1).ok()?
+            }
+            None => return None,
+        };
+        let generation = &mut link.generations[slot as usize];
+        *generation = generation.checked_add(1)?;
+        let key = ConferenceKey { slot, generation: *generation };
+        let media = MediaKey { shard: u16::try_from(shard).ok()?, key };
+        self.ports.insert(media, BTreeMap::new());
+        self.command(media, Pending::Open, Action::OpenConference);
+        Some(media)
+    }
+
+    /// Takes a lent port for a leg; gives it with the address that goes into the SDP.
+    pub(crate) fn take_port(&mut self, media: MediaKey) -> Option<(LentPort, SocketAddr)> {
+        let link = self.shards.get_mut(usize::from(media.shard))?;
+        let port = link.lent.pop_front()?;
+        Some((port, SocketAddr::new(link.advertise, port.address.port())))
+    }
+
+    /// Gives back a port that was taken and not added.
+    pub(crate) fn give_back(&mut self, media: MediaKey, port: LentPort) {
+        if let Some(link) = self.shards.get_mut(usize::from(media.shard)) {
+            link.lent.push_front(port);
+        }
+    }
+
+    /// Whether any shard could take one more leg.
+    pub(crate) fn has_port(&self) -> bool {
+        self.shards.iter().any(|link| !link.lent.is_empty())
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        media: MediaKey,
+        port: PortId,
+        lent: LentPort,
+        transport: TransportSpec,
+        stream: StreamSpec,
+    ) {
+        self.ports.entry(media).or_default().insert(port, lent);
+        self.command(media, Pending::Add(port), Action::AddPort { port, transport, stream });
+    }
+
+    pub(crate) fn update(
+        &mut self,
+        media: MediaKey,
+        port: PortId,
+        transport: TransportSpec,
+        stream: StreamSpec,
+    ) {
+        self.command(media, Pending::Update(port), Action::UpdatePort { port, transport, stream });
+    }
+
+    pub(crate) fn remove(&mut self, media: MediaKey, port: PortId) {
+        self.command(media, Pending::Remove(port), Action::RemovePort { port });
+    }
+
+    pub(crate) fn close(&mut self, media: MediaKey) {
+        self.command(media, Pending::Close, Action::CloseConference);
+    }
+
+    fn command(&mut self, media: MediaKey, pending: Pending, action: Action) {
+        self.last_command += 1;
+        let id = self.last_command;
+        self.pending.insert(id, (media, pending));
+        self.commands
+            .push_back((media.shard, Command { id, conference: media.key, epoch: EPOCH, action }));
+    }
+
+    /// Takes what a shard told.
+    pub(crate) fn handle_event(&mut self, shard: u16, event: Event) -> Option<MediaFact> {
+        match event {
+            Event::Lent { ports } => {
+                if let Some(link) = self.shards.get_mut(usize::from(shard)) {
+                    link.lent.extend(ports);
+                }
+                None
+            }
+            Event::Latched { .. } => None,
+            Event::Silent { conference, port, .. } => {
+                Some(MediaFact::PortSilent(MediaKey { shard, key: conference }, port))
+            }
+            Event::Failed { conference, .. } => {
+                let media = MediaKey { shard, key: conference };
+                self.pending.retain(|_, (of, _)| *of != media);
+                self.forget(media);
+                Some(MediaFact::ConferenceFailed(media))
+            }
+            Event::Reply { id, outcome, .. } => {
+                let (media, pending) = self.pending.remove(&id)?;
+                self.replied(media, pending, outcome.ok())
+            }
+        }
+    }
+
+    fn replied(&mut self, media: MediaKey, was: Pending, done: Option<Done>) -> Option<MediaFact> {
+        match (was, done) {
+            (Pending::Open, None) => {
+                self.forget(media);
+                Some(MediaFact::ConferenceFailed(media))
+            }
+            (Pending::Close, _) => {
+                self.forget(media);
+                None
+            }
+            (Pending::Add(port), None) => {
+                self.drop_port(media, port);
+                Some(MediaFact::PortFailed(media, port))
+            }
+            (Pending::Remove(port), done) => {
+                self.drop_port(media, port);
+                let report = match done {
+                    Some(Done::PortRemoved(report)) => report,
+                    _ => PortReport::default(),
+                };
+                Some(MediaFact::PortRemoved(media, port, report))
+            }
+            (Pending::Update(port), None) => Some(MediaFact::PortFailed(media, port)),
+            (Pending::Open | Pending::Add(_) | Pending::Update(_), Some(_)) => None,
+        }
+    }
+
+    fn drop_port(&mut self, media: MediaKey, port: PortId) {
+        if let Some(ports) = self.ports.get_mut(&media) {
+            ports.remove(&port);
+        }
+    }
+
+    /// The conference is gone from its shard: its slot may be used again.
+    fn forget(&mut self, media: MediaKey) {
+        if self.ports.remove(&media).is_some()
+            && let Some(link) = self.shards.get_mut(usize::from(media.shard))
+        {
+            link.free_slots.push(media.key.slot);
+        }
+    }
+
+    /// Ports in use on all shards.
+    pub(crate) fn ports_in_use(&self) -> usize {
+        self.ports.values().map(BTreeMap::len).sum()
+    }
+
+    /// Commands without a reply.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+}

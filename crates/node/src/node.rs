@@ -1,0 +1,347 @@
+//! The root machine: what comes in, what goes out, who is asked.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use focus::factory::{Factory, FactoryError};
+use focus::{End, LegId};
+use mix::message::{Command, Event as MediaEvent};
+use pool::{ConferenceId, Pool};
+use sip::{ClientTxnId, DialogId, MergedGuard, Method, Packet, Stack, StackConfig};
+use units::{Instant, Rng, UnixTime, soonest};
+
+use crate::agenda::Agenda;
+use crate::conference::{Records, State};
+use crate::media_link::{MediaFact, MediaKey, MediaLink};
+use crate::{Keys, NodeConfig, Notice, SipListen};
+
+/// What a node takes in.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A SIP message.
+    Packet(Packet),
+    /// A media shard told something.
+    Media {
+        /// Which shard.
+        shard: u16,
+        /// What.
+        event: MediaEvent,
+    },
+}
+
+/// What a node wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Put this SIP message on the wire.
+    Send(Packet),
+    /// Hand this to a media shard, in order.
+    Media {
+        /// Which shard.
+        shard: u16,
+        /// What.
+        command: Command,
+    },
+    /// Tell people.
+    Notice(Notice),
+}
+
+/// One node: SIP stack, factories, focuses and pool as one machine without I/O.
+///
+/// # Order
+///
+/// One mutation ([`Node::handle_input`], [`Node::handle_deadline`], [`Node::shutdown`],
+/// [`Node::set_wall`]), then drain [`Node::poll_output`] to `None`, then read [`Node::deadline`],
+/// then wait for input or for that deadline. `now` never goes back.
+#[derive(Debug)]
+pub struct Node {
+    pub(crate) number: u16,
+    pub(crate) listens: Vec<SipListen>,
+    pub(crate) keys: Keys,
+    pub(crate) factories: Vec<Factory>,
+    pub(crate) stack: Stack,
+    pub(crate) pool: Pool,
+    pub(crate) media: MediaLink,
+    /// Bounded: held and active ones cost a seat each, ended ones are at most [`TOMBSTONES_MAX`].
+    pub(crate) records: Records,
+    /// The conference that a shard's key means; entries go with the conference.
+    pub(crate) by_media: BTreeMap<MediaKey, ConferenceId>,
+    /// Dialogs of all legs; entries come and go with `LegStarted` and `LegEnded`.
+    pub(crate) dialogs: BTreeMap<DialogId, ConferenceId>,
+    /// Requests that focuses sent; entries go with `ClientEnded`.
+    pub(crate) client_txns: BTreeMap<ClientTxnId, (ConferenceId, LegId, Method)>,
+    pub(crate) merged: MergedGuard,
+    /// When each focus is due.
+    pub(crate) focus_agenda: Agenda<ConferenceId>,
+    /// When each tombstone crumbles.
+    pub(crate) tombstones: Agenda<ConferenceId>,
+    pub(crate) phase: Phase,
+    wall: (UnixTime, Instant),
+    pub(crate) rng: Rng,
+    outputs: VecDeque<Output>,
+}
+
+/// Whether the node takes new conferences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Running,
+    ShuttingDown,
+}
+
+impl Node {
+    /// Makes a node that nobody uses yet. `wall` is the wall clock at `now`.
+    ///
+    /// # Errors
+    /// A factory that cannot work, or nothing to listen on.
+    pub fn new(
+        config: NodeConfig,
+        now: Instant,
+        wall: UnixTime,
+        mut rng: Rng,
+    ) -> Result<Self, NodeError> {
+        if config.listens.is_empty() || config.media_advertise.is_empty() {
+            return Err(NodeError::NoListen);
+        }
+        let factories =
+            config.factories.into_iter().map(Factory::new).collect::<Result<Vec<_>, _>>()?;
+        let stack = Stack::new(
+            StackConfig {
+                advertise: config
+                    .listens
+                    .iter()
+                    .map(|listen| (listen.bind, listen.advertise.0.clone(), listen.advertise.1))
+                    .collect(),
+                tag_prefix: tag_prefix(config.node),
+            },
+            rng.fork(),
+        );
+        Ok(Self {
+            number: config.node,
+            listens: config.listens,
+            keys: config.keys,
+            factories,
+            stack,
+            pool: Pool::new(config.pool),
+            media: MediaLink::new(&config.media_advertise),
+            records: Records::new(),
+            by_media: BTreeMap::new(),
+            dialogs: BTreeMap::new(),
+            client_txns: BTreeMap::new(),
+            merged: MergedGuard::new(),
+            focus_agenda: Agenda::new(),
+            tombstones: Agenda::new(),
+            phase: Phase::Running,
+            wall: (wall, now),
+            rng,
+            outputs: VecDeque::new(),
+        })
+    }
+
+    /// Takes a message from the network or from a media shard.
+    pub fn handle_input(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Packet(packet) => self.stack.handle_packet(now, packet),
+            Input::Media { shard, event } => {
+                if let Some(fact) = self.media.handle_event(shard, event) {
+                    self.media_fact(now, fact);
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Does what is due.
+    pub fn handle_deadline(&mut self, now: Instant) {
+        self.stack.handle_deadline(now);
+        self.pool.handle_deadline(now);
+        while let Some(id) = self.focus_agenda.pop_due(now) {
+            if let Some(active) = self.active(id) {
+                active.focus.handle_deadline(now);
+            }
+            self.drain_focus(now, id);
+        }
+        while let Some(id) = self.tombstones.pop_due(now) {
+            self.records.remove(&id);
+        }
+        self.settle(now);
+    }
+
+    /// When something is due next.
+    pub fn deadline(&self) -> Option<Instant> {
+        [self.pool.deadline(), self.focus_agenda.deadline(), self.tombstones.deadline()]
+            .into_iter()
+            .fold(self.stack.deadline(), soonest)
+    }
+
+    /// Sets the wall clock, which is only used for dates in conference URIs and notices.
+    pub fn set_wall(&mut self, now: Instant, wall: UnixTime) {
+        self.wall = (wall, now);
+    }
+
+    /// What the node wants done, oldest first.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Takes no more conferences and ends those there are: BYE to every leg. Done when
+    /// [`Node::is_quiet`].
+    pub fn shutdown(&mut self, now: Instant) {
+        self.phase = Phase::ShuttingDown;
+        let ids: Vec<ConferenceId> = self.records.keys().copied().collect();
+        for id in ids {
+            match self.records.get_mut(&id).map(|record| &mut record.state) {
+                Some(State::Active(active)) => active.focus.end(now, End::Ordered),
+                Some(State::Held) => {
+                    self.pool.end(now, id);
+                    self.records.remove(&id);
+                }
+                Some(State::Ended) | None => {}
+            }
+            self.drain_focus(now, id);
+        }
+        self.settle(now);
+    }
+
+    /// Whether no conference runs any more.
+    pub fn is_quiet(&self) -> bool {
+        self.dialogs.is_empty() && self.media.pending() == 0
+    }
+
+    /// The wall clock at `now`.
+    pub(crate) fn wall(&self, now: Instant) -> UnixTime {
+        self.wall.0.after(now.since(self.wall.1))
+    }
+
+    pub(crate) fn notice(&mut self, notice: Notice) {
+        self.outputs.push_back(Output::Notice(notice));
+    }
+
+    /// Moves what the parts have to say to each other until none has anything left to say.
+    fn settle(&mut self, now: Instant) {
+        loop {
+            if let Some(output) = self.stack.poll_output() {
+                match output {
+                    sip::Output::Send(packet) => self.outputs.push_back(Output::Send(packet)),
+                    sip::Output::Event(event) => self.stack_event(now, event),
+                }
+            } else if let Some(output) = self.pool.poll_output() {
+                self.pool_output(output);
+            } else if let Some((shard, command)) = self.media.poll_command() {
+                self.outputs.push_back(Output::Media { shard, command });
+            } else {
+                break;
+            }
+        }
+    }
+
+    fn stack_event(&mut self, now: Instant, event: sip::Event) {
+        match event {
+            sip::Event::Request(incoming) => self.request(now, &incoming),
+            sip::Event::Response { txn, response, .. } => {
+                if response.status.is_final()
+                    && let Some((id, leg, method)) = self.client_txns.get(&txn).cloned()
+                {
+                    if let Some(active) = self.active(id) {
+                        active.focus.response(now, leg, &method, response.status);
+                    }
+                    self.drain_focus(now, id);
+                }
+            }
+            sip::Event::Failed { txn, .. } => {
+                if let Some((id, leg, method)) = self.client_txns.get(&txn).cloned() {
+                    self.request_failed(now, id, leg, &method);
+                }
+            }
+            sip::Event::ClientEnded { txn } => {
+                self.client_txns.remove(&txn);
+            }
+            // A focus answers every INVITE at once: nothing is pending that a CANCEL could stop, and
+            // nothing waits for the ACK to a refusal.
+            sip::Event::Cancelled { .. }
+            | sip::Event::AckMissing { .. }
+            | sip::Event::ServerEnded { .. } => {}
+        }
+    }
+
+    pub(crate) fn request_failed(
+        &mut self,
+        now: Instant,
+        id: ConferenceId,
+        leg: LegId,
+        method: &Method,
+    ) {
+        if let Some(active) = self.active(id) {
+            active.focus.request_failed(now, leg, method);
+        }
+        self.drain_focus(now, id);
+    }
+
+    fn media_fact(&mut self, now: Instant, fact: MediaFact) {
+        match fact {
+            MediaFact::ConferenceFailed(media) => {
+                if let Some(id) = self.by_media.get(&media).copied() {
+                    if let Some(active) = self.active(id) {
+                        active.focus.end(now, End::MediaFailed);
+                    }
+                    self.drain_focus(now, id);
+                }
+            }
+            MediaFact::PortFailed(media, port) => {
+                if let Some(id) = self.by_media.get(&media).copied() {
+                    if let Some(active) = self.active(id) {
+                        active.focus.media_failed(now, LegId(port.0));
+                    }
+                    self.drain_focus(now, id);
+                }
+            }
+            MediaFact::PortSilent(media, port) => {
+                if let Some(id) = self.by_media.get(&media).copied() {
+                    if let Some(active) = self.active(id) {
+                        active.focus.media_silent(now, LegId(port.0));
+                    }
+                    self.drain_focus(now, id);
+                }
+            }
+            MediaFact::PortRemoved(media, port, report) => {
+                let conference =
+                    format!("{}/{}.{}", media.shard, media.key.slot, media.key.generation);
+                self.notice(Notice::Media { mixer: conference, leg: port.0, report });
+            }
+        }
+    }
+
+    fn pool_output(&mut self, output: pool::Output) {
+        let (pool::Output::Expired { id } | pool::Output::Evicted { id }) = output;
+        if let Some(record) = self.records.get(&id)
+            && matches!(record.state, State::Held)
+        {
+            let conference = record.uri.to_string();
+            self.records.remove(&id);
+            self.notice(Notice::HoldExpired { conference });
+        }
+    }
+}
+
+/// What our tags, branches and Call-IDs begin with: node and signalling shard.
+pub(crate) fn tag_prefix(node: u16) -> String {
+    format!("{node:x}-0-")
+}
+
+/// Most conferences that are over and remembered. At 30 conferences a second, each remembered for
+/// one hour, as much as one node sees; the one that crumbles first goes when there is one more: its
+/// URI is still dead, since a token never makes a record, and only a request asked anew after an
+/// hour could meet its identity again.
+pub(crate) const TOMBSTONES_MAX: usize = 100_000;
+
+/// How long a tombstone stands after the activation deadline.
+pub(crate) const TOMBSTONE_FOR: Duration = Duration::from_secs(3_600);
+
+/// A configuration that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NodeError {
+    /// Nothing to listen on, or no media address.
+    #[error("a node needs at least one SIP address and one media address")]
+    NoListen,
+    /// A factory that cannot work.
+    #[error(transparent)]
+    Factory(#[from] FactoryError),
+}

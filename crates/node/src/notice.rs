@@ -1,0 +1,81 @@
+//! What the node tells the people who run it: one typed line per thing that happened.
+
+use mix::message::PortReport;
+use serde::Serialize;
+use units::UnixTime;
+
+/// Something that an operator wants to see in a log or that a program wants as JSON.
+///
+/// A notice is never the only trace of something: what it says is also in the status or a counter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Notice {
+    /// The factory held room for a conference and told the asker its URI.
+    Held {
+        /// The conference URI as it went out.
+        conference: String,
+        /// Who asked: the From URI.
+        asker: String,
+        /// Seats held.
+        seats: u32,
+        /// Until when, if nobody joins.
+        until: UnixTime,
+    },
+    /// Nobody joined in time; the room is free again.
+    HoldExpired {
+        /// The conference URI.
+        conference: String,
+    },
+    /// The first leg joined: the conference runs.
+    Started {
+        /// The conference URI.
+        conference: String,
+        /// The media shard that mixes it.
+        shard: u16,
+    },
+    /// A leg joined.
+    Joined {
+        /// The conference URI.
+        conference: String,
+        /// The number of the leg in its conference.
+        leg: u32,
+        /// The participant's URI as he wrote it: not authenticated.
+        participant: String,
+    },
+    /// A leg left.
+    Left {
+        /// The conference URI.
+        conference: String,
+        /// The number of the leg in its conference.
+        leg: u32,
+        /// Why, in words.
+        cause: String,
+    },
+    /// The mixer has closed a leg's port; this is what passed through it.
+    Media {
+        /// Shard, slot and generation of the conference in its mixer, as `0/3.1`.
+        mixer: String,
+        /// The number of the leg in its conference.
+        leg: u32,
+        /// Packets and frames.
+        report: PortReport,
+    },
+    /// The conference is over; its URI is dead.
+    Ended {
+        /// The conference URI.
+        conference: String,
+        /// Why, in words.
+        cause: String,
+    },
+    /// A request was refused for want of something, not for being wrong.
+    Refused {
+        /// The Request-URI.
+        uri: String,
+        /// Who asked: the From URI.
+        asker: String,
+        /// The status on the wire.
+        status: u16,
+        /// Why, in words that also went out as a Warning.
+        why: String,
+    },
+}

@@ -1,0 +1,72 @@
+//! The status and what is left over, read off the parts.
+
+use units::Instant;
+
+use crate::conference::{Record, State};
+use crate::node::Node;
+use crate::{ConferenceState, ConferenceStatus, Leftovers, LegStatus, RoomStatus, Status};
+
+impl Node {
+    /// Everything that the status shows.
+    pub fn status(&self, now: Instant) -> Status {
+        let room = self.pool.room();
+        Status {
+            conferences: self
+                .records
+                .iter()
+                .filter_map(|(id, record)| {
+                    let seats = self.pool.conference(*id).map_or(0, |view| view.seats.0);
+                    conference(now, record, seats)
+                })
+                .collect(),
+            room: RoomStatus {
+                capacity: room.capacity,
+                used: room.used,
+                held: room.held,
+                free: room.free,
+            },
+            leftovers: self.leftovers(),
+            counters: self
+                .stack
+                .counters()
+                .iter()
+                .map(|(cause, count)| (cause.to_owned(), count))
+                .collect(),
+        }
+    }
+
+    /// What is still kept for anybody.
+    pub fn leftovers(&self) -> Leftovers {
+        Leftovers {
+            ports: self.media.ports_in_use(),
+            holds: self.pool.hold_count(),
+            conferences: self.pool.conference_count() - self.pool.hold_count(),
+            dialogs: self.dialogs.len(),
+            transactions: self.stack.transaction_count(),
+            timers: self.focus_agenda.len()
+                + usize::from(self.stack.deadline().is_some())
+                + usize::from(self.pool.deadline().is_some()),
+            media_commands: self.media.pending(),
+        }
+    }
+}
+
+fn conference(now: Instant, record: &Record, seats: u32) -> Option<ConferenceStatus> {
+    let seconds = |since: Instant| now.since(since).as_secs();
+    let (state, legs) = match &record.state {
+        State::Held => (ConferenceState::Held, Vec::new()),
+        State::Active(active) => {
+            let legs = active.focus.roster().into_iter().map(|participant| LegStatus {
+                leg: participant.leg.0,
+                participant: participant.uri,
+                display: participant.display,
+                creator: participant.creator,
+                seconds: seconds(participant.since),
+            });
+            (ConferenceState::Active, legs.collect())
+        }
+        State::Ended => return None,
+    };
+    let seconds = seconds(record.since);
+    Some(ConferenceStatus { uri: record.uri.to_string(), state, seconds, seats, legs })
+}

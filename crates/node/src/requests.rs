@@ -1,0 +1,195 @@
+//! Whose is this request? The Request-URI decides, never the To header field (RFC 4579 §3.2).
+
+use focus::factory::{Refused, proves_source, refusal, stateless_tag};
+use pool::{ConferenceId, TokenError};
+use sip::uas::{self, Capabilities};
+use sip::{DialogId, Incoming, Method, Response, SipUri, StatusCode, Uri};
+use units::Instant;
+
+use crate::Notice;
+use crate::node::{Node, tag_prefix};
+
+/// What a Request-URI means here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Addressee {
+    /// A factory, and the size of the conference that it is asked for.
+    Factory { index: usize, seats: u32 },
+    /// A conference that is held or runs.
+    Conference(ConferenceId),
+    /// This host itself.
+    Host,
+    /// Nobody. A forged token, an expired one and a wrong user look alike: who tries URIs must not
+    /// learn which (T39, T40).
+    Nobody,
+}
+
+impl Node {
+    /// Takes a request that no transaction absorbed.
+    pub(crate) fn request(&mut self, now: Instant, incoming: &Incoming) {
+        if incoming.essentials.to.tag().is_some() {
+            self.in_dialog(now, incoming);
+        } else if incoming.request.method != Method::Ack {
+            self.out_of_dialog(now, incoming);
+        }
+    }
+
+    fn in_dialog(&mut self, now: Instant, incoming: &Incoming) {
+        let essentials = &incoming.essentials;
+        let dialog = DialogId {
+            call_id: essentials.call_id.clone(),
+            local_tag: essentials.to.tag().unwrap_or_default().to_owned(),
+            remote_tag: essentials.from.tag().unwrap_or_default().to_owned(),
+        };
+        let is_ack = incoming.request.method == Method::Ack;
+        if let Some(id) = self.dialogs.get(&dialog).copied() {
+            let txn = if is_ack {
+                None
+            } else {
+                match self.stack.accept(now, incoming) {
+                    Ok(txn) => Some(txn),
+                    Err(sip::Full) => return self.overloaded(incoming),
+                }
+            };
+            if let Some(active) = self.active(id) {
+                active.focus.request(now, txn, incoming);
+            }
+            self.drain_focus(now, id);
+        } else if is_ack {
+            // An ACK to a stateless answer of ours carries the tag that only its receiver knows.
+            if proves_source(&self.keys.stateless, &tag_prefix(self.number), incoming) {
+                self.source_proved(now, incoming);
+            }
+        } else {
+            // RFC 3261 §12.2.2. The To tag is the peer's, so it stays (§8.2.6.2).
+            let response = Response::answering(&incoming.request, StatusCode::CALL_DOES_NOT_EXIST);
+            self.stack.reply_stateless(incoming, response);
+        }
+    }
+
+    fn out_of_dialog(&mut self, now: Instant, incoming: &Incoming) {
+        if let Err(response) = uas::check_method(incoming, &focus::CAPABILITIES) {
+            return self.reply(incoming, response);
+        }
+        // RFC 3261 §8.2.2.1: a scheme that we do not serve at all.
+        let Uri::Sip(uri) = &incoming.request.uri else {
+            return self.reply_status(incoming, StatusCode::UNSUPPORTED_URI_SCHEME);
+        };
+        let uri = uri.clone();
+        match (self.addressee(&uri), &incoming.request.method) {
+            (Addressee::Nobody, _) => self.reply_status(incoming, StatusCode::NOT_FOUND),
+            (Addressee::Factory { index, seats }, Method::Invite) => {
+                self.asked(now, incoming, index, seats);
+            }
+            (Addressee::Conference(id), Method::Invite) => self.join(now, incoming, id),
+            (addressee, Method::Options) => self.options(incoming, addressee),
+            (Addressee::Host, Method::Invite) => {
+                self.reply_status(incoming, StatusCode::NOT_FOUND);
+            }
+            // BYE without a To tag, and whatever else passed the check: no dialog.
+            (Addressee::Host | Addressee::Factory { .. } | Addressee::Conference(_), _) => {
+                self.reply_status(incoming, StatusCode::CALL_DOES_NOT_EXIST);
+            }
+        }
+    }
+
+    fn options(&mut self, incoming: &Incoming, addressee: Addressee) {
+        if let Err(response) = uas::check(incoming, &focus::CAPABILITIES) {
+            return self.reply(incoming, response);
+        }
+        let tag = self.tag_for(incoming);
+        let response = match addressee {
+            Addressee::Conference(id) => match self.records.get(&id) {
+                Some(record) => focus::options(&record.uri, incoming, &tag),
+                None => return self.reply_status(incoming, StatusCode::NOT_FOUND),
+            },
+            Addressee::Factory { index, .. } => self.factories[index].options(incoming, &tag),
+            Addressee::Host | Addressee::Nobody => match self.factories.first() {
+                Some(factory) => factory.options(incoming, &tag),
+                None => return self.reply_status(incoming, StatusCode::NOT_FOUND),
+            },
+        };
+        self.stack.reply_stateless(incoming, response);
+    }
+
+    /// Finds out whom a Request-URI means. The host of a conference URI is not looked at: proxies
+    /// rewrite it, the token says enough.
+    pub(crate) fn addressee(&self, uri: &SipUri) -> Addressee {
+        let asked = self.factories.iter().enumerate().find_map(|(index, factory)| {
+            factory.matches(uri).map(|asked| Addressee::Factory { index, seats: asked.seats })
+        });
+        if let Some(factory) = asked {
+            return factory;
+        }
+        let Some(user) = uri.user_unescaped() else {
+            let ours = self.factories.iter().any(|factory| factory.owns(&uri.host))
+                || self.listens.iter().any(|listen| listen.advertise.0 == uri.host.as_str());
+            return if ours { Addressee::Host } else { Addressee::Nobody };
+        };
+        match self.conference_of(&user) {
+            Ok(Some(id)) => Addressee::Conference(id),
+            Ok(None) | Err(_) => Addressee::Nobody,
+        }
+    }
+
+    fn conference_of(&self, user: &str) -> Result<Option<ConferenceId>, TokenError> {
+        let token = pool::read(&self.keys.token, user)?;
+        let alive = self.records.get(&token.id).is_some_and(crate::conference::Record::is_alive);
+        Ok(alive.then_some(token.id))
+    }
+
+    /// The To tag of a stateless answer: the same for every copy of the request.
+    pub(crate) fn tag_for(&self, incoming: &Incoming) -> String {
+        stateless_tag(&self.keys.stateless, &tag_prefix(self.number), incoming)
+    }
+
+    /// Answers without keeping anything (RFC 3261 §8.2.7): the source address may be forged, so it
+    /// gets one packet for one packet.
+    pub(crate) fn reply(&mut self, incoming: &Incoming, mut response: Response) {
+        let tag = self.tag_for(incoming);
+        response.set_to_tag(&tag);
+        self.stack.reply_stateless(incoming, response);
+    }
+
+    pub(crate) fn reply_status(&mut self, incoming: &Incoming, status: StatusCode) {
+        self.reply(incoming, Response::answering(&incoming.request, status));
+    }
+
+    /// Refuses for want of something: without state before the caller has a transaction.
+    pub(crate) fn refuse(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming,
+        txn: Option<sip::ServerTxnId>,
+        refused: &Refused,
+    ) {
+        let tag = self.tag_for(incoming);
+        let agent = self.listen_for(incoming).advertise.0.clone();
+        let response = refusal(incoming, refused, &agent, &tag, &mut self.rng);
+        self.notice(Notice::Refused {
+            uri: incoming.request.uri.to_string(),
+            asker: incoming.essentials.from.uri.to_string(),
+            status: response.status.code(),
+            why: refused.to_string(),
+        });
+        match txn {
+            Some(txn) => self.stack.respond(now, txn, response),
+            None => self.stack.reply_stateless(incoming, response),
+        }
+    }
+
+    /// The transaction table is full.
+    pub(crate) fn overloaded(&mut self, incoming: &Incoming) {
+        self.reply_status(incoming, StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    /// The place a request came in at; its advertised name goes into what we answer.
+    pub(crate) fn listen_for(&self, incoming: &Incoming) -> &crate::SipListen {
+        let local = incoming.source.local;
+        let here = self.listens.iter().find(|listen| listen.bind == local);
+        here.unwrap_or(&self.listens[0])
+    }
+}
+
+/// What a factory understands: it is no focus, so it passes unknown Require tags on to the focus,
+/// which will check them (RFC 3261 §8.3).
+pub(crate) const FACTORY: &Capabilities = &focus::CAPABILITIES;

@@ -1,0 +1,89 @@
+//! The node's state as plain data: for `convoke status`, for programs and for tests.
+
+use serde::{Deserialize, Serialize};
+
+/// All that the status shows. Serialised as JSON; fields are added, never renamed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Every conference that is held or runs.
+    pub conferences: Vec<ConferenceStatus>,
+    /// Room of the pool, in seats.
+    pub room: RoomStatus,
+    /// What is still kept for anybody; all zero on a node that nobody uses.
+    pub leftovers: Leftovers,
+    /// Messages dropped or refused, by cause, since the start.
+    pub counters: Vec<(String, u64)>,
+}
+
+/// One conference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConferenceStatus {
+    /// The conference URI.
+    pub uri: String,
+    /// Held or active.
+    pub state: ConferenceState,
+    /// Seconds since the conference was held or, once active, since the first leg joined.
+    pub seconds: u64,
+    /// Seats promised to it in all.
+    pub seats: u32,
+    /// Who is in.
+    pub legs: Vec<LegStatus>,
+}
+
+/// How far a conference has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConferenceState {
+    /// Room is held; nobody has joined yet.
+    Held,
+    /// At least one leg has joined.
+    Active,
+}
+
+/// One leg.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegStatus {
+    /// The number of the leg in its conference.
+    pub leg: u32,
+    /// The participant's URI as he wrote it: not authenticated.
+    pub participant: String,
+    /// The name he goes by; control characters masked.
+    pub display: Option<String>,
+    /// Whether he asked for the conference.
+    pub creator: bool,
+    /// Seconds since he joined.
+    pub seconds: u64,
+}
+
+/// Room of the pool, in seats: `capacity = used + held + free`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomStatus {
+    /// Seats in all.
+    pub capacity: u32,
+    /// Seats taken by legs.
+    pub used: u32,
+    /// Seats promised and not taken yet.
+    pub held: u32,
+    /// Seats that anybody may have.
+    pub free: u32,
+}
+
+/// What is kept for somebody. After the last BYE, and once the transactions have run out
+/// (RFC 3261 §17: at most 64*T1 = 32 s), everything is zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leftovers {
+    /// RTP ports in use.
+    pub ports: usize,
+    /// Holds, and seats used, of conferences.
+    pub holds: usize,
+    /// Conferences that run.
+    pub conferences: usize,
+    /// Dialogs.
+    pub dialogs: usize,
+    /// SIP transactions.
+    pub transactions: usize,
+    /// Timers of focuses and of the stack.
+    pub timers: usize,
+    /// Media commands without a reply yet.
+    pub media_commands: usize,
+}
