@@ -23,11 +23,16 @@
 pub mod message;
 pub mod stream;
 
+mod conference;
 mod port;
 mod shard;
+mod transport;
 
 pub use port::{Outgoing, Port, Verdict};
-pub use shard::{CONFERENCES_MAX, LEGS_PER_CONFERENCE_MAX, Leftovers, Shard, ShardConfig, Sink};
+pub use shard::{
+    CATCH_UP_TICKS_MAX, CONFERENCES_MAX, LEGS_PER_CONFERENCE_MAX, Leftovers, Shard, ShardConfig,
+    Sink,
+};
 
 /// Samples in one frame: 10 ms at 8 kHz, one tick.
 pub const FRAME_SAMPLES: usize = 80;

@@ -177,7 +177,8 @@ pub enum Event {
         /// Its epoch.
         epoch: Epoch,
     },
-    /// A port knows for sure where its peer's media comes from, and sends there from now on.
+    /// A port knows where its peer's media comes from, and sends there from now on. Told again if
+    /// the address of the SDP, or the host of the signalling, takes over from another.
     Latched {
         /// Its conference.
         conference: ConferenceKey,
@@ -261,6 +262,8 @@ pub enum Refused {
     BadPacketTime { got: u32 },
     #[error("payload type {got} is above 127")]
     BadPayloadType { got: u8 },
+    #[error("{got} is not an address of one host")]
+    BadRemote { got: SocketAddr },
     #[error("{got} receive formats, not 1 to {max}")]
     BadFormatCount { got: usize, max: usize },
     #[error("the label has {got} bytes, more than {max}")]
@@ -278,7 +281,7 @@ pub struct PortReport {
     pub received: u64,
     /// RTCP packets: a sign of life, otherwise not looked at.
     pub rtcp: u64,
-    /// Dropped: neither RTP nor RTCP, or broken.
+    /// Dropped: neither RTP nor RTCP, broken, or longer than any packet we take.
     pub dropped_malformed: u64,
     /// Dropped: not from the peer's address, or with an SSRC not confirmed yet.
     pub dropped_foreign: u64,
@@ -286,12 +289,14 @@ pub struct PortReport {
     pub dropped_payload_type: u64,
     /// Dropped: we do not listen (hold).
     pub dropped_held: u64,
-    /// Dropped: the first packets of a source, which only prove it.
+    /// Dropped: the first packets of a source, which only serve to prove it.
     pub dropped_unproved: u64,
     /// Of `received`: came twice.
     pub duplicate: u64,
-    /// Of `received`: came after its time to be played, or when there was no place for it.
+    /// Of `received`: came after its time to be played.
     pub late: u64,
+    /// Of `received`: not played, to bring the delay back to what it should be.
+    pub skipped: u64,
     /// Never came in time to be played.
     pub lost: u64,
     /// Of `received`: came after a later one, yet in time.
@@ -302,8 +307,8 @@ pub struct PortReport {
     pub restarts: u64,
     /// RTP packets sent.
     pub sent: u64,
-    /// RTP packets not sent, because the address had sent us nothing for too long.
-    pub withheld: u64,
+    /// Frames of 10 ms not sent, because the address had sent us nothing for too long.
+    pub withheld_frames: u64,
 }
 
 /// Most formats a port takes. An answer of ours names every codec once, with room to spare for later

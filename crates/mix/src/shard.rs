@@ -1,10 +1,18 @@
 //! The conferences of one thread.
 
+mod commands;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use units::{Instant, Rng};
 
-use crate::message::{Command, Event, LentPort};
+use crate::TICK;
+use crate::conference::Conference;
+use crate::message::{Epoch, Event, LentPort};
 
 /// How many conferences and legs a shard has places for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,54 +45,208 @@ pub struct Leftovers {
     pub ports: usize,
 }
 
+/// What a shard counts that belongs to no port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardCounters {
+    /// Ticks mixed.
+    pub ticks: u64,
+    /// Ticks left out, because they were overdue by too much.
+    pub ticks_skipped: u64,
+    /// Datagrams that came to a socket without a port.
+    pub stray_packets: u64,
+    /// Conferences ended because of a fault of ours.
+    pub conferences_failed: u64,
+}
+
 /// The conferences of one thread; see the crate's documentation for the order of calls.
 #[derive(Debug)]
-pub struct Shard {}
+pub struct Shard {
+    rng: Rng,
+    legs_per_conference: u32,
+    slots: Vec<Slot>,
+    /// Slots with an open conference, ascending.
+    open: Vec<usize>,
+    /// Every socket that is lent to us, with the port that uses it.
+    lent: BTreeMap<u32, Option<Place>>,
+    released: VecDeque<u32>,
+    events: VecDeque<Event>,
+    next_tick: Option<Instant>,
+    ports_count: usize,
+    /// Legs whose packets are sent in even and in odd ticks.
+    phase_legs: [usize; PHASES],
+    counters: ShardCounters,
+}
+
+/// A place for one conference after another.
+#[derive(Debug, Default)]
+struct Slot {
+    /// The highest generation and epoch that it was opened with.
+    latest: Option<(u32, Epoch)>,
+    conference: Option<Box<Conference>>,
+}
+
+/// Where the port of a socket is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    slot: usize,
+    seat: usize,
+}
+
+/// The events of a tick: no more than the queue holds without growing.
+#[derive(Debug)]
+pub(crate) struct Notices<'a>(&'a mut VecDeque<Event>);
+
+impl Notices<'_> {
+    /// Queues an event; false if there is no place for it.
+    pub(crate) fn push(&mut self, event: Event) -> bool {
+        let place = self.0.len() < EVENTS_MAX;
+        if place {
+            self.0.push_back(event);
+        }
+        place
+    }
+}
 
 impl Shard {
     /// Makes an idle shard. `rng` decides SSRCs, first sequence numbers and timestamps.
-    pub fn new(_config: ShardConfig, _rng: Rng) -> Self {
-        todo!()
-    }
-
-    /// Does what a command asks and queues its one reply.
-    pub fn handle_command(&mut self, _now: Instant, _command: Command) {
-        todo!()
+    pub fn new(config: ShardConfig, rng: Rng) -> Self {
+        let slots = config.conferences.min(CONFERENCES_MAX);
+        Self {
+            rng,
+            legs_per_conference: config.legs_per_conference.min(LEGS_PER_CONFERENCE_MAX),
+            slots: (0..slots).map(|_| Slot::default()).collect(),
+            open: Vec::with_capacity(slots as usize),
+            lent: BTreeMap::new(),
+            released: VecDeque::new(),
+            events: VecDeque::with_capacity(EVENTS_MAX),
+            next_tick: None,
+            ports_count: 0,
+            phase_legs: [0; PHASES],
+            counters: ShardCounters::default(),
+        }
     }
 
     /// Takes a datagram that came from `from` to the socket lent as `lent`. Does not allocate.
-    pub fn handle_packet(&mut self, _now: Instant, _lent: u32, _from: SocketAddr, _bytes: &[u8]) {
-        todo!()
+    pub fn handle_packet(&mut self, now: Instant, lent: u32, from: SocketAddr, bytes: &[u8]) {
+        let place = self.lent.get(&lent).copied().flatten();
+        let seat = place.and_then(|place| {
+            self.slots[place.slot].conference.as_mut()?.seat_mut(place.seat).map(|it| (place, it))
+        });
+        let Some((place, seat)) = seat else {
+            self.counters.stray_packets += 1;
+            return;
+        };
+        let taken = catch_unwind(AssertUnwindSafe(|| seat.port.handle_packet(now, from, bytes)));
+        if taken.is_err() {
+            self.fail(place.slot);
+        }
     }
 
     /// Mixes the next 10 ms if [`Shard::deadline`] has come; else does nothing. Does not allocate.
-    pub fn tick(&mut self, _now: Instant, _sink: &mut impl Sink) {
-        todo!()
+    ///
+    /// Being late by less than [`CATCH_UP_TICKS_MAX`] ticks is made good by ticks that follow at once;
+    /// what is overdue by more is left out: no burst leaves a machine that was frozen.
+    pub fn tick(&mut self, now: Instant, sink: &mut impl Sink) {
+        let Some(due) = self.next_tick.filter(|due| *due <= now) else { return };
+        let late_ticks = now.since(due).as_nanos() / TICK.as_nanos();
+        let late_ticks = u32::try_from(late_ticks).unwrap_or(u32::MAX);
+        let skipped = if late_ticks < CATCH_UP_TICKS_MAX { 0 } else { late_ticks };
+        self.next_tick = Some(due + TICK.saturating_mul(skipped) + TICK);
+        self.counters.ticks_skipped += u64::from(skipped);
+        let mut index = 0;
+        while let Some(slot) = self.open.get(index).copied() {
+            if self.tick_slot(now, slot, skipped, sink) {
+                index += 1;
+            } else {
+                self.fail(slot); // takes it out of `open`
+            }
+        }
+        self.counters.ticks += 1;
     }
 
     /// When the next tick is due; `None` while there is no port: an idle shard costs nothing.
-    pub fn deadline(&self) -> Option<Instant> {
-        todo!()
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.next_tick
     }
 
-    /// Announces a bound socket, which becomes part of an [`Event::Lent`].
-    pub fn add_lent(&mut self, _port: LentPort) {
-        todo!()
+    /// Announces a bound socket, which becomes part of an [`Event::Lent`]. One that was announced
+    /// before is left as it is.
+    pub fn add_lent(&mut self, port: LentPort) {
+        if self.lent.contains_key(&port.id) {
+            return;
+        }
+        self.lent.insert(port.id, None);
+        if let Some(Event::Lent { ports }) = self.events.back_mut() {
+            ports.push(port);
+        } else {
+            self.events.push_back(Event::Lent { ports: vec![port] });
+        }
     }
 
     /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
-        todo!()
+        self.events.pop_front()
     }
 
     /// The next socket (by [`LentPort::id`]) that is not needed any more: whoever bound it closes it.
     pub fn poll_released(&mut self) -> Option<u32> {
-        todo!()
+        self.released.pop_front()
     }
 
     /// What is still open.
-    pub fn leftovers(&self) -> Leftovers {
-        todo!()
+    pub const fn leftovers(&self) -> Leftovers {
+        Leftovers { conferences: self.open.len(), ports: self.ports_count }
+    }
+
+    /// What belongs to no port.
+    pub const fn counters(&self) -> &ShardCounters {
+        &self.counters
+    }
+
+    /// Mixes one conference; false if a fault of ours struck.
+    fn tick_slot(&mut self, now: Instant, slot: usize, skipped: u32, sink: &mut impl Sink) -> bool {
+        let Some(conference) = self.slots[slot].conference.as_mut() else { return true };
+        let mut notices = Notices(&mut self.events);
+        // A fault in one conference must not touch another. What it leaves half done goes with it.
+        catch_unwind(AssertUnwindSafe(|| {
+            if skipped > 0 {
+                conference.skip(skipped);
+            }
+            conference.tick(now, sink, &mut notices);
+        }))
+        .is_ok()
+    }
+
+    /// Ends a conference in which a fault of ours struck.
+    fn fail(&mut self, slot: usize) {
+        if let Some(conference) = self.close(slot) {
+            self.counters.conferences_failed += 1;
+            let Conference { key, epoch, .. } = *conference;
+            self.events.push_back(Event::Failed { conference: key, epoch });
+        }
+    }
+
+    /// Takes a conference out, and gives back its sockets.
+    fn close(&mut self, slot: usize) -> Option<Box<Conference>> {
+        let conference = self.slots[slot].conference.take()?;
+        if let Ok(index) = self.open.binary_search(&slot) {
+            self.open.remove(index);
+        }
+        for seat in conference.seats() {
+            self.forget(seat.port.specs().0.lent, seat.phase);
+        }
+        Some(conference)
+    }
+
+    /// Gives back what a port had of the shard.
+    fn forget(&mut self, lent: u32, phase: usize) {
+        self.lent.remove(&lent);
+        self.released.push_back(lent);
+        self.phase_legs[phase] -= 1;
+        self.ports_count -= 1;
+        if self.ports_count == 0 {
+            self.next_tick = None;
+        }
     }
 }
 
@@ -95,3 +257,13 @@ pub const CONFERENCES_MAX: u32 = 4_096;
 /// Most ports in one conference: twice what one core can send to, and the sum of so many full-scale
 /// samples stays far inside an i32. One more is refused.
 pub const LEGS_PER_CONFERENCE_MAX: u32 = 4_096;
+
+/// So late a tick may be and still be made good. Three times 10 ms are what a busy machine steals now
+/// and then, and what a listener's jitter buffer takes; more would be a burst.
+pub const CATCH_UP_TICKS_MAX: u32 = 3;
+
+/// Tick phases that legs are spread over: a 20 ms packet, the most common, begins in either.
+const PHASES: usize = 2;
+
+/// Events of ticks that wait to be polled. When full, a latch or a silence is told in a later tick.
+const EVENTS_MAX: usize = 1_024;

@@ -2,6 +2,20 @@
 
 mod receiver;
 mod sender;
+#[cfg(test)]
+mod tests;
 
-pub use receiver::Receiver;
+use audio::G711;
+
+use crate::message::Codec;
+
+pub use receiver::{PACKET_SAMPLES_MAX, Receiver};
 pub use sender::Sender;
+
+/// The codec itself; G.711 has no state to keep between packets.
+const fn codec(codec: Codec) -> G711 {
+    match codec {
+        Codec::Pcma => G711::Alaw,
+        Codec::Pcmu => G711::Ulaw,
+    }
+}

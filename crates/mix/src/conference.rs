@@ -1,0 +1,145 @@
+//! One conference: everyone hears all the others.
+
+use std::net::SocketAddr;
+
+use units::Instant;
+
+use crate::FRAME_SAMPLES;
+use crate::message::{ConferenceKey, Epoch, Event, PortId};
+use crate::port::Port;
+use crate::shard::{Notices, Sink};
+
+/// The ports of one conference, and their sum.
+#[derive(Debug)]
+pub(crate) struct Conference {
+    pub(crate) key: ConferenceKey,
+    pub(crate) epoch: Epoch,
+    /// By place; a place stays the same while its port is in, and is used again after.
+    seats: Vec<Option<Box<Seat>>>,
+    ports_count: usize,
+    /// Everything that was said in this tick.
+    total: [i32; FRAME_SAMPLES],
+}
+
+/// A port and its part in the current tick.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) id: PortId,
+    pub(crate) port: Port,
+    /// Which of the shard's tick phases its packets are sent in.
+    pub(crate) phase: usize,
+    /// What it added to the total, if it said anything.
+    own: Option<[i16; FRAME_SAMPLES]>,
+    /// The latch that was last told.
+    latch_told: Option<SocketAddr>,
+}
+
+impl Seat {
+    pub(crate) const fn new(id: PortId, port: Port, phase: usize) -> Self {
+        Self { id, port, phase, own: None, latch_told: None }
+    }
+
+    fn lent(&self) -> u32 {
+        self.port.specs().0.lent
+    }
+}
+
+impl Conference {
+    pub(crate) const fn new(key: ConferenceKey, epoch: Epoch) -> Self {
+        Self { key, epoch, seats: Vec::new(), ports_count: 0, total: [0; FRAME_SAMPLES] }
+    }
+
+    pub(crate) const fn ports_count(&self) -> usize {
+        self.ports_count
+    }
+
+    /// The place of a port.
+    pub(crate) fn find(&self, id: PortId) -> Option<usize> {
+        self.seats.iter().position(|seat| seat.as_ref().is_some_and(|seat| seat.id == id))
+    }
+
+    pub(crate) fn seat_mut(&mut self, place: usize) -> Option<&mut Seat> {
+        self.seats.get_mut(place)?.as_deref_mut()
+    }
+
+    pub(crate) fn seats(&self) -> impl Iterator<Item = &Seat> {
+        self.seats.iter().flatten().map(Box::as_ref)
+    }
+
+    /// Puts a port in the first free place, and says which.
+    pub(crate) fn add(&mut self, seat: Box<Seat>) -> usize {
+        self.ports_count += 1;
+        if let Some(place) = self.seats.iter().position(Option::is_none) {
+            self.seats[place] = Some(seat);
+            return place;
+        }
+        self.seats.push(Some(seat));
+        self.seats.len() - 1
+    }
+
+    pub(crate) fn remove(&mut self, place: usize) -> Option<Box<Seat>> {
+        let seat = self.seats.get_mut(place)?.take()?;
+        self.ports_count -= 1;
+        Some(seat)
+    }
+
+    /// Lets `ticks` times 10 ms pass in which nothing was mixed.
+    pub(crate) fn skip(&mut self, ticks: u32) {
+        for seat in self.seats.iter_mut().flatten() {
+            seat.port.skip(ticks);
+        }
+    }
+
+    /// Mixes 10 ms.
+    pub(crate) fn tick(&mut self, now: Instant, sink: &mut impl Sink, notices: &mut Notices<'_>) {
+        self.listen(now);
+        self.speak(sink);
+        self.notice(now, notices);
+    }
+
+    /// Sums what everyone says.
+    fn listen(&mut self, now: Instant) {
+        self.total.fill(0);
+        for seat in self.seats.iter_mut().flatten() {
+            seat.own = seat.port.hear(now).copied();
+            if let Some(own) = &seat.own {
+                audio::mix::add(&mut self.total, own);
+            }
+        }
+    }
+
+    /// Gives everyone the sum without his own voice.
+    fn speak(&mut self, sink: &mut impl Sink) {
+        let mut frame = [0; FRAME_SAMPLES];
+        for seat in self.seats.iter_mut().flatten() {
+            match &seat.own {
+                Some(own) => audio::mix::mix_minus(&self.total, own, &mut frame),
+                None => audio::mix::saturate(&self.total, &mut frame),
+            }
+            let lent = seat.lent();
+            if let Some(packet) = seat.port.say(&frame) {
+                sink.send(lent, packet.to, packet.bytes);
+            }
+        }
+    }
+
+    /// Tells what has come to pass. What finds no place is told in a later tick.
+    fn notice(&mut self, now: Instant, notices: &mut Notices<'_>) {
+        let conference = self.key;
+        for seat in self.seats.iter_mut().flatten() {
+            let port = seat.id;
+            let latched = seat.port.latched();
+            if let Some(remote) = latched
+                && latched != seat.latch_told
+                && notices.push(Event::Latched { conference, port, remote })
+            {
+                seat.latch_told = latched;
+            }
+            if let Some(for_ms) = seat.port.silent_for_ms(now)
+                && notices.push(Event::Silent { conference, port, for_ms })
+            {
+                seat.port.silence_told();
+            }
+        }
+    }
+}

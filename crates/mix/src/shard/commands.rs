@@ -1,0 +1,196 @@
+//! What a shard does when it is told to.
+
+use units::Instant;
+
+use super::{PHASES, Place, Shard};
+use crate::TICK;
+use crate::conference::{Conference, Seat};
+use crate::message::{
+    Action, Command, ConferenceKey, Done, Epoch, Event, PortId, Refused, StreamSpec, TransportSpec,
+};
+use crate::port::Port;
+
+/// What a key leads to.
+#[derive(Clone, Copy, Debug)]
+enum Found {
+    /// A conference that was opened before and has ended.
+    Ended,
+    /// A generation that was never opened.
+    New,
+    /// An open conference.
+    Open,
+}
+
+impl Shard {
+    /// Does what a command asks and queues its one reply.
+    pub fn handle_command(&mut self, now: Instant, command: Command) {
+        let Command { id, conference, epoch, action } = command;
+        let outcome = self.act(now, conference, epoch, action);
+        self.events.push_back(Event::Reply { id, conference, epoch, outcome });
+    }
+
+    fn act(
+        &mut self,
+        now: Instant,
+        key: ConferenceKey,
+        epoch: Epoch,
+        action: Action,
+    ) -> Result<Done, Refused> {
+        let (slot, found) = self.find(key, epoch)?;
+        match (action, found) {
+            (Action::OpenConference, Found::New) => self.open(slot, key, epoch),
+            (Action::OpenConference, Found::Open) => Ok(Done::ConferenceOpened),
+            (Action::CloseConference, Found::Open) => {
+                let ports = self.close(slot).map_or(0, |conference| conference.ports_count());
+                Ok(Done::ConferenceClosed { ports: u32::try_from(ports).unwrap_or(u32::MAX) })
+            }
+            (Action::CloseConference, Found::Ended) => Ok(Done::ConferenceClosed { ports: 0 }),
+            (Action::AddPort { port, transport, stream }, Found::Open) => {
+                self.add_port(now, slot, port, transport, stream)
+            }
+            (Action::UpdatePort { port, transport, stream }, Found::Open) => {
+                self.update_port(now, slot, port, transport, stream)
+            }
+            (Action::RemovePort { port }, Found::Open) => Ok(self.remove_port(slot, port)),
+            (
+                Action::OpenConference
+                | Action::AddPort { .. }
+                | Action::UpdatePort { .. }
+                | Action::RemovePort { .. },
+                Found::Ended,
+            ) => Err(self.stale_generation(slot, key)),
+            (
+                Action::CloseConference
+                | Action::AddPort { .. }
+                | Action::UpdatePort { .. }
+                | Action::RemovePort { .. },
+                Found::New,
+            ) => Err(Refused::NotOpen),
+        }
+    }
+
+    /// Checks generation and epoch. A higher epoch is taken over.
+    fn find(&mut self, key: ConferenceKey, epoch: Epoch) -> Result<(usize, Found), Refused> {
+        let slots = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        let no_such_slot = Refused::NoSuchSlot { got: key.slot, slots };
+        let index = usize::try_from(key.slot).map_err(|_| no_such_slot.clone())?;
+        let slot = self.slots.get_mut(index).ok_or(no_such_slot)?;
+        let Some((generation, current)) = &mut slot.latest else {
+            return Ok((index, Found::New));
+        };
+        if key.generation < *generation {
+            return Err(Refused::StaleGeneration { got: key.generation, current: *generation });
+        }
+        if key.generation > *generation {
+            return Ok((index, Found::New));
+        }
+        if epoch < *current {
+            return Err(Refused::StaleEpoch { got: epoch, current: *current });
+        }
+        *current = epoch;
+        match &mut slot.conference {
+            Some(conference) => {
+                conference.epoch = epoch;
+                Ok((index, Found::Open))
+            }
+            None => Ok((index, Found::Ended)),
+        }
+    }
+
+    fn open(&mut self, slot: usize, key: ConferenceKey, epoch: Epoch) -> Result<Done, Refused> {
+        let entry = &mut self.slots[slot];
+        if let Some(conference) = &entry.conference {
+            return Err(Refused::SlotInUse { current: conference.key.generation });
+        }
+        entry.latest = Some((key.generation, epoch));
+        entry.conference = Some(Box::new(Conference::new(key, epoch)));
+        if let Err(index) = self.open.binary_search(&slot) {
+            self.open.insert(index, slot);
+        }
+        Ok(Done::ConferenceOpened)
+    }
+
+    fn add_port(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        id: PortId,
+        transport: TransportSpec,
+        stream: StreamSpec,
+    ) -> Result<Done, Refused> {
+        let ticks = self.ticks_passed();
+        let Some(conference) = &mut self.slots[slot].conference else {
+            return Err(Refused::NotOpen);
+        };
+        if let Some(seat) = conference.find(id).and_then(|place| conference.seat_mut(place)) {
+            let same = seat.port.specs() == (&transport, &stream);
+            return if same { Ok(Done::PortAdded) } else { Err(Refused::PortExists) };
+        }
+        let max = self.legs_per_conference;
+        if conference.ports_count() >= max as usize {
+            return Err(Refused::ConferenceFull { max });
+        }
+        let lent = transport.lent;
+        let Some(use_of_lent @ None) = self.lent.get_mut(&lent) else {
+            return Err(Refused::NotLent { lent });
+        };
+        let mut port = Port::new(now, transport, stream, &mut self.rng)?;
+        // Stable order: a leg keeps its phase; a new one goes where there are fewer.
+        let phase = usize::from(self.phase_legs[0] > self.phase_legs[1]);
+        port.align(position(ticks, phase));
+        let seat = conference.add(Box::new(Seat::new(id, port, phase)));
+        *use_of_lent = Some(Place { slot, seat });
+        self.phase_legs[phase] += 1;
+        self.ports_count += 1;
+        self.next_tick.get_or_insert(now + TICK);
+        Ok(Done::PortAdded)
+    }
+
+    fn update_port(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        id: PortId,
+        transport: TransportSpec,
+        stream: StreamSpec,
+    ) -> Result<Done, Refused> {
+        let ticks = self.ticks_passed();
+        let conference = self.slots[slot].conference.as_mut();
+        let seat = conference.and_then(|it| it.find(id).and_then(|place| it.seat_mut(place)));
+        let seat = seat.ok_or(Refused::NoSuchPort)?;
+        let ptime_ms = seat.port.specs().1.send.ptime_ms;
+        seat.port.update(now, transport, stream)?;
+        if seat.port.specs().1.send.ptime_ms != ptime_ms {
+            seat.port.align(position(ticks, seat.phase));
+        }
+        Ok(Done::PortUpdated)
+    }
+
+    fn remove_port(&mut self, slot: usize, id: PortId) -> Done {
+        let conference = self.slots[slot].conference.as_mut();
+        let seat = conference.and_then(|it| it.find(id).and_then(|place| it.remove(place)));
+        let Some(seat) = seat else { return Done::PortAbsent };
+        self.forget(seat.port.specs().0.lent, seat.phase);
+        Done::PortRemoved(seat.port.report())
+    }
+
+    /// Ticks since the start, mixed or left out: what the packet boundaries of all legs go by.
+    const fn ticks_passed(&self) -> u64 {
+        self.counters.ticks + self.counters.ticks_skipped
+    }
+
+    fn stale_generation(&self, slot: usize, key: ConferenceKey) -> Refused {
+        let current = self.slots[slot].latest.map_or(key.generation, |(generation, _)| generation);
+        Refused::StaleGeneration { got: key.generation, current }
+    }
+}
+
+/// How many frames of a packet have passed after so many ticks, for a leg of this phase.
+const fn position(ticks: u64, phase: usize) -> u32 {
+    ((ticks + phase as u64) % POSITIONS) as u32
+}
+
+/// A multiple of every packet length in frames, 1 to 6, and of the phases.
+const POSITIONS: u64 = 60;
+
+const _: () = assert!(POSITIONS.is_multiple_of(PHASES as u64));

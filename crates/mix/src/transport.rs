@@ -1,0 +1,215 @@
+//! Where a port's packets come from and go to: latching, and what may be sent before it.
+
+mod latch;
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, SocketAddr};
+
+use rtp::Header;
+use units::Instant;
+
+use crate::TICK;
+use crate::message::{Refused, SILENT_AFTER_MS, TransportSpec};
+pub(crate) use latch::Judgement;
+use latch::Latch;
+
+/// Plain RTP over UDP between one socket of ours and one peer.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    spec: TransportSpec,
+    latch: Latch,
+    /// Whether the address in the SDP has sent us anything since it was named.
+    remote_heard: bool,
+    /// Frames that may still go to an address that has sent us nothing.
+    blind_frames: u32,
+    /// The last sign of life.
+    alive_at: Instant,
+    silence: Silence,
+}
+
+/// Where to send the next 10 ms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// There.
+    To(SocketAddr),
+    /// The peer gave no address.
+    Nowhere,
+    /// The address has sent us nothing for too long.
+    Withheld,
+}
+
+/// Whether this silence was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Silence {
+    Untold,
+    Told,
+}
+
+impl Transport {
+    /// Starts with nothing heard; `now` counts as the last sign of life.
+    pub(crate) fn new(now: Instant, spec: TransportSpec) -> Result<Self, Refused> {
+        check(&spec)?;
+        Ok(Self {
+            spec,
+            latch: Latch::new(),
+            remote_heard: false,
+            blind_frames: BLIND_FRAMES_MAX,
+            alive_at: now,
+            silence: Silence::Untold,
+        })
+    }
+
+    /// What it was made of.
+    pub(crate) const fn spec(&self) -> &TransportSpec {
+        &self.spec
+    }
+
+    /// Changes the peer. Only another address in the SDP opens the latch again; whoever only changes
+    /// direction or codec keeps it.
+    pub(crate) fn update(&mut self, now: Instant, spec: TransportSpec) -> Result<(), Refused> {
+        check(&spec)?;
+        if spec.lent != self.spec.lent {
+            return Err(Refused::OtherSocket { got: spec.lent, current: self.spec.lent });
+        }
+        if spec.remote != self.spec.remote {
+            self.latch.reopen(now);
+            self.remote_heard = false;
+            // The blind frames are not given anew: else a peer that renames its address every 5 s
+            // could aim us at others for ever. A latch gives them back.
+        }
+        self.spec = spec;
+        Ok(())
+    }
+
+    /// Judges an RTP packet with an agreed payload type.
+    pub(crate) fn judge(&mut self, now: Instant, from: SocketAddr, header: &Header) -> Judgement {
+        let rank = self.rank(from);
+        let judgement = self.latch.judge(now, from, rank, header);
+        match judgement {
+            Judgement::Accepted => {}
+            Judgement::Restarted => self.blind_frames = BLIND_FRAMES_MAX,
+            Judgement::Foreign | Judgement::Unproved => {}
+        }
+        let proved = matches!(judgement, Judgement::Accepted | Judgement::Restarted);
+        if proved || self.is_peer(from) {
+            self.sign_of_life(now, from);
+        }
+        judgement
+    }
+
+    /// Takes note of a packet that carries no media for us (RTCP, another payload type). Says
+    /// whether it is the peer's.
+    pub(crate) fn note(&mut self, now: Instant, from: SocketAddr) -> Origin {
+        if self.is_peer(from) {
+            self.sign_of_life(now, from);
+            Origin::Peer
+        } else {
+            Origin::Stranger
+        }
+    }
+
+    /// Where to send the next 10 ms; uses up what may be sent blindly.
+    pub(crate) fn destination(&mut self) -> Destination {
+        // RFC 3264 §8.4: with c=0.0.0.0 neither RTP nor RTCP goes to the peer, whatever it sends.
+        let Some(remote) = self.spec.remote else { return Destination::Nowhere };
+        if let Some(latched) = self.latch.remote() {
+            return Destination::To(latched);
+        }
+        if self.remote_heard || remote.ip() == self.spec.signalling {
+            return Destination::To(remote);
+        }
+        match self.blind_frames.checked_sub(1) {
+            Some(left) => {
+                self.blind_frames = left;
+                Destination::To(remote)
+            }
+            None => Destination::Withheld,
+        }
+    }
+
+    /// Where the peer's media is known to come from.
+    pub(crate) const fn latched(&self) -> Option<SocketAddr> {
+        self.latch.remote()
+    }
+
+    /// How long nothing has come, if that is too long and was not [told](Self::silence_told) yet.
+    pub(crate) fn silent_for_ms(&self, now: Instant) -> Option<u64> {
+        match self.silence {
+            Silence::Told => None,
+            Silence::Untold => {
+                let ms = u64::try_from(now.since(self.alive_at).as_millis()).unwrap_or(u64::MAX);
+                (ms >= SILENT_AFTER_MS).then_some(ms)
+            }
+        }
+    }
+
+    /// Keeps [`Self::silent_for_ms`] from telling the same silence again.
+    pub(crate) const fn silence_told(&mut self) {
+        self.silence = Silence::Told;
+    }
+
+    fn sign_of_life(&mut self, now: Instant, from: SocketAddr) {
+        self.alive_at = now;
+        self.silence = Silence::Untold;
+        if Some(from) == self.spec.remote {
+            self.remote_heard = true;
+        }
+    }
+
+    /// Whether something without proof may be the peer's: it comes from the host that the latch holds
+    /// to, else from one that the signalling names. RTCP has another port (RFC 3550 §11).
+    fn is_peer(&self, from: SocketAddr) -> bool {
+        match self.latch.remote() {
+            Some(latched) => from.ip() == latched.ip(),
+            None => {
+                from.ip() == self.spec.signalling
+                    || self.spec.remote.is_some_and(|remote| from.ip() == remote.ip())
+            }
+        }
+    }
+
+    fn rank(&self, from: SocketAddr) -> Rank {
+        if self.spec.remote == Some(from) {
+            Rank::SdpAddress
+        } else if from.ip() == self.spec.signalling {
+            Rank::SignallingSource
+        } else {
+            Rank::Other
+        }
+    }
+}
+
+/// Whose a packet without media is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Peer,
+    Stranger,
+}
+
+/// How much speaks for an address; a higher rank wins over a lower one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// Nothing but that it sends.
+    Other,
+    /// The signalling comes from this host.
+    SignallingSource,
+    /// The SDP names it.
+    SdpAddress,
+}
+
+/// An address that can only be meant to harm others is not sent to.
+fn check(spec: &TransportSpec) -> Result<(), Refused> {
+    let Some(remote) = spec.remote else { return Ok(()) };
+    let one_host = match remote.ip() {
+        IpAddr::V4(ip) => !(ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast()),
+        IpAddr::V6(ip) => !(ip.is_unspecified() || ip.is_multicast()),
+    };
+    if one_host && remote.port() != 0 { Ok(()) } else { Err(Refused::BadRemote { got: remote }) }
+}
+
+/// What may go to an address that has sent us nothing and is not where the signalling comes from: 5 s
+/// of media. Enough for a phone that only listens to open its NAT; little for one who aims us at
+/// others. When used up, media is withheld until the address sends something.
+#[expect(clippy::cast_possible_truncation, reason = "500")]
+const BLIND_FRAMES_MAX: u32 = (5_000 / TICK.as_millis()) as u32;
