@@ -12,11 +12,14 @@
 //! **Invariant:** every conference known here costs at least one seat, so their number is bounded
 //! by the capacity.
 
+mod ledger;
 mod pool;
+mod terms;
 mod token;
 
-pub use pool::{
-    ConferenceId, Firmness, Hold, HoldRequest, JoinRefusal, Output, Pool, PoolConfig, Refusal,
+pub use pool::Pool;
+pub use terms::{
+    ConferenceId, Firmness, HOLD_MAX, Hold, HoldRequest, JoinRefusal, Output, PoolConfig, Refusal,
     Room, Seats, Unknown, View, ViewState,
 };
 pub use token::{Key, TOKEN_EPOCH, Token, TokenError, TokenKeys, mint, read};

@@ -1,5 +1,19 @@
 //! The user part of a conference URI.
+//!
+//! ```text
+//! conf-  base32( key id 1 | node 2 | conference id 10 | deadline 3 | MAC 10 )   26 bytes, 42 characters
+//! ```
+//!
+//! The MAC is HMAC-SHA-256 over the first 16 bytes, cut to 80 bits: what is guessed is checked
+//! against our own memory one request at a time, so there is nothing to work on off-line.
 
+use std::fmt;
+use std::time::Duration;
+
+use data_encoding::BASE32_NOPAD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
 use units::UnixTime;
 
 use crate::ConferenceId;
@@ -40,39 +54,116 @@ pub struct Token {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the message says it")]
 pub enum TokenError {
+    // Bytes: somebody's user part, but not of our making.
     #[error("does not begin with conf-")]
     Prefix,
     #[error("{got} characters after the prefix, not 42")]
     Length { got: usize },
-    #[error("not base32")]
+    #[error("not base32, or not in its one spelling")]
     Alphabet,
+    // Signature: made by a stranger, or by a key that we have forgotten.
     #[error("no key {id}")]
     UnknownKey { id: u8 },
     #[error("the signature does not fit")]
     Forged,
 }
 
-impl std::fmt::Debug for Key {
-    /// Shows the id, never the secret.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Key").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
 /// Writes the user part of a conference URI: `conf-` and 42 characters of lower-case base32.
-/// The deadline is rounded up to a whole minute.
-pub fn mint(_keys: &TokenKeys, _node: u16, _id: ConferenceId, _deadline: UnixTime) -> String {
-    todo!()
+/// The deadline is rounded up to a whole minute, and lies between [`TOKEN_EPOCH`] and 2056.
+pub fn mint(keys: &TokenKeys, node: u16, id: ConferenceId, deadline: UnixTime) -> String {
+    let mut bytes = [0; TOKEN_BYTES];
+    bytes[0] = keys.current.id;
+    bytes[1..3].copy_from_slice(&node.to_be_bytes());
+    bytes[3..13].copy_from_slice(&id.0);
+    bytes[13..SIGNED_BYTES].copy_from_slice(&minutes(deadline).to_be_bytes()[1..]);
+    let signature = sign(&keys.current, &bytes[..SIGNED_BYTES]);
+    bytes[SIGNED_BYTES..].copy_from_slice(&signature);
+    format!("{PREFIX}{}", BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())
 }
 
 /// Reads a user part (unescaped, any case).
 ///
 /// # Errors
 /// [`TokenError`]: it is none of ours. All of them are 404 on the wire.
-pub fn read(_keys: &TokenKeys, _user: &str) -> Result<Token, TokenError> {
-    todo!()
+pub fn read(keys: &TokenKeys, user: &str) -> Result<Token, TokenError> {
+    // Case is folded although the user part of a SIP URI has case (RFC 3261 §19.1.4): people dictate
+    // these, and some phones fold them.
+    let folded = user.to_ascii_uppercase();
+    let text = folded.strip_prefix(PREFIX_FOLDED).ok_or(TokenError::Prefix)?;
+    let got = text.chars().count();
+    if got != TOKEN_CHARS {
+        return Err(TokenError::Length { got });
+    }
+    // The encoding refuses trailing bits that are not zero, so a token has one spelling but for case.
+    let decoded = BASE32_NOPAD.decode(text.as_bytes()).map_err(|_| TokenError::Alphabet)?;
+    let bytes: [u8; TOKEN_BYTES] = decoded.try_into().map_err(|_| TokenError::Alphabet)?;
+    let key = keys.key(bytes[0]).ok_or(TokenError::UnknownKey { id: bytes[0] })?;
+    let expected = sign(key, &bytes[..SIGNED_BYTES]);
+    if !bool::from(bytes[SIGNED_BYTES..].ct_eq(&expected)) {
+        return Err(TokenError::Forged);
+    }
+    let mut id = [0; 10];
+    id.copy_from_slice(&bytes[3..13]);
+    Ok(Token {
+        key_id: bytes[0],
+        node: u16::from_be_bytes([bytes[1], bytes[2]]),
+        id: ConferenceId(id),
+        deadline_minutes: u32::from_be_bytes([0, bytes[13], bytes[14], bytes[15]]),
+    })
+}
+
+impl Token {
+    /// Until when the conference may be activated.
+    pub const fn deadline(&self) -> UnixTime {
+        // 2^24 minutes fit 64 bits of seconds many times over.
+        TOKEN_EPOCH.after(Duration::from_secs(self.deadline_minutes as u64 * 60))
+    }
+}
+
+impl TokenKeys {
+    /// The key of this id; the current one first, should a rotation have used an id twice.
+    fn key(&self, id: u8) -> Option<&Key> {
+        std::iter::once(&self.current).chain(&self.previous).find(|key| key.id == id)
+    }
+}
+
+impl fmt::Debug for Key {
+    /// Shows the id, never the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Whole minutes since the token epoch, rounded up, so that a token never promises less than the
+/// hold; clipped to 24 bits.
+fn minutes(deadline: UnixTime) -> u32 {
+    let whole = deadline.0.saturating_sub(TOKEN_EPOCH.0).div_ceil(60);
+    u32::try_from(whole).unwrap_or(u32::MAX).min(MINUTES_MAX)
+}
+
+fn sign(key: &Key, signed: &[u8]) -> [u8; MAC_BYTES] {
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(&key.secret).expect("invariant: HMAC takes any key length");
+    // The label keeps a signature apart from all else that this secret may ever sign.
+    mac.update(b"convoke conference token 1\0");
+    mac.update(signed);
+    let mut cut = [0; MAC_BYTES];
+    cut.copy_from_slice(&mac.finalize().into_bytes()[..MAC_BYTES]);
+    cut
 }
 
 /// 2025-01-01 00:00 UTC: 24 bits of minutes since 1970 would have ended in 2001; from here they
 /// last until 2056.
 pub const TOKEN_EPOCH: UnixTime = UnixTime(1_735_689_600);
+
+const PREFIX: &str = "conf-";
+const PREFIX_FOLDED: &str = "CONF-";
+const MAC_BYTES: usize = 10;
+const SIGNED_BYTES: usize = 1 + 2 + 10 + 3;
+const TOKEN_BYTES: usize = SIGNED_BYTES + MAC_BYTES;
+/// 26 bytes at 5 bits a character: 41.6.
+const TOKEN_CHARS: usize = 42;
+const MINUTES_MAX: u32 = (1 << 24) - 1;
+
+#[cfg(test)]
+mod tests;
