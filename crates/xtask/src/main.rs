@@ -1,3 +1,79 @@
-//! The one door for people: demo, test, sim, tidy.
+//! The one door for people: `cargo xtask test`, `demo`, `tidy`, `sim`, `setup`.
+//!
+//! `test` is all that CI runs, and it sets up a fresh machine by itself; the other commands are its steps, to be
+//! called alone. What each step is stands in `steps`; what the project asks of its own tree, in `tidy`.
 
-fn main() {}
+#![expect(clippy::print_stdout, reason = "a command line tool: what it says is what it is for")]
+
+mod run;
+mod setup;
+mod steps;
+mod tally;
+mod test;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Convoke: everything that people do with this tree")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Sets up what is missing, then checks everything; the last line is `N passed, N failed`
+    Test {
+        /// Only these steps, as the summary names them (default: all)
+        steps: Vec<String>,
+    },
+    /// Shows a conference on this machine: one server, three terminals, who heard whom
+    Demo {
+        /// Handed on to `convoke demo`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Runs the whole world under virtual time with seeded faults, as in `sim --seed 7`
+    Sim {
+        /// Handed on to the simulation
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Checks the tree's own rules: crate order, no I/O, lengths, citations, true tables
+    Tidy {
+        /// Rewrites the tables that are made from the tests' doc comments
+        #[arg(long)]
+        write: bool,
+    },
+    /// Installs the Debian packages that the tests need and that are not there yet
+    Setup,
+}
+
+fn main() -> ExitCode {
+    let root = root();
+    let outcome = match Cli::parse().command {
+        Command::Test { steps } => return test::test(&root, &steps),
+        Command::Demo { args } => run::command(&root, &steps::demo(&args)),
+        Command::Sim { args } => run::command(&root, &steps::sim(&args)),
+        Command::Tidy { write } => tidy::tidy(&root, write),
+        Command::Setup => setup::setup(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The top of the tree: two above this crate.
+fn root() -> PathBuf {
+    let here = std::env::var("CARGO_MANIFEST_DIR")
+        .map_or_else(|_| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    here.parent().and_then(Path::parent).map_or(here.clone(), Path::to_path_buf)
+}

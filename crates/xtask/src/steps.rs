@@ -1,0 +1,191 @@
+//! What `cargo xtask test` does, in this order.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::run::{self, Call};
+use crate::tally::Runner;
+
+/// One step: one heading, one line of the summary.
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) purpose: &'static str,
+    pub(crate) action: Action,
+    pub(crate) runner: Runner,
+}
+
+/// What a step does.
+pub(crate) enum Action {
+    /// Installs what is missing.
+    Setup,
+    /// Checks the tree's own rules.
+    Tidy,
+    /// Runs a program.
+    Call(Call),
+}
+
+/// Seeds of the simulation that each run of `test` goes through.
+const SIM_SEEDS: &str = "50";
+
+/// All steps, the cheapest answers first.
+pub(crate) fn all(root: &Path) -> Vec<Step> {
+    let call =
+        |name, purpose, runner, call| Step { name, purpose, action: Action::Call(call), runner };
+    let mut steps = vec![
+        Step {
+            name: "setup",
+            purpose: "what the tests need is there",
+            action: Action::Setup,
+            runner: Runner::Step,
+        },
+        call("fmt", "the one format", Runner::Step, Call::cargo(&["fmt", "--all", "--check"])),
+        Step {
+            name: "tidy",
+            purpose: "the tree's own rules",
+            action: Action::Tidy,
+            runner: Runner::Step,
+        },
+        call("clippy", "no warning anywhere", Runner::Step, clippy()),
+        call("doc", "the documentation builds without warnings", Runner::Step, doc()),
+    ];
+    let tests = if run::works(&Call::cargo(&["nextest", "--version"])) {
+        nextest()
+    } else {
+        println!("cargo-nextest is not here; cargo test does the same, a little slower");
+        cargo_test(root)
+    };
+    let [(unit_runner, unit), (torture_runner, torture), (ends_runner, ends)] = tests;
+    steps.extend([
+        call("tests", "every rule, under virtual time", unit_runner, unit),
+        call("doc-tests", "the examples in the documentation", Runner::CargoTest, doc_tests()),
+        call("torture", "the messages of RFC 4475 and RFC 5118", torture_runner, torture),
+        call(
+            "sim",
+            "the whole world with faults",
+            Runner::Plain,
+            sim(&["--seeds".into(), SIM_SEEDS.into()]),
+        ),
+        call("demo", "four processes, real voices", Runner::Step, demo(&[])),
+        call("end-to-end", "processes and SIPp on loopback, one after another", ends_runner, ends),
+    ]);
+    steps
+}
+
+/// The demo; `args` go on to it.
+pub(crate) fn demo(args: &[String]) -> Call {
+    let call = Call::cargo(&["run", "--locked", "--quiet", "--package", "convoke", "--", "demo"]);
+    call.with_args(args)
+}
+
+/// The simulation; `args` go on to it.
+pub(crate) fn sim(args: &[String]) -> Call {
+    Call::cargo(&["run", "--locked", "--quiet", "--package", "sim", "--"]).with_args(args)
+}
+
+fn clippy() -> Call {
+    Call::cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"])
+}
+
+fn doc() -> Call {
+    let call = Call::cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
+    call.with_variable("RUSTDOCFLAGS", "-D warnings")
+}
+
+fn doc_tests() -> Call {
+    Call::cargo(&["test", "--locked", "--workspace", "--doc"])
+}
+
+/// The unit, torture and end-to-end tests by nextest. Each asks for the whole workspace, so that all three share one build.
+fn nextest() -> [(Runner, Call); 3] {
+    let run = |filter, more: &[&str]| {
+        let words = [
+            "nextest",
+            "run",
+            "--locked",
+            "--workspace",
+            "--no-fail-fast",
+            "--status-level",
+            "slow",
+            "-E",
+            filter,
+        ];
+        (Runner::Nextest, Call::cargo(&words).with_args(more))
+    };
+    [
+        run("not binary(torture) and not (package(convoke) and kind(test))", &[]),
+        run("binary(torture)", &[]),
+        run("package(convoke) and kind(test)", &["--test-threads", "1"]),
+    ]
+}
+
+/// The same by plain cargo, which knows no filter: the tests' files are named instead.
+fn cargo_test(root: &Path) -> [(Runner, Call); 3] {
+    let (mut named, mut ends) = (BTreeSet::new(), BTreeSet::new());
+    for (package, file) in integration_tests(root) {
+        match (package.as_str(), file.as_str()) {
+            ("convoke", _) => ends.insert(file),
+            (_, "torture") => false,
+            _ => named.insert(file),
+        };
+    }
+    let unit = ["test", "--locked", "--workspace", "--no-fail-fast", "--lib", "--bins"];
+    let ends_words = ["test", "--locked", "--package", "convoke", "--no-fail-fast"];
+    let with_tests = |call: Call, names: BTreeSet<String>| {
+        names.into_iter().fold(call, |call, name| call.with_args(&["--test", &name]))
+    };
+    let torture = ["test", "--locked", "--workspace", "--no-fail-fast", "--test", "torture"];
+    [
+        (Runner::CargoTest, with_tests(Call::cargo(&unit), named)),
+        (Runner::CargoTest, Call::cargo(&torture)),
+        (
+            Runner::CargoTest,
+            with_tests(Call::cargo(&ends_words), ends).with_args(&["--", "--test-threads=1"]),
+        ),
+    ]
+}
+
+/// The files in each crate's `tests`, as (crate, name without `.rs`).
+fn integration_tests(root: &Path) -> Vec<(String, String)> {
+    let names = |folder: &Path| -> Vec<String> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    };
+    let crates = root.join("crates");
+    let of = |package: String| {
+        let files = names(&crates.join(&package).join("tests"));
+        let stems = files.into_iter().filter_map(|file| Some(file.strip_suffix(".rs")?.to_owned()));
+        stems.map(|stem| (package.clone(), stem)).collect::<Vec<_>>()
+    };
+    names(&crates).into_iter().flat_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_cargo_leaves_out_of_the_unit_tests_what_has_a_step_of_its_own() {
+        let tree = tempfile::tempdir().expect("a folder");
+        for file in [
+            "sip/tests/torture.rs",
+            "mix/tests/tick.rs",
+            "convoke/tests/sipp.rs",
+            "convoke/tests/sipp/a.xml",
+        ] {
+            let path = tree.path().join("crates").join(file);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(path, "").expect("written");
+        }
+        let [(_, unit), (_, torture), (_, ends)] = cargo_test(tree.path());
+        assert!(unit.line().ends_with("--lib --bins --test tick"), "{}", unit.line());
+        assert!(torture.line().ends_with("--test torture"), "{}", torture.line());
+        assert!(ends.line().ends_with("--test sipp -- --test-threads=1"), "{}", ends.line());
+    }
+
+    #[test]
+    fn steps_have_names_of_their_own() {
+        let names: Vec<_> = all(Path::new("/nowhere")).into_iter().map(|step| step.name).collect();
+        let unique: BTreeSet<_> = names.iter().collect();
+        assert_eq!(unique.len(), names.len());
+    }
+}
