@@ -74,7 +74,6 @@ const KNOWN_NAME_BYTES_MAX: usize = 19;
 
 impl HeaderName {
     /// Gives the canonical long form, or the spelling of a field that we do not know.
-    #[expect(clippy::too_many_lines, reason = "a table")]
     pub fn as_str(&self) -> &str {
         match self {
             Self::Accept => "Accept",
@@ -138,7 +137,6 @@ impl HeaderName {
     }
 
     /// Reads a name: long or compact, in any case (RFC 3261 §7.3.1, §7.3.3). `None` when it is not a token.
-    #[expect(clippy::too_many_lines, reason = "a table")]
     pub fn parse(text: &str) -> Option<Self> {
         if !scan::is_token(text) {
             return None;
@@ -214,20 +212,6 @@ impl HeaderName {
     /// Only those whose single values we address; other lists stay as they came and are split when read.
     pub(crate) const fn is_split(&self) -> bool {
         matches!(self, Self::Via | Self::Route | Self::RecordRoute | Self::Contact)
-    }
-
-    /// Says whether a message may carry this field only once.
-    pub(crate) const fn is_single(&self) -> bool {
-        matches!(
-            self,
-            Self::CallId
-                | Self::ContentLength
-                | Self::ContentType
-                | Self::CSeq
-                | Self::From
-                | Self::MaxForwards
-                | Self::To
-        )
     }
 }
 

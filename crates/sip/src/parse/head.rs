@@ -1,0 +1,228 @@
+//! The head of a message: start line and header fields.
+
+use std::borrow::Cow;
+
+use crate::{
+    headers::{HeaderError, HeaderName, HeaderValue, Headers},
+    parse::ParseError,
+    scan,
+};
+
+/// Most header fields in one message, each value of Via, Route, Record-Route and Contact counted. An honest message has
+/// tens; the request is kept as long as its transaction, and look-ups are linear. One with more is refused with 400.
+pub(crate) const HEADER_FIELDS_MAX: usize = 2_048;
+
+/// Walks over the lines of a head. Folded lines are one line.
+pub(crate) struct Lines<'a> {
+    rest: &'a [u8],
+    end: End,
+}
+
+/// How the walk ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Not yet.
+    Ahead,
+    /// With an empty line.
+    EmptyLine,
+    /// The bytes ran out.
+    Open,
+}
+
+impl<'a> Lines<'a> {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, end: End::Ahead }
+    }
+}
+
+/// How the walk ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Not yet.
+    Ahead,
+    /// With an empty line.
+    EmptyLine,
+    /// The bytes ran out.
+    Open,
+}
+
+impl<'a> Lines<'a> {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, end: End::Ahead }
+    }
+
+    /// What was not walked over: after the walk, the body.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+}
+
+/// Gives one line without its CRLF, but with those of folds in it. A line that does not end is not given.
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.end != End::Ahead {
+            return None;
+        }
+        let mut from = 0;
+        loop {
+            // For finding the end, a CR or LF alone counts as a line end too: the message is refused, but what it says is
+            // needed for the answer.
+            let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
+            let Some(at) = self.rest[from..].iter().position(is_break).map(|at| from + at) else {
+                self.end = End::Open;
+                return None;
+            };
+            let next = at + if self.rest[at..].starts_with(b"\r\n") { 2 } else { 1 };
+            if at == 0 {
+                self.rest = &self.rest[next..];
+                self.end = End::EmptyLine;
+                return None;
+            }
+            // RFC 3261 §7.3.1: a line that begins with white space continues the one before.
+            if !self.rest.get(next).is_some_and(|byte| scan::is_lws(*byte)) {
+                let line = &self.rest[..at];
+                self.rest = &self.rest[next..];
+                return Some(line);
+            }
+            from = next;
+        }
+    }
+}
+
+/// Makes every fold, with the white space around it, one space. `None` when there is a CR or LF that is no fold.
+fn unfold(line: &[u8]) -> Option<Cow<'_, [u8]>> {
+    if !line.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+        return Some(Cow::Borrowed(line));
+    }
+    let mut out = Vec::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
+        let after = rest[at..].strip_prefix(b"\r\n")?;
+        out.extend_from_slice(&rest[..at]);
+        while out.last().is_some_and(|byte| scan::is_lws(*byte)) {
+            out.pop();
+        }
+        out.push(b' ');
+        let lws = after.iter().take_while(|byte| scan::is_lws(**byte)).count();
+        rest = &after[lws..];
+    }
+    out.extend_from_slice(rest);
+    Some(Cow::Owned(out))
+}
+
+/// Cuts a line into name and value. The value is unfolded and trimmed.
+pub(crate) fn field(line: &[u8]) -> Result<(HeaderName, Cow<'_, [u8]>), ParseError> {
+    let colon = line.iter().position(|byte| *byte == b':').ok_or(ParseError::HeaderLine)?;
+    let name = std::str::from_utf8(&line[..colon]).map_err(|_| ParseError::HeaderLine)?;
+    let name = name.trim_end_matches([' ', '\t']);
+    let name = HeaderName::parse(name).ok_or(ParseError::HeaderLine)?;
+    let value = match unfold(&line[colon + 1..]).ok_or(ParseError::LineBreak)? {
+        Cow::Borrowed(value) => Cow::Borrowed(scan::trim_bytes(value)),
+        Cow::Owned(value) => Cow::Owned(scan::trim_bytes(&value).to_vec()),
+    };
+    Ok((name, value))
+}
+
+/// Holds what stands before the body, as far as it could be read.
+pub(crate) struct Head<'a> {
+    pub(crate) start_line: &'a [u8],
+    pub(crate) headers: Headers,
+    /// What Content-Length says; the first one, if there are several.
+    pub(crate) content_length: Option<Result<usize, HeaderError>>,
+    pub(crate) body: &'a [u8],
+    /// The first thing that was wrong.
+    pub(crate) error: Option<ParseError>,
+}
+
+impl<'a> Head<'a> {
+    /// Reads a head and goes on after errors: what is left may be needed for an answer.
+    pub(crate) fn read(bytes: &'a [u8]) -> Self {
+        let mut lines = Lines::new(bytes);
+        let mut head = Self {
+            start_line: lines.next().unwrap_or_default(),
+            headers: Headers::new(),
+            content_length: None,
+            body: &[],
+            error: None,
+        };
+        for line in lines.by_ref() {
+            let read = field(line).and_then(|(name, value)| head.add(name, value));
+            if let Err(error) = read {
+                let full = matches!(error, ParseError::TooManyHeaders { .. });
+                head.error.get_or_insert(error);
+                if full {
+                    return head;
+                }
+            }
+        }
+        if lines.end == End::Open {
+            head.error.get_or_insert(ParseError::HeadersOpen);
+        }
+        head.body = lines.rest;
+        let head_bytes = &bytes[..bytes.len() - lines.rest.len()];
+        if has_lone_break(head_bytes) {
+            head.error.get_or_insert(ParseError::LineBreak);
+        }
+        head
+    }
+
+    fn add(&mut self, name: HeaderName, value: Cow<'_, [u8]>) -> Result<(), ParseError> {
+        if name == HeaderName::ContentLength {
+            let length = content_length(&value);
+            // Two are an error even if they agree (RFC 4475 §3.3.9).
+            self.content_length = Some(match self.content_length {
+                Some(_) => Err(HeaderError::Repeated(name)),
+                None => length,
+            });
+            return Ok(());
+        }
+        if !name.is_split() {
+            return self.push(name, value.into_owned());
+        }
+        let malformed = || ParseError::Header(HeaderError::Malformed(name.clone()));
+        let Some(parts) = scan::split(&value, b',') else {
+            // Something is left open. The piece up to the first comma may still say where an answer must go.
+            let first = value.split(|byte| *byte == b',').next().unwrap_or_default();
+            self.push(name.clone(), scan::trim_bytes(first).to_vec())?;
+            return Err(malformed());
+        };
+        let mut result = Ok(());
+        for part in parts {
+            if part.is_empty() {
+                result = Err(malformed());
+            } else {
+                self.push(name.clone(), part.to_vec())?;
+            }
+        }
+        result
+    }
+
+    fn push(&mut self, name: HeaderName, value: Vec<u8>) -> Result<(), ParseError> {
+        if self.headers.len() == HEADER_FIELDS_MAX {
+            return Err(ParseError::TooManyHeaders { max: HEADER_FIELDS_MAX });
+        }
+        self.headers.push(name, HeaderValue::from_clean(value));
+        Ok(())
+    }
+}
+
+/// Reads a Content-Length: digits and nothing else, so that no sign gets through (RFC 4475 §3.1.2.3).
+fn content_length(value: &[u8]) -> Result<usize, HeaderError> {
+    let number = std::str::from_utf8(value).ok().and_then(scan::number);
+    let number = number.ok_or(HeaderError::Malformed(HeaderName::ContentLength))?;
+    // What does not fit is longer than any message that we take.
+    Ok(usize::try_from(number).unwrap_or(usize::MAX))
+}
+
+/// Says whether a CR or LF stands alone. Elements that take these for line ends see other fields than those that do not.
+fn has_lone_break(head: &[u8]) -> bool {
+    let mut previous = 0;
+    let mut lone = false;
+    for &byte in head {
+        lone |= (byte == b'\n') != (previous == b'\r');
+        previous = byte;
+    }
+    lone || previous == b'\r'
+}
