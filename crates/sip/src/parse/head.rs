@@ -13,7 +13,7 @@ use crate::{
 pub(crate) const HEADER_FIELDS_MAX: usize = 2_048;
 
 /// Walks over the lines of a head. Folded lines are one line.
-pub(crate) struct Lines<'a> {
+struct Lines<'a> {
     rest: &'a [u8],
     end: End,
 }
@@ -30,30 +30,8 @@ enum End {
 }
 
 impl<'a> Lines<'a> {
-    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+    const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, end: End::Ahead }
-    }
-}
-
-/// How the walk ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// Not yet.
-    Ahead,
-    /// With an empty line.
-    EmptyLine,
-    /// The bytes ran out.
-    Open,
-}
-
-impl<'a> Lines<'a> {
-    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, end: End::Ahead }
-    }
-
-    /// What was not walked over: after the walk, the body.
-    pub(crate) const fn rest(&self) -> &'a [u8] {
-        self.rest
     }
 }
 
@@ -113,7 +91,7 @@ fn unfold(line: &[u8]) -> Option<Cow<'_, [u8]>> {
 }
 
 /// Cuts a line into name and value. The value is unfolded and trimmed.
-pub(crate) fn field(line: &[u8]) -> Result<(HeaderName, Cow<'_, [u8]>), ParseError> {
+fn field(line: &[u8]) -> Result<(HeaderName, Cow<'_, [u8]>), ParseError> {
     let colon = line.iter().position(|byte| *byte == b':').ok_or(ParseError::HeaderLine)?;
     let name = std::str::from_utf8(&line[..colon]).map_err(|_| ParseError::HeaderLine)?;
     let name = name.trim_end_matches([' ', '\t']);
