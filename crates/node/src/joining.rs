@@ -1,15 +1,15 @@
 //! Somebody calls a conference URI: a seat, a port, a leg.
 
+use std::collections::BTreeMap;
+
 use focus::factory::Refused;
 use focus::{Focus, FocusConfig, MediaPort, MediaSeat};
-use mix::message::LentPort;
 use pool::{ConferenceId, JoinRefusal};
 use sip::{Incoming, Merged, ServerTxnId, StatusCode};
 use units::Instant;
 
 use crate::Notice;
-use crate::conference::{Active, State};
-use crate::media_link::MediaKey;
+use crate::conference::{Active, Record, State};
 use crate::node::{Node, Phase, tag_prefix};
 
 impl Node {
@@ -45,55 +45,58 @@ impl Node {
         id: ConferenceId,
         txn: ServerTxnId,
     ) -> Result<(), Refused> {
-        if !self.media.has_port() {
-            return Err(Refused::NoPort);
+        let first = self.activate(now, id)?;
+        let joined = self.take_seat(now, incoming, id, txn);
+        match (&joined, first) {
+            (Err(_), First::Yes) => self.deactivate(id),
+            (Ok(()), First::Yes) => self.started(id),
+            (_, First::No) => {}
         }
-        self.pool.join(now, id).map_err(|refusal| match refusal {
-            JoinRefusal::Unknown => Refused::NotFound,
-            JoinRefusal::ConferenceFull { legs_max } => Refused::ConferenceFull { legs_max },
-            JoinRefusal::PoolFull => Refused::NoSeat,
-        })?;
-        let taken = self.activate(now, id).and_then(|media| {
-            let (lent, address) = self.media.take_port(media)?;
-            Some((media, lent, address))
-        });
-        let Some((media, lent, address)) = taken else {
-            self.pool.leave(now, id);
-            return Err(Refused::NoPort);
-        };
-        let seat = MediaSeat { port: MediaPort(lent.id), address };
-        self.sit(now, incoming, id, txn, (media, lent), seat);
-        Ok(())
+        joined
     }
 
-    fn sit(
+    fn take_seat(
         &mut self,
         now: Instant,
         incoming: &Incoming,
         id: ConferenceId,
         txn: ServerTxnId,
-        (media, lent): (MediaKey, LentPort),
-        seat: MediaSeat,
-    ) {
-        let Some(active) = self.active(id) else { return };
+    ) -> Result<(), Refused> {
+        let Some(active) = self.records.get_mut(&id).and_then(Record::active) else {
+            return Err(Refused::NotFound);
+        };
+        let Some((lent, address)) = self.media.take_port(active.media) else {
+            return Err(Refused::NoPort);
+        };
+        if let Err(refusal) = self.pool.join(now, id) {
+            self.media.give_back(active.media, lent);
+            return Err(match refusal {
+                JoinRefusal::Unknown => Refused::NotFound,
+                JoinRefusal::ConferenceFull { legs_max } => Refused::ConferenceFull { legs_max },
+                JoinRefusal::PoolFull => Refused::NoSeat,
+            });
+        }
         active.ports.insert(lent.id, lent);
+        let seat = MediaSeat { port: MediaPort(lent.id), address };
         if let Err(response) = active.focus.invite(now, txn, incoming, seat) {
+            // The conference is ending, or holds all the legs that a focus can.
             active.ports.remove(&lent.id);
-            self.media.give_back(media, lent);
+            self.media.give_back(active.media, lent);
             self.pool.leave(now, id);
             self.stack.respond(now, txn, response);
         }
+        Ok(())
     }
 
-    /// Makes the focus of a held conference and opens it on a shard; gives the shard's key.
-    fn activate(&mut self, now: Instant, id: ConferenceId) -> Option<MediaKey> {
-        let record = self.records.get_mut(&id)?;
+    /// Makes the focus of a held conference and opens it on a shard.
+    fn activate(&mut self, now: Instant, id: ConferenceId) -> Result<First, Refused> {
+        let Some(record) = self.records.get_mut(&id) else { return Err(Refused::NotFound) };
         match &record.state {
-            State::Active(active) => return Some(active.media),
-            State::Ended => return None,
+            State::Active(_) => return Ok(First::No),
+            State::Ended => return Err(Refused::NotFound),
             State::Held => {}
         }
-        let media = self.media.open()?;
+        let Some(media) = self.media.open() else { return Err(Refused::NoPort) };
         let config = FocusConfig {
             conference_uri: record.uri.clone(),
             end: self.factories[record.factory].config().end,
@@ -102,14 +105,33 @@ impl Node {
         };
         let focus = Focus::new(now, config, self.rng.fork());
         record.since = now;
-        record.state = State::Active(Box::new(Active {
-            focus,
-            media,
-            ports: std::collections::BTreeMap::new(),
-        }));
-        let conference = record.uri.to_string();
+        record.state = State::Active(Box::new(Active { focus, media, ports: BTreeMap::new() }));
         self.by_media.insert(media, id);
-        self.notice(Notice::Started { conference, shard: media.shard });
-        Some(media)
+        Ok(First::Yes)
     }
+
+    /// Nobody got in: the conference is only held again.
+    fn deactivate(&mut self, id: ConferenceId) {
+        let Some(record) = self.records.get_mut(&id) else { return };
+        if let State::Active(active) = std::mem::replace(&mut record.state, State::Held) {
+            self.by_media.remove(&active.media);
+            self.media.close(active.media);
+        }
+    }
+
+    fn started(&mut self, id: ConferenceId) {
+        if let Some(record) = self.records.get_mut(&id)
+            && let Some(shard) = record.active().map(|active| active.media.shard)
+        {
+            let conference = record.uri.to_string();
+            self.notice(Notice::Started { conference, shard });
+        }
+    }
+}
+
+/// Whether a join is the one that activates the conference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum First {
+    Yes,
+    No,
 }

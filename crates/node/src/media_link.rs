@@ -132,11 +132,6 @@ impl MediaLink {
         }
     }
 
-    /// Whether any shard could take one more leg.
-    pub(crate) fn has_port(&self) -> bool {
-        self.shards.iter().any(|link| !link.lent.is_empty())
-    }
-
     pub(crate) fn add(
         &mut self,
         media: MediaKey,

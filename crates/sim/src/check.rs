@@ -1,0 +1,168 @@
+//! What must hold after a run, whatever the network did.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use node::{Leftovers, Notice};
+use sip::{HeaderName, Message};
+
+use crate::world::World;
+
+/// A promise that was broken.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Broken {
+    /// One request to the factory got several URIs.
+    SeveralUris {
+        /// Its Call-ID.
+        call_id: String,
+        /// What it got.
+        uris: Vec<String>,
+    },
+    /// There are more holds, or fewer, than callers of the factory.
+    Holds {
+        /// Callers.
+        askers: usize,
+        /// Holds.
+        holds: usize,
+    },
+    /// The URI that was passed on is not, byte for byte, the one of the 302.
+    OtherUri {
+        /// In the 302.
+        redirected: String,
+        /// In the REFER.
+        referred: String,
+    },
+    /// Somebody did not come in, in time.
+    NotJoined {
+        /// Who.
+        who: &'static str,
+    },
+    /// Somebody cannot hear somebody.
+    Deaf {
+        /// Who hears.
+        who: &'static str,
+        /// Whom not.
+        whom: &'static str,
+        /// How loud, in dBFS.
+        dbfs: f64,
+    },
+    /// Somebody hears himself.
+    Echo {
+        /// Who.
+        who: &'static str,
+        /// How loud, in dBFS.
+        dbfs: f64,
+    },
+    /// The node still keeps something.
+    Leftovers(Leftovers),
+    /// The mixer still has ports or conferences.
+    MixerLeftovers(mix::Leftovers),
+    /// A terminal never came to its end.
+    Unfinished {
+        /// Who.
+        who: &'static str,
+    },
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+/// A voice at -12 dBFS counts as heard above this.
+const HEARD_DBFS: f64 = -24.0;
+
+/// One's own voice must be below this: what concealment smears from other tones stays under it.
+const ECHO_DBFS: f64 = -38.0;
+
+/// Everybody is in.
+pub fn all_joined(world: &World) -> Vec<Broken> {
+    let missing = world.terminals.iter().filter(|terminal| !terminal.is_in_conference());
+    missing.map(|terminal| Broken::NotJoined { who: terminal.name }).collect()
+}
+
+/// Everybody hears all others and not himself.
+pub fn who_hears_whom(world: &World) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    for ear in &world.terminals {
+        for voice in &world.terminals {
+            let dbfs = audio::goertzel(&ear.heard, 8_000, voice.tone_hz);
+            if ear.name == voice.name {
+                if dbfs > ECHO_DBFS {
+                    broken.push(Broken::Echo { who: ear.name, dbfs });
+                }
+            } else if dbfs < HEARD_DBFS {
+                broken.push(Broken::Deaf { who: ear.name, whom: voice.name, dbfs });
+            }
+        }
+    }
+    broken
+}
+
+/// The same request always gets the same URI, and one hold.
+pub fn one_uri_and_one_hold(world: &World, askers: usize) -> Vec<Broken> {
+    let mut uris: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for sniffed in &world.sniffed {
+        if let Message::Response(response) = &sniffed.message
+            && response.status.code() == 302
+            && let Some(call_id) = sniffed.header(&HeaderName::CallId)
+        {
+            uris.entry(call_id).or_default().extend(sniffed.header(&HeaderName::Contact));
+        }
+    }
+    let several = uris.into_iter().filter(|(_, uris)| uris.len() > 1);
+    let mut broken: Vec<Broken> = several
+        .map(|(call_id, uris)| Broken::SeveralUris { call_id, uris: uris.into_iter().collect() })
+        .collect();
+    let held = |notice: &&(_, Notice)| matches!(notice.1, Notice::Held { .. });
+    let holds = world.serving.notices.iter().filter(held).count();
+    if holds != askers {
+        broken.push(Broken::Holds { askers, holds });
+    }
+    broken
+}
+
+/// Every REFER carries the URI of the 302.
+pub fn uri_passed_on(world: &World) -> Vec<Broken> {
+    let mut redirected = BTreeSet::new();
+    let mut broken = Vec::new();
+    for sniffed in &world.sniffed {
+        match &sniffed.message {
+            Message::Response(response) if response.status.code() == 302 => {
+                redirected.extend(sniffed.header(&HeaderName::Contact).map(|value| bare(&value)));
+            }
+            Message::Request(request) if request.method == sip::Method::Refer => {
+                let referred = bare(&sniffed.header(&HeaderName::ReferTo).unwrap_or_default());
+                if !redirected.contains(&referred) {
+                    let redirected = redirected.iter().cloned().collect::<Vec<_>>().join(" ");
+                    broken.push(Broken::OtherUri { redirected, referred });
+                }
+            }
+            Message::Request(_) | Message::Response(_) => {}
+        }
+    }
+    broken
+}
+
+/// What stands between `<` and `>`.
+fn bare(value: &str) -> String {
+    let inner = value.split_once('<').map_or(value, |(_, rest)| rest);
+    inner.split_once('>').map_or(inner, |(uri, _)| uri).to_owned()
+}
+
+/// Everything was given back.
+pub fn nothing_left_over(world: &World) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    let leftovers = world.serving.node.leftovers();
+    if leftovers != Leftovers::default() {
+        broken.push(Broken::Leftovers(leftovers));
+    }
+    let mixer = world.serving.shard.leftovers();
+    if mixer != mix::Leftovers::default() {
+        broken.push(Broken::MixerLeftovers(mixer));
+    }
+    let unfinished = world.terminals.iter().filter(|terminal| !terminal.is_finished());
+    broken.extend(unfinished.map(|terminal| Broken::Unfinished { who: terminal.name }));
+    broken
+}

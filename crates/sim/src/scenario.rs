@@ -1,0 +1,232 @@
+//! The main flow, start to end, by a seed.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use focus::EndPolicy;
+use focus::factory::{AnswerForm, FactoryConfig};
+use mix::Shard;
+use node::{Keys, Node, NodeConfig, SipListen};
+use pool::{Key, PoolConfig, Seats, TokenKeys};
+use sip::{Host, SipUri, Uri};
+use ua::{
+    Answerer, AnswererConfig, Convener, ConvenerConfig, MediaSlot, Pattern, ReferMode, TrustPolicy,
+    UaConfig,
+};
+use units::{Instant, Rng, UnixTime};
+
+use crate::check::{self, Broken};
+use crate::network::{Faults, Network};
+use crate::serving::{MEDIA_IP, SHARD, Serving};
+use crate::terminal::{Machine, Terminal};
+use crate::world::{Canary, World};
+
+/// How a run differs from others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Options {
+    /// Decides everything that is left to chance.
+    pub seed: u64,
+    /// What the network does to SIP messages.
+    pub signalling: Faults,
+    /// What the network does to RTP packets.
+    pub media: Faults,
+    /// How the first terminal refers the others.
+    pub refer: ReferMode,
+    /// How the factory answers.
+    pub answer: AnswerForm,
+    /// When the conference ends.
+    pub end: EndPolicy,
+    /// A fault that must be caught.
+    pub canary: Canary,
+}
+
+impl Options {
+    /// A network without faults.
+    pub const fn calm(seed: u64) -> Self {
+        Self {
+            seed,
+            signalling: Faults::NONE,
+            media: Faults::NONE,
+            refer: ReferMode::Outside,
+            answer: AnswerForm::Redirect,
+            end: EndPolicy::LastLeaves,
+            canary: Canary::None,
+        }
+    }
+
+    /// Faults, refer mode and end policy drawn by the seed: up to 10 % of the SIP messages lost, 5 %
+    /// repeated, up to 80 ms on the way; up to 3 % of the RTP packets lost, 2 % repeated, up to 20 ms
+    /// of jitter, which reorders some.
+    pub fn drawn(seed: u64) -> Self {
+        let mut rng = Rng::from_number(seed);
+        let mut up_to = |most: u32| f64::from(rng.u32() % (most * 10 + 1)) / 10.0;
+        let signalling = Faults {
+            loss_percent: up_to(10),
+            duplicate_percent: up_to(5),
+            delay_min: Duration::from_millis(1),
+            delay_max: Duration::from_millis(80),
+        };
+        let media = Faults {
+            loss_percent: up_to(3),
+            duplicate_percent: up_to(2),
+            delay_min: Duration::from_millis(5),
+            delay_max: Duration::from_millis(25),
+        };
+        let refer = [ReferMode::Auto, ReferMode::Outside, ReferMode::Inside];
+        let end = [EndPolicy::LastLeaves, EndPolicy::CreatorLeaves];
+        let refer = refer[usize::try_from(rng.below(3)).unwrap_or(0)];
+        let end = end[usize::try_from(rng.below(2)).unwrap_or(0)];
+        Self { signalling, media, refer, end, ..Self::calm(seed) }
+    }
+}
+
+/// What a run showed.
+#[derive(Debug)]
+pub struct Report {
+    /// The world at its end.
+    pub world: World,
+    /// Every promise that was broken.
+    pub broken: Vec<Broken>,
+}
+
+const NODE_SIP: ([u8; 4], u16) = ([10, 0, 0, 1], 5060);
+
+/// Runs the main flow: alice asks for a conference, refers bob and carol to it, all three talk, they
+/// leave, and everything is given back.
+pub fn run(options: Options) -> Report {
+    let mut world = build(options);
+    let mut broken = Vec::new();
+    let everybody_in = |world: &World| check::all_joined(world).is_empty();
+    if world.run_until(JOIN_WITHIN, everybody_in) {
+        // The jitter buffers fill, the last one's first words arrive.
+        world.run_for(Duration::from_secs(1));
+        for terminal in &mut world.terminals {
+            terminal.listening = true;
+        }
+        world.run_for(Duration::from_secs(2));
+        for terminal in &mut world.terminals {
+            terminal.listening = false;
+        }
+        broken.extend(check::who_hears_whom(&world));
+    } else {
+        broken.extend(check::all_joined(&world));
+    }
+    broken.extend(check::one_uri_and_one_hold(&world, 1));
+    broken.extend(check::uri_passed_on(&world));
+    leave(&mut world, options.end);
+    world.run_for(AFTER);
+    broken.extend(check::nothing_left_over(&world));
+    Report { world, broken }
+}
+
+/// Everybody leaves: alice first. Where her leaving ends the conference, the others are hung up.
+fn leave(world: &mut World, end: EndPolicy) {
+    let now = world.now;
+    world.terminals[0].leave(now);
+    world.settle();
+    if end == EndPolicy::CreatorLeaves {
+        world.run_until(Duration::from_secs(40), |world| {
+            !world.terminals.iter().any(Terminal::is_in_conference)
+        });
+    } else {
+        world.run_for(Duration::from_secs(1));
+    }
+    let now = world.now;
+    for terminal in &mut world.terminals[1..] {
+        terminal.leave(now);
+    }
+    world.settle();
+}
+
+/// All of a lost REFER, the call instead of it, and its retransmissions: two times 64*T1 and some.
+const JOIN_WITHIN: Duration = Duration::from_secs(90);
+
+/// Longer than any transaction lives: 64*T1 = 32 s for BYE, 32 s more for what it waited for, and the
+/// activation deadline of the hold.
+const AFTER: Duration = Duration::from_secs(150);
+
+fn build(options: Options) -> World {
+    let mut rng = Rng::from_number(options.seed ^ 0x5eed);
+    let network = Network::new(options.signalling, options.media, rng.fork());
+    let sip = SocketAddr::from(NODE_SIP);
+    let node = Node::new(node_config(sip, options), Instant::ZERO, WALL, rng.fork())
+        .expect("invariant: the configuration of the simulation is sound");
+    let serving = Serving::new(node, Shard::new(SHARD, rng.fork()), sip, options.canary);
+    let factory =
+        Uri::Sip(SipUri::new(Host::from(sip.ip()), Some(sip.port())).with_user("conference"));
+    let bob = answerer("bob", 700.0, 2, &mut rng);
+    let carol = answerer("carol", 1_000.0, 3, &mut rng);
+    let invitees = vec![uri_of(&bob), uri_of(&carol)];
+    let alice = convener(factory, invitees, options.refer, &mut rng);
+    World::new(network, serving, vec![alice, bob, carol])
+}
+
+fn node_config(sip: SocketAddr, options: Options) -> NodeConfig {
+    NodeConfig {
+        node: 1,
+        listens: vec![SipListen { bind: sip, advertise: (sip.ip().to_string(), sip.port()) }],
+        media_advertise: vec![IpAddr::V4(MEDIA_IP)],
+        factories: vec![FactoryConfig {
+            users: vec!["conference".to_owned()],
+            hosts: vec![sip.ip().to_string()],
+            answer: options.answer,
+            hold: Duration::from_secs(60),
+            expect: 4,
+            end: options.end,
+            legs_max: None,
+        }],
+        pool: PoolConfig::new(Seats(32)),
+        keys: Keys {
+            identity: [1; 32],
+            stateless: [2; 32],
+            token: TokenKeys { current: Key { id: 1, secret: [3; 32] }, previous: Vec::new() },
+        },
+    }
+}
+
+fn sockets(number: u8) -> (SocketAddr, Vec<SocketAddr>) {
+    let ip = [10, 0, 1, number];
+    (
+        SocketAddr::from((ip, 5060)),
+        [4000, 4002, 4004].map(|port| SocketAddr::from((ip, port))).into(),
+    )
+}
+
+fn uri_of(terminal: &Terminal) -> Uri {
+    let host = Host::from(terminal.sip.ip());
+    Uri::Sip(SipUri::new(host, Some(terminal.sip.port())).with_user(terminal.name))
+}
+
+fn slots(addresses: &[SocketAddr]) -> Vec<MediaSlot> {
+    addresses.iter().map(|&advertised| MediaSlot { advertised }).collect()
+}
+
+fn convener(factory: Uri, invitees: Vec<Uri>, refer: ReferMode, rng: &mut Rng) -> Terminal {
+    let (sip, media) = sockets(1);
+    let config = ConvenerConfig {
+        ua: UaConfig::new("alice", sip),
+        factory,
+        invitees,
+        refer,
+        stay: None,
+        media: slots(&media),
+    };
+    let convener = Convener::new(Instant::ZERO, config, rng.fork())
+        .expect("invariant: the convener of the simulation is sound");
+    Terminal::new(("alice", 440.0), sip, media, Machine::Convener(Box::new(convener)), rng.fork())
+}
+
+fn answerer(name: &'static str, tone_hz: f64, number: u8, rng: &mut Rng) -> Terminal {
+    let (sip, media) = sockets(number);
+    let config = AnswererConfig {
+        ua: UaConfig::new(name, sip),
+        trust: TrustPolicy { patterns: vec![Pattern::Anyone], ..TrustPolicy::default() },
+        media: slots(&media),
+        once: false,
+    };
+    let answerer = Answerer::new(config, rng.fork());
+    Terminal::new((name, tone_hz), sip, media, Machine::Answerer(Box::new(answerer)), rng.fork())
+}
+
+/// A Monday in November 2026.
+const WALL: UnixTime = UnixTime(1_795_400_000);
