@@ -5,12 +5,14 @@
 //! | order | a crate imports only what stands above it; `focus`, `pool` and `mix` not one another | [`order`] |
 //! | lints | each crate inherits the lints; no `allow`, no `clippy.toml` of its own | [`order`], [`pure`] |
 //! | pure | crates without I/O have no socket, file, thread or clock; only `media` has unsafe code | [`pure`] |
+//! | dependencies | each dependency is used, and explained in `docs/DEPENDENCIES.md` | [`dependencies`] |
 //! | length | a file has at most 800 lines without its tests, the README 120 | [`length`] |
 //! | words | RFC citations in one form, a to-do with its issue | [`words`] |
 //! | tables | the tables of tests name tests that exist; links lead somewhere | [`tables`] |
 //!
 //! Each rule has a canary: a small bad tree that it must refuse.
 
+mod dependencies;
 mod length;
 mod lexer;
 mod order;
@@ -79,7 +81,14 @@ pub(crate) fn tidy(root: &Path, write: bool) -> anyhow::Result<()> {
 
 /// Every place that breaks a rule, in the order of the files.
 fn check(tree: &Tree) -> Vec<Finding> {
-    let rules = [order::check, pure::check, length::check, words::check, tables::check];
+    let rules = [
+        order::check,
+        pure::check,
+        dependencies::check,
+        length::check,
+        words::check,
+        tables::check,
+    ];
     let mut findings: Vec<Finding> = rules.iter().flat_map(|rule| rule(tree)).collect();
     findings.sort();
     findings

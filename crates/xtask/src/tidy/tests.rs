@@ -18,17 +18,22 @@ fn manifest(name: &str, dependencies: &str) -> String {
 fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let good = [
+        (
+            "Cargo.toml",
+            "[workspace.dependencies]\nunits = { path = \"crates/units\" }\nnix = \"1\"\n".to_owned(),
+        ),
+        ("docs/DEPENDENCIES.md", "| `nix` | batches |\n".to_owned()),
         ("README.md", "# Good\n\n[rules](docs/CONFORMANCE.md#rows)\n".to_owned()),
         ("docs/CONFORMANCE.md", "| A15 | resend | `sip::resends` |  |\n| A16 | x |  | later |\n".to_owned()),
         ("crates/sip/Cargo.toml", manifest("sip", "units.workspace = true")),
         (
             "crates/sip/src/lib.rs",
-            "//! Good.\n\nuse std::net::{IpAddr, SocketAddr};\n\n#[cfg(test)]\nmod tests {\n    /// A15 · RFC 3261 §13.3.1.4\n    #[test]\n    fn resends() {\n        std::thread::yield_now();\n    }\n}\n"
+            "//! Good.\n\nuse std::net::{IpAddr, SocketAddr};\nuse units::Instant;\n\n#[cfg(test)]\nmod tests {\n    /// A15 · RFC 3261 §13.3.1.4\n    #[test]\n    fn resends() {\n        std::thread::yield_now();\n    }\n}\n"
                 .to_owned(),
         ),
         ("crates/units/Cargo.toml", manifest("units", "")),
         ("crates/media/Cargo.toml", manifest("media", "nix.workspace = true")),
-        ("crates/media/src/lib.rs", "//! Good.\nunsafe fn batch() {}\n".to_owned()),
+        ("crates/media/src/lib.rs", "//! Good.\nunsafe fn batch() { nix::send() }\n".to_owned()),
     ];
     let good = good.iter().map(|(path, text)| (*path, text.as_str()));
     for (path, text) in good.chain(files.iter().copied()) {
@@ -47,6 +52,10 @@ fn findings(files: &[(&str, &str)]) -> Vec<Finding> {
 #[track_caller]
 fn refused(rule: &str, line: usize, path: &str, text: &str) {
     let found = findings(&[(path, text)]);
+    let found = found
+        .into_iter()
+        .filter(|finding| rule == "dependencies" || finding.rule != "dependencies");
+    let found: Vec<Finding> = found.collect();
     let places: Vec<_> =
         found.iter().map(|finding| (finding.rule, finding.path.as_str(), finding.line)).collect();
     assert_eq!(places, [(rule, path, line)], "{found:?}");
@@ -84,6 +93,32 @@ fn lints_are_inherited_and_not_replaced() {
     refused("lints", 0, "crates/units/Cargo.toml", "[package]\nname = \"units\"");
     refused("lints", 0, "crates/units/clippy.toml", "");
     refused("lints", 1, "crates/units/src/lib.rs", "#[allow(dead_code)]\nfn x() {}");
+}
+
+#[test]
+fn dependency_is_used_and_explained() {
+    refused(
+        "dependencies",
+        0,
+        "crates/media/Cargo.toml",
+        &manifest("media", "nix = \"1\"\ntoml = \"1\""),
+    );
+    // A use in the tests alone is not one of the product's.
+    let tests = "//! Good.\n#[cfg(test)]\nmod tests {\n    use nix::x;\n}\n";
+    let found = findings(&[("crates/media/src/lib.rs", tests)]);
+    assert_eq!(found.iter().map(|found| found.rule).collect::<Vec<_>>(), ["dependencies"]);
+    refused(
+        "dependencies",
+        2,
+        "docs/DEPENDENCIES.md",
+        "| `nix` | batches |\n| `gone` | was of use |\n",
+    );
+    refused(
+        "dependencies",
+        0,
+        "Cargo.toml",
+        "[workspace.dependencies]\nnix = \"1\"\nnew = \"1\"\n",
+    );
 }
 
 #[test]
