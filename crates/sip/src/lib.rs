@@ -2,21 +2,34 @@
 //!
 //! The message half: [`parse_datagram`] and [`StreamFramer`] read, [`Request::to_bytes`] and [`Response::to_bytes`] write,
 //! [`Headers`] holds the fields with typed readers over them.
+//!
+//! The other half: [`Stack`] is the transaction layer as one machine, [`Dialog`] is data, [`uas`] has the checks that
+//! every UAS core makes, [`SuccessRetransmit`] and [`MergedGuard`] are parts of one.
 
+mod dialog;
 mod essentials;
 mod frame;
 pub mod header;
 mod headers;
+mod merged;
 mod message;
 mod method;
 mod parse;
 mod print;
 mod scan;
 pub mod sipfrag;
+mod stack;
 mod status;
+mod success;
 mod text_form;
+mod transport;
+mod txn;
+pub mod uas;
 pub mod uri;
 
+pub use dialog::{
+    DIALOG_SNAPSHOT_VERSION, Dialog, DialogError, DialogId, DialogSnapshot, Reach, SnapshotError,
+};
 pub use essentials::Essentials;
 pub use frame::{Frame, FrameError, MESSAGE_BYTES_MAX, StreamFramer};
 pub use header::{
@@ -24,8 +37,15 @@ pub use header::{
     Warning,
 };
 pub use headers::{HeaderError, HeaderName, HeaderNameError, HeaderValue, Headers};
+pub use merged::{MERGED_MAX, Merged, MergedGuard};
 pub use message::{Message, Request, Response};
 pub use method::{Method, MethodError};
 pub use parse::{ParseError, ParseFailure, Salvage, parse_datagram};
+pub use stack::{
+    ClientTxnId, Counters, Event, Failure, Full, Incoming, MAX_FORWARDS, Output, ServerTxnId, Stack, StackConfig, TXN_MAX,
+};
 pub use status::{StatusCode, StatusCodeError};
+pub use success::{SuccessAction, SuccessRetransmit};
+pub use transport::{FlowId, Packet, Source, Transport};
+pub use txn::{T1, T2, T4, TRANSACTION_TIMEOUT};
 pub use uri::{Host, SipUri, Uri, UriError};

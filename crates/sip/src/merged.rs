@@ -1,0 +1,156 @@
+//! One request that arrives twice, by two ways.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use units::Instant;
+
+use crate::{Essentials, Method, TRANSACTION_TIMEOUT};
+
+/// The most requests remembered. At 512 a second for the 32 s that each is remembered, and some 300
+/// bytes each: 5 MB. When full, the oldest is forgotten: a copy of it that still comes is then taken
+/// for a new request, as it would be by a server without this check.
+pub const MERGED_MAX: usize = 16_384;
+
+/// Remembers the requests that are going on, to tell one that a proxy has forked and that comes
+/// together again here (RFC 3261 §8.2.2.2).
+///
+/// One guard may serve many UAS cores (each factory, each conference): a proxy that recurses on a 302
+/// sends the same request to another core, and that must get through. "Going on" is 64·T1 from the
+/// first copy, or until [`Self::done`].
+#[derive(Debug, Default)]
+pub struct MergedGuard {
+    going_on: BTreeMap<Key, Entry>,
+    /// In the order of time; may hold what is no longer in `going_on`.
+    order: VecDeque<(Instant, Key)>,
+}
+
+/// What a request is to those that are going on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merged {
+    /// Not seen before, or within a dialog. It is remembered now.
+    Fresh,
+    /// The same once more: same branch, same sent-by.
+    SameTransaction,
+    /// The same by another way: answer 482.
+    Merged,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    core: String,
+    call_id: String,
+    from_tag: Option<String>,
+    cseq: u32,
+    method: Method,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    until: Instant,
+    hop: Hop,
+}
+
+/// What differs between two ways.
+#[derive(Debug, PartialEq, Eq)]
+struct Hop {
+    branch: Option<String>,
+    host: String,
+    port: u16,
+}
+
+impl MergedGuard {
+    /// Makes a guard that remembers nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Looks a request up and remembers it. `core` names the UAS core, such as the URI of the factory.
+    pub fn check(&mut self, now: Instant, core: &str, essentials: &Essentials) -> Merged {
+        self.forget_until(now);
+        // RFC 3261 §8.2.2.2: only requests without a To tag can be merged ones.
+        if essentials.to.tag().is_some() {
+            return Merged::Fresh;
+        }
+        let key = Key::of(core, essentials);
+        let hop = Hop::of(essentials);
+        if let Some(entry) = self.going_on.get(&key) {
+            return if entry.hop == hop { Merged::SameTransaction } else { Merged::Merged };
+        }
+        while self.order.len() >= MERGED_MAX {
+            self.forget_oldest();
+        }
+        let until = now + TRANSACTION_TIMEOUT;
+        self.order.push_back((until, key.clone()));
+        self.going_on.insert(key, Entry { until, hop });
+        Merged::Fresh
+    }
+
+    /// The request is over: its answer was acknowledged. The ACK's essentials do as well as the
+    /// request's own.
+    pub fn done(&mut self, core: &str, essentials: &Essentials) {
+        self.going_on.remove(&Key::of(core, essentials));
+    }
+
+    /// When something is to be forgotten next.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.order.front().map(|(until, _)| *until)
+    }
+
+    /// Forgets what is over at `now`. [`Self::check`] does so too.
+    pub fn handle_deadline(&mut self, now: Instant) {
+        self.forget_until(now);
+    }
+
+    /// How many requests are remembered.
+    pub fn len(&self) -> usize {
+        self.going_on.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.going_on.is_empty()
+    }
+
+    fn forget_until(&mut self, now: Instant) {
+        while self.order.front().is_some_and(|(until, _)| *until <= now) {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some((until, key)) = self.order.pop_front() else { return };
+        // The same key may have been done and come again: then that one stays.
+        if self.going_on.get(&key).is_some_and(|entry| entry.until == until) {
+            self.going_on.remove(&key);
+        }
+    }
+}
+
+impl Key {
+    fn of(core: &str, essentials: &Essentials) -> Self {
+        let method = match &essentials.cseq.method {
+            Method::Ack => Method::Invite,
+            method => method.clone(),
+        };
+        Self {
+            core: core.to_owned(),
+            call_id: essentials.call_id.clone(),
+            from_tag: essentials.from.tag().map(str::to_owned),
+            cseq: essentials.cseq.number,
+            method,
+        }
+    }
+}
+
+impl Hop {
+    fn of(essentials: &Essentials) -> Self {
+        Self {
+            branch: essentials.branch.clone(),
+            host: essentials.via.host.as_str().to_ascii_lowercase(),
+            port: essentials.via.sent_by_port(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,301 @@
+//! The client half: our requests, and the answers that come in.
+
+use units::Instant;
+
+use super::key::ClientKey;
+use super::{ClientTxnId, Event, Failure, Full, Owner, Stack, TxnId};
+use crate::txn::client_invite::{self, ClientInvite};
+use crate::txn::client_non_invite::{self, ClientNonInvite};
+use crate::txn::{ClientOutput, End};
+use crate::{CSeq, Essentials, HeaderName, Headers, Method, Request, Response, Source, Via};
+
+/// What we put in Max-Forwards (RFC 3261 §8.1.1.6).
+pub const MAX_FORWARDS: u32 = 70;
+
+/// A client transaction and the messages that its machine speaks of.
+#[derive(Debug)]
+pub(super) struct ClientTxn {
+    machine: Machine,
+    owner: Owner,
+    key: ClientKey,
+    /// Our Via, to know an answer by its sent-by.
+    via: Via,
+    /// Where the request went.
+    path: Source,
+    /// The request as sent.
+    bytes: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Machine {
+    Invite {
+        machine: ClientInvite,
+        /// ACK and CANCEL are made from it.
+        invite: Box<Request>,
+        /// The ACK to the failure that came; empty before.
+        ack: Vec<u8>,
+    },
+    NonInvite(ClientNonInvite),
+}
+
+/// What happens to a transaction.
+#[derive(Debug)]
+enum Input<'a> {
+    Answer(&'a Answer),
+    Cancel,
+    TransportError,
+    Due,
+}
+
+/// A response that matched.
+#[derive(Debug)]
+struct Answer {
+    response: Response,
+    essentials: Essentials,
+    source: Source,
+}
+
+impl Machine {
+    fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Invite { machine, .. } => machine.deadline(),
+            Self::NonInvite(machine) => machine.deadline(),
+        }
+    }
+
+    fn handle(&mut self, now: Instant, input: &Input<'_>, out: &mut Vec<ClientOutput>) {
+        match (self, input) {
+            (Self::Invite { machine, .. }, Input::Due) => machine.handle_deadline(now, out),
+            (Self::Invite { machine, .. }, Input::Answer(answer)) => {
+                use client_invite::Input::{Failure, Provisional, Success};
+                let input = match answer.response.status {
+                    status if status.is_provisional() => Provisional,
+                    status if status.is_success() => Success,
+                    _ => Failure,
+                };
+                machine.handle_input(now, input, out);
+            }
+            (Self::Invite { machine, .. }, Input::Cancel) => {
+                machine.handle_input(now, client_invite::Input::Cancel, out);
+            }
+            (Self::Invite { machine, .. }, Input::TransportError) => {
+                machine.handle_input(now, client_invite::Input::TransportError, out);
+            }
+            (Self::NonInvite(machine), Input::Due) => machine.handle_deadline(now, out),
+            (Self::NonInvite(machine), Input::Answer(answer)) => {
+                use client_non_invite::Input::{Final, Provisional};
+                let provisional = answer.response.status.is_provisional();
+                machine.handle_input(now, if provisional { Provisional } else { Final }, out);
+            }
+            (Self::NonInvite(machine), Input::TransportError) => {
+                machine.handle_input(now, client_non_invite::Input::TransportError, out);
+            }
+            // RFC 3261 §9.1: only an INVITE is worth cancelling.
+            (Self::NonInvite(_), Input::Cancel) => {}
+        }
+    }
+}
+
+impl Stack {
+    /// Sends a request in a transaction of its own. Our Via, with a new branch, is put on top.
+    ///
+    /// Everything else is the caller's: From with a tag, To, Call-ID, CSeq, Max-Forwards. An ACK goes by
+    /// [`Self::send_once`], a CANCEL by [`Self::cancel`].
+    ///
+    /// # Errors
+    /// [`Full`] at [`super::TXN_MAX`]; nothing has been sent.
+    pub fn request(
+        &mut self,
+        now: Instant,
+        mut request: Request,
+        to: Source,
+    ) -> Result<ClientTxnId, Full> {
+        debug_assert!(!matches!(request.method, Method::Ack | Method::Cancel));
+        let via = self.new_via(&to);
+        request.headers.push_front(HeaderName::Via, via.to_string());
+        self.make_client(now, request, via, to, Owner::User)
+    }
+
+    /// Sends a request without a transaction: the ACK to a 2xx, which is sent again by whoever sees
+    /// that 2xx again (RFC 3261 §13.2.2.4). Our Via, with a new branch, is put on top.
+    pub fn send_once(&mut self, mut request: Request, to: Source) {
+        let via = self.new_via(&to);
+        request.headers.push_front(HeaderName::Via, via.to_string());
+        self.send(to, request.to_bytes());
+    }
+
+    /// Cancels an INVITE of ours: at once if a 1xx has come, else with the first 1xx; not at all after
+    /// a final answer (RFC 3261 §9.1). The INVITE's transaction goes on: to a 487, or to
+    /// [`Failure::Timeout`] 64·T1 after the CANCEL. A request other than INVITE is not cancelled.
+    pub fn cancel(&mut self, now: Instant, id: ClientTxnId) {
+        self.run_client(now, id, &Input::Cancel);
+    }
+
+    /// The network has said that nothing sent by `path` arrives. Requests under way there fail
+    /// (RFC 3261 §17.1.4); server transactions stay (RFC 6026 §8.8).
+    pub fn handle_transport_error(&mut self, now: Instant, path: &Source) {
+        debug_assert!(self.outputs.is_empty(), "drain poll_output first");
+        let hit = self.clients.iter().filter(|(_, txn)| txn.path == *path);
+        for id in hit.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.run_client(now, id, &Input::TransportError);
+        }
+    }
+
+    pub(super) fn handle_response(&mut self, now: Instant, response: Response, source: Source) {
+        // RFC 3261 §8.1.3.3
+        if response.headers.count(&HeaderName::Via) > 1 {
+            self.counters.responses_with_vias += 1;
+            return;
+        }
+        let Ok(essentials) = Essentials::of(&response.headers) else {
+            self.counters.malformed_dropped += 1; // never: the parser has looked
+            return;
+        };
+        let found = essentials.branch.clone().and_then(|branch| {
+            let key = ClientKey { branch, method: essentials.cseq.method.clone() };
+            let id = *self.client_keys.get(&key)?;
+            Some((id, self.clients.get(&id)?))
+        });
+        // RFC 6026 §8.9: what matches nothing is dropped; the user never sees it.
+        let Some((id, txn)) = found else {
+            self.counters.stray_responses += 1;
+            return;
+        };
+        // RFC 3261 §18.1.2
+        let theirs = &essentials.via;
+        let ours = &txn.via;
+        let same_host = theirs.host.as_str().eq_ignore_ascii_case(ours.host.as_str());
+        if !same_host || theirs.sent_by_port() != ours.sent_by_port() {
+            self.counters.foreign_responses += 1;
+            return;
+        }
+        let answer = Answer { response, essentials, source };
+        self.run_client(now, id, &Input::Answer(&answer));
+    }
+
+    pub(super) fn client_due(&mut self, now: Instant, id: ClientTxnId) {
+        self.run_client(now, id, &Input::Due);
+    }
+
+    fn make_client(
+        &mut self,
+        now: Instant,
+        request: Request,
+        via: Via,
+        path: Source,
+        owner: Owner,
+    ) -> Result<ClientTxnId, Full> {
+        if self.clients.len() >= self.txn_max {
+            return Err(Full);
+        }
+        let branch = via.branch().unwrap_or_default().to_owned();
+        let key = ClientKey { branch, method: request.method.clone() };
+        let bytes = request.to_bytes();
+        let mut wanted = vec![];
+        let machine = if request.method == Method::Invite {
+            let machine = ClientInvite::start(now, path.transport, &mut wanted);
+            Machine::Invite { machine, invite: Box::new(request), ack: vec![] }
+        } else {
+            Machine::NonInvite(ClientNonInvite::start(now, path.transport, &mut wanted))
+        };
+        let id = ClientTxnId(self.next_id());
+        self.reschedule(TxnId::Client(id), None, machine.deadline());
+        self.client_keys.insert(key.clone(), id);
+        self.clients.insert(id, ClientTxn { machine, owner, key, via, path, bytes });
+        for output in wanted {
+            self.do_for_client(now, id, output, &Input::Due);
+        }
+        Ok(id)
+    }
+
+    /// Gives one input to a machine and does what it wants.
+    fn run_client(&mut self, now: Instant, id: ClientTxnId, input: &Input<'_>) {
+        let Some(txn) = self.clients.get_mut(&id) else { return };
+        let before = txn.machine.deadline();
+        let mut wanted = vec![];
+        txn.machine.handle(now, input, &mut wanted);
+        let after = txn.machine.deadline();
+        self.reschedule(TxnId::Client(id), before, after);
+        for output in wanted {
+            self.do_for_client(now, id, output, input);
+        }
+    }
+
+    fn do_for_client(
+        &mut self,
+        now: Instant,
+        id: ClientTxnId,
+        output: ClientOutput,
+        input: &Input<'_>,
+    ) {
+        let Some(txn) = self.clients.get_mut(&id) else { return };
+        match output {
+            ClientOutput::Send => {
+                let (path, bytes) = (txn.path, txn.bytes.clone());
+                self.send(path, bytes);
+            }
+            ClientOutput::SendAck => {
+                let Machine::Invite { invite, ack, .. } = &mut txn.machine else { return };
+                if let (Input::Answer(answer), true) = (input, ack.is_empty()) {
+                    let headers = &answer.response.headers;
+                    *ack = hop_by_hop(Method::Ack, invite, headers, &txn.via).to_bytes();
+                }
+                let (path, bytes) = (txn.path, ack.clone());
+                self.send(path, bytes);
+            }
+            ClientOutput::SendCancel => {
+                let Machine::Invite { invite, .. } = &txn.machine else { return };
+                let cancel = hop_by_hop(Method::Cancel, invite, &invite.headers, &txn.via);
+                let (via, path) = (txn.via.clone(), txn.path);
+                let bytes = cancel.to_bytes();
+                // RFC 3261 §9.1: to the same address, port and transport. Without room for its
+                // transaction, once is better than never.
+                if self.make_client(now, cancel, via, path, Owner::Stack).is_err() {
+                    self.send(path, bytes);
+                }
+            }
+            ClientOutput::ToUser => {
+                if let (Owner::User, Input::Answer(answer)) = (txn.owner, input) {
+                    let Answer { response, essentials, source } = answer;
+                    let (response, essentials) = (response.clone(), essentials.clone());
+                    self.tell(Event::Response { txn: id, response, essentials, source: *source });
+                }
+            }
+            ClientOutput::Ended(end) => self.end_client(id, end),
+        }
+    }
+
+    fn end_client(&mut self, id: ClientTxnId, end: End) {
+        let Some(txn) = self.clients.remove(&id) else { return };
+        self.client_keys.remove(&txn.key);
+        let why = match end {
+            End::Timeout => Some(Failure::Timeout),
+            End::Transport => Some(Failure::Transport),
+            End::Done | End::AckMissing => None,
+        };
+        match txn.owner {
+            Owner::User => {
+                if let Some(why) = why {
+                    self.tell(Event::Failed { txn: id, why });
+                }
+                self.tell(Event::ClientEnded { txn: id });
+            }
+            Owner::Stack => {}
+        }
+    }
+}
+
+/// An ACK to a failure (RFC 3261 §17.1.1.3) or a CANCEL (§9.1): made from the INVITE, on whose branch
+/// it goes, with To from `to`, and without Require and a body.
+fn hop_by_hop(method: Method, invite: &Request, to: &Headers, via: &Via) -> Request {
+    let number = invite.headers.cseq().map_or(0, |cseq| cseq.number);
+    let mut request = Request::new(method.clone(), invite.uri.clone());
+    request.headers.push(HeaderName::Via, via.to_string());
+    request.headers.copy_all(&invite.headers, &HeaderName::Route);
+    request.headers.push(HeaderName::MaxForwards, MAX_FORWARDS);
+    request.headers.copy_all(&invite.headers, &HeaderName::From);
+    request.headers.copy_all(to, &HeaderName::To);
+    request.headers.copy_all(&invite.headers, &HeaderName::CallId);
+    request.headers.push(HeaderName::CSeq, CSeq { number, method }.to_string());
+    request
+}

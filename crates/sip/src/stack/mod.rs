@@ -1,0 +1,240 @@
+//! The stack: transactions and messages, without sockets and clocks.
+
+mod client;
+mod counters;
+mod event;
+mod key;
+mod server;
+mod via;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::net::SocketAddr;
+
+use units::{Instant, Rng};
+
+use self::client::ClientTxn;
+pub use self::client::MAX_FORWARDS;
+use self::key::{ClientKey, ServerKey};
+use self::server::ServerTxn;
+pub use self::{
+    counters::Counters,
+    event::{ClientTxnId, Event, Failure, Full, Incoming, Output, ServerTxnId},
+};
+use crate::header::BRANCH_COOKIE;
+use crate::{HeaderName, HeaderValue, Headers, Host, Message, Packet, Source, Via, parse_datagram};
+
+/// The most server transactions, and as many client transactions, of one stack. A server transaction
+/// over UDP lives up to 32 s and holds 1-2 KiB: this is 2,000 requests a second in some 130 MB. When
+/// full, new requests get 503 without state, and [`Stack::request`] says [`Full`].
+pub const TXN_MAX: usize = 65_536;
+
+/// The most transactions whose timers are looked after in one [`Stack::handle_deadline`], so that the
+/// queue of outputs stays short; the others are due at once again.
+const DUE_BATCH_MAX: usize = 256;
+
+/// Random characters, 5 bits each, in a branch or Call-ID: none of a node's may ever come again.
+const UNIQUE_CHARS: usize = 20;
+/// Random characters, 5 bits each, in a tag; RFC 3261 §19.3 asks for 32 bits.
+const TAG_CHARS: usize = 16;
+
+/// How a stack appears to others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StackConfig {
+    /// For each bound address, the host and port that others reach it by: they stand in our Via. An
+    /// address without an entry, or with a host that is none, stands for itself.
+    pub advertise: Vec<(SocketAddr, String, u16)>,
+    /// What our tags, branches and Call-IDs begin with: it names node and shard.
+    pub tag_prefix: String,
+}
+
+/// SIP's transaction and transport layers as one machine without I/O.
+///
+/// - In: [`Self::handle_packet`], [`Self::handle_deadline`], [`Self::handle_transport_error`].
+/// - Commands: [`Self::accept`], [`Self::respond`], [`Self::reply_stateless`],
+///   [`Self::resend_success`], [`Self::request`], [`Self::cancel`], [`Self::send_once`].
+/// - Out: [`Self::poll_output`], [`Self::deadline`].
+///
+/// # Order
+/// One `handle_*`; then `poll_output` until `None`, with any commands that the events ask for; then
+/// wait for a packet or for `deadline`. `now` never goes back.
+///
+/// **Invariant:** a transaction is in its table, in the key index and, if a timer runs, in the
+/// schedule, or in none of them.
+#[derive(Debug)]
+pub struct Stack {
+    advertise: BTreeMap<SocketAddr, (Host, u16)>,
+    tag_prefix: String,
+    rng: Rng,
+    /// Makes the tags of stateless answers: the same for the same request, and not to be guessed.
+    stateless_secret: [u8; 16],
+    servers: BTreeMap<ServerTxnId, ServerTxn>,
+    server_keys: BTreeMap<ServerKey, ServerTxnId>,
+    clients: BTreeMap<ClientTxnId, ClientTxn>,
+    client_keys: BTreeMap<ClientKey, ClientTxnId>,
+    /// The next deadline of every transaction that has one.
+    schedule: BTreeSet<(Instant, TxnId)>,
+    last_id: u64,
+    txn_max: usize,
+    outputs: VecDeque<Output>,
+    counters: Counters,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum TxnId {
+    Server(ServerTxnId),
+    Client(ClientTxnId),
+}
+
+/// Who hears of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    User,
+    /// A CANCEL: the stack's own business.
+    Stack,
+}
+
+impl Stack {
+    /// Makes a stack without transactions.
+    pub fn new(config: StackConfig, mut rng: Rng) -> Self {
+        let stateless_secret = rng.bytes();
+        let host = |(bind, host, port): (_, String, _)| Some((bind, (host.parse().ok()?, port)));
+        Self {
+            advertise: config.advertise.into_iter().filter_map(host).collect(),
+            tag_prefix: config.tag_prefix,
+            rng,
+            stateless_secret,
+            servers: BTreeMap::new(),
+            server_keys: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            client_keys: BTreeMap::new(),
+            schedule: BTreeSet::new(),
+            last_id: 0,
+            txn_max: TXN_MAX,
+            outputs: VecDeque::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes one packet from the network.
+    pub fn handle_packet(&mut self, now: Instant, packet: Packet) {
+        debug_assert!(self.outputs.is_empty(), "drain poll_output first");
+        self.counters.packets += 1;
+        if is_keep_alive(&packet.bytes) {
+            self.counters.keep_alives += 1;
+            return;
+        }
+        match parse_datagram(&packet.bytes) {
+            Ok(Message::Request(request)) => self.handle_request(now, request, packet.path),
+            Ok(Message::Response(response)) => self.handle_response(now, response, packet.path),
+            Err(failure) => self.refuse_malformed(&failure, packet.path),
+        }
+    }
+
+    /// Does what is due at `now`.
+    pub fn handle_deadline(&mut self, now: Instant) {
+        debug_assert!(self.outputs.is_empty(), "drain poll_output first");
+        for _ in 0..DUE_BATCH_MAX {
+            match self.schedule.first() {
+                Some((at, TxnId::Server(id))) if *at <= now => self.server_due(now, *id),
+                Some((at, TxnId::Client(id))) if *at <= now => self.client_due(now, *id),
+                Some(_) | None => return,
+            }
+        }
+    }
+
+    /// When to call [`Self::handle_deadline`] next.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.schedule.first().map(|(at, _)| *at)
+    }
+
+    /// Takes the next thing to do or to know.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// What was dropped or refused so far.
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The transactions that exist, of both kinds.
+    pub fn transaction_count(&self) -> usize {
+        self.servers.len() + self.clients.len()
+    }
+
+    /// A new From or To tag.
+    pub fn new_tag(&mut self) -> String {
+        self.unique("", TAG_CHARS)
+    }
+
+    /// A new Call-ID.
+    pub fn new_call_id(&mut self) -> String {
+        self.unique("", UNIQUE_CHARS)
+    }
+
+    /// The host and port that others reach a bound address by: for Via and Contact.
+    pub fn advertised(&self, local: SocketAddr) -> (Host, u16) {
+        let own = || (Host::from(local.ip()), local.port());
+        self.advertise.get(&local).cloned().unwrap_or_else(own)
+    }
+
+    fn unique(&mut self, cookie: &str, chars: usize) -> String {
+        let random = self.rng.token(chars);
+        format!("{cookie}{}{random}", self.tag_prefix)
+    }
+
+    /// A Via of ours with a new branch (RFC 3261 §8.1.1.7), which asks for the answer to come back the
+    /// way the request went (RFC 3581 §3).
+    fn new_via(&mut self, path: &Source) -> Via {
+        let branch = self.unique(BRANCH_COOKIE, UNIQUE_CHARS);
+        let (host, port) = self.advertised(path.local);
+        Via::new(path.transport.via_token(), host, Some(port)).with_rport().with_branch(&branch)
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    fn send(&mut self, path: Source, bytes: Vec<u8>) {
+        self.outputs.push_back(Output::Send(Packet { path, bytes }));
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Moves a transaction in the schedule from one deadline to another.
+    fn reschedule(&mut self, id: TxnId, from: Option<Instant>, to: Option<Instant>) {
+        if from == to {
+            return;
+        }
+        if let Some(at) = from {
+            self.schedule.remove(&(at, id));
+        }
+        if let Some(at) = to {
+            self.schedule.insert((at, id));
+        }
+    }
+
+    /// The To tag of a stateless answer, by the header fields that it has from the request: the same
+    /// for every copy of it (RFC 3261 §8.2.7).
+    fn stateless_tag(&self, headers: &Headers) -> String {
+        let mut hasher = DefaultHasher::new();
+        self.stateless_secret.hash(&mut hasher);
+        for name in [HeaderName::Via, HeaderName::From, HeaderName::CallId, HeaderName::CSeq] {
+            headers.get(&name).map(HeaderValue::as_bytes).hash(&mut hasher);
+        }
+        format!("{}{:016x}", self.tag_prefix, hasher.finish())
+    }
+}
+
+/// Whether a datagram only keeps a NAT open: CRLFs (RFC 5626 §3.5.1), or the four zero bytes or
+/// nothing at all that some phones send.
+fn is_keep_alive(bytes: &[u8]) -> bool {
+    bytes == [0; 4] || bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+}

@@ -1,0 +1,359 @@
+//! The server half: requests that come in, and our answers.
+
+use units::Instant;
+
+use super::key::{Identity, ServerKey};
+use super::via::{answer_path, stamp};
+use super::{Event, Full, Incoming, Owner, ServerTxnId, Stack, TxnId};
+use crate::txn::server_invite::{self, ServerInvite};
+use crate::txn::server_non_invite::{self, ServerNonInvite};
+use crate::txn::{End, ServerOutput};
+use crate::{
+    Essentials, HeaderName, Method, ParseFailure, Request, Response, Source, StatusCode, Via,
+};
+
+/// A server transaction and the messages that its machine speaks of.
+#[derive(Debug)]
+pub(super) struct ServerTxn {
+    machine: Machine,
+    owner: Owner,
+    key: ServerKey,
+    /// Where the answers go.
+    path: Source,
+    /// The last answer. To an INVITE, before the user's first one: a 100.
+    answer: Vec<u8>,
+    /// The To tag of our answers, once there is one.
+    to_tag: Option<String>,
+}
+
+#[derive(Debug)]
+enum Machine {
+    Invite(ServerInvite),
+    NonInvite(ServerNonInvite),
+}
+
+/// What happens to a transaction.
+#[derive(Debug)]
+enum Input<'a> {
+    /// A copy of its request.
+    Copy,
+    /// The ACK to its answer.
+    Ack(&'a Incoming),
+    /// The user's answer.
+    Answer(&'a Response),
+    /// Its deadline.
+    Due,
+}
+
+impl Machine {
+    fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Invite(machine) => machine.deadline(),
+            Self::NonInvite(machine) => machine.deadline(),
+        }
+    }
+
+    fn handle(&mut self, now: Instant, input: &Input<'_>, out: &mut Vec<ServerOutput>) {
+        match (self, input) {
+            (Self::Invite(machine), Input::Due) => machine.handle_deadline(now, out),
+            (Self::Invite(machine), Input::Copy) => {
+                machine.handle_input(now, server_invite::Input::Invite, out);
+            }
+            (Self::Invite(machine), Input::Ack(_)) => {
+                machine.handle_input(now, server_invite::Input::Ack, out);
+            }
+            (Self::Invite(machine), Input::Answer(response)) => {
+                use server_invite::Input::{Failure, Provisional, Success};
+                let input = match response.status {
+                    status if status.is_provisional() => Provisional,
+                    status if status.is_success() => Success,
+                    _ => Failure,
+                };
+                machine.handle_input(now, input, out);
+            }
+            (Self::NonInvite(machine), Input::Due) => machine.handle_deadline(now, out),
+            (Self::NonInvite(machine), Input::Copy) => {
+                machine.handle_input(now, server_non_invite::Input::Request, out);
+            }
+            (Self::NonInvite(machine), Input::Answer(response)) => {
+                use server_non_invite::Input::{Final, Provisional};
+                let provisional = response.status.is_provisional();
+                machine.handle_input(now, if provisional { Provisional } else { Final }, out);
+            }
+            (Self::NonInvite(_), Input::Ack(_)) => {} // only INVITE keys are looked up for an ACK
+        }
+    }
+}
+
+impl Stack {
+    /// Makes the server transaction of a request that came as [`Event::Request`]. For an INVITE, a 100
+    /// goes out if no answer has been given after 200 ms (RFC 3261 §17.2.1).
+    ///
+    /// An ACK has no transaction: never call this with one.
+    ///
+    /// # Errors
+    /// [`Full`] at [`super::TXN_MAX`]; nothing has been sent.
+    pub fn accept(&mut self, now: Instant, incoming: &Incoming) -> Result<ServerTxnId, Full> {
+        self.make_server(now, incoming, Owner::User)
+    }
+
+    /// Answers a request within its transaction.
+    ///
+    /// The To tag is put in if the user has not done so, the same one for every answer to this request
+    /// (RFC 3261 §8.2.6.2). An answer after the final one is dropped, but for a 2xx after a 2xx to an
+    /// INVITE; so is a 1xx other than 100 to another request than INVITE (RFC 4320 §4.1). Both are
+    /// counted.
+    pub fn respond(&mut self, now: Instant, id: ServerTxnId, mut response: Response) {
+        let Some(txn) = self.servers.get(&id) else {
+            self.counters.late_answers += 1;
+            return;
+        };
+        let trying = response.status == StatusCode::TRYING;
+        let invite = matches!(txn.machine, Machine::Invite(_));
+        if response.status.is_provisional() && !trying && !invite {
+            self.counters.needless_provisionals += 1;
+            return;
+        }
+        if !trying {
+            // RFC 3261 §8.2.6.2: one tag for all answers to a request.
+            let given = response.headers.to().ok().and_then(|to| to.tag().map(str::to_owned));
+            let tag = self.to_tag(id, given);
+            response = response.with_to_tag(&tag);
+        }
+        self.run_server(now, id, &Input::Answer(&response));
+    }
+
+    /// Answers a request without keeping anything: no copies, no absorbing (RFC 3261 §8.2.7). The To
+    /// tag is put in if the user has not done so, the same for every copy of the request. An ACK is not
+    /// answered.
+    pub fn reply_stateless(&mut self, incoming: &Incoming, response: Response) {
+        if incoming.request.method != Method::Ack {
+            self.answer_once(&incoming.essentials.via, incoming.source, response);
+        }
+    }
+
+    /// Sends a 2xx to an INVITE once more, past its transaction, as [`crate::SuccessRetransmit`] asks
+    /// for (RFC 3261 §13.3.1.4). `source` is the path that the INVITE came by.
+    pub fn resend_success(&mut self, response: &Response, source: Source) {
+        if let Ok(via) = response.headers.top_via() {
+            self.send(answer_path(&via, source), response.to_bytes());
+        }
+    }
+
+    pub(super) fn handle_request(&mut self, now: Instant, mut request: Request, source: Source) {
+        let Ok(mut essentials) = Essentials::of(&request.headers) else {
+            self.counters.malformed_dropped += 1; // never: the parser has looked
+            return;
+        };
+        if stamp(&mut essentials.via, &source) {
+            request.headers.set_top_via(&essentials.via);
+        }
+        let incoming = Incoming { request, essentials, source };
+        match incoming.request.method {
+            Method::Ack => self.handle_ack(now, incoming),
+            Method::Cancel => self.handle_cancel(now, &incoming),
+            _ => self.handle_other(now, incoming),
+        }
+    }
+
+    fn handle_other(&mut self, now: Instant, incoming: Incoming) {
+        let key = ServerKey::of(&incoming.request, &incoming.essentials);
+        if let Some(id) = self.server_keys.get(&key) {
+            self.counters.request_copies += 1;
+            return self.run_server(now, *id, &Input::Copy);
+        }
+        if self.servers.len() >= self.txn_max {
+            self.counters.refused_full += 1;
+            return self.refuse_full(&incoming);
+        }
+        self.tell(Event::Request(incoming));
+    }
+
+    /// RFC 3261 §17.2.3, RFC 6026 §7.1: an ACK goes to the INVITE's transaction, else to the user.
+    fn handle_ack(&mut self, now: Instant, incoming: Incoming) {
+        match self.find_acknowledged(&incoming) {
+            Some(id) => self.run_server(now, id, &Input::Ack(&incoming)),
+            None => self.tell(Event::Request(incoming)),
+        }
+    }
+
+    fn find_acknowledged(&self, incoming: &Incoming) -> Option<ServerTxnId> {
+        let identity = Identity::of(&incoming.request, &incoming.essentials);
+        let before = identity.before_to_tag();
+        let find = |identity| {
+            self.server_keys.get(&ServerKey { identity, method: Method::Invite }).copied()
+        };
+        find(identity).or_else(|| {
+            // RFC 3261 §17.2.3: the tag of an RFC 2543 ACK is the one that our answer gave.
+            let id = find(before?)?;
+            let to_tag = self.servers.get(&id)?.to_tag.as_deref();
+            (to_tag == incoming.essentials.to.tag()).then_some(id)
+        })
+    }
+
+    /// RFC 3261 §9.2: the stack answers every CANCEL; it is never challenged, and its Require does not
+    /// count (§8.2.2.3).
+    fn handle_cancel(&mut self, now: Instant, incoming: &Incoming) {
+        let key = ServerKey::of(&incoming.request, &incoming.essentials);
+        if let Some(id) = self.server_keys.get(&key) {
+            self.counters.request_copies += 1;
+            return self.run_server(now, *id, &Input::Copy);
+        }
+        let Some(target) = self.find_cancelled(&key.identity) else {
+            self.counters.stray_cancels += 1;
+            let none = StatusCode::CALL_DOES_NOT_EXIST;
+            return self.reply_stateless(incoming, Response::answering(&incoming.request, none));
+        };
+        // RFC 3261 §9.2: the answers to the INVITE and to its CANCEL should have the same To tag.
+        let tag = self.to_tag(target, None);
+        let ok = Response::answering(&incoming.request, StatusCode::OK).with_to_tag(&tag);
+        match self.make_server(now, incoming, Owner::Stack) {
+            Ok(id) => self.respond(now, id, ok),
+            Err(Full) => self.reply_stateless(incoming, ok),
+        }
+        match self.servers.get(&target).map(|txn| &txn.machine) {
+            Some(Machine::Invite(machine)) if machine.is_pending() => {
+                self.tell(Event::Cancelled { invite: target });
+            }
+            // RFC 3261 §9.2: after a final answer, or for another method, it has no effect.
+            Some(Machine::Invite(_) | Machine::NonInvite(_)) | None => {}
+        }
+    }
+
+    /// Finds what a CANCEL means: same branch, any method but CANCEL.
+    fn find_cancelled(&self, identity: &Identity) -> Option<ServerTxnId> {
+        let from = ServerKey { identity: identity.clone(), method: Method::Invite };
+        let mut same =
+            self.server_keys.range(from..).take_while(|(key, _)| key.identity == *identity);
+        same.find(|(key, _)| key.method != Method::Cancel).map(|(_, id)| *id)
+    }
+
+    /// The To tag of an answer: the one the user gives, else the one of the answers before, else a new
+    /// one; from now on it is that of the transaction.
+    fn to_tag(&mut self, id: ServerTxnId, given: Option<String>) -> String {
+        let before = self.servers.get(&id).and_then(|txn| txn.to_tag.clone());
+        let tag = given.or(before).unwrap_or_else(|| self.new_tag());
+        if let Some(txn) = self.servers.get_mut(&id) {
+            txn.to_tag = Some(tag.clone());
+        }
+        tag
+    }
+
+    fn make_server(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming,
+        owner: Owner,
+    ) -> Result<ServerTxnId, Full> {
+        let Incoming { request, essentials, source } = incoming;
+        debug_assert!(request.method != Method::Ack, "an ACK has no transaction");
+        let key = ServerKey::of(request, essentials);
+        if let Some(id) = self.server_keys.get(&key) {
+            return Ok(*id);
+        }
+        if self.servers.len() >= self.txn_max {
+            self.counters.refused_full += 1;
+            return Err(Full);
+        }
+        let (machine, answer) = if request.method == Method::Invite {
+            let trying = Response::answering(request, StatusCode::TRYING).to_bytes();
+            (Machine::Invite(ServerInvite::start(now, source.transport)), trying)
+        } else {
+            (Machine::NonInvite(ServerNonInvite::start(now, source.transport)), vec![])
+        };
+        let id = ServerTxnId(self.next_id());
+        let to_tag = essentials.to.tag().map(str::to_owned);
+        let path = answer_path(&essentials.via, *source);
+        self.reschedule(TxnId::Server(id), None, machine.deadline());
+        self.server_keys.insert(key.clone(), id);
+        self.servers.insert(id, ServerTxn { machine, owner, key, path, answer, to_tag });
+        Ok(id)
+    }
+
+    pub(super) fn server_due(&mut self, now: Instant, id: ServerTxnId) {
+        self.run_server(now, id, &Input::Due);
+    }
+
+    /// Gives one input to a machine and does what it wants.
+    fn run_server(&mut self, now: Instant, id: ServerTxnId, input: &Input<'_>) {
+        let Some(txn) = self.servers.get_mut(&id) else { return };
+        let before = txn.machine.deadline();
+        let mut wanted = vec![];
+        txn.machine.handle(now, input, &mut wanted);
+        let after = txn.machine.deadline();
+        self.reschedule(TxnId::Server(id), before, after);
+        for output in wanted {
+            self.do_for_server(id, output, input);
+        }
+    }
+
+    fn do_for_server(&mut self, id: ServerTxnId, output: ServerOutput, input: &Input<'_>) {
+        let Some(txn) = self.servers.get_mut(&id) else { return };
+        match output {
+            ServerOutput::SendAnswer => {
+                if let Input::Answer(response) = input {
+                    txn.answer = response.to_bytes();
+                }
+                let (path, bytes) = (txn.path, txn.answer.clone());
+                self.send(path, bytes);
+            }
+            ServerOutput::SendTrying | ServerOutput::SendAgain => {
+                let (path, bytes) = (txn.path, txn.answer.clone());
+                self.send(path, bytes);
+            }
+            ServerOutput::AckToUser => {
+                if let Input::Ack(incoming) = input {
+                    self.tell(Event::Request((*incoming).clone()));
+                }
+            }
+            ServerOutput::Discard => self.counters.late_answers += 1,
+            ServerOutput::Ended(end) => {
+                let Some(txn) = self.servers.remove(&id) else { return };
+                self.server_keys.remove(&txn.key);
+                match (txn.owner, end) {
+                    (Owner::User, End::AckMissing) => {
+                        self.tell(Event::AckMissing { txn: id });
+                        self.tell(Event::ServerEnded { txn: id });
+                    }
+                    (Owner::User, End::Done | End::Timeout | End::Transport) => {
+                        self.tell(Event::ServerEnded { txn: id });
+                    }
+                    (Owner::Stack, _) => {}
+                }
+            }
+        }
+    }
+
+    /// RFC 3261 §18.3, §21.4.1: a malformed request is answered if there is enough of it.
+    pub(super) fn refuse_malformed(&mut self, failure: &ParseFailure, source: Source) {
+        let answer = failure.answer();
+        let via = answer.as_ref().map(|response| response.headers.top_via());
+        let (Some(mut response), Some(Ok(mut via))) = (answer, via) else {
+            self.counters.malformed_dropped += 1;
+            return;
+        };
+        self.counters.malformed_answered += 1;
+        if stamp(&mut via, &source) {
+            response.headers.set_top_via(&via);
+        }
+        if response.status == StatusCode::BAD_REQUEST {
+            // RFC 3261 §21.4.1: the reason phrase should say what is wrong.
+            response.reason = failure.error.to_string();
+        }
+        self.answer_once(&via, source, response);
+    }
+
+    /// RFC 3261 §21.5.4: the time is drawn, so that those who are refused do not all come back at once.
+    fn refuse_full(&mut self, incoming: &Incoming) {
+        let seconds = 2 + self.rng.below(9);
+        let response = Response::answering(&incoming.request, StatusCode::SERVICE_UNAVAILABLE)
+            .with_header(HeaderName::RetryAfter, seconds.to_string());
+        self.reply_stateless(incoming, response);
+    }
+
+    /// Sends an answer past all transactions. `via` is stamped.
+    fn answer_once(&mut self, via: &Via, source: Source, response: Response) {
+        let tag = self.stateless_tag(&response.headers);
+        self.send(answer_path(via, source), response.with_to_tag(&tag).to_bytes());
+    }
+}
