@@ -51,11 +51,9 @@ fn findings(files: &[(&str, &str)]) -> Vec<Finding> {
 /// Asserts that the tree with this file is refused once, by this rule, at this line.
 #[track_caller]
 fn refused(rule: &str, line: usize, path: &str, text: &str) {
-    let found = findings(&[(path, text)]);
-    let found = found
-        .into_iter()
-        .filter(|finding| rule == "dependencies" || finding.rule != "dependencies");
-    let found: Vec<Finding> = found.collect();
+    let mut found = findings(&[(path, text)]);
+    // A source that is replaced no longer uses what its manifest names: another canary's matter.
+    found.retain(|finding| rule == "dependencies" || finding.rule != "dependencies");
     let places: Vec<_> =
         found.iter().map(|finding| (finding.rule, finding.path.as_str(), finding.line)).collect();
     assert_eq!(places, [(rule, path, line)], "{found:?}");
