@@ -16,7 +16,7 @@ pub(crate) enum Runner {
     Nextest,
     /// `cargo test`: one line for each test binary, to be added up.
     CargoTest,
-    /// Ours: the line `N passed, N failed`.
+    /// Ours: the line `N passed, N failed`, as in `sim: 50 passed, 0 failed`; the last one counts.
     Plain,
 }
 
@@ -80,9 +80,10 @@ fn cargo_test(line: &str) -> Option<Tally> {
     Some(Tally { passed: number("passed")?, failed: number("failed")? })
 }
 
-/// `3 passed, 0 failed`.
+/// `sim: 3 passed, 0 failed`.
 fn plain(line: &str) -> Option<Tally> {
-    let (passed, failed) = line.trim().split_once(" passed, ")?;
+    let counts = line.trim().rsplit(": ").next()?;
+    let (passed, failed) = counts.split_once(" passed, ")?;
     Some(Tally {
         passed: passed.parse().ok()?,
         failed: failed.strip_suffix(" failed")?.parse().ok()?,
@@ -122,7 +123,8 @@ mod tests {
     #[test]
     fn plain_line_is_read_whole_or_not_at_all() {
         assert_eq!(plain("50 passed, 0 failed"), Some(tally(50, 0)));
-        assert_eq!(plain("seed 3: 50 passed, 0 failed"), None);
+        assert_eq!(plain("sim: 49 passed, 1 failed"), Some(tally(49, 1)));
+        assert_eq!(plain("seed 3 of 50 passed, 0 failed"), None);
         assert_eq!(plain("50 passed, 0 failed so far"), None);
     }
 
