@@ -1,34 +1,39 @@
 //! The threads, seen from outside.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
 
 use mix::message::{Command, Event};
+use mix::{Shard, ShardConfig};
+use nix::errno::Errno;
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::Pid;
+use units::Rng;
+
+use crate::sockets::Sockets;
+use crate::thread::{Deliver, ShardThread, Shared};
+use crate::{Delivery, EngineReport};
 
 /// What an [`Engine`] is made of.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
     /// The address that media sockets are bound to (not what is advertised).
     pub ip: IpAddr,
-    /// The ports to bind; only even ones are used, one per leg. Shards share them out.
+    /// The ports to bind; only even ones are used, one per leg (RFC 3550 §11). Shards share them out.
     pub ports: RangeInclusive<u16>,
-    /// How many shards, at least one.
+    /// How many shards, 1 to [`SHARDS_MAX`].
     pub shards: u16,
     /// The core of each shard's thread, by index; a shard beyond the list is not pinned. A core that
     /// cannot be had is counted, and the thread runs unpinned.
     pub cores: Vec<usize>,
     /// Decides SSRCs and the like: from the operating system's randomness.
     pub seed: [u8; 32],
-}
-
-/// What became of an event that was handed to the caller's function.
-#[derive(Debug)]
-pub enum Delivery {
-    /// It is the caller's now.
-    Taken,
-    /// There is no place for it; the shard keeps it, takes no more commands, and tries again after
-    /// 10 ms.
-    Full(Event),
 }
 
 /// Why an engine did not start.
@@ -39,13 +44,13 @@ pub enum StartError {
     ShardCount { got: u16, max: u16 },
     #[error("ports {first}-{last} hold no even port for each of {shards} shards")]
     NoPorts { first: u16, last: u16, shards: u16 },
-    #[error("cannot bind any of the ports {first}-{last} on {ip}: {errno}")]
-    Bind { ip: IpAddr, first: u16, last: u16, errno: i32 },
-    #[error("the operating system refused {what}: {errno}")]
-    System { what: &'static str, errno: i32 },
+    #[error("cannot bind any of the ports {first}-{last} on {ip}: {kind}")]
+    Bind { ip: IpAddr, first: u16, last: u16, kind: std::io::ErrorKind },
+    #[error("the operating system refuses {what}: {errno}")]
+    System { what: &'static str, errno: Errno },
 }
 
-/// Why a command was not taken; it comes back where it can be sent again.
+/// Why a command was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the message says it")]
 pub enum CommandError {
@@ -57,73 +62,166 @@ pub enum CommandError {
     Stopped,
 }
 
-/// What the shards have done so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EngineReport {
-    /// One per shard.
-    pub shards: Vec<ShardReport>,
+/// The media shards of a node. Dropped, it stops as by [`Engine::stop`].
+pub struct Engine {
+    shards: Vec<Handle>,
 }
 
-/// What one shard has done so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ShardReport {
-    /// How often the thread woke up.
-    pub wakeups: u64,
-    /// Ticks mixed.
-    pub ticks: u64,
-    /// Of these, begun more than a tick late.
-    pub ticks_late: u64,
-    /// Datagrams received on lent sockets.
-    pub received: u64,
-    /// Datagrams sent.
-    pub sent: u64,
-    /// Datagrams that the operating system did not take.
-    pub send_errors: u64,
-    /// Sockets open now.
-    pub sockets: u64,
-    /// Ports of the range that could not be bound when their turn came.
-    pub bind_failures: u64,
-    /// 1 if the thread could not be pinned to its core.
-    pub pin_failures: u64,
-    /// Conferences open now.
-    pub conferences: u64,
-    /// Legs open now.
-    pub legs: u64,
+/// One thread, seen from outside.
+struct Handle {
+    shared: Arc<Shared>,
+    commands: SyncSender<Command>,
+    thread: Option<JoinHandle<()>>,
 }
-
-/// The media shards of a node.
-#[derive(Debug)]
-pub struct Engine {}
 
 impl Engine {
     /// Binds the first sockets and starts the threads. `deliver` gets every event with the number of
     /// its shard, on that shard's thread: it must not wait.
     ///
+    /// Raises the process's limit of open files as far as it may: each leg is a socket.
+    ///
     /// # Errors
     /// See [`StartError`]. Then no thread runs and no socket is bound.
     pub fn start(
-        _config: &EngineConfig,
-        _deliver: impl Fn(u16, Event) -> Delivery + Send + Sync + 'static,
+        config: &EngineConfig,
+        deliver: impl Fn(u16, Event) -> Delivery + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
-        todo!()
+        let (first, last) = (*config.ports.start(), *config.ports.end());
+        if !(1..=SHARDS_MAX).contains(&config.shards) {
+            return Err(StartError::ShardCount { got: config.shards, max: SHARDS_MAX });
+        }
+        raise_file_limit();
+        let deliver: Arc<Deliver> = Arc::new(deliver);
+        let mut rng = Rng::from_seed(config.seed);
+        let mut ready = Vec::new();
+        for number in 0..config.shards {
+            let shared = Arc::new(Shared::new().map_err(system("an eventfd"))?);
+            let (commands, inbox) = sync_channel(COMMANDS_MAX);
+            let ports = config
+                .ports
+                .clone()
+                .filter(|port| port % 2 == 0 && port / 2 % config.shards == number && *port != 0)
+                .collect::<std::collections::VecDeque<_>>();
+            if ports.is_empty() {
+                return Err(StartError::NoPorts { first, last, shards: config.shards });
+            }
+            let thread = ShardThread::new(
+                number,
+                Shard::new(ShardConfig::default(), rng.fork()),
+                Sockets::new(config.ip, ports),
+                inbox,
+                Arc::clone(&deliver),
+                Arc::clone(&shared),
+            )
+            .map_err(system("an epoll or a timer"))?;
+            let sockets = thread.sockets();
+            if let (0, Some(error)) = (sockets.count(), sockets.last_error()) {
+                return Err(StartError::Bind { ip: config.ip, first, last, kind: error.kind() });
+            }
+            ready.push((thread, shared, commands));
+        }
+        let mut engine = Self { shards: Vec::new() };
+        for (number, (thread, shared, commands)) in ready.into_iter().enumerate() {
+            let thread = spawn(number, config.cores.get(number).copied(), thread)?;
+            engine.shards.push(Handle { shared, commands, thread: Some(thread) });
+        }
+        Ok(engine)
     }
 
     /// Hands a command to a shard. Does not wait.
     ///
     /// # Errors
     /// See [`CommandError`].
-    pub fn command(&self, _shard: u16, _command: Command) -> Result<(), CommandError> {
-        todo!()
+    pub fn command(&self, shard: u16, command: Command) -> Result<(), CommandError> {
+        let no_such_shard = CommandError::NoSuchShard { got: shard };
+        let handle = self.shards.get(usize::from(shard)).ok_or(no_such_shard)?;
+        handle.commands.try_send(command).map_err(|error| match error {
+            TrySendError::Full(command) => CommandError::Full(Box::new(command)),
+            TrySendError::Disconnected(_) => CommandError::Stopped,
+        })?;
+        handle.shared.wake();
+        Ok(())
     }
 
     /// What the shards have done so far.
     pub fn report(&self) -> EngineReport {
-        todo!()
+        EngineReport { shards: self.shards.iter().map(|it| it.shared.stats.report()).collect() }
     }
 
     /// Ends the threads and closes every socket; waits for both. What the report still shows as open
-    /// was left over by the caller.
-    pub fn stop(self) -> EngineReport {
-        todo!()
+    /// (conferences, legs) was left over by the caller.
+    pub fn stop(mut self) -> EngineReport {
+        self.end();
+        self.report()
+    }
+
+    fn end(&mut self) {
+        for handle in &self.shards {
+            handle.shared.stop.store(true, Ordering::Release);
+            handle.shared.wake();
+        }
+        for handle in &mut self.shards {
+            if let Some(thread) = handle.thread.take() {
+                // A thread that panicked has closed its sockets on the way.
+                let _ = thread.join();
+            }
+        }
     }
 }
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("shards", &self.shards.len()).finish_non_exhaustive()
+    }
+}
+
+fn spawn(
+    number: usize,
+    core: Option<usize>,
+    mut thread: ShardThread,
+) -> Result<JoinHandle<()>, StartError> {
+    let run = move || {
+        if core.is_some_and(|core| pin(core).is_err()) {
+            thread.note_pin_failure();
+        }
+        thread.run();
+    };
+    std::thread::Builder::new().name(format!("media-{number}")).spawn(run).map_err(|error| {
+        let errno = error.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw);
+        StartError::System { what: "a thread", errno }
+    })
+}
+
+/// Keeps the calling thread on one core.
+fn pin(core: usize) -> Result<(), Errno> {
+    let mut cores = CpuSet::new();
+    cores.set(core)?;
+    sched_setaffinity(Pid::from_raw(0), &cores)
+}
+
+/// Lets the process open as many files as the operating system allows it. If it does not, binding
+/// fails later and is counted.
+fn raise_file_limit() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+fn system(what: &'static str) -> impl Fn(Errno) -> StartError {
+    move |errno| StartError::System { what, errno }
+}
+
+/// Most shards: no machine that we know has more cores. More are refused.
+pub const SHARDS_MAX: u16 = 256;
+
+/// Commands on their way to one shard: two for each leg that joins or leaves while the thread is
+/// busy for a second. When full, [`CommandError::Full`] gives the command back.
+const COMMANDS_MAX: usize = 4_096;

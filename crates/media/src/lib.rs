@@ -1,4 +1,4 @@
-//! Media shards: one pinned thread each, with the sockets that it lends and the tick that it keeps.
+//! Media shards: one thread each, with the sockets that it lends and the tick that it keeps.
 //!
 //! An [`Engine`] gives every [`mix::Shard`] what a machine without I/O lacks: a clock, UDP sockets,
 //! and sleep. Commands go in through a bounded channel, events come out through a function that the
@@ -7,8 +7,12 @@
 //! **Invariant:** a shard's thread waits in `epoll_wait` and nowhere else: on no lock, no channel, no
 //! socket. Without a port it has no timer either, so an idle server is not woken at all.
 
+mod clock;
 mod engine;
+mod report;
+mod sockets;
+mod stats;
+mod thread;
 
-pub use engine::{
-    CommandError, Delivery, Engine, EngineConfig, EngineReport, ShardReport, StartError,
-};
+pub use engine::{CommandError, Engine, EngineConfig, SHARDS_MAX, StartError};
+pub use report::{Delivery, EngineReport, ShardReport};

@@ -25,6 +25,8 @@ pub mod stream;
 
 mod conference;
 mod port;
+#[cfg(test)]
+mod rig;
 mod shard;
 mod transport;
 

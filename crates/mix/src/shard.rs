@@ -193,6 +193,11 @@ impl Shard {
         self.released.pop_front()
     }
 
+    /// Sockets that are lent to us and used by no port.
+    pub fn unused_lent(&self) -> usize {
+        self.lent.len() - self.ports_count
+    }
+
     /// What is still open.
     pub const fn leftovers(&self) -> Leftovers {
         Leftovers { conferences: self.open.len(), ports: self.ports_count }

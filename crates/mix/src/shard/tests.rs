@@ -1,1 +1,5 @@
-//! Tests.
+//! A whole shard under virtual time.
+
+mod commands;
+mod sound;
+mod ticks;

@@ -99,7 +99,7 @@ impl Receiver {
     /// Forgets what was to be played: another source, or a hold.
     pub fn reset(&mut self) {
         self.jitter.reset();
-        self.conceal.silence(FRAME_SAMPLES);
+        self.conceal = Concealment::new();
         self.pending_samples = 0;
         self.gap = Gap::None;
     }

@@ -1,0 +1,55 @@
+//! What goes out of an engine.
+
+use mix::message::Event;
+
+/// What became of an event that was handed to the caller's function.
+#[derive(Debug)]
+pub enum Delivery {
+    /// It is the caller's now.
+    Taken,
+    /// There is no place for it; the shard keeps it, takes no more commands, and tries again after
+    /// 10 ms.
+    Full(Event),
+}
+
+/// What the shards have done so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EngineReport {
+    /// One per shard.
+    pub shards: Vec<ShardReport>,
+}
+
+/// What one shard has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardReport {
+    /// How often the thread woke up.
+    pub wakeups: u64,
+    /// Ticks mixed.
+    pub ticks: u64,
+    /// Of these, begun more than a tick late.
+    pub ticks_late: u64,
+    /// Ticks left out, because they were overdue by too much.
+    pub ticks_skipped: u64,
+    /// Datagrams received on lent sockets.
+    pub received: u64,
+    /// Of these, on sockets that no leg uses.
+    pub stray: u64,
+    /// Datagrams sent.
+    pub sent: u64,
+    /// Datagrams that the operating system did not take.
+    pub send_errors: u64,
+    /// Times that the operating system gave an error instead of a datagram.
+    pub receive_errors: u64,
+    /// Sockets open now.
+    pub sockets: u64,
+    /// How often a port of the range could not be bound when its turn came.
+    pub bind_failures: u64,
+    /// 1 if the thread could not be pinned to its core.
+    pub pin_failures: u64,
+    /// Conferences open now, or when the engine was stopped.
+    pub conferences: u64,
+    /// Legs open now, or when the engine was stopped.
+    pub legs: u64,
+    /// Conferences ended because of a fault of ours.
+    pub conferences_failed: u64,
+}

@@ -1,0 +1,298 @@
+//! One shard's thread.
+
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError};
+
+use mix::message::{Command, Event};
+use mix::{Shard, Sink, TICK};
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use units::{Instant, soonest};
+
+use crate::clock::{Timer, now};
+use crate::sockets::Sockets;
+use crate::stats::Stats;
+use crate::{Delivery, ShardReport};
+
+/// What a thread and its [`crate::Engine`] share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Readable when a command was sent or `stop` was set.
+    pub(crate) wake: EventFd,
+    pub(crate) stop: AtomicBool,
+    pub(crate) stats: Stats,
+}
+
+impl Shared {
+    pub(crate) fn new() -> Result<Self, Errno> {
+        let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
+        let wake = EventFd::from_value_and_flags(0, flags)?;
+        Ok(Self { wake, stop: AtomicBool::new(false), stats: Stats::default() })
+    }
+
+    /// Wakes the thread.
+    pub(crate) fn wake(&self) {
+        // It fails only when it has been written 2^64 times and not read: then it is awake.
+        let _ = self.wake.write(1);
+    }
+}
+
+/// Where events go.
+pub(crate) type Deliver = dyn Fn(u16, Event) -> Delivery + Send + Sync;
+
+/// A shard, its sockets and its clock; owned by its thread.
+pub(crate) struct ShardThread {
+    number: u16,
+    shard: Shard,
+    sockets: Sockets,
+    epoll: Epoll,
+    timer: Timer,
+    commands: Receiver<Command>,
+    deliver: Arc<Deliver>,
+    /// What `deliver` had no place for.
+    held: Option<Event>,
+    shared: Arc<Shared>,
+    report: ShardReport,
+}
+
+/// Whether the thread goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    Stop,
+}
+
+impl ShardThread {
+    /// Makes everything that can fail, and binds the first sockets.
+    pub(crate) fn new(
+        number: u16,
+        shard: Shard,
+        sockets: Sockets,
+        commands: Receiver<Command>,
+        deliver: Arc<Deliver>,
+        shared: Arc<Shared>,
+    ) -> Result<Self, Errno> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let timer = Timer::new()?;
+        epoll.add(&shared.wake, EpollEvent::new(EpollFlags::EPOLLIN, TOKEN_WAKE))?;
+        epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TOKEN_TIMER))?;
+        let mut thread = Self {
+            number,
+            shard,
+            sockets,
+            epoll,
+            timer,
+            commands,
+            deliver,
+            held: None,
+            shared,
+            report: ShardReport::default(),
+        };
+        thread.lend_ahead();
+        thread.publish();
+        Ok(thread)
+    }
+
+    pub(crate) const fn sockets(&self) -> &Sockets {
+        &self.sockets
+    }
+
+    /// Counts that the thread runs on any core.
+    pub(crate) const fn note_pin_failure(&mut self) {
+        self.report.pin_failures += 1;
+    }
+
+    /// Works until it is told to stop, then closes every socket.
+    pub(crate) fn run(mut self) {
+        self.flush();
+        self.publish();
+        let mut ready = [EpollEvent::empty(); READY_MAX];
+        while self.set_timer().is_ok() {
+            let count = match self.epoll.wait(&mut ready, EpollTimeout::NONE) {
+                Ok(count) => count,
+                Err(Errno::EINTR) => continue,
+                Err(_) => break, // the descriptors are ours: a fault; the engine reports the end
+            };
+            self.report.wakeups += 1;
+            for event in &ready[..count] {
+                self.handle_ready(event.data());
+            }
+            let next = self.take_commands();
+            self.tick();
+            self.flush();
+            self.publish();
+            if next == Next::Stop {
+                break;
+            }
+        }
+        let (shared, mut report) = (Arc::clone(&self.shared), self.report);
+        drop(self);
+        report.sockets = 0;
+        shared.stats.publish(&report);
+    }
+
+    fn handle_ready(&mut self, token: u64) {
+        match token {
+            TOKEN_WAKE => {
+                // Read before the commands are: one that comes later wakes again.
+                let _ = self.shared.wake.read();
+            }
+            TOKEN_TIMER => {
+                let _ = self.timer.went_off();
+            }
+            lent => {
+                if let Ok(lent) = u32::try_from(lent) {
+                    self.receive(lent);
+                }
+            }
+        }
+    }
+
+    /// Takes what has come to one socket.
+    fn receive(&mut self, lent: u32) {
+        let now = now();
+        let mut bytes = [0; DATAGRAM_BYTES_MAX];
+        for _ in 0..PACKETS_PER_SOCKET_MAX {
+            let Some(socket) = self.sockets.socket(lent) else { return };
+            match socket.recv_from(&mut bytes) {
+                Ok((len, from)) => {
+                    self.report.received += 1;
+                    self.shard.handle_packet(now, lent, from, &bytes[..len]);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+                Err(_) => self.report.receive_errors += 1,
+            }
+        }
+    }
+
+    /// Does what was commanded, unless an event waits for its place: the caller must first take what
+    /// he has asked for.
+    fn take_commands(&mut self) -> Next {
+        if self.shared.stop.load(Ordering::Acquire) {
+            return Next::Stop;
+        }
+        for _ in 0..COMMANDS_PER_PASS_MAX {
+            if self.held.is_some() {
+                return Next::GoOn;
+            }
+            match self.commands.try_recv() {
+                Ok(command) => self.shard.handle_command(now(), command),
+                Err(TryRecvError::Empty) => return Next::GoOn,
+                Err(TryRecvError::Disconnected) => return Next::Stop,
+            }
+            self.flush();
+        }
+        self.shared.wake(); // there may be more, after the tick
+        Next::GoOn
+    }
+
+    /// Mixes what is due.
+    fn tick(&mut self) {
+        // The shard leaves out what is overdue by more; the bound only keeps packets from waiting.
+        for _ in 0..mix::CATCH_UP_TICKS_MAX {
+            let now = now();
+            let Some(due) = self.shard.deadline().filter(|due| *due <= now) else { return };
+            if now.since(due) > TICK {
+                self.report.ticks_late += 1;
+            }
+            let Self { shard, sockets, report, .. } = self;
+            shard.tick(now, &mut Outbox { sockets, report });
+        }
+    }
+
+    /// Hands over events, closes what was given back, and binds what is missing.
+    fn flush(&mut self) {
+        let mut changed = false;
+        while let Some(lent) = self.shard.poll_released() {
+            self.sockets.close(lent, &self.epoll);
+            changed = true;
+        }
+        while let Some(event) = self.held.take().or_else(|| self.shard.poll_event()) {
+            changed |= matches!(event, Event::Reply { .. });
+            if let Delivery::Full(event) = (self.deliver)(self.number, event) {
+                self.held = Some(event);
+                break;
+            }
+        }
+        // Only then can a socket be missing: not after each packet.
+        if changed {
+            self.lend_ahead();
+        }
+    }
+
+    fn lend_ahead(&mut self) {
+        while self.shard.unused_lent() < LEND_AHEAD {
+            match self.sockets.lend(&self.epoll) {
+                Some(port) => self.shard.add_lent(port),
+                None => return,
+            }
+        }
+    }
+
+    /// Goes off at the next tick, or when a held event is tried again; if there is neither, never.
+    fn set_timer(&mut self) -> Result<(), Errno> {
+        let retry: Option<Instant> = self.held.as_ref().map(|_| now() + TICK);
+        self.timer.set(soonest(self.shard.deadline(), retry))
+    }
+
+    fn publish(&mut self) {
+        let (leftovers, counters) = (self.shard.leftovers(), self.shard.counters());
+        self.report = ShardReport {
+            ticks: counters.ticks,
+            ticks_skipped: counters.ticks_skipped,
+            stray: counters.stray_packets,
+            conferences_failed: counters.conferences_failed,
+            conferences: wide(leftovers.conferences),
+            legs: wide(leftovers.ports),
+            sockets: wide(self.sockets.count()),
+            bind_failures: self.sockets.bind_failures(),
+            ..self.report
+        };
+        self.shared.stats.publish(&self.report);
+    }
+}
+
+/// Sends a tick's packets at once.
+struct Outbox<'a> {
+    sockets: &'a Sockets,
+    report: &'a mut ShardReport,
+}
+
+impl Sink for Outbox<'_> {
+    fn send(&mut self, lent: u32, to: std::net::SocketAddr, bytes: &[u8]) {
+        let sent = self.sockets.socket(lent).map(|socket: &UdpSocket| socket.send_to(bytes, to));
+        match sent {
+            Some(Ok(_)) => self.report.sent += 1,
+            // A full buffer too: media that waits is worth nothing.
+            Some(Err(_)) | None => self.report.send_errors += 1,
+        }
+    }
+}
+
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// Sockets that are bound and lent before anybody needs them: more legs than join between two looks of
+/// the thread at its commands. When none is left, the node refuses.
+pub(crate) const LEND_AHEAD: usize = 128;
+
+/// Tokens above every [`mix::message::LentPort::id`].
+const TOKEN_WAKE: u64 = u64::MAX;
+const TOKEN_TIMER: u64 = u64::MAX - 1;
+
+/// Descriptors told of in one wake-up; the others come with the next.
+const READY_MAX: usize = 256;
+
+/// Datagrams taken from one socket before the others have their turn: who floods one leg delays the
+/// tick by some 100 us at most. What is left comes with the next wake-up, or is lost in the kernel.
+const PACKETS_PER_SOCKET_MAX: usize = 64;
+
+/// Commands done between two looks at the clock.
+const COMMANDS_PER_PASS_MAX: usize = 64;
+
+/// No RTP that we take is so long; what is cut off here is dropped as malformed.
+const DATAGRAM_BYTES_MAX: usize = 2_048;

@@ -1,0 +1,190 @@
+//! When a shard works, and when it does not.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use units::Instant;
+
+use crate::message::{Action, ConferenceKey, Direction, Epoch, Event, PortId};
+use crate::rig::{CONFERENCE, PCMU, Rig, stream};
+use crate::{Leftovers, Sink, TICK};
+
+#[test]
+fn an_idle_shard_has_no_deadline() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.shard.deadline(), None);
+    rig.command(Action::OpenConference).expect("opened");
+    assert_eq!(rig.shard.deadline(), None, "a conference without a port has nothing to do");
+    let leg = rig.join_tone(300.0);
+    assert_eq!(rig.shard.deadline(), Some(rig.now + TICK));
+    rig.run_ms(100);
+    assert_eq!(rig.shard.deadline(), Some(rig.now + TICK));
+    rig.leave(leg);
+    assert_eq!(rig.shard.deadline(), None);
+    let ticks = rig.shard.counters().ticks;
+    rig.run_ms(100);
+    assert_eq!(rig.shard.counters().ticks, ticks);
+}
+
+#[test]
+fn a_tick_before_its_time_does_nothing() {
+    let mut rig = Rig::with_conference();
+    rig.join_tone(300.0);
+    rig.run_ms(100);
+    let ticks = rig.shard.counters().ticks;
+    rig.freeze(Duration::from_millis(9));
+    rig.tick_now();
+    assert_eq!(rig.shard.counters().ticks, ticks);
+    rig.freeze(Duration::from_millis(1));
+    rig.tick_now();
+    rig.tick_now();
+    assert_eq!(rig.shard.counters().ticks, ticks + 1);
+}
+
+#[test]
+fn the_legs_are_spread_over_both_phases_and_keep_theirs() {
+    let mut rig = Rig::with_conference();
+    for _ in 0..10 {
+        rig.join(None, stream(Direction::SendRecv, PCMU));
+    }
+    rig.run_ms(1_000);
+    let phase = |rig: &Rig, index: usize| rig.peers[index].ticks[0] % 2;
+    let odd = (0..10).filter(|&index| phase(&rig, index) == 1).count();
+    assert_eq!(odd, 5);
+    for index in [0, 2, 4] {
+        rig.leave(index); // all of the same phase
+    }
+    for _ in 0..3 {
+        rig.join(None, stream(Direction::SendRecv, PCMU));
+    }
+    rig.run_ms(1_000);
+    let odd = (10..13).filter(|&index| phase(&rig, index) == phase(&rig, 0)).count();
+    assert_eq!(odd, 3, "the new ones go where there is room");
+    for index in (0..13).filter(|index| ![0, 2, 4].contains(index)) {
+        let ticks = &rig.peers[index].ticks;
+        assert!(ticks.windows(2).all(|pair| pair[1] - pair[0] == 2), "every 20 ms, never moved");
+    }
+}
+
+#[test]
+fn a_little_late_is_made_good_tick_by_tick() {
+    let mut rig = Rig::with_conference();
+    let leg = rig.join_tone(300.0);
+    rig.run_ms(100);
+    let ticks = rig.shard.counters().ticks;
+    rig.freeze(Duration::from_millis(35)); // due 25 ms ago
+    for _ in 0..10 {
+        rig.tick_now();
+    }
+    assert_eq!(rig.shard.counters().ticks, ticks + 3);
+    assert_eq!(rig.shard.counters().ticks_skipped, 0);
+    rig.freeze(Duration::from_millis(5));
+    rig.run_ms(100);
+    let headers = &rig.peers[leg].headers;
+    assert!(headers.windows(2).all(|p| p[1].timestamp == p[0].timestamp.wrapping_add(160)));
+}
+
+/// A frozen machine sends one tick's packets when it thaws, and no more.
+#[test]
+fn after_a_freeze_one_tick_is_sent_and_the_clock_has_gone_on() {
+    let mut rig = Rig::with_conference();
+    for hz in [300.0, 500.0] {
+        rig.join_tone(hz);
+    }
+    rig.run_ms(1_000);
+    let before: Vec<_> = rig
+        .peers
+        .iter()
+        .map(|peer| (peer.headers.len(), *peer.headers.last().expect("sent")))
+        .collect();
+    let ticks = rig.shard.counters().ticks;
+    rig.freeze(Duration::from_secs(10));
+    for _ in 0..100 {
+        rig.tick_now();
+    }
+    assert_eq!(rig.shard.counters().ticks, ticks + 1);
+    // Due since 9.99 s: those 999 are left out, and the one that is due now is mixed.
+    assert_eq!(rig.shard.counters().ticks_skipped, 999);
+    let sent: usize =
+        rig.peers.iter().zip(&before).map(|(peer, (n, _))| peer.headers.len() - n).sum();
+    assert!(sent <= 2, "one packet for each leg at most: {sent}");
+    rig.run_ms(40);
+    for (peer, (count, last)) in rig.peers.iter().zip(&before) {
+        let next = peer.headers[*count];
+        assert_eq!(next.sequence, last.sequence.wrapping_add(1));
+        let passed_ms = next.timestamp.wrapping_sub(last.timestamp) / 8;
+        assert!((10_000..=10_040).contains(&passed_ms), "{passed_ms} ms");
+    }
+}
+
+#[test]
+fn after_a_freeze_everyone_is_heard_again() {
+    let mut rig = Rig::with_conference();
+    let (a, b) = (rig.join_tone(300.0), rig.join_tone(500.0));
+    rig.run_ms(1_000);
+    rig.freeze(Duration::from_secs(10));
+    rig.run_ms(2_000);
+    assert!(rig.peers[a].level(500.0, 1_000) > -22.0);
+    assert!(rig.peers[b].level(300.0, 1_000) > -22.0);
+}
+
+#[test]
+fn a_silent_leg_is_told_once_per_silence() {
+    let mut rig = Rig::with_conference();
+    rig.join_tone(300.0);
+    rig.join_tone(500.0);
+    rig.run_ms(1_000);
+    rig.events.clear();
+    let talker = rig.peers[1].talker.take();
+    rig.run_ms(29_900);
+    assert_eq!(rig.events, []);
+    rig.run_ms(60_000);
+    let silent = Event::Silent { conference: CONFERENCE, port: PortId(2), for_ms: 30_000 };
+    assert_eq!(rig.events, std::slice::from_ref(&silent));
+    rig.peers[1].talker = talker;
+    rig.run_ms(1_000);
+    rig.peers[1].talker = None;
+    rig.run_ms(40_000);
+    assert_eq!(rig.events, [silent.clone(), silent]);
+}
+
+/// Fails for one leg's packets, as a fault of ours would.
+struct Faulty(u32);
+
+impl Sink for Faulty {
+    fn send(&mut self, lent: u32, _to: SocketAddr, _bytes: &[u8]) {
+        assert_ne!(lent, self.0, "this panic is part of the test");
+    }
+}
+
+#[test]
+fn a_panic_ends_its_conference_and_no_other() {
+    let mut rig = Rig::with_conference();
+    let second = ConferenceKey { slot: 1, generation: 4 };
+    rig.command_as(second, Epoch(1), Action::OpenConference).expect("opened");
+    rig.join_tone(300.0);
+    rig.join_tone(500.0);
+    let talker = None;
+    rig.join_conference(second, talker, stream(Direction::SendRecv, PCMU));
+    for _ in 0..4 {
+        rig.now += TICK;
+        rig.shard.tick(rig.now, &mut Faulty(2));
+    }
+    let failed = Event::Failed { conference: CONFERENCE, epoch: Epoch(1) };
+    assert_eq!(rig.shard.poll_event(), Some(failed));
+    assert_eq!(rig.shard.poll_event(), None);
+    assert_eq!(rig.shard.leftovers(), Leftovers { conferences: 1, ports: 1 });
+    assert_eq!(rig.shard.counters().conferences_failed, 1);
+    rig.run_ms(1_000);
+    assert_eq!(rig.released, [1, 2]);
+    assert!(rig.peers[2].headers.len() >= 49, "the other conference goes on");
+    assert!(rig.peers[0].headers.is_empty());
+}
+
+#[test]
+fn a_leg_added_at_the_end_of_time_does_not_overflow() {
+    let mut rig = Rig::with_conference();
+    rig.now = Instant::from_nanos(u64::MAX - 1);
+    rig.join_tone(300.0);
+    rig.tick_now();
+}
