@@ -1,22 +1,33 @@
 //! The conference factory (RFC 4579 §5.4): matching, identity, stateless answers.
+//!
+//! A factory keeps nothing: the node finds room and mints the URI, this module knows whether a
+//! Request-URI asks for a conference, which conference a request means, and what to answer.
 
-use std::net::IpAddr;
+mod identity;
+mod refusal;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sip::{Host, Incoming, Response, SipUri, StatusCode};
-use units::Rng;
+use sip::{HeaderName, Host, Incoming, Response, SipUri, StatusCode, Uri};
 
+pub use self::identity::{Who, identity, proves_source, stateless_tag};
+pub use self::refusal::{Refused, refusal};
 use crate::EndPolicy;
+use crate::answers::{focus_contact, push_capabilities, push_languages};
 
 /// How a factory hands over the conference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AnswerForm {
-    /// 302 with the conference URI (RFC 4579 §5.4).
+    /// 302 with the conference URI (RFC 4579 §5.4, figure 4).
     #[default]
     Redirect,
-    /// The focus of this node answers itself, 200.
+    /// The focus of this node answers itself, 200 (RFC 4579 §5.4, its text).
     Deliver,
     /// The request is relayed to the owner.
     Relay,
@@ -27,7 +38,7 @@ pub enum AnswerForm {
 pub struct FactoryConfig {
     /// User parts that mean this factory, unescaped; the first is the one we print.
     pub users: Vec<String>,
-    /// Hosts that are ours, without port; the first is the one we print. None: nothing matches.
+    /// Hosts that are ours, without port; the first is the one we print.
     pub hosts: Vec<String>,
     /// How the conference is handed over.
     pub answer: AnswerForm,
@@ -45,6 +56,8 @@ pub struct FactoryConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Factory {
     config: FactoryConfig,
+    hosts: Vec<Host>,
+    canonical_uri: String,
 }
 
 /// A Request-URI that asks this factory for a conference.
@@ -59,8 +72,32 @@ impl Factory {
     ///
     /// # Errors
     /// [`FactoryError`]: the configuration cannot work.
-    pub fn new(_config: FactoryConfig) -> Result<Self, FactoryError> {
-        todo!()
+    pub fn new(config: FactoryConfig) -> Result<Self, FactoryError> {
+        for user in &config.users {
+            if user.is_empty() {
+                return Err(FactoryError::NoUser);
+            }
+            if user.to_ascii_lowercase().starts_with("conf-") {
+                return Err(FactoryError::UserLooksLikeConference { user: user.clone() });
+            }
+        }
+        let hosts: Vec<Host> = config
+            .hosts
+            .iter()
+            .map(|host| host.parse().map_err(|_| FactoryError::BadHost { host: host.clone() }))
+            .collect::<Result<_, _>>()?;
+        let user = config.users.first().ok_or(FactoryError::NoUser)?;
+        let host = hosts.first().ok_or(FactoryError::NoHost)?;
+        let canonical_uri = SipUri::new(host.clone(), None).with_user(user).to_string();
+        if config.expect == 0 {
+            return Err(FactoryError::ExpectsNobody);
+        }
+        match config.legs_max {
+            Some(legs_max) if legs_max < config.expect => {
+                Err(FactoryError::ExpectsTooMany { expect: config.expect, legs_max })
+            }
+            Some(_) | None => Ok(Self { config, hosts, canonical_uri }),
+        }
     }
 
     /// The configuration.
@@ -70,140 +107,97 @@ impl Factory {
 
     /// The factory's one spelling, `sip:USER@HOST`, whichever alias was called: feeds [`identity`].
     pub fn canonical_uri(&self) -> String {
-        todo!()
+        self.canonical_uri.clone()
     }
 
     /// Whether a Request-URI asks this factory for a conference, and for how big a one. Port,
     /// transport and unknown parameters do not count: proxies rewrite them.
-    pub fn matches(&self, _uri: &SipUri) -> Option<Asked> {
-        todo!()
+    pub fn matches(&self, uri: &SipUri) -> Option<Asked> {
+        let user = called_user(uri)?;
+        let known = self.config.users.iter().any(|alias| alias.as_bytes() == user.as_ref());
+        (known && self.owns(&uri.host)).then(|| Asked { seats: self.seats(uri) })
     }
 
     /// Whether this host is ours: then `OPTIONS sip:host` is answered 200.
-    pub fn owns(&self, _host: &Host) -> bool {
-        todo!()
+    pub fn owns(&self, host: &Host) -> bool {
+        self.hosts.iter().any(|ours| ours.equivalent(host))
     }
 
-    /// Answers OPTIONS to the factory, or to our host without a user (RFC 3261 §11.2).
-    pub fn options(&self, _incoming: &Incoming, _tag: &str) -> Response {
-        todo!()
+    /// Answers OPTIONS to the factory, or to our host without a user (RFC 3261 §11.2). No
+    /// `isfocus`: this is not a conference.
+    pub fn options(&self, incoming: &Incoming, tag: &str) -> Response {
+        let mut response = Response::answering(&incoming.request, StatusCode::OK).with_to_tag(tag);
+        push_capabilities(&mut response);
+        push_languages(&mut response);
+        response
+    }
+
+    /// A number too long to be read is more than we have in any case; what is no number at all
+    /// says nothing.
+    fn seats(&self, uri: &SipUri) -> u32 {
+        let said = match uri.param("seats") {
+            Some(Some(text)) if is_digits(text) => Some(text.parse().unwrap_or(u32::MAX)),
+            Some(_) | None => None,
+        };
+        let seats = said.unwrap_or(self.config.expect).max(1);
+        self.config.legs_max.map_or(seats, |legs_max| seats.min(legs_max))
     }
 }
 
-/// Who asks, as far as we know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Who<'a> {
-    /// A digest user or a certificate.
-    Authenticated(&'a str),
-    /// Only an address; the port is left out, NATs change it.
-    Source(IpAddr),
-}
-
-/// Names the conference that a request to a factory means: the same request again (other branch,
-/// other CSeq, other transport, after a 401, after a restart) gives the same ten bytes.
-pub fn identity(
-    _key: &[u8; 32],
-    _factory_uri: &str,
-    _call_id: &str,
-    _from_tag: &str,
-    _who: Who<'_>,
-    _generation: u32,
-) -> [u8; 10] {
-    todo!()
-}
-
-/// The To tag of a stateless answer: `prefix` and an HMAC of Call-ID, From tag, CSeq number and
-/// source address. Who echoes it in the ACK receives at that address.
-pub fn stateless_tag(_key: &[u8; 32], _prefix: &str, _incoming: &Incoming) -> String {
-    todo!()
-}
-
-/// Whether the To tag of this ACK is the one we gave to the INVITE it belongs to: its sender
-/// receives where he sends from. Constant time.
-pub fn proves_source(_key: &[u8; 32], _prefix: &str, _ack: &Incoming) -> bool {
-    todo!()
-}
-
-/// The 302: Contact with the conference URI and `;isfocus`, no Expires, no `expires`
-/// (RFC 3261 §21.3.3: then nobody may cache it).
+/// The 302: Contact with the conference URI and `;isfocus`. Neither Expires nor `expires`: only then
+/// nobody may cache it (RFC 3261 §21.3.3) and the next call gets a conference of its own.
 ///
 /// # Errors
 /// [`RedirectError`] if it would point back to the Request-URI.
 pub fn redirect(
-    _incoming: &Incoming,
-    _conference_uri: &SipUri,
-    _tag: &str,
+    incoming: &Incoming,
+    conference_uri: &SipUri,
+    tag: &str,
 ) -> Result<Response, RedirectError> {
-    todo!()
-}
-
-/// Why a caller does not get what he asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// 480 + Retry-After: there is no room (RFC 3261 §21.4.18).
-    PoolFull {
-        /// Seats asked for.
-        asked: u32,
-        /// Seats that were to be had.
-        free: u32,
-    },
-    /// 480 + Retry-After: too much for callers whose address is not proved.
-    Unproved {
-        /// Seats asked for.
-        asked: u32,
-        /// What all such callers together may hold.
-        limit: u32,
-    },
-    /// 480 + Retry-After: this address has asked for too many conferences that nobody joined.
-    SourceBusy,
-    /// 486: the conference has all the legs it may have (RFC 3261 §21.4.21).
-    ConferenceFull {
-        /// Its limit.
-        legs_max: u32,
-    },
-    /// 480 + Retry-After: the pool has no seat for one more leg.
-    NoSeat,
-    /// 404: no such conference, whatever the reason.
-    NotFound,
-    /// 503 without Retry-After: we are shutting down.
-    ShuttingDown,
-    /// 501: this answer form is not in this build yet.
-    NotServed,
-}
-
-impl Refused {
-    /// The answer on the wire.
-    pub const fn status(&self) -> StatusCode {
-        todo!()
+    // RFC 3261 §8.3: "MUST NOT redirect a request to a URI equal to the one in the Request-URI".
+    if incoming.request.uri.equivalent(&Uri::Sip(conference_uri.clone())) {
+        return Err(RedirectError);
     }
+    let contact = focus_contact(conference_uri, incoming).to_string();
+    Ok(Response::answering(&incoming.request, StatusCode::MOVED_TEMPORARILY)
+        .with_to_tag(tag)
+        .with_header(HeaderName::Contact, contact))
 }
 
-/// Makes a refusal: status, To tag, Retry-After (2 to 10 s, at random, where trying again helps)
-/// and a Warning 399 in words for the caller's admin. `agent` is our host (RFC 3261 §20.43).
-pub fn refusal(
-    _incoming: &Incoming,
-    _refused: &Refused,
-    _agent: &str,
-    _tag: &str,
-    _rng: &mut Rng,
-) -> Response {
-    todo!()
+/// The user part as it is compared: escapes undone; of a telephone number (`;user=phone`) without
+/// its parameters and visual separators (RFC 3966 §3, §5.1.1).
+fn called_user(uri: &SipUri) -> Option<Cow<'_, [u8]>> {
+    let user = uri.user_unescaped()?;
+    let is_phone =
+        uri.param("user").flatten().is_some_and(|kind| kind.eq_ignore_ascii_case("phone"));
+    if !is_phone {
+        return Some(user);
+    }
+    let number = user.split(|byte| *byte == b';').next().unwrap_or_default();
+    let plain = number.iter().copied().filter(|byte| !matches!(byte, b'-' | b'.' | b'(' | b')'));
+    Some(Cow::Owned(plain.collect()))
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A factory's configuration cannot work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the message says it")]
 pub enum FactoryError {
-    #[error("a factory needs at least one user")]
+    #[error("a factory needs at least one user, and none may be empty")]
     NoUser,
     #[error("a factory needs at least one host")]
     NoHost,
+    #[error("{host:?} is not a host name or address (without a port)")]
+    BadHost { host: String },
     #[error("a conference of nobody cannot be expected")]
     ExpectsNobody,
-    #[error("{expect} expected, but only {legs_max} legs allowed")]
+    #[error("{expect} legs expected, but at most {legs_max} allowed")]
     ExpectsTooMany { expect: u32, legs_max: u32 },
-    #[error("a user that begins with conf- would hide conferences")]
-    UserLooksLikeConference,
+    #[error("user {user:?}: what begins with conf- is a conference, not a factory")]
+    UserLooksLikeConference { user: String },
 }
 
 /// A redirect would point back to where the caller is (RFC 3261 §8.3).

@@ -1,302 +1,201 @@
 //! One conference (RFC 4353 §3): a leg per dialog, the roster, the end.
 
-use std::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeMap, VecDeque};
 
-use sdp::{Codec, Direction};
 use serde::{Deserialize, Serialize};
-use sip::uas::Capabilities;
-use sip::{DialogId, Incoming, Method, Request, Response, ServerTxnId, SipUri, Source, StatusCode};
-use units::{Instant, Rng};
+use sip::{Dialog, DialogId, Incoming, Method, Response, ServerTxnId, SipUri, StatusCode, uas};
+use units::{Instant, Rng, soonest};
 
-/// What a focus understands (RFC 3261 §8.2).
-pub const CAPABILITIES: Capabilities = Capabilities {
-    allow: &[Method::Invite, Method::Ack, Method::Bye, Method::Cancel, Method::Options],
-    extensions: &[],
-    accept: &["application/sdp"],
-    events: &[],
-};
-
-/// When a conference ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EndPolicy {
-    /// When the last leg leaves.
-    #[default]
-    LastLeaves,
-    /// When the creator's leg leaves; without a known creator as [`EndPolicy::LastLeaves`].
-    CreatorLeaves,
-}
-
-/// How the creator is known again when he joins: Call-ID and From tag, else From URI and source
-/// (a terminal may follow the 302 with a new Call-ID).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Creator {
-    /// Call-ID of the request to the factory.
-    pub call_id: String,
-    /// Its From tag.
-    pub from_tag: String,
-    /// Its From URI.
-    pub from_uri: String,
-    /// Where it came from.
-    pub source: IpAddr,
-}
-
-impl Creator {
-    /// The creator, from his request to the factory.
-    pub fn of(_incoming: &Incoming) -> Self {
-        todo!()
-    }
-}
-
-/// What a focus must know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FocusConfig {
-    /// The conference URI: the Contact of everything this focus sends.
-    pub conference_uri: SipUri,
-    /// When it ends.
-    pub end: EndPolicy,
-    /// Who asked for it.
-    pub creator: Option<Creator>,
-    /// What our tags begin with: node and shard.
-    pub tag_prefix: String,
-}
-
-/// Numbers a leg within its conference; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct LegId(pub u32);
-
-/// The node's number of a lent media port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct MediaPort(pub u32);
-
-/// A lent media port, for one leg.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MediaSeat {
-    /// Its number.
-    pub port: MediaPort,
-    /// What the leg's SDP says: the advertised address.
-    pub address: SocketAddr,
-}
-
-/// A leg's negotiated media; plain data.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LegMedia {
-    /// The lent port.
-    pub port: MediaPort,
-    /// Where the peer's SDP wants media; `None`: nowhere (held at 0.0.0.0, or not said yet).
-    pub remote: Option<SocketAddr>,
-    /// Where its signalling comes from: latching may trust it.
-    pub signalling: IpAddr,
-    /// Both ways.
-    pub codec: Codec,
-    /// Payload type of what we send.
-    pub send_payload_type: u8,
-    /// Payload types that we may receive.
-    pub receive_payload_types: Vec<u8>,
-    /// Ours.
-    pub direction: Direction,
-    /// Packet time of what we send, in ms.
-    pub ptime_ms: u32,
-}
-
-/// Why a leg ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum LegEnd {
-    /// The participant sent BYE.
-    Left,
-    /// The conference ended.
-    ConferenceEnded,
-    /// Our 2xx was never acknowledged (RFC 3261 §13.3.1.4).
-    NoAck,
-    /// Silent, and no answer to our OPTIONS (or 408, 481).
-    Silent,
-    /// The ACK did not answer our offer, or not so that we understand it.
-    BadAnswer,
-}
-
-/// Why a conference ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum End {
-    /// The last leg left.
-    LastLeft,
-    /// The creator left.
-    CreatorLeft,
-    /// The node said so: shutdown, an administrator.
-    Ordered,
-}
-
-/// A line of the roster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Participant {
-    /// The leg.
-    pub leg: LegId,
-    /// From URI; control characters masked.
-    pub uri: String,
-    /// Display name; control characters masked.
-    pub display: Option<String>,
-    /// Where the leg stands.
-    pub state: ParticipantState,
-    /// When the leg was made.
-    pub since: Instant,
-    /// Whether he asked for the conference.
-    pub creator: bool,
-}
-
-/// Where a participant's leg stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ParticipantState {
-    /// Answered; the ACK is awaited.
-    Joining,
-    /// In.
-    Joined,
-    /// Being let go.
-    Leaving,
-}
-
-/// What the focus wants done.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Output {
-    /// Answer a request.
-    Respond {
-        /// The transaction that [`Focus::invite`] or [`Focus::request`] was given.
-        txn: ServerTxnId,
-        /// With its To tag.
-        response: Response,
-    },
-    /// Send a 2xx to INVITE once more, outside its transaction (RFC 3261 §13.3.1.4).
-    ResendSuccess {
-        /// The leg.
-        leg: LegId,
-        /// The same 2xx.
-        response: Response,
-        /// Where its INVITE came from.
-        to: Source,
-    },
-    /// Send a request within a leg's dialog; its end comes back by [`Focus::response`] or
-    /// [`Focus::request_failed`].
-    Request {
-        /// The leg.
-        leg: LegId,
-        /// BYE or OPTIONS.
-        request: Request,
-        /// The next hop.
-        to: Source,
-    },
-    /// A leg was made: in-dialog requests of this dialog are this focus's.
-    LegStarted {
-        /// The leg.
-        leg: LegId,
-        /// Its dialog.
-        dialog: DialogId,
-    },
-    /// The ACK came: the participant is in.
-    Joined(Participant),
-    /// A leg is gone: its dialog, its seat. (Its media went with [`Output::CloseMedia`].)
-    LegEnded {
-        /// The leg.
-        leg: LegId,
-        /// Its dialog.
-        dialog: DialogId,
-        /// Why.
-        cause: LegEnd,
-    },
-    /// Start a leg's media.
-    OpenMedia {
-        /// The leg.
-        leg: LegId,
-        /// All of it.
-        media: LegMedia,
-    },
-    /// Change a leg's media.
-    UpdateMedia {
-        /// The leg.
-        leg: LegId,
-        /// All of it.
-        media: LegMedia,
-    },
-    /// Stop a leg's media and give its port back.
-    CloseMedia {
-        /// The leg.
-        leg: LegId,
-        /// The lent port.
-        port: MediaPort,
-    },
-    /// The conference is over and the last leg is gone; the last output.
-    Ended {
-        /// Why.
-        cause: End,
-    },
-}
+use crate::answers::{CAPABILITIES, focus_contact};
+use crate::leg::{Leg, Standing};
+use crate::negotiation::{Session, check_offer};
+use crate::terms::Likeness;
+use crate::{End, EndPolicy, FocusConfig, LegEnd, LegId, MediaSeat, Output, Participant};
 
 /// One conference. A root machine: one mutation, then drain [`Focus::poll_output`] to `None`, then
 /// read [`Focus::deadline`].
+///
+/// - In: [`Self::invite`], [`Self::request`], [`Self::response`], [`Self::request_failed`],
+///   [`Self::media_silent`], [`Self::media_failed`], [`Self::handle_deadline`].
+/// - Commands: [`Self::end`].
+/// - Out: [`Self::poll_output`], [`Self::deadline`].
+///
+/// **Invariant:** every leg that was started ends with one `CloseMedia` and one `LegEnded`, whatever
+/// the peer does or does not do; a conference that had a leg ends with one `Ended`.
 #[derive(Debug)]
 pub struct Focus {
-    config: FocusConfig,
+    pub(crate) config: FocusConfig,
+    pub(crate) rng: Rng,
+    pub(crate) legs: BTreeMap<LegId, Leg>,
+    pub(crate) by_dialog: BTreeMap<DialogId, LegId>,
+    pub(crate) next_leg: u32,
+    /// The leg taken for the creator's, and how surely.
+    pub(crate) creator_leg: Option<(LegId, Likeness)>,
+    pub(crate) phase: Phase,
+    /// A few for each leg at most, and drained after each mutation.
+    pub(crate) outputs: VecDeque<Output>,
+}
+
+/// Where the conference stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Phase {
+    Running,
+    /// Nobody gets in any more; the legs are on their way out.
+    Ending(End),
+    Over,
 }
 
 impl Focus {
-    /// A conference without legs.
-    pub fn new(_now: Instant, config: FocusConfig, _rng: Rng) -> Self {
-        Self { config }
+    /// A conference without legs. It does not end before it had one, unless told to.
+    pub fn new(_now: Instant, config: FocusConfig, rng: Rng) -> Self {
+        Self {
+            config,
+            rng,
+            legs: BTreeMap::new(),
+            by_dialog: BTreeMap::new(),
+            next_leg: 0,
+            creator_leg: None,
+            phase: Phase::Running,
+            outputs: VecDeque::new(),
+        }
     }
 
     /// Takes a leg in: an INVITE to the conference URI without a To tag (RFC 4579 §5.1). The 200
     /// goes out as [`Output::Respond`].
     ///
     /// # Errors
-    /// The refusal to send (420, 415, 488, 400, 404 when the conference is ending, 486); nothing
-    /// was kept.
+    /// The refusal to send: what [`check`] says, 404 when the conference is ending, 486 when it has
+    /// [`LEGS_MAX`]; nothing was kept.
     pub fn invite(
         &mut self,
-        _now: Instant,
-        _txn: ServerTxnId,
-        _incoming: &Incoming,
-        _seat: MediaSeat,
+        now: Instant,
+        txn: ServerTxnId,
+        incoming: &Incoming,
+        seat: MediaSeat,
     ) -> Result<LegId, Response> {
-        todo!()
+        let tag = format!("{}{}", self.config.tag_prefix, self.rng.token(TAG_CHARS));
+        self.admit(now, txn, incoming, seat, &tag).map_err(|response| response.with_to_tag(&tag))
     }
 
-    /// Takes a request of a leg's dialog. `txn` is `None` for ACK only.
-    pub fn request(&mut self, _now: Instant, _txn: Option<ServerTxnId>, _incoming: &Incoming) {
-        todo!()
+    fn admit(
+        &mut self,
+        now: Instant,
+        txn: ServerTxnId,
+        incoming: &Incoming,
+        seat: MediaSeat,
+        tag: &str,
+    ) -> Result<LegId, Response> {
+        let refuse = |status| Response::answering(&incoming.request, status);
+        match self.phase {
+            Phase::Running => {}
+            Phase::Ending(_) | Phase::Over => return Err(refuse(StatusCode::NOT_FOUND)),
+        }
+        let next_leg = self.next_leg.checked_add(1).filter(|_| self.legs.len() < LEGS_MAX);
+        let next_leg = next_leg.ok_or_else(|| refuse(StatusCode::BUSY_HERE))?;
+        uas::check(incoming, &CAPABILITIES)?;
+        let contact = focus_contact(&self.config.conference_uri, incoming);
+        let dialog =
+            Dialog::answering(incoming, tag, contact).map_err(|error| refuse(error.status()))?;
+        let session = Session::new(seat, self.rng.u64() >> SESSION_ID_SHIFT);
+        let id = LegId(self.next_leg);
+        let (leg, response) = Leg::answer(now, id, incoming, dialog, session)
+            .map_err(|error| error.refusal(incoming, self.config.conference_uri.host.as_str()))?;
+
+        self.next_leg = next_leg;
+        let dialog = leg.dialog.id.clone();
+        self.outputs.push_back(Output::LegStarted { leg: id, dialog: dialog.clone() });
+        self.outputs.push_back(Output::OpenMedia { leg: id, media: leg.media.clone() });
+        self.outputs.push_back(Output::Respond { txn, response });
+        self.by_dialog.insert(dialog, id);
+        self.legs.insert(id, leg);
+        self.recognise_creator(id, incoming);
+        Ok(id)
+    }
+
+    /// Takes a request of a leg's dialog. `txn` is `None` for ACK only. A dialog that is not known
+    /// here gets 481 (RFC 3261 §12.2.2).
+    pub fn request(&mut self, now: Instant, txn: Option<ServerTxnId>, incoming: &Incoming) {
+        let dialog = DialogId::of_request(&incoming.essentials);
+        let leg = self.by_dialog.get(&dialog).and_then(|id| self.legs.get_mut(id));
+        let is_ack = incoming.request.method == Method::Ack;
+        match (leg, txn) {
+            (Some(leg), _) if is_ack => leg.ack(now, incoming, &mut self.outputs),
+            (Some(leg), Some(txn)) => {
+                let uri = &self.config.conference_uri;
+                leg.request(now, txn, incoming, uri, &mut self.outputs);
+            }
+            (None, Some(txn)) => {
+                let status = StatusCode::CALL_DOES_NOT_EXIST;
+                let response = Response::answering(&incoming.request, status);
+                self.outputs.push_back(Output::Respond { txn, response });
+            }
+            // An ACK for nobody, or a request that the caller cannot answer.
+            (Some(_) | None, None) => {}
+        }
+        self.settle(now);
     }
 
     /// Takes a final response to a request that we sent.
-    pub fn response(&mut self, _now: Instant, _leg: LegId, _method: &Method, _status: StatusCode) {
-        todo!()
+    pub fn response(&mut self, now: Instant, leg: LegId, method: &Method, status: StatusCode) {
+        if status.is_final()
+            && let Some(leg) = self.legs.get_mut(&leg)
+        {
+            leg.response(now, method, status, &mut self.outputs);
+        }
+        self.settle(now);
     }
 
     /// A request that we sent got no answer, or could not be sent.
-    pub fn request_failed(&mut self, _now: Instant, _leg: LegId, _method: &Method) {
-        todo!()
+    pub fn request_failed(&mut self, now: Instant, leg: LegId, method: &Method) {
+        if let Some(leg) = self.legs.get_mut(&leg) {
+            leg.request_failed(now, method, &mut self.outputs);
+        }
+        self.settle(now);
     }
 
-    /// A leg sent no RTP and no RTCP for 30 s: ask it by OPTIONS whether it is there.
-    pub fn media_silent(&mut self, _now: Instant, _leg: LegId) {
-        todo!()
+    /// A leg sent no RTP and no RTCP for 30 s: ask it by OPTIONS whether it is there. Held and muted
+    /// legs are silent and stay.
+    pub fn media_silent(&mut self, now: Instant, leg: LegId) {
+        if let Some(leg) = self.legs.get_mut(&leg) {
+            leg.media_silent(now, &mut self.outputs);
+        }
+    }
+
+    /// The mixer refused or lost a leg's port: the leg is let go.
+    pub fn media_failed(&mut self, now: Instant, leg: LegId) {
+        if let Some(leg) = self.legs.get_mut(&leg) {
+            leg.let_go(now, LegEnd::MediaFailed, &mut self.outputs);
+        }
+        self.settle(now);
     }
 
     /// Ends the conference: BYE to all. A leg whose 2xx is not acknowledged waits for the ACK or
-    /// for the 2xx to time out (RFC 3261 §15).
-    pub fn end(&mut self, _now: Instant, _cause: End) {
-        todo!()
+    /// for the 2xx to time out (RFC 3261 §15). Without effect once it is ending.
+    pub fn end(&mut self, now: Instant, cause: End) {
+        if self.phase == Phase::Running {
+            self.begin_end(now, cause);
+        }
+        self.settle(now);
     }
 
     /// Does what is due.
-    pub fn handle_deadline(&mut self, _now: Instant) {
-        todo!()
+    pub fn handle_deadline(&mut self, now: Instant) {
+        for leg in self.legs.values_mut() {
+            if leg.deadline().is_some_and(|at| at <= now) {
+                leg.handle_deadline(now, &mut self.outputs);
+            }
+        }
+        self.settle(now);
     }
 
     /// When something is due next.
     pub fn deadline(&self) -> Option<Instant> {
-        todo!()
+        self.legs.values().map(Leg::deadline).fold(None, soonest)
     }
 
     /// What the focus wants done, oldest first.
     pub fn poll_output(&mut self) -> Option<Output> {
-        todo!()
+        self.outputs.pop_front()
     }
 
     /// The conference URI.
@@ -306,16 +205,102 @@ impl Focus {
 
     /// Who is in, by leg.
     pub fn roster(&self) -> Vec<Participant> {
-        todo!()
+        self.legs.values().map(Leg::participant).collect()
     }
 
     /// Legs there are, those on their way out included.
     pub fn leg_count(&self) -> usize {
-        todo!()
+        self.legs.len()
+    }
+
+    /// The same dialog identifiers are better than the same name and address: several people may
+    /// share those. Among equals the first one is it.
+    fn recognise_creator(&mut self, id: LegId, incoming: &Incoming) {
+        let likeness =
+            self.config.creator.as_ref().map_or(Likeness::No, |creator| creator.likeness(incoming));
+        let known = self.creator_leg.map_or(Likeness::No, |(_, likeness)| likeness);
+        if likeness > known {
+            self.creator_leg = Some((id, likeness));
+            for leg in self.legs.values_mut() {
+                leg.is_creator = leg.id == id;
+            }
+        }
+    }
+
+    /// Draws the consequences of what happened to the legs.
+    fn settle(&mut self, now: Instant) {
+        if self.phase == Phase::Running
+            && let Some(cause) = self.cause_to_end()
+        {
+            self.begin_end(now, cause);
+        }
+        let by_dialog = &mut self.by_dialog;
+        self.legs.retain(|_, leg| {
+            let stays = leg.standing() != Standing::Gone;
+            if !stays {
+                by_dialog.remove(&leg.dialog.id);
+            }
+            stays
+        });
+        if let Some((creator, _)) = self.creator_leg
+            && !self.is_staying(creator)
+        {
+            self.creator_leg = None;
+        }
+        if let Phase::Ending(cause) = self.phase
+            && self.legs.is_empty()
+        {
+            self.phase = Phase::Over;
+            self.outputs.push_back(Output::Ended { cause });
+        }
+    }
+
+    fn cause_to_end(&self) -> Option<End> {
+        let had_legs = self.next_leg > 0;
+        let creator_left = self.creator_leg.is_some_and(|(leg, _)| !self.is_staying(leg));
+        match self.config.end {
+            EndPolicy::CreatorLeaves if creator_left => Some(End::CreatorLeft),
+            EndPolicy::CreatorLeaves | EndPolicy::LastLeaves => {
+                let empty = !self.legs.values().any(|leg| leg.standing() == Standing::Staying);
+                (had_legs && empty).then_some(End::LastLeft)
+            }
+        }
+    }
+
+    fn is_staying(&self, leg: LegId) -> bool {
+        self.legs.get(&leg).is_some_and(|leg| leg.standing() == Standing::Staying)
+    }
+
+    fn begin_end(&mut self, now: Instant, cause: End) {
+        self.phase = Phase::Ending(cause);
+        for leg in self.legs.values_mut() {
+            leg.let_go(now, LegEnd::ConferenceEnded, &mut self.outputs);
+        }
     }
 }
 
-/// Answers OPTIONS to a conference URI outside a dialog, joined or only held (RFC 4579 §5.13).
-pub fn options(_conference_uri: &SipUri, _incoming: &Incoming, _tag: &str) -> Response {
-    todo!()
+/// Says what [`Focus::invite`] would refuse for the request's own sake (420, 415, 406, 416, 400, 488),
+/// before a seat or a port is taken for it. A function of the request.
+///
+/// # Errors
+/// The refusal to send, without a To tag.
+pub fn check(incoming: &Incoming) -> Result<(), Response> {
+    uas::check(incoming, &CAPABILITIES)?;
+    let Some(asked) = incoming.request.uri.as_sip() else {
+        let status = StatusCode::UNSUPPORTED_URI_SCHEME;
+        return Err(Response::answering(&incoming.request, status));
+    };
+    Dialog::answering(incoming, "", focus_contact(asked, incoming))
+        .map_err(|error| Response::answering(&incoming.request, error.status()))?;
+    check_offer(&incoming.request).map_err(|error| error.refusal(incoming, asked.host.as_str()))
 }
+
+/// Legs of one conference. The pool usually says no long before; this bounds what one conference
+/// costs its media thread in a tick and its signalling thread at the end, when it sends as many
+/// BYEs at once. When full: 486.
+pub const LEGS_MAX: usize = 1_000;
+
+/// Random characters in a tag, 5 bits each (RFC 3261 §19.3 asks for 32 bits).
+const TAG_CHARS: usize = 16;
+/// Session ids of 62 bits: some peers read them as signed (RFC 8866 §5.2 says only: digits).
+const SESSION_ID_SHIFT: u32 = 2;

@@ -7,10 +7,19 @@
 //! Room and media are not here: the node asks `pool` before it asks the focus, and turns
 //! [`Output::OpenMedia`] and its kin into media commands.
 
+mod answers;
 pub mod factory;
 mod focus;
+mod leg;
+mod negotiation;
+mod roster;
+mod snapshot;
+mod terms;
 
-pub use focus::{
-    CAPABILITIES, Creator, End, EndPolicy, Focus, FocusConfig, LegEnd, LegId, LegMedia, MediaPort,
-    MediaSeat, Output, Participant, ParticipantState, options,
+pub use answers::{CAPABILITIES, options};
+pub use focus::{Focus, LEGS_MAX, check};
+pub use snapshot::{FOCUS_SNAPSHOT_VERSION, FocusSnapshot, RestoreError};
+pub use terms::{
+    Creator, End, EndPolicy, FocusConfig, LegEnd, LegId, LegMedia, MediaPort, MediaSeat, Output,
+    Participant, ParticipantState,
 };

@@ -1,0 +1,55 @@
+//! What all our answers have in common.
+
+use sip::{
+    HeaderName, Incoming, Method, NameAddr, Response, SipUri, StatusCode, Uri, uas::Capabilities,
+};
+
+/// What a focus understands (RFC 3261 §8.2). Only what is served is shown (RFC 4579 §5.13 has
+/// `replaces`, `join` and the event packages as examples).
+pub const CAPABILITIES: Capabilities = Capabilities {
+    allow: &[Method::Invite, Method::Ack, Method::Cancel, Method::Options, Method::Bye],
+    extensions: &[],
+    accept: &["application/sdp"],
+    events: &[],
+};
+
+/// Answers OPTIONS to a conference URI, in a dialog or outside, joined or only held: the two are
+/// alike (RFC 3261 §11.2) and both say `isfocus` (RFC 4579 §4.3).
+pub fn options(conference_uri: &SipUri, incoming: &Incoming, tag: &str) -> Response {
+    let contact = focus_contact(conference_uri, incoming).to_string();
+    let mut response = Response::answering(&incoming.request, StatusCode::OK)
+        .with_to_tag(tag)
+        .with_header(HeaderName::Contact, contact);
+    push_capabilities(&mut response);
+    push_languages(&mut response);
+    response
+}
+
+/// The Contact of everything a focus sends or answers: the conference URI and a bare `isfocus`
+/// (RFC 4579 §5.1; RFC 3840 §9: the name without a prefix). Who asked by sips gets sips
+/// (RFC 3261 §12.1.1).
+pub(crate) fn focus_contact(conference_uri: &SipUri, incoming: &Incoming) -> NameAddr {
+    let mut uri = conference_uri.clone();
+    if incoming.request.uri.as_sip().is_some_and(|asked| asked.secure) {
+        uri.secure = true;
+    }
+    NameAddr::new(Uri::Sip(uri)).with_isfocus()
+}
+
+/// Allow, Accept and Supported, and Allow-Events where there is anything to list: as in a 200 to
+/// INVITE (RFC 3261 §13.3.1.4) and to OPTIONS (§11.2). Supported may be empty, Allow-Events may not.
+pub(crate) fn push_capabilities(response: &mut Response) {
+    let allow: Vec<_> = CAPABILITIES.allow.iter().map(Method::as_str).collect();
+    response.headers.push(HeaderName::Allow, allow.join(", "));
+    response.headers.push(HeaderName::Accept, CAPABILITIES.accept.join(", "));
+    response.headers.push(HeaderName::Supported, CAPABILITIES.extensions.join(", "));
+    if !CAPABILITIES.events.is_empty() {
+        response.headers.push(HeaderName::AllowEvents, CAPABILITIES.events.join(", "));
+    }
+}
+
+/// The other two that RFC 3261 §11.2 wants in a 200 to OPTIONS.
+pub(crate) fn push_languages(response: &mut Response) {
+    response.headers.push(HeaderName::AcceptEncoding, "identity");
+    response.headers.push(HeaderName::AcceptLanguage, "en");
+}

@@ -1,0 +1,137 @@
+//! No: with a reason that the caller's admin understands.
+
+use std::fmt;
+
+use sip::{HeaderName, Incoming, Response, StatusCode, Warning};
+use units::Rng;
+
+/// Why a caller does not get what he asked for. `Display` is the text of the Warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// There is no room for a new conference.
+    PoolFull {
+        /// Seats asked for.
+        asked: u32,
+        /// Seats that were to be had.
+        free: u32,
+    },
+    /// Too much for callers whose address is not proved.
+    Unproved {
+        /// Seats asked for.
+        asked: u32,
+        /// What all such callers together may hold.
+        limit: u32,
+    },
+    /// This address has asked for too many conferences that nobody joined.
+    SourceBusy,
+    /// The conference has all the legs it may have.
+    ConferenceFull {
+        /// Its limit.
+        legs_max: u32,
+    },
+    /// The pool has no seat for one more leg.
+    NoSeat,
+    /// The node has no free media port.
+    NoPort,
+    /// No such conference, whatever the reason.
+    NotFound,
+    /// We are shutting down.
+    ShuttingDown,
+    /// This answer form is not in this build.
+    NotServed,
+}
+
+impl Refused {
+    /// The answer on the wire. Never 6xx: that would end the search of a forking proxy everywhere.
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            // RFC 3261 §21.4.18. Not 503: that would keep a proxy from sending us anything at all,
+            // joins of running conferences too (§21.5.4).
+            Self::PoolFull { .. }
+            | Self::Unproved { .. }
+            | Self::SourceBusy
+            | Self::NoSeat
+            | Self::NoPort => StatusCode::TEMPORARILY_UNAVAILABLE,
+            Self::ConferenceFull { .. } => StatusCode::BUSY_HERE,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotServed => StatusCode::NOT_IMPLEMENTED,
+        }
+    }
+
+    /// Whether the same request may well succeed in some seconds.
+    const fn passes_soon(&self) -> bool {
+        match self {
+            Self::PoolFull { .. }
+            | Self::Unproved { .. }
+            | Self::SourceBusy
+            | Self::NoSeat
+            | Self::NoPort => true,
+            Self::ConferenceFull { .. } | Self::NotFound | Self::ShuttingDown | Self::NotServed => {
+                false
+            }
+        }
+    }
+
+    /// Whether the words may leave us: who tries conference URIs must not learn what was wrong.
+    const fn is_explained(&self) -> bool {
+        !matches!(self, Self::NotFound)
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PoolFull { asked, free } => write!(
+                f,
+                "No room for a conference of {asked}: {free} seats are free. Try again shortly, or ask for fewer with ;seats=N"
+            ),
+            Self::Unproved { asked, limit } => write!(
+                f,
+                "No room for a conference of {asked} to a caller not known yet: such callers share {limit} seats. Ask for fewer with ;seats=N, or call over TCP"
+            ),
+            Self::SourceBusy => f.write_str(
+                "Too many conferences asked for from this address and not joined. Join one, or wait for their holds to end",
+            ),
+            Self::ConferenceFull { legs_max } => {
+                write!(f, "This conference is full: its limit is {legs_max} participants")
+            }
+            Self::NoSeat => f.write_str(
+                "This conference has outgrown the room held for it and the server is full. Try again shortly",
+            ),
+            Self::NoPort => {
+                f.write_str("No media port is free on the server. Try again shortly")
+            }
+            Self::NotFound => f.write_str("No such conference here"),
+            Self::ShuttingDown => f.write_str("The conference server is shutting down"),
+            Self::NotServed => f.write_str(
+                "This conference factory is set to relay calls, which this server cannot do yet",
+            ),
+        }
+    }
+}
+
+/// Makes a refusal: status, To tag, Retry-After (2 to 10 s, at random so that the refused do not
+/// come back all at once) where trying again helps, and a Warning 399 in words for the caller's
+/// admin. `agent` is our host (RFC 3261 §20.43).
+pub fn refusal(
+    incoming: &Incoming,
+    refused: &Refused,
+    agent: &str,
+    tag: &str,
+    rng: &mut Rng,
+) -> Response {
+    let mut response = Response::answering(&incoming.request, refused.status()).with_to_tag(tag);
+    if refused.passes_soon() {
+        let seconds = RETRY_SECONDS_MIN + rng.below(RETRY_SECONDS_MAX - RETRY_SECONDS_MIN + 1);
+        response.headers.push(HeaderName::RetryAfter, seconds.to_string());
+    }
+    if refused.is_explained() {
+        let warning = Warning::new(399, agent, refused.to_string());
+        response.headers.push(HeaderName::Warning, warning.to_string());
+    }
+    response
+}
+
+const RETRY_SECONDS_MIN: u64 = 2;
+const RETRY_SECONDS_MAX: u64 = 10;

@@ -1,0 +1,176 @@
+//! A leg's session descriptions: the peer's offers answered with the port lent to the leg.
+
+use std::net::SocketAddr;
+
+use sdp::{AnswerError, Codec, Direction, LocalMedia, Negotiated, SdpError, SessionDescription};
+use serde::{Deserialize, Serialize};
+use sip::{HeaderName, Incoming, Request, Response, StatusCode, Warning};
+
+use crate::{LegMedia, MediaSeat};
+
+/// Our side of a leg's session: what we said last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Session {
+    seat: MediaSeat,
+    session_id: u64,
+    version: u64,
+    /// Our description as last sent; empty before the first.
+    text: String,
+}
+
+/// Why an offer cannot be answered, or an answer not be understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NegotiationError {
+    #[error("the session description cannot be read: {0}")]
+    Unreadable(SdpError),
+    #[error("{0}")]
+    NoAgreement(AnswerError),
+    #[error("no session description where one is needed")]
+    Missing,
+}
+
+impl NegotiationError {
+    fn status(&self) -> StatusCode {
+        let code = match self {
+            Self::Unreadable(error) => error.status(),
+            Self::NoAgreement(error) => error.status(),
+            Self::Missing => 400,
+        };
+        StatusCode::new(code).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE)
+    }
+
+    /// The refusal: RFC 3261 §13.3.1.3, §14.2 want a Warning with it.
+    pub(crate) fn refusal(&self, incoming: &Incoming, agent: &str) -> Response {
+        // RFC 3261 §20.43
+        let code = match self {
+            Self::NoAgreement(AnswerError::NoAudio) => 304,
+            Self::NoAgreement(AnswerError::NoCommonCodec) => 305,
+            Self::NoAgreement(AnswerError::NoIpv4Address) => 301,
+            Self::NoAgreement(_) | Self::Unreadable(_) | Self::Missing => 399,
+        };
+        let warning = Warning::new(code, agent, self.to_string());
+        Response::answering(&incoming.request, self.status())
+            .with_header(HeaderName::Warning, warning.to_string())
+    }
+}
+
+impl Session {
+    pub(crate) fn new(seat: MediaSeat, session_id: u64) -> Self {
+        Self { seat, session_id, version: 0, text: String::new() }
+    }
+
+    pub(crate) fn seat(&self) -> MediaSeat {
+        self.seat
+    }
+
+    /// Our description as last sent.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Answers an offer. On an error nothing has changed.
+    pub(crate) fn answer(
+        &mut self,
+        offer: &SessionDescription,
+    ) -> Result<Negotiated, NegotiationError> {
+        let make = |local: &LocalMedia| sdp::answer(offer, local);
+        let (description, negotiated) =
+            make(&self.local()).map_err(NegotiationError::NoAgreement)?;
+        if !self.says(&description) {
+            self.version += 1;
+            // Only the version differs, so it succeeds again.
+            if let Ok((description, _)) = make(&self.local()) {
+                self.text = description.to_string();
+            }
+        }
+        Ok(negotiated)
+    }
+
+    /// Makes an offer, for an INVITE without one (RFC 3261 §13.3.1.4).
+    pub(crate) fn offer(&mut self) -> SessionDescription {
+        let mut description = sdp::offer(&self.local());
+        if !self.says(&description) {
+            self.version += 1;
+            description = sdp::offer(&self.local());
+            self.text = description.to_string();
+        }
+        description
+    }
+
+    /// RFC 3264 §8: the version rises by one with every change, and only then.
+    fn says(&self, description: &SessionDescription) -> bool {
+        self.text == description.to_string()
+    }
+
+    fn local(&self) -> LocalMedia {
+        LocalMedia {
+            address: self.seat.address.ip(),
+            port: self.seat.address.port(),
+            codecs: vec![Codec::Pcmu, Codec::Pcma],
+            direction: Direction::SendRecv,
+            session_id: self.session_id,
+            version: self.version,
+            ptime_ms: PTIME_MS,
+        }
+    }
+
+    pub(crate) fn media(&self, negotiated: Negotiated, incoming: &Incoming) -> LegMedia {
+        LegMedia {
+            port: self.seat.port,
+            remote: negotiated.remote,
+            signalling: incoming.source.remote.ip(),
+            codec: negotiated.codec,
+            send_payload_type: negotiated.send_payload_type,
+            receive_payload_types: negotiated.receive_payload_types,
+            direction: negotiated.direction,
+            ptime_ms: negotiated.ptime_ms,
+        }
+    }
+
+    /// The media of a leg that has our offer and has not answered it: it may send already
+    /// (RFC 3264 §5.1), and is sent nothing.
+    pub(crate) fn media_offered(&self, incoming: &Incoming) -> LegMedia {
+        LegMedia {
+            port: self.seat.port,
+            remote: None,
+            signalling: incoming.source.remote.ip(),
+            codec: Codec::Pcmu,
+            send_payload_type: PCMU_PAYLOAD_TYPE,
+            receive_payload_types: vec![PCMU_PAYLOAD_TYPE],
+            direction: Direction::RecvOnly,
+            ptime_ms: PTIME_MS,
+        }
+    }
+}
+
+/// Whether an offer could be answered, whatever port is lent for it.
+pub(crate) fn check_offer(request: &Request) -> Result<(), NegotiationError> {
+    match read_description(request)? {
+        None => Ok(()),
+        Some(offer) => {
+            let port = crate::MediaPort(0);
+            let seat = MediaSeat { port, address: SocketAddr::from(([192, 0, 2, 1], 40_000)) };
+            Session::new(seat, 0).answer(&offer).map(|_| ())
+        }
+    }
+}
+
+/// The session description of a request, if it carries one. A body of another type that got this far
+/// is one that may be ignored (RFC 3261 §20.11).
+pub(crate) fn read_description(
+    request: &Request,
+) -> Result<Option<SessionDescription>, NegotiationError> {
+    let is_sdp = match request.headers.content_type() {
+        Ok(Some(kind)) => kind.is("application", "sdp"),
+        Ok(None) | Err(_) => false,
+    };
+    if request.body.is_empty() || !is_sdp {
+        return Ok(None);
+    }
+    SessionDescription::parse(&request.body).map(Some).map_err(NegotiationError::Unreadable)
+}
+
+/// What we like to receive, and send before a wish is known.
+const PTIME_MS: u32 = 20;
+/// RFC 3551 §6
+const PCMU_PAYLOAD_TYPE: u8 = 0;

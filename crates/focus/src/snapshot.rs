@@ -1,0 +1,209 @@
+//! A conference as it is written down: to move it to another node, or to survive a crash.
+//!
+//! Times are ages, since no two machines share a monotonic clock. Transactions are not written: the
+//! wait for an ACK starts anew, a probe under way is forgotten, and a BYE under way is sent again
+//! (its peer answers 200 or 481, and both end the leg).
+
+use std::collections::VecDeque;
+
+use sdp::SessionDescription;
+use serde::{Deserialize, Serialize};
+use sip::{
+    DialogSnapshot, Message, Response, SnapshotError, Source, SuccessRetransmit, parse_datagram,
+};
+use units::{Instant, Rng};
+
+use crate::focus::Phase;
+use crate::leg::{Leg, Probe, Standing, State, Unacked};
+use crate::negotiation::Session;
+use crate::terms::Likeness;
+use crate::{Focus, FocusConfig, LegEnd, LegId, LegMedia, Output};
+
+/// The version written now. It rises with every change that an older reader would misunderstand.
+pub const FOCUS_SNAPSHOT_VERSION: u16 = 1;
+
+/// A conference with the version of its form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FocusSnapshot {
+    /// [`FOCUS_SNAPSHOT_VERSION`] when it was written.
+    pub version: u16,
+    config: FocusConfig,
+    next_leg: u32,
+    creator_leg: Option<(LegId, Likeness)>,
+    phase: Phase,
+    legs: Vec<LegSnapshot>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct LegSnapshot {
+    id: LegId,
+    dialog: DialogSnapshot,
+    uri: String,
+    display: Option<String>,
+    age_ms: u64,
+    is_creator: bool,
+    session: Session,
+    media: LegMedia,
+    state: StateSnapshot,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum StateSnapshot {
+    Answered { unacked: UnackedSnapshot },
+    Confirmed { unacked: Option<UnackedSnapshot> },
+    Ending { unacked: UnackedSnapshot, cause: LegEnd },
+    Leaving { cause: LegEnd },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct UnackedSnapshot {
+    cseq: u32,
+    /// The 2xx as on the wire.
+    response: Vec<u8>,
+    to: Source,
+    offer: Option<String>,
+}
+
+/// Why a snapshot makes no conference.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message says it")]
+pub enum RestoreError {
+    #[error("snapshot has version {got}, this program reads {expected}")]
+    Version { got: u16, expected: u16 },
+    #[error("leg {}: {error}", leg.0)]
+    Dialog { leg: LegId, error: SnapshotError },
+    #[error("leg {}: its answer cannot be read", leg.0)]
+    Answer { leg: LegId },
+}
+
+impl Focus {
+    /// Writes the conference down.
+    pub fn snapshot(&self, now: Instant) -> FocusSnapshot {
+        FocusSnapshot {
+            version: FOCUS_SNAPSHOT_VERSION,
+            config: self.config.clone(),
+            next_leg: self.next_leg,
+            creator_leg: self.creator_leg,
+            phase: self.phase,
+            legs: self.legs.values().filter_map(|leg| LegSnapshot::of(now, leg)).collect(),
+        }
+    }
+
+    /// Makes the conference again. Its outputs tell the node of every leg and its media, and send
+    /// the BYEs that were under way.
+    ///
+    /// # Errors
+    /// [`RestoreError`]: the snapshot is of another version, or damaged.
+    pub fn restore(now: Instant, snapshot: FocusSnapshot, rng: Rng) -> Result<Self, RestoreError> {
+        let FocusSnapshot { version: got, config, next_leg, creator_leg, phase, legs } = snapshot;
+        if got != FOCUS_SNAPSHOT_VERSION {
+            return Err(RestoreError::Version { got, expected: FOCUS_SNAPSHOT_VERSION });
+        }
+        let mut focus = Self::new(now, config, rng);
+        for leg in legs {
+            let leg = leg.restore(now, &mut focus.outputs)?;
+            focus.by_dialog.insert(leg.dialog.id.clone(), leg.id);
+            focus.legs.insert(leg.id, leg);
+        }
+        focus.next_leg = next_leg;
+        focus.creator_leg = creator_leg;
+        focus.phase = phase;
+        Ok(focus)
+    }
+}
+
+impl LegSnapshot {
+    /// `None` for a leg of which nothing is left.
+    fn of(now: Instant, leg: &Leg) -> Option<Self> {
+        let state = match &leg.state {
+            State::Answered { unacked } => {
+                StateSnapshot::Answered { unacked: UnackedSnapshot::of(unacked) }
+            }
+            State::Confirmed { unacked, probe: _ } => {
+                StateSnapshot::Confirmed { unacked: unacked.as_ref().map(UnackedSnapshot::of) }
+            }
+            State::Ending { unacked, cause } => {
+                StateSnapshot::Ending { unacked: UnackedSnapshot::of(unacked), cause: *cause }
+            }
+            State::Leaving { cause, give_up_at: _ } => StateSnapshot::Leaving { cause: *cause },
+            State::Gone => return None,
+        };
+        let age = now.since(leg.since).as_millis();
+        Some(Self {
+            id: leg.id,
+            dialog: DialogSnapshot::of(&leg.dialog),
+            uri: leg.uri.clone(),
+            display: leg.display.clone(),
+            age_ms: u64::try_from(age).unwrap_or(u64::MAX),
+            is_creator: leg.is_creator,
+            session: leg.session.clone(),
+            media: leg.media.clone(),
+            state,
+        })
+    }
+
+    fn restore(self, now: Instant, out: &mut VecDeque<Output>) -> Result<Leg, RestoreError> {
+        let id = self.id;
+        let broken = || RestoreError::Answer { leg: id };
+        let dialog =
+            self.dialog.restore().map_err(|error| RestoreError::Dialog { leg: id, error })?;
+        let unacked = |unacked: UnackedSnapshot| unacked.restore(now).ok_or_else(broken);
+        let state = match self.state {
+            StateSnapshot::Answered { unacked: waiting } => {
+                State::Answered { unacked: unacked(waiting)? }
+            }
+            StateSnapshot::Confirmed { unacked: waiting } => {
+                let unacked = waiting.map(unacked).transpose()?;
+                State::Confirmed { unacked, probe: Probe::Idle }
+            }
+            StateSnapshot::Ending { unacked: waiting, cause } => {
+                State::Ending { unacked: unacked(waiting)?, cause }
+            }
+            StateSnapshot::Leaving { cause } => State::Leaving { cause, give_up_at: now },
+        };
+        let since = Instant::from_millis(now.as_millis().saturating_sub(self.age_ms));
+        let mut leg = Leg {
+            id,
+            dialog,
+            uri: self.uri,
+            display: self.display,
+            since,
+            is_creator: self.is_creator,
+            session: self.session,
+            media: self.media,
+            state,
+        };
+        out.push_back(Output::LegStarted { leg: id, dialog: leg.dialog.id.clone() });
+        if leg.standing() == Standing::Staying {
+            out.push_back(Output::OpenMedia { leg: id, media: leg.media.clone() });
+        }
+        if let State::Leaving { cause, .. } = leg.state {
+            leg.state = leg.say_bye(now, cause, out);
+        }
+        Ok(leg)
+    }
+}
+
+impl UnackedSnapshot {
+    fn of(unacked: &Unacked) -> Self {
+        Self {
+            cseq: unacked.cseq,
+            response: unacked.response.to_bytes(),
+            to: unacked.to,
+            offer: unacked.offer.as_ref().map(ToString::to_string),
+        }
+    }
+
+    fn restore(self, now: Instant) -> Option<Unacked> {
+        let response: Response = match parse_datagram(&self.response) {
+            Ok(Message::Response(response)) => response,
+            Ok(Message::Request(_)) | Err(_) => return None,
+        };
+        let offer = match self.offer {
+            Some(text) => Some(SessionDescription::parse(text.as_bytes()).ok()?),
+            None => None,
+        };
+        let retransmit = SuccessRetransmit::new(now);
+        Some(Unacked { cseq: self.cseq, response, to: self.to, retransmit, offer })
+    }
+}

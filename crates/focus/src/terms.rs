@@ -1,0 +1,281 @@
+//! What one can ask of a focus, and what it says.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use sdp::{Codec, Direction};
+use serde::{Deserialize, Serialize};
+use sip::{DialogId, Incoming, Request, Response, ServerTxnId, SipUri, Source, Uri};
+use units::Instant;
+
+/// When a conference ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndPolicy {
+    /// When the creator's leg leaves; with no creator known as [`EndPolicy::LastLeaves`].
+    CreatorLeaves,
+    /// When the last leg leaves.
+    #[default]
+    LastLeaves,
+}
+
+/// How the creator is known again when he joins: Call-ID and From tag, else From URI and source
+/// (a terminal may follow the 302 with a new Call-ID, RFC 3261 §8.1.3.4 only recommends the old).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Creator {
+    /// Call-ID of the request to the factory.
+    pub call_id: String,
+    /// Its From tag.
+    pub from_tag: String,
+    /// Its From URI.
+    pub from_uri: Uri,
+    /// Where it came from.
+    pub source: IpAddr,
+}
+
+/// How surely a joiner is the creator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Likeness {
+    No,
+    /// Same From URI and source.
+    Likely,
+    /// Same Call-ID and From tag.
+    Same,
+}
+
+impl Creator {
+    /// The creator, from his request to the factory.
+    pub fn of(incoming: &Incoming) -> Self {
+        let essentials = &incoming.essentials;
+        Self {
+            call_id: essentials.call_id.clone(),
+            from_tag: essentials.from.tag().unwrap_or_default().to_owned(),
+            from_uri: essentials.from.uri.clone(),
+            source: incoming.source.remote.ip(),
+        }
+    }
+
+    pub(crate) fn likeness(&self, joiner: &Incoming) -> Likeness {
+        let joiner = Self::of(joiner);
+        if (&joiner.call_id, &joiner.from_tag) == (&self.call_id, &self.from_tag) {
+            Likeness::Same
+        } else if joiner.source == self.source && joiner.from_uri.equivalent(&self.from_uri) {
+            Likeness::Likely
+        } else {
+            Likeness::No
+        }
+    }
+}
+
+/// What a focus must know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FocusConfig {
+    /// The conference URI: the Contact of everything this focus sends.
+    pub conference_uri: SipUri,
+    /// When it ends.
+    pub end: EndPolicy,
+    /// Who asked for it.
+    pub creator: Option<Creator>,
+    /// What our tags begin with: node and shard.
+    pub tag_prefix: String,
+}
+
+/// Numbers a leg within its conference; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LegId(pub u32);
+
+/// The node's number of a lent media port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MediaPort(pub u32);
+
+/// A lent media port, for one leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaSeat {
+    /// Its number.
+    pub port: MediaPort,
+    /// What the leg's SDP says: the advertised address.
+    pub address: SocketAddr,
+}
+
+/// A leg's negotiated media; plain data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegMedia {
+    /// The lent port.
+    pub port: MediaPort,
+    /// Where the peer's SDP wants media; `None`: nowhere (held at 0.0.0.0, or not said yet).
+    pub remote: Option<SocketAddr>,
+    /// Where its signalling comes from: latching may trust it.
+    pub signalling: IpAddr,
+    /// Both ways.
+    pub codec: Codec,
+    /// Payload type of what we send.
+    pub send_payload_type: u8,
+    /// Payload types that we may receive.
+    pub receive_payload_types: Vec<u8>,
+    /// Ours.
+    pub direction: Direction,
+    /// Packet time of what we send, in ms.
+    pub ptime_ms: u32,
+}
+
+/// Why a leg ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LegEnd {
+    /// The ACK did not answer our offer, or not so that we understand it.
+    BadAnswer,
+    /// The conference ended.
+    ConferenceEnded,
+    /// The participant sent BYE.
+    Left,
+    /// The mixer refused or lost its port.
+    MediaFailed,
+    /// Our 2xx was never acknowledged (RFC 3261 §13.3.1.4).
+    NoAck,
+    /// Silent, and no answer to our OPTIONS (or 408, or 481).
+    Silent,
+}
+
+impl fmt::Display for LegEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BadAnswer => "no usable session description in the ACK",
+            Self::ConferenceEnded => "the conference ended",
+            Self::Left => "left",
+            Self::MediaFailed => "its media failed",
+            Self::NoAck => "never acknowledged our answer",
+            Self::Silent => "silent, and does not answer",
+        })
+    }
+}
+
+/// Why a conference ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// The creator left.
+    CreatorLeft,
+    /// The last leg left.
+    LastLeft,
+    /// Its mixer failed.
+    MediaFailed,
+    /// The node said so: shutdown, an administrator.
+    Ordered,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CreatorLeft => "its creator left",
+            Self::LastLeft => "the last one left",
+            Self::MediaFailed => "its mixer failed",
+            Self::Ordered => "ended by the server",
+        })
+    }
+}
+
+/// A line of the roster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Participant {
+    /// The leg.
+    pub leg: LegId,
+    /// From URI; control characters masked.
+    pub uri: String,
+    /// Display name; control characters masked.
+    pub display: Option<String>,
+    /// Where the leg stands.
+    pub state: ParticipantState,
+    /// When the leg was made.
+    pub since: Instant,
+    /// Whether he asked for the conference.
+    pub creator: bool,
+}
+
+/// Where a participant's leg stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ParticipantState {
+    /// In.
+    Joined,
+    /// Answered; the ACK is awaited.
+    Joining,
+    /// Being let go.
+    Leaving,
+}
+
+/// What the focus wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Answer a request.
+    Respond {
+        /// The transaction that [`Focus::invite`](crate::Focus::invite) or
+        /// [`Focus::request`](crate::Focus::request) was given.
+        txn: ServerTxnId,
+        /// With its To tag.
+        response: Response,
+    },
+    /// Send a 2xx to INVITE once more, outside its transaction (RFC 3261 §13.3.1.4).
+    ResendSuccess {
+        /// The leg.
+        leg: LegId,
+        /// The same 2xx.
+        response: Response,
+        /// Where its INVITE came from.
+        to: Source,
+    },
+    /// Send a request within a leg's dialog; its end comes back by
+    /// [`Focus::response`](crate::Focus::response) or
+    /// [`Focus::request_failed`](crate::Focus::request_failed).
+    Request {
+        /// The leg.
+        leg: LegId,
+        /// BYE or OPTIONS.
+        request: Request,
+        /// The next hop.
+        to: Source,
+    },
+    /// A leg was made: in-dialog requests of this dialog are this focus's.
+    LegStarted {
+        /// The leg.
+        leg: LegId,
+        /// Its dialog.
+        dialog: DialogId,
+    },
+    /// The ACK came: the participant is in.
+    Joined(Participant),
+    /// A leg is gone: its dialog, its seat. Its media went before, with [`Output::CloseMedia`].
+    LegEnded {
+        /// The leg.
+        leg: LegId,
+        /// Its dialog.
+        dialog: DialogId,
+        /// Why.
+        cause: LegEnd,
+    },
+    /// Start a leg's media.
+    OpenMedia {
+        /// The leg.
+        leg: LegId,
+        /// All of it.
+        media: LegMedia,
+    },
+    /// Change a leg's media.
+    UpdateMedia {
+        /// The leg.
+        leg: LegId,
+        /// All of it.
+        media: LegMedia,
+    },
+    /// Stop a leg's media and give its port back.
+    CloseMedia {
+        /// The leg.
+        leg: LegId,
+        /// The lent port.
+        port: MediaPort,
+    },
+    /// The conference is over and the last leg is gone; the last output.
+    Ended {
+        /// Why.
+        cause: End,
+    },
+}
