@@ -1,12 +1,17 @@
 //! The other terminal's job.
 
-use sip::{NameAddr, Packet, Uri};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use sdp::LocalMedia;
+use sip::{NameAddr, Packet, StatusCode, Uri};
 use units::{Instant, Rng};
 
 use crate::config::UaConfig;
-use crate::event::{CallFailure, CallId, EndCause, ResolveId};
-use crate::slots::{MediaNotice, MediaSlot};
+use crate::event::{CallFailure, CallId, EndCause, Event, Output, ReferralId, Referrer, ResolveId};
+use crate::slots::{MediaNotice, MediaSlot, Purpose, SlotId, Slots};
 use crate::trust::TrustPolicy;
+use crate::ua::Ua;
 
 /// What the terminal is told at its start.
 #[derive(Clone, Debug)]
@@ -24,6 +29,7 @@ pub struct AnswererConfig {
 
 /// What the owner has to do.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and moved twice in its life")]
 pub enum AnswererOutput {
     /// Send these bytes.
     Send(Packet),
@@ -100,46 +106,197 @@ pub enum AnswererEvent {
 
 /// The other terminal: answers calls, follows REFERs by policy.
 #[derive(Debug)]
-pub struct Answerer {}
+pub struct Answerer {
+    ua: Ua,
+    rng: Rng,
+    slots: Slots,
+    trust: TrustPolicy,
+    stage: Stage,
+    outputs: VecDeque<AnswererOutput>,
+}
+
+/// How far we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Takes calls, for ever.
+    Open,
+    /// Takes calls until those that there are have ended; none was established yet.
+    Once,
+    /// As before, and one was established.
+    OnceUsed,
+    /// Takes no more calls.
+    Closing,
+    /// Nothing is left.
+    Finished,
+}
 
 impl Answerer {
     /// Waits for calls.
-    pub fn new(_config: AnswererConfig, _rng: Rng) -> Self {
-        todo!()
+    pub fn new(config: AnswererConfig, mut rng: Rng) -> Self {
+        Self {
+            ua: Ua::new(config.ua, rng.fork()),
+            rng,
+            slots: Slots::new(config.media),
+            trust: config.trust,
+            stage: if config.once { Stage::Once } else { Stage::Open },
+            outputs: VecDeque::new(),
+        }
     }
 
     /// Ends all calls and takes no more; [`AnswererEvent::Finished`] follows.
-    pub fn hang_up_all(&mut self, _now: Instant) {
-        todo!()
+    pub fn hang_up_all(&mut self, now: Instant) {
+        match self.stage {
+            Stage::Open | Stage::Once | Stage::OnceUsed => self.stage = Stage::Closing,
+            Stage::Closing | Stage::Finished => return,
+        }
+        for call in self.slots.calls() {
+            self.ua.hangup(now, call);
+        }
+        self.pump(now);
     }
 
     /// Takes one datagram of the SIP socket.
-    pub fn handle_packet(&mut self, _now: Instant, _packet: Packet) {
-        todo!()
+    pub fn handle_packet(&mut self, now: Instant, packet: Packet) {
+        self.ua.handle_packet(now, packet);
+        self.pump(now);
     }
 
     /// Answers [`AnswererOutput::Resolve`]; `None`: the name has no address.
-    pub fn resolved(
-        &mut self,
-        _now: Instant,
-        _id: ResolveId,
-        _address: Option<std::net::SocketAddr>,
-    ) {
-        todo!()
+    pub fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>) {
+        self.ua.resolved(now, id, address);
+        self.pump(now);
     }
 
     /// Does what is due.
-    pub fn handle_deadline(&mut self, _now: Instant) {
-        todo!()
+    pub fn handle_deadline(&mut self, now: Instant) {
+        self.ua.handle_deadline(now);
+        self.pump(now);
     }
 
     /// When something will be due.
     pub fn deadline(&self) -> Option<Instant> {
-        todo!()
+        self.ua.deadline()
     }
 
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<AnswererOutput> {
-        todo!()
+        self.outputs.pop_front()
+    }
+
+    fn show(&mut self, event: AnswererEvent) {
+        self.outputs.push_back(AnswererOutput::Event(event));
+    }
+
+    fn media(&mut self, notice: Option<MediaNotice>) {
+        self.outputs.extend(notice.map(AnswererOutput::Media));
+    }
+
+    /// Takes all that the user agent has to say, and what follows from it.
+    fn pump(&mut self, now: Instant) {
+        while let Some(output) = self.ua.poll_output() {
+            match output {
+                Output::Send(packet) => self.outputs.push_back(AnswererOutput::Send(packet)),
+                Output::Resolve { id, host, port } => {
+                    self.outputs.push_back(AnswererOutput::Resolve { id, host, port });
+                }
+                Output::Event(event) => self.event(now, event),
+            }
+        }
+        let may_finish = matches!(self.stage, Stage::OnceUsed | Stage::Closing);
+        if may_finish && self.ua.is_quiet() {
+            self.stage = Stage::Finished;
+            self.show(AnswererEvent::Finished);
+        }
+    }
+
+    fn event(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::IncomingCall { call, from, .. } => self.incoming_call(now, call, from),
+            Event::IncomingReferral { referral, referrer, refer_to, .. } => {
+                self.incoming_referral(now, referral, &referrer, refer_to);
+            }
+            Event::Established { call, media, peer, conference } => {
+                if self.stage == Stage::Once {
+                    self.stage = Stage::OnceUsed;
+                }
+                let purpose = match conference {
+                    Some(_) => Purpose::Conference,
+                    None => Purpose::Private,
+                };
+                let notice = self.slots.start(call, media, peer, purpose);
+                self.media(notice);
+                self.show(AnswererEvent::Joined { call, conference });
+            }
+            Event::MediaChanged { call, media } => {
+                let notice = self.slots.change(call, media);
+                self.media(notice);
+            }
+            Event::CallFailed { call, why } => {
+                let notice = self.slots.release(call);
+                self.media(notice);
+                self.show(AnswererEvent::Failed { call, why });
+            }
+            Event::CallEnded { call, why } => {
+                let notice = self.slots.release(call);
+                self.media(notice);
+                self.show(AnswererEvent::Ended { call, why });
+            }
+            // Of no interest to a person here; and this terminal refers nobody.
+            Event::Redirected { .. }
+            | Event::Ringing { .. }
+            | Event::ReferralEnded { .. }
+            | Event::ReferAccepted { .. }
+            | Event::ReferProgress { .. }
+            | Event::ReferEnded { .. } => {}
+        }
+    }
+
+    /// A media socket, if we still take calls and one is free.
+    fn free_slot(&mut self) -> Option<(SlotId, LocalMedia)> {
+        match self.stage {
+            Stage::Open | Stage::Once | Stage::OnceUsed => {}
+            Stage::Closing | Stage::Finished => return None,
+        }
+        let slot = self.slots.free(0)?;
+        Some((slot, self.slots.media(slot, &mut self.rng)?))
+    }
+
+    fn incoming_call(&mut self, now: Instant, call: CallId, from: NameAddr) {
+        let Some((slot, media)) = self.free_slot() else {
+            // Only the state of the call could make it fail, and it has just come in.
+            let _ = self.ua.reject(now, call, StatusCode::BUSY_HERE);
+            return self.show(AnswererEvent::Busy { from });
+        };
+        self.slots.take(slot, call);
+        self.show(AnswererEvent::Answered { call, from });
+        // What goes wrong with it comes as an event as well.
+        let _ = self.ua.accept(now, call, media);
+    }
+
+    fn incoming_referral(
+        &mut self,
+        now: Instant,
+        referral: ReferralId,
+        referrer: &Referrer,
+        to: Uri,
+    ) {
+        let by = referrer.from.clone();
+        let refusal = match self.free_slot() {
+            _ if !self.trust.allows(referrer) => StatusCode::DECLINE,
+            None => StatusCode::BUSY_HERE,
+            Some((slot, media)) => match self.ua.accept_referral(now, referral, media) {
+                Ok(call) => {
+                    self.slots.take(slot, call);
+                    return self.show(AnswererEvent::Referred { call, by, to });
+                }
+                // Accepted, and its failure reported: nothing to refuse any more.
+                Err(_) => return self.show(AnswererEvent::ReferralRefused { by, to }),
+            },
+        };
+        let _ = self.ua.reject_referral(now, referral, refusal);
+        self.show(AnswererEvent::ReferralRefused { by, to });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use sdp::LocalMedia;
+use sip::Host;
 
 /// Calls at once, of all kinds and states. A terminal needs three; the invitees that a convener
 /// calls one by one need one each. A call beyond it is refused: ours by
@@ -40,7 +41,7 @@ pub struct UaConfig {
     pub bind: SocketAddr,
     /// The host that others reach us by, for Via, From and Contact: apart from `bind` because of
     /// address translation and wildcard binds.
-    pub advertised_host: String,
+    pub advertised_host: Host,
     /// The port that goes with it.
     pub advertised_port: u16,
     /// The User-Agent header's value.
@@ -54,7 +55,7 @@ impl UaConfig {
             user: user.to_owned(),
             display: None,
             bind,
-            advertised_host: bind.ip().to_string(),
+            advertised_host: Host::from(bind.ip()),
             advertised_port: bind.port(),
             product: concat!("convoke-terminal/", env!("CARGO_PKG_VERSION")).to_owned(),
         }

@@ -1,5 +1,6 @@
 //! What a user agent hands to its owner.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use sdp::Negotiated;
@@ -65,6 +66,8 @@ pub enum Event {
         call: CallId,
         /// What was agreed.
         media: Negotiated,
+        /// Where the peer's signalling comes from.
+        peer: SocketAddr,
         /// The peer's Contact, if it says `isfocus`: the conference's URI (RFC 4579 §5.4).
         conference: Option<Uri>,
     },
@@ -122,7 +125,7 @@ pub enum Event {
         /// Which.
         referral: ReferralId,
         /// Who asks.
-        referrer: Referrer,
+        referrer: Box<Referrer>,
         /// Whom to call.
         refer_to: Uri,
         /// The call in whose dialog the REFER came.
@@ -161,14 +164,28 @@ pub struct Refusal {
     pub retry_after_seconds: Option<u32>,
 }
 
+impl fmt::Display for Refusal {
+    /// As in `480 Temporarily Unavailable (no seat is free), try again in 7 s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status, self.reason)?;
+        if let Some(warning) = &self.warning {
+            write!(f, " ({warning})")?;
+        }
+        if let Some(seconds) = self.retry_after_seconds {
+            write!(f, ", try again in {seconds} s")?;
+        }
+        Ok(())
+    }
+}
+
 /// Why a call was never established.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum CallFailure {
     /// The peer refused it.
-    #[error("refused: {} {}", .0.status.code(), .0.reason)]
+    #[error("refused: {0}")]
     Refused(Refusal),
     /// Redirected back to where we have been already, or to nothing that we can call.
-    #[error("redirected to nowhere new ({})", .0.status.code())]
+    #[error("redirected to nowhere new: {0}")]
     RedirectExhausted(Refusal),
     /// Redirected more than [`crate::REDIRECTS_MAX`] times.
     #[error("redirected more than {} times", crate::REDIRECTS_MAX)]
@@ -195,8 +212,25 @@ pub enum CallFailure {
     #[error("cancelled")]
     Cancelled,
     /// We refused the peer's call.
-    #[error("refused by us with {}", .0.code())]
+    #[error("refused by us with {0}")]
     Rejected(StatusCode),
+}
+
+impl CallFailure {
+    /// The status by which this failure is reported to whoever referred us.
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::Refused(refusal) | Self::RedirectExhausted(refusal) => refusal.status,
+            Self::TooManyRedirects => StatusCode::LOOP_DETECTED,
+            // RFC 3261 §8.1.3.1: a timeout acts like 408, a transport error like 503.
+            Self::NoAnswer => StatusCode::REQUEST_TIMEOUT,
+            Self::Unreachable | Self::Unresolved { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::BadDescription => StatusCode::NOT_ACCEPTABLE_HERE,
+            Self::BadAnswer => StatusCode::BAD_GATEWAY,
+            Self::Cancelled => StatusCode::REQUEST_TERMINATED,
+            Self::Rejected(status) => *status,
+        }
+    }
 }
 
 /// Why an established call ended.
@@ -231,13 +265,10 @@ pub enum How {
 /// What came of a REFER that we sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReferOutcome {
-    /// The peer reported the final status of its call.
-    Reported {
-        /// That status: a 2xx means that it has joined.
-        status: StatusCode,
-        /// The reason phrase of the report.
-        reason: String,
-    },
+    /// The peer reported that its call is up.
+    Succeeded,
+    /// The peer took the REFER, and reported that its call was refused with this.
+    NotReached(Refusal),
     /// The REFER itself was refused.
     Refused(Refusal),
     /// The REFER had no final answer in 64*T1 and no NOTIFY.

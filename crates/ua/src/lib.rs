@@ -29,7 +29,8 @@ mod voice;
 
 pub use answerer::{Answerer, AnswererConfig, AnswererEvent, AnswererOutput};
 pub use config::{
-    CALLS_MAX, CallOptions, FORKS_MAX, REDIRECTS_MAX, REFERRALS_MAX, REFERS_MAX, UaConfig,
+    CALLS_MAX, CallOptions, FORKS_MAX, REDIRECTS_MAX, REFERRALS_MAX, REFERS_MAX, TARGETS_MAX,
+    UaConfig,
 };
 pub use convener::{
     Convener, ConvenerConfig, ConvenerError, ConvenerOutput, INVITEES_MAX, InviteeFailure, Outcome,
@@ -42,4 +43,4 @@ pub use event::{
 pub use slots::{MediaNotice, MediaSlot, Purpose, SlotId};
 pub use trust::{Pattern, PatternError, TrustPolicy};
 pub use ua::Ua;
-pub use voice::{FRAME_SAMPLES, Voice, VoiceCounters};
+pub use voice::{FRAME_SAMPLES, PortReport, Refused, Voice};

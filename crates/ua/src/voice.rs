@@ -1,58 +1,113 @@
 //! One call's RTP at the terminal.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use mix::Port;
+use mix::message::{Codec, Direction, Format, Kind, PTIME_MS_MAX, StreamSpec, TransportSpec};
 use sdp::Negotiated;
 use units::{Instant, Rng};
 
-/// Samples in a frame: 10 ms at 8 kHz.
-pub const FRAME_SAMPLES: usize = 80;
-
-/// What a voice has seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct VoiceCounters {
-    /// RTP packets sent.
-    pub sent: u64,
-    /// RTP packets received and used.
-    pub received: u64,
-    /// Packets that never came.
-    pub lost: u64,
-}
+pub use mix::FRAME_SAMPLES;
+pub use mix::message::{PortReport, Refused};
 
 /// One call's RTP: encodes what is played, decodes what is heard. 8 kHz, mono, i16.
+///
+/// It is one [`mix::Port`], the same that carries a leg in the mixer: own SSRC, steady clock, jitter
+/// buffer, and symmetric RTP, since the address in a session description often is not where the
+/// packets come from.
 #[derive(Debug)]
-pub struct Voice {}
+pub struct Voice {
+    port: Port,
+    signalling: IpAddr,
+}
 
 impl Voice {
-    /// Starts with what the session description agreed. `signalling` is the peer's SIP address.
-    pub fn new(_now: Instant, _media: &Negotiated, _signalling: SocketAddr, _rng: Rng) -> Self {
-        todo!()
+    /// Starts with what the session descriptions agreed on. `signalling` is the peer's SIP address.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] for what `sdp` never negotiates: no payload type to receive, or one above 127.
+    pub fn new(
+        now: Instant,
+        media: &Negotiated,
+        signalling: SocketAddr,
+        mut rng: Rng,
+    ) -> Result<Self, Refused> {
+        let signalling = signalling.ip();
+        let port = Port::new(now, transport(media, signalling), stream(media), &mut rng)?;
+        Ok(Self { port, signalling })
     }
 
-    /// Takes over a new agreement without a new SSRC.
-    pub fn update(&mut self, _now: Instant, _media: &Negotiated) {
-        todo!()
+    /// Takes over a new agreement; SSRC, sequence and clock go on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Voice::new`]; then nothing has changed.
+    pub fn update(&mut self, now: Instant, media: &Negotiated) -> Result<(), Refused> {
+        self.port.update(now, transport(media, self.signalling), stream(media))
     }
 
-    /// Takes one datagram from the media socket.
-    pub fn handle_packet(&mut self, _now: Instant, _from: SocketAddr, _bytes: &[u8]) {
-        todo!()
+    /// Takes one datagram of the media socket, whatever is in it.
+    pub fn handle_packet(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        self.port.handle_packet(now, from, bytes);
     }
 
-    /// Goes on by 10 ms: call it every 10 ms. `play` is the next frame of ours (`None`: silence),
-    /// `heard` is filled with the next frame of the peer's; `send` gets the packets that are due.
+    /// Goes on by 10 ms. `play` is our next frame (`None`: silence), `heard` is overwritten with the
+    /// peer's next frame, `send` gets the packet that is due, if any.
+    ///
+    /// # Order
+    ///
+    /// Call it every 10 ms, whether or not something is played: the clock of the stream is the
+    /// number of calls.
     pub fn tick(
         &mut self,
-        _now: Instant,
-        _play: Option<&[i16; FRAME_SAMPLES]>,
-        _heard: &mut [i16; FRAME_SAMPLES],
-        _send: &mut dyn FnMut(SocketAddr, &[u8]),
+        now: Instant,
+        play: Option<&[i16; FRAME_SAMPLES]>,
+        heard: &mut [i16; FRAME_SAMPLES],
+        send: &mut dyn FnMut(SocketAddr, &[u8]),
     ) {
-        todo!()
+        match self.port.hear(now) {
+            Some(frame) => heard.copy_from_slice(frame),
+            None => heard.fill(0),
+        }
+        if let Some(packet) = self.port.say(play.unwrap_or(&[0; FRAME_SAMPLES])) {
+            send(packet.to, packet.bytes);
+        }
     }
 
-    /// What it has seen up to now.
-    pub fn counters(&self) -> VoiceCounters {
-        todo!()
+    /// What has passed through so far.
+    pub fn report(&self) -> PortReport {
+        self.port.report()
     }
 }
+
+fn transport(media: &Negotiated, signalling: IpAddr) -> TransportSpec {
+    // A terminal has one socket for each voice, so there is nothing to number.
+    TransportSpec { lent: 0, remote: media.remote, signalling }
+}
+
+fn stream(media: &Negotiated) -> StreamSpec {
+    let codec = match media.codec {
+        sdp::Codec::Pcmu => Codec::Pcmu,
+        sdp::Codec::Pcma => Codec::Pcma,
+    };
+    let direction = match media.direction {
+        sdp::Direction::SendRecv => Direction::SendRecv,
+        sdp::Direction::SendOnly => Direction::SendOnly,
+        sdp::Direction::RecvOnly => Direction::RecvOnly,
+        sdp::Direction::Inactive => Direction::Inactive,
+    };
+    // The tick is 10 ms; a wish between two multiples gets the shorter packets.
+    let ptime_ms = (media.ptime_ms / 10 * 10).clamp(10, PTIME_MS_MAX);
+    let format = |payload_type| Format { codec, payload_type, ptime_ms };
+    StreamSpec {
+        kind: Kind::Audio,
+        direction,
+        send: format(media.send_payload_type),
+        receive: media.receive_payload_types.iter().copied().map(format).collect(),
+        label: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

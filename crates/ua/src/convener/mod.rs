@@ -1,16 +1,22 @@
 //! The first terminal's whole job.
 
+mod invitee;
 mod step;
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sip::{Packet, Uri};
-use units::{Instant, Rng};
+use sdp::Negotiated;
+use sip::{Packet, StatusCode, Uri};
+use units::{Instant, Rng, soonest};
 
-use crate::config::UaConfig;
-use crate::event::ResolveId;
-use crate::slots::{MediaNotice, MediaSlot};
+use crate::config::{CallOptions, UaConfig};
+use crate::event::{CallId, Event, Output, ResolveId};
+use crate::slots::{MediaNotice, MediaSlot, Purpose, SlotId, Slots};
+use crate::ua::Ua;
+
+use invitee::Invitee;
 
 pub use step::{InviteeFailure, Outcome, Step};
 
@@ -95,9 +101,36 @@ pub enum ConvenerOutput {
     Step(Step),
 }
 
-/// The first terminal.
+/// The first terminal: calls the factory, follows it into the conference, brings the others in.
 #[derive(Debug)]
-pub struct Convener {}
+pub struct Convener {
+    ua: Ua,
+    rng: Rng,
+    slots: Slots,
+    stage: Stage,
+    mode: ReferMode,
+    stay: Option<Duration>,
+    invitees: Vec<Invitee>,
+    outputs: VecDeque<ConvenerOutput>,
+}
+
+/// How far we are.
+#[derive(Debug)]
+enum Stage {
+    /// The factory was called; where it sent us, and whether it said `isfocus` of that.
+    Calling { call: CallId, sent_to: Option<(Uri, bool)> },
+    /// In the conference.
+    Joined { call: CallId, conference: Uri, leave_at: Option<Instant> },
+    /// Out; what is still going on comes to its end.
+    Ending,
+    /// That as well.
+    Finished,
+}
+
+/// The media socket of the conference.
+const CONFERENCE_SLOT: SlotId = SlotId(0);
+/// The first of those for calls to invitees.
+const INVITEE_SLOTS: usize = 1;
 
 impl Convener {
     /// Checks the configuration and calls the factory.
@@ -105,37 +138,247 @@ impl Convener {
     /// # Errors
     ///
     /// A URI that cannot be called, too many invitees, too few media sockets.
-    pub fn new(_now: Instant, _config: ConvenerConfig, _rng: Rng) -> Result<Self, ConvenerError> {
-        todo!()
+    pub fn new(now: Instant, config: ConvenerConfig, mut rng: Rng) -> Result<Self, ConvenerError> {
+        config.check()?;
+        let mut ua = Ua::new(config.ua, rng.fork());
+        let mut slots = Slots::new(config.media);
+        let media = slots.media(CONFERENCE_SLOT, &mut rng);
+        let media = media.ok_or(ConvenerError::MediaSlots { got: 0, needed: 1 })?;
+        let call = ua
+            .call(now, &config.factory, CallOptions::new(media))
+            .map_err(|_| ConvenerError::FactoryUri)?;
+        slots.take(CONFERENCE_SLOT, call);
+        let mut convener = Self {
+            ua,
+            rng,
+            slots,
+            stage: Stage::Calling { call, sent_to: None },
+            mode: config.refer,
+            stay: config.stay,
+            invitees: config.invitees.into_iter().map(Invitee::new).collect(),
+            outputs: VecDeque::new(),
+        };
+        convener.step(Step::Calling { factory: config.factory });
+        convener.pump(now);
+        Ok(convener)
     }
 
     /// Leaves the conference and ends everything that is going on; [`Step::Finished`] follows.
-    pub fn leave(&mut self, _now: Instant) {
-        todo!()
+    pub fn leave(&mut self, now: Instant) {
+        self.end(now, Outcome::Left);
+        self.pump(now);
     }
 
     /// Takes one datagram of the SIP socket.
-    pub fn handle_packet(&mut self, _now: Instant, _packet: Packet) {
-        todo!()
+    pub fn handle_packet(&mut self, now: Instant, packet: Packet) {
+        self.ua.handle_packet(now, packet);
+        self.pump(now);
     }
 
     /// Answers [`ConvenerOutput::Resolve`]; `None`: the name has no address.
-    pub fn resolved(&mut self, _now: Instant, _id: ResolveId, _address: Option<SocketAddr>) {
-        todo!()
+    pub fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>) {
+        self.ua.resolved(now, id, address);
+        self.pump(now);
     }
 
     /// Does what is due.
-    pub fn handle_deadline(&mut self, _now: Instant) {
-        todo!()
+    pub fn handle_deadline(&mut self, now: Instant) {
+        self.ua.handle_deadline(now);
+        self.pump(now);
+        if let Stage::Joined { leave_at: Some(at), .. } = self.stage
+            && at <= now
+        {
+            self.end(now, Outcome::Left);
+        }
+        for invitee in 0..self.invitees.len() {
+            self.invitee_deadline(now, invitee);
+        }
+        self.pump(now);
     }
 
     /// When something will be due.
     pub fn deadline(&self) -> Option<Instant> {
-        todo!()
+        let leave_at = match self.stage {
+            Stage::Joined { leave_at, .. } => leave_at,
+            Stage::Calling { .. } | Stage::Ending | Stage::Finished => None,
+        };
+        let invitees = self.invitees.iter().filter_map(Invitee::deadline).min();
+        [leave_at, invitees].into_iter().fold(self.ua.deadline(), soonest)
     }
 
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<ConvenerOutput> {
-        todo!()
+        self.outputs.pop_front()
+    }
+
+    fn step(&mut self, step: Step) {
+        self.outputs.push_back(ConvenerOutput::Step(step));
+    }
+
+    fn media(&mut self, notice: Option<MediaNotice>) {
+        self.outputs.extend(notice.map(ConvenerOutput::Media));
+    }
+
+    /// Takes all that the user agent has to say, and what follows from it.
+    fn pump(&mut self, now: Instant) {
+        loop {
+            while let Some(output) = self.ua.poll_output() {
+                match output {
+                    Output::Send(packet) => self.outputs.push_back(ConvenerOutput::Send(packet)),
+                    Output::Resolve { id, host, port } => {
+                        self.outputs.push_back(ConvenerOutput::Resolve { id, host, port });
+                    }
+                    Output::Event(event) => self.event(now, event),
+                }
+            }
+            // What an event sets free (the conference's URI, a media socket) lets others begin;
+            // each invitee begins a bounded number of times.
+            if !self.begin_waiting(now) {
+                break;
+            }
+        }
+        if matches!(self.stage, Stage::Ending) && self.ua.is_quiet() {
+            self.stage = Stage::Finished;
+            self.step(Step::Finished);
+        }
+    }
+
+    fn event(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Redirected { call, to, conference } => {
+                if let Stage::Calling { call: ours, sent_to } = &mut self.stage
+                    && *ours == call
+                {
+                    *sent_to = Some((to.clone(), conference));
+                    self.step(Step::Redirected { to });
+                }
+            }
+            Event::Ringing { call, status } => match (&self.stage, self.invitee_in(call)) {
+                (_, Some(invitee)) => self.step(Step::InviteeRinging { invitee, status }),
+                (Stage::Calling { call: ours, .. }, None) if *ours == call => {
+                    self.step(Step::Ringing { status });
+                }
+                (_, None) => {}
+            },
+            Event::Established { call, media, peer, conference } => {
+                self.established(now, call, media, peer, conference);
+            }
+            Event::MediaChanged { call, media } => {
+                let notice = self.slots.change(call, media);
+                self.media(notice);
+            }
+            Event::CallFailed { call, why } => {
+                let notice = self.slots.release(call);
+                self.media(notice);
+                match self.stage {
+                    Stage::Calling { call: ours, .. } if ours == call => {
+                        self.end(now, Outcome::NotJoined(why));
+                    }
+                    _ => self.invitee_call_failed(call, why),
+                }
+            }
+            Event::CallEnded { call, why } => {
+                let notice = self.slots.release(call);
+                self.media(notice);
+                match self.stage {
+                    Stage::Joined { call: ours, .. } if ours == call => {
+                        self.end(now, Outcome::ConferenceEnded(why));
+                    }
+                    _ => self.invitee_call_ended(call),
+                }
+            }
+            // A convener is busy with its own conference.
+            Event::IncomingCall { call, .. } => {
+                let _gone = self.ua.reject(now, call, StatusCode::BUSY_HERE);
+            }
+            Event::IncomingReferral { referral, .. } => {
+                let _gone = self.ua.reject_referral(now, referral, StatusCode::DECLINE);
+            }
+            Event::ReferAccepted { refer } => self.refer_accepted(now, refer),
+            Event::ReferProgress { refer, status } => self.refer_progress(refer, status),
+            Event::ReferEnded { refer, outcome } => self.refer_ended(now, refer, outcome),
+            Event::ReferralEnded { .. } => {}
+        }
+    }
+
+    fn established(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        media: Negotiated,
+        peer: SocketAddr,
+        focus: Option<Uri>,
+    ) {
+        let purpose = match &self.stage {
+            Stage::Calling { call: ours, .. } if *ours == call => Purpose::Conference,
+            _ => Purpose::Private,
+        };
+        let notice = self.slots.start(call, media, peer, purpose);
+        self.media(notice);
+        let Stage::Calling { call: ours, sent_to } = &mut self.stage else {
+            return self.invitee_answered(now, call);
+        };
+        if *ours != call {
+            return self.invitee_answered(now, call);
+        }
+        match conference_uri(sent_to.take(), focus) {
+            Some(conference) => {
+                self.step(Step::Joined { conference: conference.clone() });
+                let leave_at = self.stay.map(|stay| now + stay);
+                self.stage = Stage::Joined { call, conference, leave_at };
+            }
+            None => self.end(now, Outcome::NotAConference),
+        }
+    }
+
+    /// Ends everything, unless that has begun.
+    fn end(&mut self, now: Instant, outcome: Outcome) {
+        let call = match self.stage {
+            Stage::Calling { call, .. } | Stage::Joined { call, .. } => call,
+            Stage::Ending | Stage::Finished => return,
+        };
+        self.stage = Stage::Ending;
+        self.ua.hangup(now, call);
+        for invitee in 0..self.invitees.len() {
+            self.abandon(now, invitee);
+        }
+        self.step(Step::Ended { outcome });
     }
 }
+
+impl ConvenerConfig {
+    fn check(&self) -> Result<(), ConvenerError> {
+        if !Ua::can_call(&self.factory) {
+            return Err(ConvenerError::FactoryUri);
+        }
+        if let Some(invitee) = self.invitees.iter().position(|uri| !Ua::can_call(uri)) {
+            return Err(ConvenerError::InviteeUri(invitee));
+        }
+        if self.invitees.len() > INVITEES_MAX {
+            return Err(ConvenerError::TooManyInvitees(self.invitees.len()));
+        }
+        let needed = match self.refer {
+            ReferMode::Outside => INVITEE_SLOTS,
+            ReferMode::Auto | ReferMode::Inside => INVITEE_SLOTS + 1,
+        };
+        let got = self.media.len();
+        if got < needed {
+            return Err(ConvenerError::MediaSlots { got, needed });
+        }
+        Ok(())
+    }
+}
+
+/// The URI to pass on. The 302's Contact that says `isfocus`, since everybody else gets it byte for
+/// byte (RFC 4579 §5.4, figure 4); else the focus' own Contact (a factory that answers itself, or a
+/// proxy that followed the 302 for us); else where we were sent, by a factory that forgot `isfocus`.
+fn conference_uri(sent_to: Option<(Uri, bool)>, focus: Option<Uri>) -> Option<Uri> {
+    match (sent_to, focus) {
+        (Some((uri, true)), _) | (_, Some(uri)) => Some(uri),
+        (Some((uri, false)), None) => Some(uri),
+        (None, None) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -75,45 +75,104 @@ pub enum Step {
 }
 
 /// Why an invitee does not come.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum InviteeFailure {
     /// He refused the REFER.
+    #[error("refused to be referred: {0}")]
     Refused(Refusal),
     /// He took it, and his call to the conference failed with this.
-    NotAdmitted {
-        /// The status that he reported.
-        status: StatusCode,
-        /// Its reason phrase.
-        reason: String,
-    },
+    #[error("was not admitted: {0}")]
+    NotAdmitted(Refusal),
     /// He took it and never said what came of it.
+    #[error("never said whether he joined")]
     Unreported,
     /// No answer to the REFER.
+    #[error("no answer")]
     NoAnswer,
     /// The packets cannot be sent, or his host has no address.
+    #[error("cannot be reached")]
     Unreachable,
     /// The call to him, made to REFER inside it, failed.
+    #[error("could not be called: {0}")]
     CallFailed(CallFailure),
-    /// The conference ended first.
-    ConferenceEnded,
+    /// We left, or the conference ended, before he was in.
+    #[error("was not in when it ended")]
+    Abandoned,
 }
 
 /// How the conference ended for us.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Outcome {
     /// We left, by `leave` or when the time to stay was over.
+    #[error("left")]
     Left,
     /// The conference ended under us.
+    #[error("the conference ended: {0}")]
     ConferenceEnded(EndCause),
     /// The factory or the conference did not take us.
+    #[error("not joined: {0}")]
     NotJoined(CallFailure),
     /// We are connected, but nobody named a conference URI: no 3xx and no `isfocus`.
+    #[error("the peer answered, but is no conference")]
     NotAConference,
 }
 
 impl Outcome {
-    /// What a person can do about it, in one line; `None` where nothing is wrong.
+    /// What a person can do about it, in one line; `None` where nothing is wrong or nothing helps.
     pub fn advice(&self) -> Option<String> {
-        todo!()
+        match self {
+            Self::Left | Self::ConferenceEnded(_) => None,
+            Self::NotJoined(why) => advice_on(why),
+            Self::NotAConference => {
+                Some("check the address: a conference factory is meant to be called".to_owned())
+            }
+        }
     }
 }
+
+fn advice_on(why: &CallFailure) -> Option<String> {
+    let advice = match why {
+        CallFailure::Refused(refusal) => return advice_on_refusal(refusal),
+        CallFailure::RedirectExhausted(_) | CallFailure::TooManyRedirects => {
+            "the redirections lead nowhere: check the factory's address"
+        }
+        CallFailure::NoAnswer | CallFailure::Unreachable => {
+            "is the server running, and is its address right?"
+        }
+        CallFailure::Unresolved { .. } => "check the host name, or write its address as a number",
+        CallFailure::BadDescription | CallFailure::BadAnswer => {
+            "the server does not speak SIP as we do: show its operator this line"
+        }
+        CallFailure::Cancelled | CallFailure::Rejected(_) => return None,
+    };
+    Some(advice.to_owned())
+}
+
+fn advice_on_refusal(refusal: &Refusal) -> Option<String> {
+    let wait = match refusal.retry_after_seconds {
+        Some(seconds) => format!("try again in {seconds} s"),
+        None => "try again later".to_owned(),
+    };
+    match refusal.status {
+        StatusCode::TEMPORARILY_UNAVAILABLE => {
+            Some(format!("no room is left for a conference of this size: {wait}, or ask for fewer"))
+        }
+        StatusCode::BUSY_HERE => {
+            Some("the conference is full: somebody has to leave first".to_owned())
+        }
+        // RFC 3261 §21.5.4: until then nothing else may be sent there either.
+        StatusCode::SERVICE_UNAVAILABLE => {
+            Some(format!("the server takes no new conferences now: {wait}"))
+        }
+        StatusCode::NOT_FOUND | StatusCode::GONE => Some(
+            "nobody has this address: is it spelled right, has the conference ended?".to_owned(),
+        ),
+        StatusCode::NOT_ACCEPTABLE_HERE => {
+            Some("no codec in common: PCMU or PCMA is needed".to_owned())
+        }
+        _ => refusal.retry_after_seconds.map(|_| wait),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,121 +1,313 @@
 //! The user agent: calls and references around one `sip::Stack`.
+//!
+//! - this file: the root machine, its tables, and which part of it gets what comes from the stack
+//! - `call`: the states of a call
+//! - `outgoing`: INVITE as its client, redirections
+//! - `accepted`: the 2xx to it
+//! - `ending`: CANCEL, BYE and time
+//! - `incoming`: INVITE as its server, re-INVITE
+//! - `in_dialog`: ACK, BYE and whatever else comes in a dialog
+//! - `refer`: REFERs that we sent, and the NOTIFYs to us
+//! - `referral`: REFERs that were sent to us, and our NOTIFYs
+//! - `dialogs`, `requests`: tables and shapes
 
+mod accepted;
+mod call;
+mod dialogs;
+mod ending;
+mod in_dialog;
+mod incoming;
+mod outgoing;
+mod refer;
+mod referral;
+mod requests;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
-use sdp::LocalMedia;
-use sip::{Packet, StatusCode, Uri};
-use units::{Instant, Rng};
+use sip::{
+    ClientTxnId, Essentials, Incoming, Merged, MergedGuard, Method, Packet, Response, Source,
+    Stack, StackConfig, StatusCode, Uri, uas,
+};
+use units::{Instant, Rng, soonest};
 
-use crate::config::{CallOptions, UaConfig};
-use crate::event::{CallId, CommandError, How, Output, ReferId, ReferralId, ResolveId};
+use crate::config::UaConfig;
+use crate::event::{CallFailure, CallId, Event, Output, ReferId, ReferralId, ResolveId};
 
-/// A user agent.
+use call::{Acknowledged, Call};
+use dialogs::{DialogKey, Dialogs};
+use refer::Refer;
+use referral::Referral;
+use requests::{CAPABILITIES, Identity, next_hop};
+
+/// A user agent: the machine that every terminal is built around.
 #[derive(Debug)]
-pub struct Ua {}
+pub struct Ua {
+    identity: Identity,
+    stack: Stack,
+    merged: MergedGuard,
+    outputs: VecDeque<Output>,
+    next_id: u64,
+    calls: BTreeMap<CallId, Call>,
+    dialogs: Dialogs,
+    refers: BTreeMap<ReferId, Refer>,
+    referrals: BTreeMap<ReferralId, Referral>,
+    lookups: BTreeMap<ResolveId, Waiter>,
+    /// What each of our requests is for, until its final answer; an INVITE until its transaction
+    /// has ended, for the copies of its 2xx.
+    requests: BTreeMap<ClientTxnId, Purpose>,
+    /// The 2xx that were acknowledged, by the transaction of their INVITE.
+    acknowledged: BTreeMap<ClientTxnId, Vec<Acknowledged>>,
+}
+
+/// Who waits for an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiter {
+    Call(CallId),
+    Refer(ReferId),
+}
+
+/// What a request of ours is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Invite(CallId),
+    /// Ends a dialog, which it holds until it is answered.
+    Bye(DialogKey),
+    Refer(ReferId),
+    Notify(ReferralId),
+}
+
+/// What came of a request of ours.
+#[derive(Clone, Debug)]
+enum Answer<'a> {
+    Response(&'a Response),
+    Failed(sip::Failure),
+}
 
 impl Ua {
     /// Makes a user agent that knows nobody yet.
-    pub fn new(_config: UaConfig, _rng: Rng) -> Self {
-        todo!()
-    }
-
-    /// Calls `target`.
-    ///
-    /// # Errors
-    ///
-    /// [`CommandError::UnsupportedUri`], [`CommandError::Full`].
-    pub fn call(
-        &mut self,
-        _now: Instant,
-        _target: &Uri,
-        _options: CallOptions,
-    ) -> Result<CallId, CommandError> {
-        todo!()
-    }
-
-    /// Ends a call, whatever its state: CANCEL, BYE, or a refusal. Nothing if it is gone.
-    pub fn hangup(&mut self, _now: Instant, _call: CallId) {
-        todo!()
-    }
-
-    /// Sends 180 for an incoming call.
-    pub fn ring(&mut self, _now: Instant, _call: CallId) -> Result<(), CommandError> {
-        todo!()
-    }
-
-    /// Answers an incoming call with 200.
-    pub fn accept(
-        &mut self,
-        _now: Instant,
-        _call: CallId,
-        _media: LocalMedia,
-    ) -> Result<(), CommandError> {
-        todo!()
-    }
-
-    /// Refuses an incoming call.
-    pub fn reject(
-        &mut self,
-        _now: Instant,
-        _call: CallId,
-        _status: StatusCode,
-    ) -> Result<(), CommandError> {
-        todo!()
-    }
-
-    /// Asks `target` to call `refer_to`. `target` is not used inside a dialog.
-    pub fn refer(
-        &mut self,
-        _now: Instant,
-        _target: &Uri,
-        _refer_to: &Uri,
-        _how: How,
-    ) -> Result<ReferId, CommandError> {
-        todo!()
-    }
-
-    /// Follows a REFER: 200, NOTIFY 100, then a call with Referred-By.
-    pub fn accept_referral(
-        &mut self,
-        _now: Instant,
-        _referral: ReferralId,
-        _media: LocalMedia,
-    ) -> Result<CallId, CommandError> {
-        todo!()
-    }
-
-    /// Refuses a REFER.
-    pub fn reject_referral(
-        &mut self,
-        _now: Instant,
-        _referral: ReferralId,
-        _status: StatusCode,
-    ) -> Result<(), CommandError> {
-        todo!()
+    pub fn new(config: UaConfig, mut rng: Rng) -> Self {
+        let advertise =
+            (config.bind, config.advertised_host.as_str().to_owned(), config.advertised_port);
+        let stack_config = StackConfig { advertise: vec![advertise], tag_prefix: String::new() };
+        Self {
+            stack: Stack::new(stack_config, rng.fork()),
+            identity: Identity::new(config),
+            merged: MergedGuard::new(),
+            outputs: VecDeque::new(),
+            next_id: 0,
+            calls: BTreeMap::new(),
+            dialogs: Dialogs::default(),
+            refers: BTreeMap::new(),
+            referrals: BTreeMap::new(),
+            lookups: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            acknowledged: BTreeMap::new(),
+        }
     }
 
     /// Answers [`Output::Resolve`]; `None`: the name has no address.
-    pub fn resolved(&mut self, _now: Instant, _id: ResolveId, _address: Option<SocketAddr>) {
-        todo!()
+    pub fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>) {
+        match self.lookups.remove(&id) {
+            Some(Waiter::Call(call)) => self.call_resolved(now, call, address),
+            Some(Waiter::Refer(refer)) => self.refer_resolved(now, refer, address),
+            None => {} // Nobody waits for it any more.
+        }
+        self.pump(now);
     }
 
-    /// Takes one datagram.
-    pub fn handle_packet(&mut self, _now: Instant, _packet: Packet) {
-        todo!()
+    /// Takes one datagram of the SIP socket.
+    pub fn handle_packet(&mut self, now: Instant, packet: Packet) {
+        self.stack.handle_packet(now, packet);
+        self.pump(now);
     }
 
     /// Does what is due.
-    pub fn handle_deadline(&mut self, _now: Instant) {
-        todo!()
+    pub fn handle_deadline(&mut self, now: Instant) {
+        self.stack.handle_deadline(now);
+        self.pump(now);
+        self.calls_deadline(now);
+        self.refers_deadline(now);
+        self.referrals_deadline(now);
+        self.pump(now);
     }
 
     /// When something will be due.
     pub fn deadline(&self) -> Option<Instant> {
-        todo!()
+        let calls = self.calls.values().filter_map(Call::deadline).min();
+        let refers = self.refers.values().filter_map(Refer::deadline).min();
+        let referrals = self.referrals.values().filter_map(Referral::deadline).min();
+        [calls, refers, referrals].into_iter().fold(self.stack.deadline(), soonest)
     }
 
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<Output> {
-        todo!()
+        self.outputs.pop_front()
+    }
+
+    /// Whether nothing is going on that anybody waits for: no call, no open reference, no BYE or
+    /// NOTIFY without its answer. Copies of old messages may still be answered for 32 s.
+    pub fn is_quiet(&self) -> bool {
+        let open = |purpose: &Purpose| match purpose {
+            // What waits for these is in another table, if anything still does.
+            Purpose::Invite(_) | Purpose::Refer(_) => false,
+            Purpose::Bye(_) | Purpose::Notify(_) => true,
+        };
+        self.calls.is_empty()
+            && self.referrals.is_empty()
+            && self.refers.values().all(Refer::has_ended)
+            && !self.requests.values().any(open)
+    }
+
+    /// Whether a URI is one that we can call: `sip:`, over UDP.
+    pub fn can_call(uri: &Uri) -> bool {
+        next_hop(uri).is_ok()
+    }
+
+    fn new_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn emit(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Asks the owner for the address of a host.
+    fn look_up(&mut self, waiter: Waiter, host: String, port: Option<u16>) -> ResolveId {
+        let id = ResolveId(self.new_id());
+        self.lookups.insert(id, waiter);
+        self.outputs.push_back(Output::Resolve { id, host, port });
+        id
+    }
+
+    /// Takes all that the stack has to say. Bounded: what we do about an event may make the stack
+    /// say more, but never because of itself.
+    fn pump(&mut self, now: Instant) {
+        while let Some(output) = self.stack.poll_output() {
+            match output {
+                sip::Output::Send(packet) => self.outputs.push_back(Output::Send(packet)),
+                sip::Output::Event(event) => self.stack_event(now, event),
+            }
+        }
+    }
+
+    fn stack_event(&mut self, now: Instant, event: sip::Event) {
+        match event {
+            sip::Event::Request(incoming) => self.request(now, incoming),
+            sip::Event::Cancelled { invite } => self.invite_cancelled(now, invite),
+            sip::Event::Response { txn, response, essentials, source } => {
+                self.response(now, txn, &response, &essentials, source);
+            }
+            sip::Event::Failed { txn, why } => match self.requests.get(&txn).copied() {
+                Some(Purpose::Invite(call)) => {
+                    let why = match why {
+                        sip::Failure::Timeout => CallFailure::NoAnswer,
+                        sip::Failure::Transport => CallFailure::Unreachable,
+                    };
+                    self.invite_failed(now, call, txn, why);
+                }
+                Some(_) => self.request_over(now, txn, &Answer::Failed(why)),
+                None => {}
+            },
+            sip::Event::ClientEnded { txn } => {
+                self.requests.remove(&txn);
+                self.acknowledged.remove(&txn);
+            }
+            // A refusal of ours that was never acknowledged changes nothing, and no table holds a
+            // server transaction longer than its call.
+            sip::Event::AckMissing { .. } | sip::Event::ServerEnded { .. } => {}
+        }
+    }
+
+    fn response(
+        &mut self,
+        now: Instant,
+        txn: ClientTxnId,
+        response: &Response,
+        essentials: &Essentials,
+        source: Source,
+    ) {
+        match self.requests.get(&txn).copied() {
+            Some(Purpose::Invite(call)) if response.status.is_success() => {
+                self.invite_accepted(now, call, txn, response, essentials, source);
+            }
+            Some(Purpose::Invite(call)) if response.status.is_provisional() => {
+                self.invite_rings(call, txn, response.status);
+            }
+            Some(Purpose::Invite(call)) => self.invite_refused(now, call, txn, response),
+            // RFC 4320 §4.1: a provisional answer to anything else says nothing.
+            Some(_) if response.status.is_provisional() => {}
+            Some(_) => self.request_over(now, txn, &Answer::Response(response)),
+            None => {}
+        }
+    }
+
+    /// A request other than INVITE has had its final answer, or will have none.
+    fn request_over(&mut self, now: Instant, txn: ClientTxnId, answer: &Answer<'_>) {
+        match self.requests.remove(&txn) {
+            Some(Purpose::Bye(dialog)) => self.dialogs.release(dialog), // whatever it was
+            Some(Purpose::Refer(refer)) => self.refer_answered(now, refer, answer),
+            Some(Purpose::Notify(referral)) => self.notify_answered(now, referral, answer),
+            Some(Purpose::Invite(_)) | None => {}
+        }
+    }
+
+    /// A new request. The order of the checks is that of RFC 3261 §8.2.
+    fn request(&mut self, now: Instant, incoming: Incoming) {
+        if incoming.request.method == Method::Ack {
+            return self.ack(now, &incoming);
+        }
+        if let Err(response) = uas::check(&incoming, &CAPABILITIES) {
+            let tag = self.stack.new_tag();
+            return self.answer(now, &incoming, response.with_to_tag(&tag));
+        }
+        if incoming.essentials.to.tag().is_some() {
+            return self.request_in_dialog(now, incoming);
+        }
+        match self.merged.check(now, "", &incoming.essentials) {
+            Merged::Fresh | Merged::SameTransaction => {}
+            Merged::Merged => {
+                return self.refuse(now, &incoming, StatusCode::LOOP_DETECTED);
+            }
+        }
+        match incoming.request.method {
+            Method::Invite => self.invite(now, incoming),
+            Method::Refer => self.refer_received(now, incoming, None),
+            Method::Options => {
+                let tag = self.stack.new_tag();
+                self.answer_options(now, &incoming, &tag);
+            }
+            // RFC 3261 §12.2.2, RFC 6665 §4.1.3: no dialog, no subscription.
+            _ => self.refuse(now, &incoming, StatusCode::CALL_DOES_NOT_EXIST),
+        }
+    }
+
+    fn answer_options(&mut self, now: Instant, incoming: &Incoming, tag: &str) {
+        let response = uas::options_answer(incoming, &CAPABILITIES).with_to_tag(tag);
+        let response = self.identity.describe_response(response);
+        self.answer(now, incoming, response);
+    }
+
+    /// Answers a request with a final response that nobody has to wait for.
+    fn answer(&mut self, now: Instant, incoming: &Incoming, response: Response) {
+        match self.stack.accept(now, incoming) {
+            Ok(txn) => self.stack.respond(now, txn, response),
+            Err(sip::Full) => {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                let tag = self.stack.new_tag();
+                let busy = Response::answering(&incoming.request, status).with_to_tag(&tag);
+                self.stack.reply_stateless(incoming, busy);
+            }
+        }
+    }
+
+    /// Refuses a request with nothing but a status.
+    fn refuse(&mut self, now: Instant, incoming: &Incoming, status: StatusCode) {
+        let tag = self.stack.new_tag();
+        let response = Response::answering(&incoming.request, status).with_to_tag(&tag);
+        self.answer(now, incoming, response);
     }
 }

@@ -1,0 +1,313 @@
+//! One invitee's way into the conference.
+
+use sip::{StatusCode, Uri};
+use units::Instant;
+
+use crate::config::CallOptions;
+use crate::event::{CallFailure, CallId, How, ReferId, ReferOutcome};
+
+use super::step::{InviteeFailure, Step};
+use super::{Convener, INVITEE_SLOTS, REFER_PATIENCE, ReferMode, Stage};
+
+/// An invitee and how far he is.
+#[derive(Debug)]
+pub(super) struct Invitee {
+    uri: Uri,
+    state: InviteeState,
+}
+
+#[derive(Debug)]
+enum InviteeState {
+    /// Nothing was done yet: the conference's URI is not known.
+    Waiting,
+    /// He was sent a REFER outside a dialog, and there is no answer.
+    Asked { refer: ReferId, patience: Option<Instant> },
+    /// He took it, outside a dialog.
+    Following { refer: ReferId },
+    /// He is to be called, when a media socket is free. `late` is the REFER outside a dialog that he has
+    /// not answered.
+    Queued { after: Option<InviteeFailure>, late: Option<ReferId> },
+    /// He is being called.
+    Called { call: CallId, late: Option<ReferId> },
+    /// He was sent a REFER inside that call; the call may be over already.
+    AskedInside { call: CallId, refer: ReferId },
+    /// In, or not to be had.
+    Done,
+}
+
+impl Invitee {
+    pub(super) fn new(uri: Uri) -> Self {
+        Self { uri, state: InviteeState::Waiting }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            InviteeState::Asked { patience, .. } => patience,
+            InviteeState::Waiting
+            | InviteeState::Following { .. }
+            | InviteeState::Queued { .. }
+            | InviteeState::Called { .. }
+            | InviteeState::AskedInside { .. }
+            | InviteeState::Done => None,
+        }
+    }
+
+    fn call(&self) -> Option<CallId> {
+        match self.state {
+            InviteeState::Called { call, .. } | InviteeState::AskedInside { call, .. } => {
+                Some(call)
+            }
+            InviteeState::Waiting
+            | InviteeState::Asked { .. }
+            | InviteeState::Following { .. }
+            | InviteeState::Queued { .. }
+            | InviteeState::Done => None,
+        }
+    }
+
+    fn refer(&self) -> Option<ReferId> {
+        match self.state {
+            InviteeState::Asked { refer, .. }
+            | InviteeState::Following { refer }
+            | InviteeState::AskedInside { refer, .. } => Some(refer),
+            InviteeState::Queued { late, .. } | InviteeState::Called { late, .. } => late,
+            InviteeState::Waiting | InviteeState::Done => None,
+        }
+    }
+}
+
+impl Convener {
+    pub(super) fn invitee_in(&self, call: CallId) -> Option<usize> {
+        self.invitees.iter().position(|invitee| invitee.call() == Some(call))
+    }
+
+    fn invitee_of(&self, refer: ReferId) -> Option<usize> {
+        self.invitees.iter().position(|invitee| invitee.refer() == Some(refer))
+    }
+
+    /// Begins with those for whom something has become free; whether there was one.
+    pub(super) fn begin_waiting(&mut self, now: Instant) -> bool {
+        let Stage::Joined { conference, .. } = &self.stage else { return false };
+        let conference = conference.clone();
+        let mut has_begun = false;
+        for index in 0..self.invitees.len() {
+            match (&self.invitees[index].state, self.mode) {
+                (InviteeState::Waiting, ReferMode::Auto | ReferMode::Outside) => {
+                    self.refer_outside(now, index, &conference);
+                    has_begun = true;
+                }
+                (InviteeState::Waiting, ReferMode::Inside) => {
+                    let state = InviteeState::Queued { after: None, late: None };
+                    self.invitees[index].state = state;
+                    has_begun = true;
+                }
+                (InviteeState::Queued { .. }, _) => has_begun |= self.call_invitee(now, index),
+                (
+                    InviteeState::Asked { .. }
+                    | InviteeState::Following { .. }
+                    | InviteeState::Called { .. }
+                    | InviteeState::AskedInside { .. }
+                    | InviteeState::Done,
+                    _,
+                ) => {}
+            }
+        }
+        has_begun
+    }
+
+    fn refer_outside(&mut self, now: Instant, invitee: usize, conference: &Uri) {
+        let target = self.invitees[invitee].uri.clone();
+        match self.ua.refer(now, &target, conference, How::Outside) {
+            Ok(refer) => {
+                let patience = match self.mode {
+                    ReferMode::Auto => Some(now + REFER_PATIENCE),
+                    ReferMode::Outside | ReferMode::Inside => None,
+                };
+                self.invitees[invitee].state = InviteeState::Asked { refer, patience };
+                self.step(Step::InviteeAsked { invitee, inside: false });
+            }
+            // The URI was checked and there are fewer invitees than REFERs: nothing is left.
+            Err(_) => self.give_up(invitee, InviteeFailure::Unreachable),
+        }
+    }
+
+    /// Calls an invitee if a media socket is free; whether it was.
+    fn call_invitee(&mut self, now: Instant, invitee: usize) -> bool {
+        let Some(slot) = self.slots.free(INVITEE_SLOTS) else { return false };
+        let Some(media) = self.slots.media(slot, &mut self.rng) else { return false };
+        let target = self.invitees[invitee].uri.clone();
+        match self.ua.call(now, &target, CallOptions::new(media)) {
+            Ok(call) => {
+                self.slots.take(slot, call);
+                let state = InviteeState::Done; // for the moment of the exchange
+                match std::mem::replace(&mut self.invitees[invitee].state, state) {
+                    InviteeState::Queued { after, late } => {
+                        self.invitees[invitee].state = InviteeState::Called { call, late };
+                        self.step(Step::InviteeCalled { invitee, after });
+                    }
+                    other => self.invitees[invitee].state = other,
+                }
+            }
+            Err(_) => self.give_up(invitee, InviteeFailure::Unreachable),
+        }
+        true
+    }
+
+    /// The REFER outside a dialog was not answered for long enough.
+    pub(super) fn invitee_deadline(&mut self, now: Instant, invitee: usize) {
+        if let InviteeState::Asked { refer, patience: Some(at) } = self.invitees[invitee].state
+            && at <= now
+        {
+            let after = Some(InviteeFailure::NoAnswer);
+            self.invitees[invitee].state = InviteeState::Queued { after, late: Some(refer) };
+        }
+    }
+
+    pub(super) fn refer_accepted(&mut self, now: Instant, refer: ReferId) {
+        let Some(invitee) = self.invitee_of(refer) else { return };
+        match self.invitees[invitee].state {
+            InviteeState::Asked { .. } | InviteeState::Queued { .. } => {
+                self.invitees[invitee].state = InviteeState::Following { refer };
+            }
+            InviteeState::Called { call, .. } => {
+                // He was only slow: no second REFER, so no call either.
+                self.invitees[invitee].state = InviteeState::Following { refer };
+                self.ua.hangup(now, call);
+            }
+            InviteeState::AskedInside { .. } => {}
+            InviteeState::Waiting | InviteeState::Following { .. } | InviteeState::Done => return,
+        }
+        self.step(Step::InviteeCalling { invitee });
+    }
+
+    pub(super) fn refer_progress(&mut self, refer: ReferId, status: StatusCode) {
+        if let Some(invitee) = self.invitee_of(refer)
+            && status != StatusCode::TRYING
+        {
+            self.step(Step::InviteeRinging { invitee, status });
+        }
+    }
+
+    pub(super) fn refer_ended(&mut self, now: Instant, refer: ReferId, outcome: ReferOutcome) {
+        let Some(invitee) = self.invitee_of(refer) else { return };
+        let failure = match outcome {
+            ReferOutcome::Succeeded => None,
+            ReferOutcome::NotReached(refusal) => Some(InviteeFailure::NotAdmitted(refusal)),
+            ReferOutcome::Refused(refusal) => Some(InviteeFailure::Refused(refusal)),
+            ReferOutcome::NoAnswer => Some(InviteeFailure::NoAnswer),
+            ReferOutcome::Unreachable => Some(InviteeFailure::Unreachable),
+            ReferOutcome::Unreported => Some(InviteeFailure::Unreported),
+        };
+        let state = &mut self.invitees[invitee].state;
+        match (&mut *state, failure) {
+            // The outcome of a REFER that we do not wait for any more: only that it is not late.
+            (InviteeState::Queued { late, .. } | InviteeState::Called { late, .. }, Some(_)) => {
+                *late = None
+            }
+            (InviteeState::Asked { .. }, Some(failure))
+                if self.mode == ReferMode::Auto && wants_a_call(&failure) =>
+            {
+                *state = InviteeState::Queued { after: Some(failure), late: None };
+            }
+            (_, None) => {
+                self.end_call_of(now, invitee);
+                self.invitees[invitee].state = InviteeState::Done;
+                self.step(Step::InviteeJoined { invitee });
+            }
+            (_, Some(failure)) => {
+                self.end_call_of(now, invitee);
+                self.give_up(invitee, failure);
+            }
+        }
+    }
+
+    /// Our call to an invitee is up: REFER inside it.
+    pub(super) fn invitee_answered(&mut self, now: Instant, call: CallId) {
+        let (Some(invitee), Stage::Joined { conference, .. }) =
+            (self.invitee_in(call), &self.stage)
+        else {
+            return self.ua.hangup(now, call); // it crossed our CANCEL, or the end
+        };
+        let conference = conference.clone();
+        let target = self.invitees[invitee].uri.clone();
+        match self.ua.refer(now, &target, &conference, How::Inside(call)) {
+            Ok(refer) => {
+                self.invitees[invitee].state = InviteeState::AskedInside { call, refer };
+                self.step(Step::InviteeAsked { invitee, inside: true });
+            }
+            Err(_) => {
+                self.end_call_of(now, invitee);
+                self.give_up(invitee, InviteeFailure::Unreachable);
+            }
+        }
+    }
+
+    pub(super) fn invitee_call_failed(&mut self, call: CallId, why: CallFailure) {
+        let Some(invitee) = self.invitee_in(call) else { return };
+        self.give_up(invitee, InviteeFailure::CallFailed(why));
+    }
+
+    /// The call that served for the REFER is over. If he hung up himself, his report still comes.
+    pub(super) fn invitee_call_ended(&mut self, call: CallId) {
+        let Some(invitee) = self.invitee_in(call) else { return };
+        match self.invitees[invitee].state {
+            InviteeState::Called { .. } => {
+                let why = CallFailure::Cancelled;
+                self.give_up(invitee, InviteeFailure::CallFailed(why));
+            }
+            InviteeState::AskedInside { .. }
+            | InviteeState::Waiting
+            | InviteeState::Asked { .. }
+            | InviteeState::Following { .. }
+            | InviteeState::Queued { .. }
+            | InviteeState::Done => {}
+        }
+    }
+
+    fn end_call_of(&mut self, now: Instant, invitee: usize) {
+        if let Some(call) = self.invitees[invitee].call() {
+            self.ua.hangup(now, call);
+        }
+    }
+
+    fn give_up(&mut self, invitee: usize, why: InviteeFailure) {
+        self.invitees[invitee].state = InviteeState::Done;
+        self.step(Step::InviteeRefused { invitee, why });
+    }
+
+    /// The conference is over, for us at least.
+    pub(super) fn abandon(&mut self, now: Instant, invitee: usize) {
+        match self.invitees[invitee].state {
+            InviteeState::Done => {}
+            InviteeState::Waiting
+            | InviteeState::Asked { .. }
+            | InviteeState::Following { .. }
+            | InviteeState::Queued { .. }
+            | InviteeState::Called { .. }
+            | InviteeState::AskedInside { .. } => {
+                self.end_call_of(now, invitee);
+                let refer = self.invitees[invitee].refer();
+                self.give_up(invitee, InviteeFailure::Abandoned);
+                if let Some(refer) = refer {
+                    self.ua.disregard(now, refer);
+                }
+            }
+        }
+    }
+}
+
+/// What a REFER outside a dialog may come to at a phone that takes one inside: baresip says 501, JsSIP
+/// 405, linphone 603; others do not answer at all.
+fn wants_a_call(failure: &InviteeFailure) -> bool {
+    match failure {
+        InviteeFailure::Refused(refusal) => {
+            matches!(refusal.status.code(), 403 | 405 | 420 | 481 | 500 | 501 | 603)
+        }
+        InviteeFailure::NoAnswer => true,
+        InviteeFailure::NotAdmitted(_)
+        | InviteeFailure::Unreported
+        | InviteeFailure::Unreachable
+        | InviteeFailure::CallFailed(_)
+        | InviteeFailure::Abandoned => false,
+    }
+}

@@ -1,0 +1,296 @@
+//! INVITE as its server: calls to us, and changes of calls.
+
+use sdp::{LocalMedia, SessionDescription};
+use sip::{Dialog, Incoming, Response, ServerTxnId, StatusCode, SuccessRetransmit};
+use units::Instant;
+
+use crate::config::CALLS_MAX;
+use crate::event::{CallFailure, CallId, CommandError, Event};
+
+use super::Ua;
+use super::call::{Awaits, Call, CallState, Local, OFFERED_MAX, Unacked};
+use super::dialogs::DialogKey;
+use super::requests::SDP;
+
+impl Ua {
+    /// Somebody calls.
+    pub(super) fn invite(&mut self, now: Instant, incoming: Incoming) {
+        if self.calls.len() >= CALLS_MAX {
+            return self.refuse(now, &incoming, StatusCode::BUSY_HERE);
+        }
+        if let Err(status) = offer_in(&incoming) {
+            return self.refuse(now, &incoming, status);
+        }
+        let tag = self.stack.new_tag();
+        let dialog = match Dialog::answering(&incoming, &tag, self.identity.contact()) {
+            Ok(dialog) => dialog,
+            Err(error) => return self.refuse(now, &incoming, error.status()),
+        };
+        let Ok(txn) = self.stack.accept(now, &incoming) else {
+            return self.refuse(now, &incoming, StatusCode::SERVICE_UNAVAILABLE);
+        };
+        let call = CallId(self.new_id());
+        let (from, source) = (incoming.essentials.from.clone(), incoming.source.remote);
+        let dialog = self.dialogs.insert(dialog);
+        let until = now + OFFERED_MAX;
+        let state = CallState::Offered { txn, incoming: Box::new(incoming), dialog, until };
+        self.calls.insert(call, Call { state, referral: None });
+        self.emit(Event::IncomingCall { call, from, source });
+    }
+
+    /// Says 180 to an incoming call.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::WrongState`].
+    pub fn ring(&mut self, now: Instant, call: CallId) -> Result<(), CommandError> {
+        let Some(CallState::Offered { txn, incoming, dialog, .. }) =
+            self.calls.get(&call).map(|call| &call.state)
+        else {
+            return Err(CommandError::WrongState);
+        };
+        let response = self.answer_in(*dialog, incoming, StatusCode::RINGING);
+        self.stack.respond(now, *txn, response);
+        self.pump(now);
+        Ok(())
+    }
+
+    /// Answers an incoming call with 200: [`Event::Established`] follows, at once or with the ACK.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::WrongState`]; [`CommandError::NoCommonCodec`] when the call had to be refused
+    /// with 488.
+    pub fn accept(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        media: LocalMedia,
+    ) -> Result<(), CommandError> {
+        let Some(CallState::Offered { txn, incoming, dialog, .. }) =
+            self.calls.get(&call).map(|call| &call.state)
+        else {
+            return Err(CommandError::WrongState);
+        };
+        let (txn, dialog) = (*txn, *dialog);
+        let answered = match offer_in(incoming) {
+            Ok(Some(offer)) => sdp::answer(&offer, &media)
+                .map(|(answer, agreed)| (answer, Some(agreed)))
+                .map_err(|error| status_of(error.status())),
+            Ok(None) => Ok((sdp::offer(&media), None)),
+            Err(status) => Err(status),
+        };
+        let (description, agreed) = match answered {
+            Ok(answered) => answered,
+            Err(status) => {
+                self.refuse_call(now, call, status);
+                self.pump(now);
+                return Err(CommandError::NoCommonCodec);
+            }
+        };
+        let mut response = self.answer_in(dialog, incoming, StatusCode::OK);
+        response.set_body(SDP, description.to_string());
+        let awaits = match agreed {
+            Some(_) => Awaits::Ack,
+            None => Awaits::FirstAnswer(description.clone()),
+        };
+        let peer = incoming.source.remote;
+        let conference = focus_uri(incoming);
+        let waiting = waiting_for_ack(now, &response, incoming, awaits);
+        let local = Box::new(Local { media, description });
+        self.set_state(call, CallState::Established { dialog, local, unacked: Some(waiting) });
+        self.stack.respond(now, txn, response);
+        if let Some(agreed) = agreed {
+            self.now_established(now, call, agreed, peer, conference);
+        }
+        self.pump(now);
+        Ok(())
+    }
+
+    /// Refuses an incoming call.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::WrongState`].
+    pub fn reject(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        status: StatusCode,
+    ) -> Result<(), CommandError> {
+        match self.calls.get(&call).map(|call| &call.state) {
+            Some(CallState::Offered { .. }) => {
+                self.refuse_call(now, call, status);
+                self.pump(now);
+                Ok(())
+            }
+            Some(_) | None => Err(CommandError::WrongState),
+        }
+    }
+
+    pub(super) fn refuse_call(&mut self, now: Instant, call: CallId, status: StatusCode) {
+        self.end_offered(now, call, status, CallFailure::Rejected(status));
+    }
+
+    /// The caller gave up: RFC 3261 §9.2.
+    pub(super) fn invite_cancelled(&mut self, now: Instant, invite: ServerTxnId) {
+        let its = |call: &Call| match &call.state {
+            CallState::Offered { txn, .. } => *txn == invite,
+            _ => false,
+        };
+        let call = self.calls.iter().find(|(_, call)| its(call)).map(|(id, _)| *id);
+        if let Some(call) = call {
+            let status = StatusCode::REQUEST_TERMINATED;
+            self.end_offered(now, call, status, CallFailure::Cancelled);
+        }
+    }
+
+    /// Gives an incoming call that was not answered its final refusal.
+    pub(super) fn end_offered(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        status: StatusCode,
+        why: CallFailure,
+    ) {
+        let Some(CallState::Offered { txn, incoming, dialog, .. }) =
+            self.calls.get(&call).map(|call| &call.state)
+        else {
+            return;
+        };
+        let (txn, dialog) = (*txn, *dialog);
+        let mut response = Response::answering(&incoming.request, status);
+        if let Some(early) = self.dialogs.get(dialog) {
+            response = response.with_to_tag(&early.id.local_tag);
+        }
+        self.stack.respond(now, txn, response);
+        self.dialogs.release(dialog);
+        self.call_failed(now, call, why);
+    }
+
+    /// A re-INVITE: answered at once, with the same media of ours (RFC 3261 §14.2).
+    pub(super) fn reinvite(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        key: DialogKey,
+        incoming: &Incoming,
+    ) {
+        let Some(CallState::Established { local, unacked, .. }) =
+            self.calls.get_mut(&call).map(|call| &mut call.state)
+        else {
+            // We are about to say BYE, or there is only a subscription left.
+            return self.refuse(now, incoming, StatusCode::CALL_DOES_NOT_EXIST);
+        };
+        if unacked.as_ref().is_some_and(|unacked| !matches!(unacked.awaits, Awaits::Ack)) {
+            // RFC 3261 §14.2: an offer of ours is still open.
+            return self.refuse(now, incoming, StatusCode::REQUEST_PENDING);
+        }
+        let answered = match offer_in(incoming) {
+            Ok(offer) => local.describe(offer.as_ref()).map_err(status_of),
+            Err(status) => Err(status),
+        };
+        let agreed = match answered {
+            Ok(agreed) => agreed,
+            // RFC 3261 §14.2: refused, and everything stays as it was.
+            Err(status) => return self.refuse(now, incoming, status),
+        };
+        let description = local.description.clone();
+        if let (Ok(Some(contact)), Some(dialog)) =
+            (incoming.request.headers.contact(), self.dialogs.get_mut(key))
+            && let Err(error) = dialog.refresh_target(contact)
+        {
+            return self.refuse(now, incoming, error.status()); // RFC 3261 §12.2.2
+        }
+        let Ok(txn) = self.stack.accept(now, incoming) else {
+            return self.refuse(now, incoming, StatusCode::SERVICE_UNAVAILABLE);
+        };
+        let mut response = self.answer_in(key, incoming, StatusCode::OK);
+        response.set_body(SDP, description.to_string());
+        let awaits = match agreed {
+            Some(_) => Awaits::Ack,
+            None => Awaits::NewAnswer(description),
+        };
+        if let Some(CallState::Established { unacked: slot, .. }) =
+            self.calls.get_mut(&call).map(|call| &mut call.state)
+        {
+            *slot = Some(waiting_for_ack(now, &response, incoming, awaits));
+        }
+        self.stack.respond(now, txn, response);
+        if let Some(media) = agreed {
+            self.emit(Event::MediaChanged { call, media });
+        }
+    }
+
+    /// An answer in a dialog, or one that makes it.
+    pub(super) fn answer_in(
+        &self,
+        key: DialogKey,
+        incoming: &Incoming,
+        status: StatusCode,
+    ) -> Response {
+        let response = match self.dialogs.get(key) {
+            Some(dialog) => dialog.response(incoming, status),
+            None => Response::answering(&incoming.request, status),
+        };
+        self.identity.describe_response(response)
+    }
+}
+
+impl Local {
+    /// Answers an offer, or makes one, and counts the version in `o=` up if that says something
+    /// new (RFC 3264 §8).
+    fn describe(
+        &mut self,
+        offer: Option<&SessionDescription>,
+    ) -> Result<Option<sdp::Negotiated>, u16> {
+        let make = |media: &LocalMedia| match offer {
+            Some(offer) => sdp::answer(offer, media)
+                .map(|(answer, agreed)| (answer, Some(agreed)))
+                .map_err(|error| error.status()),
+            None => Ok((sdp::offer(media), None)),
+        };
+        let (mut description, agreed) = make(&self.media)?;
+        if description != self.description {
+            self.media.version += 1;
+            (description, _) = make(&self.media)?;
+        }
+        self.description = description;
+        Ok(agreed)
+    }
+}
+
+/// The offer in an INVITE; `None`: our 200 makes one (RFC 3261 §13.2.1).
+fn offer_in(incoming: &Incoming) -> Result<Option<SessionDescription>, StatusCode> {
+    if incoming.request.body.is_empty() {
+        return Ok(None);
+    }
+    match SessionDescription::parse(&incoming.request.body) {
+        Ok(offer) => Ok(Some(offer)),
+        Err(error) => Err(status_of(error.status())),
+    }
+}
+
+fn status_of(code: u16) -> StatusCode {
+    StatusCode::new(code).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE)
+}
+
+fn focus_uri(incoming: &Incoming) -> Option<sip::Uri> {
+    let contact = incoming.request.headers.contact().ok().flatten()?;
+    contact.is_focus().then_some(contact.uri)
+}
+
+fn waiting_for_ack(
+    now: Instant,
+    response: &Response,
+    incoming: &Incoming,
+    awaits: Awaits,
+) -> Box<Unacked> {
+    Box::new(Unacked {
+        response: response.clone(),
+        to: incoming.source,
+        cseq: incoming.essentials.cseq.number,
+        retransmit: SuccessRetransmit::new(now),
+        awaits,
+    })
+}

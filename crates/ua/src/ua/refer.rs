@@ -1,0 +1,430 @@
+//! REFERs that we sent, and what is reported to us (RFC 3515).
+//!
+//! Each makes a subscription of its own kind: it begins with our REFER, and the first NOTIFY may
+//! overtake the REFER's answer.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sip::{
+    EventHeader, HeaderName, Incoming, Method, Request, Response, RetryAfter, StatusCode,
+    SubscriptionState, TRANSACTION_TIMEOUT, Uri, Warning, sipfrag,
+};
+use units::Instant;
+
+use crate::config::REFERS_MAX;
+use crate::event::{CommandError, EndCause, Event, How, ReferId, ReferOutcome, Refusal};
+
+use super::call::CallState;
+use super::dialogs::DialogKey;
+use super::requests::{FIRST_CSEQ, NextHop, next_hop, refusal};
+use super::{Answer, Purpose, Ua, Waiter};
+
+/// How long we wait for the outcome when the peer's NOTIFY names no time: as long as a call may be
+/// set up.
+const SUBSCRIPTION_DEFAULT: Duration = Duration::from_secs(180);
+
+/// The longest we wait for the outcome, whatever the peer's NOTIFY says: a person who has not answered
+/// in 10 minutes is not coming.
+const SUBSCRIPTION_MAX: Duration = Duration::from_secs(600);
+
+/// A REFER that we sent.
+#[derive(Debug)]
+pub(super) struct Refer {
+    state: ReferState,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum ReferState {
+    /// The REFER waits for the address of its next hop.
+    Locating { request: Box<Request>, until: Instant },
+    /// The REFER has no final answer, and no NOTIFY has come.
+    Asked,
+    /// The peer took it: a 2xx, or a NOTIFY.
+    Subscribed { until: Instant },
+    /// Its end was told; what the peer still reports is answered 200, so that it stops.
+    Ended { until: Instant },
+}
+
+/// The dialog of the subscription.
+#[derive(Debug)]
+enum Place {
+    /// Made by the REFER itself.
+    Outside { call_id: String, local_tag: String, notifier: Option<Notifier> },
+    /// Shared with a call. `cseq` is the REFER's number, by which later ones are told apart.
+    Inside { dialog: DialogKey, cseq: u32, is_first: bool },
+}
+
+/// Who reports, once the first NOTIFY has come.
+#[derive(Debug)]
+struct Notifier {
+    tag: String,
+    cseq: u32,
+}
+
+impl Refer {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            ReferState::Asked => None, // the transaction has the timer
+            ReferState::Locating { until, .. }
+            | ReferState::Subscribed { until }
+            | ReferState::Ended { until } => Some(*until),
+        }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.state, ReferState::Ended { .. })
+    }
+}
+
+impl Ua {
+    /// Asks `target` to call `refer_to`: [`Event::ReferEnded`] follows. Inside a dialog `target` is
+    /// the peer and the argument is not looked at.
+    ///
+    /// `refer_to` goes into the header byte for byte as it prints, in angle brackets.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::UnsupportedUri`], [`CommandError::WrongState`] (no such established call),
+    /// [`CommandError::Full`].
+    pub fn refer(
+        &mut self,
+        now: Instant,
+        target: &Uri,
+        refer_to: &Uri,
+        how: How,
+    ) -> Result<ReferId, CommandError> {
+        if self.refers.values().filter(|refer| !refer.has_ended()).count() >= REFERS_MAX {
+            return Err(CommandError::Full);
+        }
+        let id = match how {
+            How::Outside => self.refer_outside(now, target, refer_to),
+            How::Inside(call) => {
+                let state = self.calls.get(&call).map(|call| &call.state);
+                let Some(CallState::Established { dialog, .. }) = state else {
+                    return Err(CommandError::WrongState);
+                };
+                self.refer_inside(now, *dialog, refer_to)
+            }
+        }?;
+        self.pump(now);
+        Ok(id)
+    }
+
+    /// Waits no longer for the outcome of a REFER: [`Event::ReferEnded`] with
+    /// [`ReferOutcome::Unreported`]. The peer is not told, and does what it was asked
+    /// (RFC 3515 §2.4.4).
+    pub fn disregard(&mut self, now: Instant, refer: ReferId) {
+        self.refer_ended(now, refer, ReferOutcome::Unreported);
+    }
+
+    fn refer_outside(
+        &mut self,
+        now: Instant,
+        target: &Uri,
+        refer_to: &Uri,
+    ) -> Result<ReferId, CommandError> {
+        let Uri::Sip(sip_uri) = target else { return Err(CommandError::UnsupportedUri) };
+        let hop = next_hop(target)?;
+        let (call_id, local_tag) = (self.stack.new_call_id(), self.stack.new_tag());
+        let request = self.identity.request(Method::Refer, sip_uri, &call_id, &local_tag);
+        let request = self.point_to(request, refer_to);
+        let id = ReferId(self.new_id());
+        let state = match hop {
+            NextHop::At(remote) => {
+                self.send_refer(now, id, request, remote)?;
+                ReferState::Asked
+            }
+            NextHop::Ask { host, port } => {
+                self.look_up(Waiter::Refer(id), host, port);
+                let until = now + TRANSACTION_TIMEOUT;
+                ReferState::Locating { request: Box::new(request), until }
+            }
+        };
+        let place = Place::Outside { call_id, local_tag, notifier: None };
+        self.keep_refer(id, Refer { state, place });
+        Ok(id)
+    }
+
+    fn refer_inside(
+        &mut self,
+        now: Instant,
+        key: DialogKey,
+        refer_to: &Uri,
+    ) -> Result<ReferId, CommandError> {
+        let dialog = self.dialogs.get_mut(key).ok_or(CommandError::WrongState)?;
+        let (request, to) = (dialog.request(Method::Refer), dialog.destination());
+        let cseq = request.headers.cseq().map_or(FIRST_CSEQ, |cseq| cseq.number);
+        let request = self.point_to(self.identity.describe_request(request), refer_to);
+        let txn = self.stack.request(now, request, to).map_err(|sip::Full| CommandError::Full)?;
+        let id = ReferId(self.new_id());
+        self.requests.insert(txn, Purpose::Refer(id));
+        let is_first = self.dialogs.count_sent_refer(key) == 0;
+        let place = Place::Inside { dialog: self.dialogs.share(key), cseq, is_first };
+        self.keep_refer(id, Refer { state: ReferState::Asked, place });
+        Ok(id)
+    }
+
+    fn point_to(&self, request: Request, refer_to: &Uri) -> Request {
+        request
+            .with_header(HeaderName::ReferTo, format!("<{refer_to}>"))
+            .with_header(HeaderName::ReferredBy, self.identity.contact().to_string())
+    }
+
+    fn send_refer(
+        &mut self,
+        now: Instant,
+        id: ReferId,
+        request: Request,
+        remote: SocketAddr,
+    ) -> Result<(), CommandError> {
+        let path = self.identity.path_to(remote);
+        let txn = self.stack.request(now, request, path).map_err(|sip::Full| CommandError::Full)?;
+        self.requests.insert(txn, Purpose::Refer(id));
+        Ok(())
+    }
+
+    /// Puts it into the table. Of those that have ended, the oldest goes when there are too many.
+    fn keep_refer(&mut self, id: ReferId, refer: Refer) {
+        if self.refers.len() >= 2 * REFERS_MAX {
+            let oldest = self.refers.iter().find(|(_, refer)| refer.has_ended());
+            if let Some(oldest) = oldest.map(|(id, _)| *id) {
+                self.forget_refer(oldest);
+            }
+        }
+        self.refers.insert(id, refer);
+    }
+
+    fn forget_refer(&mut self, id: ReferId) {
+        if let Some(Refer { place: Place::Inside { dialog, .. }, .. }) = self.refers.remove(&id) {
+            self.dialogs.release(dialog);
+        }
+    }
+
+    /// The address of a REFER's next hop is known, or that there is none.
+    pub(super) fn refer_resolved(
+        &mut self,
+        now: Instant,
+        id: ReferId,
+        address: Option<SocketAddr>,
+    ) {
+        let Some(refer) = self.refers.get_mut(&id) else { return };
+        let ReferState::Locating { request, .. } = &refer.state else { return };
+        let request = request.as_ref().clone();
+        refer.state = ReferState::Asked;
+        let sent = match address {
+            Some(remote) => self.send_refer(now, id, request, remote).is_ok(),
+            None => false,
+        };
+        if !sent {
+            self.refer_ended(now, id, ReferOutcome::Unreachable);
+        }
+    }
+
+    /// The REFER has its final answer, or will have none.
+    pub(super) fn refer_answered(&mut self, now: Instant, id: ReferId, answer: &Answer<'_>) {
+        let Some(refer) = self.refers.get_mut(&id) else { return };
+        match refer.state {
+            ReferState::Asked => {}
+            // C04: a NOTIFY was faster, and it says more.
+            ReferState::Subscribed { .. } | ReferState::Ended { .. } => return,
+            ReferState::Locating { .. } => return,
+        }
+        let inside = match refer.place {
+            Place::Inside { dialog, .. } => Some(dialog),
+            Place::Outside { .. } => None,
+        };
+        let (outcome, is_dialog_lost) = match answer {
+            // C02: 202 is a 200 (RFC 7647 §5).
+            Answer::Response(response) if response.status.is_success() => {
+                // RFC 6665 §4.1.2.4, timer N: that long for the first NOTIFY.
+                refer.state = ReferState::Subscribed { until: now + TRANSACTION_TIMEOUT };
+                return self.emit(Event::ReferAccepted { refer: id });
+            }
+            Answer::Response(response) => {
+                // RFC 3261 §12.2.1.2
+                let is_lost = matches!(
+                    response.status,
+                    StatusCode::CALL_DOES_NOT_EXIST | StatusCode::REQUEST_TIMEOUT
+                );
+                (ReferOutcome::Refused(refusal(response)), is_lost)
+            }
+            Answer::Failed(sip::Failure::Timeout) => (ReferOutcome::NoAnswer, true),
+            Answer::Failed(sip::Failure::Transport) => (ReferOutcome::Unreachable, false),
+        };
+        self.refer_ended(now, id, outcome);
+        let call = inside.filter(|_| is_dialog_lost).and_then(|key| self.established_call_of(key));
+        if let Some(call) = call {
+            self.leave(now, call, EndCause::DialogLost);
+        }
+    }
+
+    fn refer_ended(&mut self, now: Instant, id: ReferId, outcome: ReferOutcome) {
+        self.lookups.retain(|_, waiter| *waiter != Waiter::Refer(id));
+        let Some(refer) = self.refers.get_mut(&id) else { return };
+        match refer.state {
+            ReferState::Asked | ReferState::Subscribed { .. } => {
+                refer.state = ReferState::Ended { until: now + TRANSACTION_TIMEOUT };
+            }
+            ReferState::Locating { .. } => self.forget_refer(id),
+            ReferState::Ended { .. } => return,
+        }
+        self.emit(Event::ReferEnded { refer: id, outcome });
+    }
+
+    /// A NOTIFY: RFC 6665 §4.1.3. `inside` is the dialog it came in, if we knew that before.
+    pub(super) fn notify_received(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming,
+        inside: Option<DialogKey>,
+    ) {
+        let headers = &incoming.request.headers;
+        let (Ok(Some(event)), Ok(Some(state))) = (headers.event(), headers.subscription_state())
+        else {
+            return self.refuse(now, incoming, StatusCode::BAD_REQUEST);
+        };
+        if event.package != "refer" {
+            let response = Response::answering(&incoming.request, StatusCode::BAD_EVENT)
+                .with_header(HeaderName::AllowEvents, "refer");
+            return self.answer(now, incoming, response);
+        }
+        let found = match inside {
+            Some(key) => self.refer_inside_of(key, &event),
+            None => self.refer_outside_of(incoming),
+        };
+        match found {
+            Ok(id) => {
+                let ok = Response::answering(&incoming.request, StatusCode::OK);
+                self.answer(now, incoming, ok);
+                self.notified(now, id, &state, &incoming.request.body);
+            }
+            Err(status) => self.refuse(now, incoming, status),
+        }
+    }
+
+    /// RFC 3515 §2.4.6: the second and later REFERs of a dialog are named by their CSeq number; the
+    /// first may be. Whoever leaves the name out has to have only one.
+    fn refer_inside_of(&self, key: DialogKey, event: &EventHeader) -> Result<ReferId, StatusCode> {
+        let mut candidates = self.refers.iter().filter_map(|(id, refer)| match refer.place {
+            Place::Inside { dialog, cseq, is_first } if dialog == key => {
+                Some((*id, cseq, is_first, refer.has_ended()))
+            }
+            Place::Inside { .. } | Place::Outside { .. } => None,
+        });
+        let found = match &event.id {
+            Some(name) => candidates.find(|(_, cseq, ..)| *name == cseq.to_string()),
+            None => {
+                let all: Vec<_> = candidates.collect();
+                let mut open = all.iter().filter(|(.., has_ended)| !has_ended);
+                match (open.next(), open.next()) {
+                    (Some(only), None) => Some(*only),
+                    _ => all.iter().find(|(_, _, is_first, _)| *is_first).copied(),
+                }
+            }
+        };
+        found.map(|(id, ..)| id).ok_or(StatusCode::CALL_DOES_NOT_EXIST)
+    }
+
+    /// RFC 6665 §4.4.1: the first NOTIFY makes the dialog. One from another fork finds it made.
+    fn refer_outside_of(&mut self, incoming: &Incoming) -> Result<ReferId, StatusCode> {
+        let essentials = &incoming.essentials;
+        let to_tag = essentials.to.tag().unwrap_or_default();
+        let from_tag = essentials.from.tag().unwrap_or_default();
+        let number = essentials.cseq.number;
+        for (id, refer) in &mut self.refers {
+            match &mut refer.place {
+                Place::Outside { call_id, local_tag, notifier }
+                    if *call_id == essentials.call_id && *local_tag == to_tag =>
+                {
+                    match notifier {
+                        Some(known) if known.tag != from_tag => {
+                            return Err(StatusCode::CALL_DOES_NOT_EXIST);
+                        }
+                        // RFC 3261 §12.2.2
+                        Some(known) if number <= known.cseq => {
+                            return Err(StatusCode::SERVER_INTERNAL_ERROR);
+                        }
+                        Some(known) => known.cseq = number,
+                        None => {
+                            let tag = from_tag.to_owned();
+                            *notifier = Some(Notifier { tag, cseq: number });
+                        }
+                    }
+                    return Ok(*id);
+                }
+                Place::Outside { .. } | Place::Inside { .. } => {}
+            }
+        }
+        Err(StatusCode::CALL_DOES_NOT_EXIST)
+    }
+
+    /// What a NOTIFY says of a REFER.
+    fn notified(&mut self, now: Instant, id: ReferId, state: &SubscriptionState, body: &[u8]) {
+        let Some(refer) = self.refers.get_mut(&id) else { return };
+        let expires = state.params.value("expires").and_then(|seconds| seconds.parse().ok());
+        let lifetime = expires.map_or(SUBSCRIPTION_DEFAULT, Duration::from_secs);
+        let until = now + lifetime.min(SUBSCRIPTION_MAX);
+        match &mut refer.state {
+            ReferState::Asked => {
+                refer.state = ReferState::Subscribed { until };
+                self.emit(Event::ReferAccepted { refer: id });
+            }
+            ReferState::Subscribed { until: current } => *current = until,
+            ReferState::Ended { .. } | ReferState::Locating { .. } => return,
+        }
+        match sipfrag::parse(body) {
+            Some((status, _)) if status.is_success() => {
+                self.refer_ended(now, id, ReferOutcome::Succeeded);
+            }
+            Some((status, reason)) if status.is_final() => {
+                let reported = reported(status, reason, body);
+                self.refer_ended(now, id, ReferOutcome::NotReached(reported));
+            }
+            Some(_) | None if state.is_terminated() => {
+                self.refer_ended(now, id, ReferOutcome::Unreported);
+            }
+            Some((status, _)) => self.emit(Event::ReferProgress { refer: id, status }),
+            None => {}
+        }
+    }
+
+    /// What is due in references.
+    pub(super) fn refers_deadline(&mut self, now: Instant) {
+        let is_due = |refer: &Refer| refer.deadline().is_some_and(|at| at <= now);
+        let due: Vec<ReferId> =
+            self.refers.iter().filter(|(_, refer)| is_due(refer)).map(|(id, _)| *id).collect();
+        for id in due {
+            match self.refers.get(&id).map(|refer| &refer.state) {
+                Some(ReferState::Locating { .. }) => {
+                    self.refer_ended(now, id, ReferOutcome::Unreachable);
+                }
+                Some(ReferState::Subscribed { .. }) => {
+                    self.refer_ended(now, id, ReferOutcome::Unreported);
+                }
+                Some(ReferState::Ended { .. }) => self.forget_refer(id),
+                Some(ReferState::Asked) | None => {}
+            }
+        }
+    }
+}
+
+/// What a sipfrag says of a refusal, with the headers that some add (RFC 3515 §2.4.5).
+fn reported(status: StatusCode, reason: String, body: &[u8]) -> Refusal {
+    let text = String::from_utf8_lossy(body);
+    let header = |name: &str| {
+        text.lines().skip(1).find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+        })
+    };
+    let warning = header("Warning").and_then(|value| value.parse::<Warning>().ok());
+    let retry_after = header("Retry-After").and_then(|value| value.parse::<RetryAfter>().ok());
+    Refusal {
+        status,
+        reason,
+        warning: warning.map(|warning| warning.text),
+        retry_after_seconds: retry_after.map(|retry_after| retry_after.seconds),
+    }
+}

@@ -1,0 +1,162 @@
+//! What all our requests and answers have in common, and where they go.
+
+use std::net::SocketAddr;
+
+use sip::{
+    FlowId, HeaderName, Headers, Method, NameAddr, Request, Response, SipUri, Source, StatusCode,
+    Transport, Uri, Warning, uas::Capabilities,
+};
+
+use crate::config::UaConfig;
+use crate::event::{CommandError, Refusal};
+
+/// The default port of sip: over UDP (RFC 3261 §19.1.2).
+const SIP_PORT: u16 = 5060;
+
+pub(super) const SDP: &str = "application/sdp";
+pub(super) const SIPFRAG: &str = "message/sipfrag";
+
+/// What this user agent understands.
+pub(super) const CAPABILITIES: Capabilities = Capabilities {
+    allow: &[
+        Method::Invite,
+        Method::Ack,
+        Method::Bye,
+        Method::Cancel,
+        Method::Options,
+        Method::Refer,
+        Method::Notify,
+    ],
+    extensions: &[],
+    accept: &[SDP, SIPFRAG],
+    events: &["refer"],
+};
+
+/// Where a request goes next.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum NextHop {
+    /// There.
+    At(SocketAddr),
+    /// The address of this host must be asked for.
+    Ask { host: String, port: Option<u16> },
+}
+
+/// The next hop for a request outside any dialog: RFC 3261 §8.1.2, and of RFC 3263 §4 what needs no
+/// DNS: maddr, numeric hosts, ports.
+pub(super) fn next_hop(uri: &Uri) -> Result<NextHop, CommandError> {
+    let Uri::Sip(uri) = uri else { return Err(CommandError::UnsupportedUri) };
+    let over_udp = match uri.param("transport") {
+        None => true,
+        Some(transport) => transport.is_some_and(|name| name.eq_ignore_ascii_case("udp")),
+    };
+    if uri.secure || !over_udp {
+        return Err(CommandError::UnsupportedUri);
+    }
+    let maddr = uri.param("maddr").flatten();
+    let ip = match maddr {
+        Some(maddr) => maddr.parse().ok(),
+        None => uri.host.ip(),
+    };
+    Ok(match ip {
+        Some(ip) => NextHop::At(SocketAddr::new(ip, uri.port.unwrap_or(SIP_PORT))),
+        None => {
+            NextHop::Ask { host: maddr.unwrap_or(uri.host.as_str()).to_owned(), port: uri.port }
+        }
+    })
+}
+
+/// Our own addresses, and the headers that carry them.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    config: UaConfig,
+    uri: Uri,
+}
+
+impl Identity {
+    pub(super) fn new(config: UaConfig) -> Self {
+        let host = config.advertised_host.clone();
+        let uri = SipUri::new(host, Some(config.advertised_port)).with_user(&config.user);
+        Self { config, uri: Uri::Sip(uri) }
+    }
+
+    pub(super) fn contact(&self) -> NameAddr {
+        NameAddr::new(self.uri.clone())
+    }
+
+    pub(super) fn from(&self, tag: &str) -> NameAddr {
+        let mut from = NameAddr::new(self.uri.clone()).with_tag(tag);
+        from.display.clone_from(&self.config.display);
+        from
+    }
+
+    /// Over UDP to `remote`, from our one socket.
+    pub(super) fn path_to(&self, remote: SocketAddr) -> Source {
+        Source { transport: Transport::Udp, local: self.config.bind, remote, flow: FlowId::NONE }
+    }
+
+    /// A request outside any dialog, the first one of a new Call-ID (RFC 3261 §8.1.1).
+    pub(super) fn request(
+        &self,
+        method: Method,
+        target: &SipUri,
+        call_id: &str,
+        tag: &str,
+    ) -> Request {
+        let uri = Uri::Sip(target.as_request_uri());
+        let request = Request::new(method.clone(), uri.clone())
+            .with_header(HeaderName::MaxForwards, 70)
+            .with_header(HeaderName::To, NameAddr::new(uri).to_string())
+            .with_header(HeaderName::From, self.from(tag).to_string())
+            .with_header(HeaderName::CallId, call_id)
+            .with_header(HeaderName::CSeq, format!("{FIRST_CSEQ} {method}"));
+        self.describe_request(request)
+    }
+
+    /// Adds to a request what it says of us.
+    pub(super) fn describe_request(&self, mut request: Request) -> Request {
+        if matches!(request.method, Method::Invite | Method::Refer) {
+            request.headers.set(HeaderName::Contact, self.contact().to_string());
+            capabilities(&mut request.headers);
+        }
+        request.headers.set(HeaderName::UserAgent, self.config.product.as_str());
+        request
+    }
+
+    /// Adds to the answer that makes or refreshes a dialog what it says of us.
+    pub(super) fn describe_response(&self, mut response: Response) -> Response {
+        if response.headers.get(&HeaderName::Contact).is_none() {
+            response.headers.push(HeaderName::Contact, self.contact().to_string());
+        }
+        capabilities(&mut response.headers);
+        response.headers.set(HeaderName::Server, self.config.product.as_str());
+        response
+    }
+}
+
+/// RFC 3261 §8.1.1.5 leaves the first number open; it must leave room for those after it.
+pub(super) const FIRST_CSEQ: u32 = 1;
+
+/// RFC 3261 §13.2.1, §13.3.1.4: Allow and Supported should be in an INVITE and its 2xx.
+fn capabilities(headers: &mut Headers) {
+    let allow: Vec<&str> = CAPABILITIES.allow.iter().map(Method::as_str).collect();
+    headers.set(HeaderName::Allow, allow.join(", "));
+    headers.set(HeaderName::AllowEvents, CAPABILITIES.events.join(", "));
+}
+
+/// What a refusal says to a person.
+pub(super) fn refusal(response: &Response) -> Refusal {
+    let warnings = response.headers.warnings().unwrap_or_default();
+    let retry_after = response.headers.retry_after().ok().flatten();
+    Refusal {
+        status: response.status,
+        reason: response.reason.clone(),
+        warning: warnings.into_iter().next().map(|Warning { text, .. }| text),
+        retry_after_seconds: retry_after.map(|retry_after| retry_after.seconds),
+    }
+}
+
+/// A refusal that we found ourselves.
+pub(super) fn refusal_of(status: StatusCode) -> Refusal {
+    let reason = status.reason().to_owned();
+    Refusal { status, reason, warning: None, retry_after_seconds: None }
+}
