@@ -114,7 +114,7 @@ impl Node {
         let activate_by = self.wall(now).after(hold + Duration::from_secs(1));
         let (host, port) = self.listen_for(incoming).advertise.clone();
         let user = pool::mint(&self.keys.token, self.number, id, activate_by);
-        let uri = SipUri::new(sip::Host::from_text(&host), Some(port)).with_user(&user);
+        let uri = SipUri::new(host, Some(port)).with_user(&user);
         let record = Record {
             uri: uri.clone(),
             factory: index,

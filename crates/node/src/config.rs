@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use focus::factory::FactoryConfig;
 use pool::{PoolConfig, TokenKeys};
+use sip::Host;
 
 /// Everything that a node needs to know, checked by whoever read it from a file.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub struct SipListen {
     /// The socket's own address.
     pub bind: SocketAddr,
     /// Host and port as they go into Via, Contact and conference URIs.
-    pub advertise: (String, u16),
+    pub advertise: (Host, u16),
 }
 
 /// The node's secrets. They come from the rim's random source, or from a file where conference

@@ -75,6 +75,8 @@ pub struct Node {
     /// When each tombstone crumbles.
     pub(crate) tombstones: Agenda<ConferenceId>,
     pub(crate) phase: Phase,
+    /// Refusals by status code; there are at most 600 codes.
+    pub(crate) refused: BTreeMap<u16, u64>,
     wall: (UnixTime, Instant),
     pub(crate) rng: Rng,
     outputs: VecDeque<Output>,
@@ -108,7 +110,7 @@ impl Node {
                 advertise: config
                     .listens
                     .iter()
-                    .map(|listen| (listen.bind, listen.advertise.0.clone(), listen.advertise.1))
+                    .map(|listen| (listen.bind, listen.advertise.0.to_string(), listen.advertise.1))
                     .collect(),
                 tag_prefix: tag_prefix(config.node),
             },
@@ -130,6 +132,7 @@ impl Node {
             focus_agenda: Agenda::new(),
             tombstones: Agenda::new(),
             phase: Phase::Running,
+            refused: BTreeMap::new(),
             wall: (wall, now),
             rng,
             outputs: VecDeque::new(),
@@ -138,6 +141,11 @@ impl Node {
 
     /// Takes a message from the network or from a media shard.
     pub fn handle_input(&mut self, now: Instant, input: Input) {
+        // A hold that has ended must not be joined because its deadline is handled a moment later.
+        if self.pool.deadline().is_some_and(|at| at <= now) {
+            self.pool.handle_deadline(now);
+            self.settle(now);
+        }
         match input {
             Input::Packet(packet) => self.stack.handle_packet(now, packet),
             Input::Media { shard, event } => {
@@ -153,7 +161,9 @@ impl Node {
     pub fn handle_deadline(&mut self, now: Instant) {
         self.stack.handle_deadline(now);
         self.pool.handle_deadline(now);
-        while let Some(id) = self.focus_agenda.pop_due(now) {
+        // Taken out first: a focus is asked once a call, whatever deadline it names next.
+        let due: Vec<_> = std::iter::from_fn(|| self.focus_agenda.pop_due(now)).collect();
+        for id in due {
             if let Some(active) = self.active(id) {
                 active.focus.handle_deadline(now);
             }

@@ -26,12 +26,8 @@ impl Node {
                 free: room.free,
             },
             leftovers: self.leftovers(),
-            counters: self
-                .stack
-                .counters()
-                .iter()
-                .map(|(cause, count)| (cause.to_owned(), count))
-                .collect(),
+            counters: *self.stack.counters(),
+            refused: self.refused.clone(),
         }
     }
 

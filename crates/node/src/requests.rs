@@ -2,7 +2,7 @@
 
 use focus::factory::{Refused, proves_source, refusal, stateless_tag};
 use pool::{ConferenceId, TokenError};
-use sip::uas::{self, Capabilities};
+use sip::uas;
 use sip::{DialogId, Incoming, Method, Response, SipUri, StatusCode, Uri};
 use units::Instant;
 
@@ -34,12 +34,7 @@ impl Node {
     }
 
     fn in_dialog(&mut self, now: Instant, incoming: &Incoming) {
-        let essentials = &incoming.essentials;
-        let dialog = DialogId {
-            call_id: essentials.call_id.clone(),
-            local_tag: essentials.to.tag().unwrap_or_default().to_owned(),
-            remote_tag: essentials.from.tag().unwrap_or_default().to_owned(),
-        };
+        let dialog = DialogId::of_request(&incoming.essentials);
         let is_ack = incoming.request.method == Method::Ack;
         if let Some(id) = self.dialogs.get(&dialog).copied() {
             let txn = if is_ack {
@@ -61,8 +56,9 @@ impl Node {
             }
         } else {
             // RFC 3261 §12.2.2. The To tag is the peer's, so it stays (§8.2.6.2).
-            let response = Response::answering(&incoming.request, StatusCode::CALL_DOES_NOT_EXIST);
-            self.stack.reply_stateless(incoming, response);
+            let status = StatusCode::CALL_DOES_NOT_EXIST;
+            self.count_refusal(status);
+            self.stack.reply_stateless(incoming, Response::answering(&incoming.request, status));
         }
     }
 
@@ -75,20 +71,22 @@ impl Node {
             return self.reply_status(incoming, StatusCode::UNSUPPORTED_URI_SCHEME);
         };
         let uri = uri.clone();
-        match (self.addressee(&uri), &incoming.request.method) {
-            (Addressee::Nobody, _) => self.reply_status(incoming, StatusCode::NOT_FOUND),
-            (Addressee::Factory { index, seats }, Method::Invite) => {
+        let addressee = self.addressee(&uri);
+        match (&incoming.request.method, addressee) {
+            // RFC 3261 §15.1.2: whoever it is for, it belongs to no dialog.
+            (Method::Bye, _) => self.reply_status(incoming, StatusCode::CALL_DOES_NOT_EXIST),
+            (Method::Invite, Addressee::Factory { index, seats }) => {
                 self.asked(now, incoming, index, seats);
             }
-            (Addressee::Conference(id), Method::Invite) => self.join(now, incoming, id),
-            (addressee, Method::Options) => self.options(incoming, addressee),
-            (Addressee::Host, Method::Invite) => {
-                self.reply_status(incoming, StatusCode::NOT_FOUND);
+            (Method::Invite, Addressee::Conference(id)) => self.join(now, incoming, id),
+            (
+                Method::Options,
+                Addressee::Factory { .. } | Addressee::Conference(_) | Addressee::Host,
+            ) => {
+                self.options(incoming, addressee);
             }
-            // BYE without a To tag, and whatever else passed the check: no dialog.
-            (Addressee::Host | Addressee::Factory { .. } | Addressee::Conference(_), _) => {
-                self.reply_status(incoming, StatusCode::CALL_DOES_NOT_EXIST);
-            }
+            // Nobody; or INVITE to the host itself. Nothing else passed the check of methods.
+            (_, _) => self.reply_status(incoming, StatusCode::NOT_FOUND),
         }
     }
 
@@ -122,10 +120,12 @@ impl Node {
         }
         let Some(user) = uri.user_unescaped() else {
             let ours = self.factories.iter().any(|factory| factory.owns(&uri.host))
-                || self.listens.iter().any(|listen| listen.advertise.0 == uri.host.as_str());
+                || self.listens.iter().any(|listen| {
+                    listen.advertise.0.as_str().eq_ignore_ascii_case(uri.host.as_str())
+                });
             return if ours { Addressee::Host } else { Addressee::Nobody };
         };
-        match self.conference_of(&user) {
+        match self.conference_of(&String::from_utf8_lossy(&user)) {
             Ok(Some(id)) => Addressee::Conference(id),
             Ok(None) | Err(_) => Addressee::Nobody,
         }
@@ -144,9 +144,9 @@ impl Node {
 
     /// Answers without keeping anything (RFC 3261 §8.2.7): the source address may be forged, so it
     /// gets one packet for one packet.
-    pub(crate) fn reply(&mut self, incoming: &Incoming, mut response: Response) {
-        let tag = self.tag_for(incoming);
-        response.set_to_tag(&tag);
+    pub(crate) fn reply(&mut self, incoming: &Incoming, response: Response) {
+        let response = response.with_to_tag(&self.tag_for(incoming));
+        self.count_refusal(response.status);
         self.stack.reply_stateless(incoming, response);
     }
 
@@ -163,8 +163,9 @@ impl Node {
         refused: &Refused,
     ) {
         let tag = self.tag_for(incoming);
-        let agent = self.listen_for(incoming).advertise.0.clone();
+        let agent = self.listen_for(incoming).advertise.0.to_string();
         let response = refusal(incoming, refused, &agent, &tag, &mut self.rng);
+        self.count_refusal(response.status);
         self.notice(Notice::Refused {
             uri: incoming.request.uri.to_string(),
             asker: incoming.essentials.from.uri.to_string(),
@@ -175,6 +176,10 @@ impl Node {
             Some(txn) => self.stack.respond(now, txn, response),
             None => self.stack.reply_stateless(incoming, response),
         }
+    }
+
+    fn count_refusal(&mut self, status: StatusCode) {
+        *self.refused.entry(status.code()).or_default() += 1;
     }
 
     /// The transaction table is full.
@@ -189,7 +194,3 @@ impl Node {
         here.unwrap_or(&self.listens[0])
     }
 }
-
-/// What a factory understands: it is no focus, so it passes unknown Require tags on to the focus,
-/// which will check them (RFC 3261 §8.3).
-pub(crate) const FACTORY: &Capabilities = &focus::CAPABILITIES;

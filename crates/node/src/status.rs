@@ -1,5 +1,7 @@
 //! The node's state as plain data: for `convoke status`, for programs and for tests.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// All that the status shows. Serialised as JSON; fields are added, never renamed.
@@ -11,8 +13,10 @@ pub struct Status {
     pub room: RoomStatus,
     /// What is still kept for anybody; all zero on a node that nobody uses.
     pub leftovers: Leftovers,
-    /// Messages dropped or refused, by cause, since the start.
-    pub counters: Vec<(String, u64)>,
+    /// Messages that had no effect, by cause, since the start.
+    pub counters: sip::Counters,
+    /// Requests refused since the start, by status code.
+    pub refused: BTreeMap<u16, u64>,
 }
 
 /// One conference.

@@ -164,7 +164,7 @@ fn build(options: Options) -> World {
 fn node_config(sip: SocketAddr, options: Options) -> NodeConfig {
     NodeConfig {
         node: 1,
-        listens: vec![SipListen { bind: sip, advertise: (sip.ip().to_string(), sip.port()) }],
+        listens: vec![SipListen { bind: sip, advertise: (sip.ip().into(), sip.port()) }],
         media_advertise: vec![IpAddr::V4(MEDIA_IP)],
         factories: vec![FactoryConfig {
             users: vec!["conference".to_owned()],

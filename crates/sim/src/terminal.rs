@@ -175,7 +175,6 @@ impl Terminal {
     fn play(&mut self) -> [i16; FRAME_SAMPLES] {
         std::array::from_fn(|_| {
             self.played += 1;
-            #[expect(clippy::cast_precision_loss, reason = "a run has far fewer than 2^52 samples")]
             let turns = self.played as f64 * self.tone_hz / 8_000.0;
             let sample = (turns * std::f64::consts::TAU).sin() * 8_231.0;
             #[expect(clippy::cast_possible_truncation, reason = "at most 8231")]

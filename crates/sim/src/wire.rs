@@ -30,7 +30,7 @@ impl Sniffed {
             Message::Request(request) => &request.headers,
             Message::Response(response) => &response.headers,
         };
-        headers.get(name).map(|value| value.to_string())
+        headers.get(name).map(|value| value.text().into_owned())
     }
 
     /// One line for people.

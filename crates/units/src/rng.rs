@@ -53,9 +53,7 @@ impl Rng {
 
     /// True with probability `percent` / 100.
     pub fn percent(&mut self, percent: f64) -> bool {
-        #[expect(clippy::cast_precision_loss, reason = "32 bits fit a double exactly")]
-        let unit = f64::from(self.u32()) / (u32::MAX as f64 + 1.0);
-        unit * 100.0 < percent
+        f64::from(self.u32()) * 100.0 / 4_294_967_296.0 < percent
     }
 
     /// `chars` characters of `a-z2-7`, 5 bits each: for tags, branches and Call-IDs.

@@ -1,9 +1,9 @@
 //! What a stack has dropped or refused, by cause.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Counts since the stack was made. Every message that came in and had no effect is in one of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Packets that came in, of whatever kind.
     pub packets: u64,

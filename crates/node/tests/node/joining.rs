@@ -1,0 +1,299 @@
+//! Joining, leaving and ending, through the whole node.
+
+use std::time::Duration;
+
+use crate::rig::{Caller, FACTORY, Rig, Setting, contact, header, requests};
+use focus::EndPolicy;
+use mix::message::{Action, Direction};
+use node::Leftovers;
+use sip::{HeaderName, Method};
+
+fn three_in(rig: &mut Rig) -> (String, [Caller; 3]) {
+    let mut callers = [Caller::new("alice", 1), Caller::new("bob", 2), Caller::new("carol", 3)];
+    let uri = rig.conference(&callers[0]);
+    for caller in &mut callers {
+        assert_eq!(rig.join(caller, &uri).status.code(), 200);
+    }
+    (uri, callers)
+}
+
+/// B14, B16, B17 · RFC 4579 §4.2, §4.3, §5.1
+#[test]
+fn three_dial_in_and_each_gets_a_port_in_one_mix() {
+    let mut rig = Rig::new();
+    let (uri, callers) = three_in(&mut rig);
+    let opened = rig.commands.iter().filter(|command| command.action == Action::OpenConference);
+    assert_eq!(opened.count(), 1);
+    let ports: Vec<_> = rig
+        .commands
+        .iter()
+        .filter_map(|command| match &command.action {
+            Action::AddPort { transport, stream, .. } => Some((transport.clone(), stream.clone())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ports.len(), 3);
+    for ((transport, stream), caller) in ports.iter().zip(&callers) {
+        assert_eq!(transport.remote.map(|to| to.port()), Some(caller.address.port() + 10_000));
+        assert_eq!(stream.direction, Direction::SendRecv);
+    }
+    let status = rig.node.status(rig.now);
+    assert_eq!(status.conferences[0].uri, uri);
+    assert_eq!(status.conferences[0].legs.len(), 3);
+    let creators: Vec<bool> = status.conferences[0].legs.iter().map(|leg| leg.creator).collect();
+    assert_eq!(creators, [true, false, false]);
+    assert_eq!(rig.used_and_held(), (3, 1));
+}
+
+#[test]
+fn the_200_names_the_conference_and_what_the_focus_can() {
+    let mut rig = Rig::new();
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    let response = rig.join(&mut alice, &uri);
+    assert_eq!(contact(&response), uri);
+    assert!(header(&response, &HeaderName::Contact).expect("Contact").ends_with(";isfocus"));
+    assert!(header(&response, &HeaderName::Allow).expect("Allow").contains("INVITE"));
+    assert_eq!(header(&response, &HeaderName::ContentType).as_deref(), Some("application/sdp"),);
+}
+
+/// A14 · RFC 6026 §7.1: an INVITE copy after the 200 makes no second leg.
+#[test]
+fn a_copy_of_the_invite_makes_no_second_leg() {
+    let mut rig = Rig::new();
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    rig.join(&mut alice, &uri);
+    let mut copy = alice.clone();
+    copy.to_tag = None;
+    assert_eq!(rig.receive(copy.address, &copy.invite(&uri)), []);
+    assert_eq!(rig.used_and_held(), (1, 3));
+}
+
+/// The seat that was held for an invitee is there when the pool is otherwise full.
+#[test]
+fn a_late_invitee_gets_his_seat_in_a_full_pool() {
+    let mut rig = Rig::with(Setting { seats: 8, ..Setting::default() });
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    rig.join(&mut alice, &uri);
+    let mut dave = Caller::new("dave", 4);
+    let other = rig.conference(&dave);
+    rig.join(&mut dave, &other);
+    let eve = Caller::new("eve", 5);
+    assert_eq!(rig.ask(eve.address, &eve.invite(FACTORY)).status.code(), 480);
+    let mut bob = Caller::new("bob", 2);
+    assert_eq!(rig.join(&mut bob, &uri).status.code(), 200);
+    assert_eq!(rig.used_and_held(), (3, 5));
+}
+
+/// 480 when the pool has no seat for one more, 486 when the conference may have no more.
+#[test]
+fn full_pool_480_full_conference_486() {
+    let mut setting = Setting { seats: 2, ..Setting::default() };
+    setting.factory.expect = 2;
+    let mut rig = Rig::with(setting);
+    let mut callers: Vec<_> = (1..=3).map(|number| Caller::new("anna", number)).collect();
+    let uri = rig.conference(&callers[0]);
+    let statuses: Vec<_> =
+        callers.iter_mut().map(|caller| rig.join(caller, &uri).status.code()).collect();
+    assert_eq!(statuses, [200, 200, 480]);
+
+    let mut setting = Setting::default();
+    (setting.factory.expect, setting.factory.legs_max) = (2, Some(2));
+    let mut rig = Rig::with(setting);
+    let mut callers: Vec<_> = (1..=3).map(|number| Caller::new("anna", number)).collect();
+    let uri = rig.conference(&callers[0]);
+    let statuses: Vec<_> =
+        callers.iter_mut().map(|caller| rig.join(caller, &uri).status.code()).collect();
+    assert_eq!(statuses, [200, 200, 486]);
+}
+
+/// B11, B13, T39, T40 · a URI that we did not make, or not so, is 404 and looks like any other 404.
+#[test]
+fn unknown_and_forged_uris_are_404() {
+    let mut rig = Rig::new();
+    let alice = Caller::new("alice", 1);
+    let good = rig.conference(&alice);
+    let mut forged = good.clone();
+    let position = good.find("conf-").expect("a token") + 30;
+    let letter = if &good[position..=position] == "a" { "b" } else { "a" };
+    forged.replace_range(position..=position, letter);
+    for uri in [
+        forged.as_str(),
+        "sip:my-own-name@127.0.0.1:5060",
+        "sip:conf-@127.0.0.1:5060",
+        "sip:conf-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@127.0.0.1:5060",
+        "sip:127.0.0.1:5060",
+    ] {
+        let mut caller = Caller::new("mallory", 9);
+        assert_eq!(rig.join(&mut caller, uri).status.code(), 404, "{uri}");
+    }
+    assert_eq!(rig.node.leftovers().transactions, 0);
+}
+
+/// A proxy may change host, port and parameters, and the case of the token.
+#[test]
+fn the_user_part_alone_finds_the_conference() {
+    let mut rig = Rig::new();
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    let user = &uri["sip:".len()..uri.find('@').expect("@")];
+    let rewritten = format!("sip:{}@proxy.example.net:5080;transport=udp", user.to_uppercase());
+    assert_eq!(rig.join(&mut alice, &rewritten).status.code(), 200);
+}
+
+/// B33 · the last one out ends it; everything is given back and the URI is dead.
+#[test]
+fn the_last_one_leaving_ends_the_conference_and_nothing_is_left() {
+    let mut rig = Rig::new();
+    let (uri, mut callers) = three_in(&mut rig);
+    for caller in &mut callers {
+        rig.leave(caller, &uri);
+    }
+    assert_eq!(rig.used_and_held(), (0, 0));
+    assert_eq!(rig.node.leftovers().ports, 0);
+    rig.pass(Duration::from_secs(70));
+    assert_eq!(rig.node.leftovers(), Leftovers::default());
+    let mut late = Caller::new("dave", 4);
+    assert_eq!(rig.join(&mut late, &uri).status.code(), 404);
+    // The tombstone crumbles too: an hour after the activation deadline.
+    rig.pass(Duration::from_secs(2 * 3_600));
+    assert_eq!(rig.node.deadline(), None);
+}
+
+/// B34 · RFC 4579 §5.12: where the creator's leaving ends it, the others get BYE.
+#[test]
+fn the_creator_leaving_ends_it_for_all() {
+    let mut setting = Setting::default();
+    setting.factory.end = EndPolicy::CreatorLeaves;
+    let mut rig = Rig::with(setting);
+    let (uri, mut callers) = three_in(&mut rig);
+    callers[0].cseq += 1;
+    let got = rig.receive(callers[0].address, &callers[0].request("BYE", &uri));
+    let byes = requests(got);
+    assert_eq!(byes.len(), 2);
+    assert!(byes.iter().all(|request| request.method == Method::Bye));
+    for (bye, caller) in byes.iter().zip(&callers[1..]) {
+        answer(&mut rig, caller, bye, "200 OK");
+    }
+    assert_eq!(rig.used_and_held(), (0, 0));
+    rig.pass(Duration::from_secs(70));
+    assert_eq!(rig.node.leftovers(), Leftovers::default());
+}
+
+fn answer(rig: &mut Rig, caller: &Caller, request: &sip::Request, status: &str) {
+    assert_eq!(rig.receive(caller.address, &response_to(request, status)), []);
+}
+
+fn response_to(request: &sip::Request, status: &str) -> String {
+    let field =
+        |name| request.headers.get(name).map(|value| value.text().into_owned()).unwrap_or_default();
+    format!(
+        "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
+         Content-Length: 0\r\n\r\n",
+        field(&HeaderName::Via),
+        field(&HeaderName::From),
+        field(&HeaderName::To),
+        field(&HeaderName::CallId),
+        field(&HeaderName::CSeq),
+    )
+}
+
+/// A15 · RFC 3261 §13.3.1.4: who never acknowledges gets BYE after 64*T1, and his port is freed.
+#[test]
+fn a_missing_ack_frees_seat_and_port() {
+    let mut rig = Rig::new();
+    let alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    let mut joining = alice.clone();
+    joining.cseq += 1;
+    assert_eq!(rig.ask(joining.address, &joining.invite(&uri)).status.code(), 200);
+    let sent = rig.pass(Duration::from_secs(33));
+    assert_eq!(requests(sent)[0].method, Method::Bye);
+    rig.pass(Duration::from_secs(100));
+    assert_eq!(rig.node.leftovers(), Leftovers::default());
+}
+
+/// A26 · RFC 3261 §9.2: CANCEL after the final answer is answered 200 and changes nothing; one that
+/// belongs to nothing gets 481.
+#[test]
+fn cancel_after_the_answer_changes_nothing() {
+    let mut rig = Rig::new();
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    rig.join(&mut alice, &uri);
+    let mut cancel = alice.clone();
+    cancel.to_tag = None;
+    let text = cancel.request("CANCEL", &uri);
+    let branch_of_the_invite = text.replace("-CANCEL-", "-INVITE-");
+    assert_eq!(rig.ask(cancel.address, &branch_of_the_invite).status.code(), 200);
+    assert_eq!(rig.used_and_held(), (1, 3));
+    assert_eq!(rig.ask(cancel.address, &text).status.code(), 481);
+}
+
+/// Shutdown: BYE to every leg, new callers are refused.
+#[test]
+fn shutdown_says_bye_to_everybody() {
+    let mut rig = Rig::new();
+    let (uri, callers) = three_in(&mut rig);
+    let held = rig.conference(&Caller::new("dave", 4));
+    let byes = requests(rig.shutdown());
+    assert_eq!(byes.len(), 3);
+    assert!(!rig.node.is_quiet());
+    for (bye, caller) in byes.iter().zip(&callers) {
+        answer(&mut rig, caller, bye, "200 OK");
+    }
+    assert!(rig.node.is_quiet());
+    assert_eq!(rig.used_and_held(), (0, 0));
+    for uri in [FACTORY, &uri, &held] {
+        let mut late = Caller::new("eve", 5);
+        let status = rig.join(&mut late, uri).status.code();
+        assert!(status == 503 || status == 404, "{uri}: {status}");
+    }
+}
+
+/// A mixer that loses a conference ends it with BYE; the others go on.
+#[test]
+fn a_mixer_fault_ends_that_conference_only() {
+    let mut rig = Rig::new();
+    let (_, _) = three_in(&mut rig);
+    let lost = rig.commands[0].conference;
+    let mut dave = Caller::new("dave", 4);
+    let other = rig.conference(&dave);
+    rig.join(&mut dave, &other);
+    let before = rig.sent.len();
+    let epoch = rig.commands[0].epoch;
+    rig.media(mix::message::Event::Failed { conference: lost, epoch });
+    assert_eq!(requests(rig.sent_since(before)).len(), 3);
+    let states: Vec<_> =
+        rig.node.status(rig.now).conferences.iter().map(|one| one.legs.len()).collect();
+    assert!(states.contains(&1), "{states:?}");
+}
+
+/// §4 of the plan: a leg that is silent for long is asked, not killed; gone is who does not answer.
+#[test]
+fn a_silent_leg_is_probed() {
+    let mut rig = Rig::new();
+    let (_, callers) = three_in(&mut rig);
+    let command = rig.commands[1].clone();
+    let Action::AddPort { port, .. } = command.action else { panic!("{command:?}") };
+    let silent =
+        mix::message::Event::Silent { conference: command.conference, port, for_ms: 30_000 };
+    let before = rig.sent.len();
+    rig.media(silent.clone());
+    let probe = requests(rig.sent_since(before));
+    assert_eq!(probe[0].method, Method::Options);
+    answer(&mut rig, &callers[0], &probe[0], "200 OK");
+    assert_eq!(rig.used_and_held(), (3, 1));
+    let before = rig.sent.len();
+    rig.media(silent);
+    let probe = requests(rig.sent_since(before));
+    let before = rig.sent.len();
+    rig.receive(callers[0].address, &response_to(&probe[0], "481 Call Does Not Exist"));
+    // RFC 3261 §12.2.1.2: then the dialog is ended, as any other is.
+    let bye = requests(rig.sent_since(before));
+    assert_eq!(bye[0].method, Method::Bye);
+    answer(&mut rig, &callers[0], &bye[0], "481 Call Does Not Exist");
+    assert_eq!(rig.used_and_held().0, 2);
+}

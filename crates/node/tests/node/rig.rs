@@ -1,0 +1,307 @@
+//! A node, a mixer that says yes to everything, and callers that speak plain text.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use focus::EndPolicy;
+use focus::factory::{AnswerForm, FactoryConfig};
+use mix::message::{Action, Command, Done, Event, LentPort, PortReport};
+use node::{Input, Keys, Node, NodeConfig, Notice, Output, SipListen};
+use pool::{Key, PoolConfig, Seats, TokenKeys};
+use sip::{FlowId, HeaderName, Message, Packet, Request, Response, Source, Transport};
+use units::{Instant, Rng, UnixTime};
+
+pub(crate) const NODE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)), 5060);
+pub(crate) const FACTORY: &str = "sip:conference@127.0.0.1:5060";
+pub(crate) const WALL: UnixTime = UnixTime(1_795_400_000);
+
+pub(crate) struct Rig {
+    pub(crate) node: Node,
+    pub(crate) now: Instant,
+    pub(crate) sent: Vec<(Instant, Packet)>,
+    pub(crate) notices: Vec<Notice>,
+    pub(crate) commands: Vec<Command>,
+    pub(crate) transport: Transport,
+}
+
+pub(crate) struct Setting {
+    pub(crate) seats: u32,
+    pub(crate) factory: FactoryConfig,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            seats: 100,
+            factory: FactoryConfig {
+                users: vec!["conference".to_owned(), "9000".to_owned()],
+                hosts: vec!["127.0.0.1".to_owned(), "example.com".to_owned()],
+                answer: AnswerForm::Redirect,
+                hold: Duration::from_secs(60),
+                expect: 4,
+                end: EndPolicy::LastLeaves,
+                legs_max: None,
+            },
+        }
+    }
+}
+
+impl Rig {
+    pub(crate) fn new() -> Self {
+        Self::with(Setting::default())
+    }
+
+    pub(crate) fn with(setting: Setting) -> Self {
+        let config = NodeConfig {
+            node: 1,
+            listens: vec![SipListen { bind: NODE, advertise: (NODE.ip().into(), NODE.port()) }],
+            media_advertise: vec![NODE.ip()],
+            factories: vec![setting.factory],
+            pool: PoolConfig::new(Seats(setting.seats)),
+            keys: Keys {
+                identity: [1; 32],
+                stateless: [2; 32],
+                token: TokenKeys { current: Key { id: 1, secret: [3; 32] }, previous: vec![] },
+            },
+        };
+        let now = Instant::from_millis(1_000);
+        let node = Node::new(config, now, WALL, Rng::from_number(1)).expect("sound");
+        let mut rig = Self {
+            node,
+            now,
+            sent: Vec::new(),
+            notices: Vec::new(),
+            commands: Vec::new(),
+            transport: Transport::Udp,
+        };
+        let ports = (0..200).map(|id| LentPort {
+            id,
+            address: SocketAddr::new(NODE.ip(), 20_000 + 2 * u16::try_from(id).expect("small")),
+        });
+        rig.media(Event::Lent { ports: ports.collect() });
+        rig
+    }
+
+    pub(crate) fn media(&mut self, event: Event) {
+        self.node.handle_input(self.now, Input::Media { shard: 0, event });
+        self.drain();
+    }
+
+    /// Delivers a message and gives what was sent because of it.
+    pub(crate) fn receive(&mut self, from: SocketAddr, text: &str) -> Vec<Message> {
+        self.receive_bytes(from, text.as_bytes())
+    }
+
+    pub(crate) fn receive_bytes(&mut self, from: SocketAddr, bytes: &[u8]) -> Vec<Message> {
+        let before = self.deliver(from, bytes);
+        self.sent_since(before)
+    }
+
+    /// Delivers what may be no message at all; gives the status of the answers. The answer to a
+    /// malformed request repeats what was malformed, so it cannot always be read as a message.
+    pub(crate) fn statuses(&mut self, from: SocketAddr, bytes: &[u8]) -> Vec<u16> {
+        let before = self.deliver(from, bytes);
+        let status = |(_, packet): &(Instant, Packet)| {
+            let line =
+                String::from_utf8_lossy(&packet.bytes[..packet.bytes.len().min(12)]).into_owned();
+            let digits = line.strip_prefix("SIP/2.0 ").expect("only answers");
+            digits[..3].parse().expect("three digits")
+        };
+        self.sent[before..].iter().map(status).collect()
+    }
+
+    /// Delivers bytes; gives how many packets had been sent before.
+    fn deliver(&mut self, from: SocketAddr, bytes: &[u8]) -> usize {
+        let path = Source { transport: self.transport, local: NODE, remote: from, flow: FlowId(7) };
+        let before = self.sent.len();
+        self.node.handle_input(self.now, Input::Packet(Packet { path, bytes: bytes.to_vec() }));
+        self.drain();
+        before
+    }
+
+    pub(crate) fn sent_since(&self, before: usize) -> Vec<Message> {
+        let read = |(_, packet): &(Instant, Packet)| {
+            sip::parse_datagram(&packet.bytes).expect("what we send can be read")
+        };
+        self.sent[before..].iter().map(read).collect()
+    }
+
+    /// Delivers a request and gives the one response that it got at once.
+    pub(crate) fn ask(&mut self, from: SocketAddr, text: &str) -> Response {
+        let mut got = self.receive(from, text);
+        assert_eq!(got.len(), 1, "one answer at once, not {got:#?} to {text}");
+        match got.remove(0) {
+            Message::Response(response) => response,
+            Message::Request(request) => panic!("a request instead of an answer: {request:?}"),
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.node.poll_output() {
+            match output {
+                Output::Send(packet) => self.sent.push((self.now, packet)),
+                Output::Notice(notice) => self.notices.push(notice),
+                Output::Media { shard, command } => {
+                    let done = match &command.action {
+                        Action::AddPort { .. } => Done::PortAdded,
+                        Action::CloseConference => Done::ConferenceClosed { ports: 0 },
+                        Action::OpenConference => Done::ConferenceOpened,
+                        Action::RemovePort { .. } => Done::PortRemoved(PortReport::default()),
+                        Action::UpdatePort { .. } => Done::PortUpdated,
+                    };
+                    let event = Event::Reply {
+                        id: command.id,
+                        conference: command.conference,
+                        epoch: command.epoch,
+                        outcome: Ok(done),
+                    };
+                    self.commands.push(command);
+                    self.node.handle_input(self.now, Input::Media { shard, event });
+                }
+            }
+        }
+    }
+
+    /// Lets time pass, from deadline to deadline; gives what was sent meanwhile.
+    pub(crate) fn pass(&mut self, time: Duration) -> Vec<Message> {
+        let before = self.sent.len();
+        let end = self.now + time;
+        while let Some(at) = self.node.deadline().filter(|&at| at <= end) {
+            self.now = self.now.max(at);
+            self.node.handle_deadline(self.now);
+            self.drain();
+        }
+        self.now = end;
+        self.sent_since(before)
+    }
+
+    pub(crate) fn shutdown(&mut self) -> Vec<Message> {
+        let before = self.sent.len();
+        self.node.shutdown(self.now);
+        self.drain();
+        self.sent_since(before)
+    }
+
+    /// A caller asks the factory and gets his URI.
+    pub(crate) fn conference(&mut self, caller: &Caller) -> String {
+        let response = self.ask(caller.address, &caller.invite(FACTORY));
+        assert_eq!(response.status.code(), 302, "{response:?}");
+        contact(&response)
+    }
+
+    /// A caller joins: INVITE, 200, ACK.
+    pub(crate) fn join(&mut self, caller: &mut Caller, uri: &str) -> Response {
+        caller.cseq += 1;
+        let response = self.ask(caller.address, &caller.invite(uri));
+        if response.status.code() == 200 {
+            caller.to_tag = to_tag(&response);
+            let ack = caller.request("ACK", uri);
+            assert_eq!(self.receive(caller.address, &ack), []);
+        }
+        response
+    }
+
+    /// A caller leaves: BYE, 200.
+    pub(crate) fn leave(&mut self, caller: &mut Caller, uri: &str) {
+        caller.cseq += 1;
+        let bye = caller.request("BYE", uri);
+        let got = self.receive(caller.address, &bye);
+        let Message::Response(response) = &got[0] else { panic!("{got:?}") };
+        assert_eq!(response.status.code(), 200);
+    }
+
+    pub(crate) fn used_and_held(&self) -> (u32, u32) {
+        let room = self.node.status(self.now).room;
+        (room.used, room.held)
+    }
+}
+
+/// Somebody who calls, by hand.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) name: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) call_id: String,
+    pub(crate) from_tag: String,
+    pub(crate) to_tag: Option<String>,
+    pub(crate) cseq: u32,
+    pub(crate) branch: u32,
+    pub(crate) extra: String,
+}
+
+impl Caller {
+    pub(crate) fn new(name: &str, number: u16) -> Self {
+        Self {
+            name: name.to_owned(),
+            address: SocketAddr::new(NODE.ip(), 6_000 + number),
+            call_id: format!("call-{name}-{number}"),
+            from_tag: format!("tag-{name}"),
+            to_tag: None,
+            cseq: 1,
+            branch: 1,
+            extra: String::new(),
+        }
+    }
+
+    /// Another branch from now on.
+    pub(crate) fn rebranch(&mut self) {
+        self.branch += 1;
+    }
+
+    pub(crate) fn invite(&self, uri: &str) -> String {
+        let sdp = format!(
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+             m=audio {} RTP/AVP 0 8\r\n",
+            self.address.port() + 10_000
+        );
+        self.with_body("INVITE", uri, "application/sdp", &sdp)
+    }
+
+    pub(crate) fn request(&self, method: &str, uri: &str) -> String {
+        let head = self.head(method, uri);
+        format!("{head}Content-Length: 0\r\n\r\n")
+    }
+
+    pub(crate) fn with_body(&self, method: &str, uri: &str, kind: &str, body: &str) -> String {
+        let head = self.head(method, uri);
+        format!("{head}Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    }
+
+    fn head(&self, method: &str, uri: &str) -> String {
+        let Self { name, address, call_id, from_tag, cseq, branch, extra, .. } = self;
+        let to_tag = self.to_tag.as_ref().map(|tag| format!(";tag={tag}")).unwrap_or_default();
+        format!(
+            "{method} {uri} SIP/2.0\r\n\
+             Via: SIP/2.0/UDP {address};branch=z9hG4bK-{name}-{method}-{cseq}-{branch}\r\n\
+             From: <sip:{name}@example.com>;tag={from_tag}\r\n\
+             To: <{uri}>{to_tag}\r\n\
+             Call-ID: {call_id}\r\n\
+             CSeq: {cseq} {method}\r\n\
+             Contact: <sip:{name}@{address}>\r\n\
+             Max-Forwards: 70\r\n{extra}"
+        )
+    }
+}
+
+pub(crate) fn header(response: &Response, name: &HeaderName) -> Option<String> {
+    response.headers.get(name).map(|value| value.text().into_owned())
+}
+
+/// The URI in Contact.
+pub(crate) fn contact(response: &Response) -> String {
+    let contact = header(response, &HeaderName::Contact).expect("a Contact");
+    let inner = contact.split_once('<').expect("<").1;
+    inner.split_once('>').expect(">").0.to_owned()
+}
+
+pub(crate) fn to_tag(response: &Response) -> Option<String> {
+    response.headers.to().expect("a To").tag().map(str::to_owned)
+}
+
+pub(crate) fn requests(messages: Vec<Message>) -> Vec<Request> {
+    let request = |message| match message {
+        Message::Request(request) => Some(request),
+        Message::Response(_) => None,
+    };
+    messages.into_iter().filter_map(request).collect()
+}
