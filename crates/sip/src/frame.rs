@@ -1,5 +1,8 @@
 //! Cuts a byte stream into messages (RFC 3261 §18.3).
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     headers::{HeaderError, HeaderName},
     parse::{self, Head, ParseError, ParseFailure},

@@ -127,10 +127,13 @@ impl Response {
     /// Puts a tag on the To header, unless it has one (RFC 3261 §8.2.6.2). Does nothing when To cannot be read.
     #[must_use]
     pub fn with_to_tag(mut self, tag: &str) -> Self {
-        if let Ok(to) = self.headers.to()
-            && to.tag().is_none()
+        let tagless = self.headers.to().is_ok_and(|to| to.tag().is_none());
+        if let Some(value) = self.headers.get(&HeaderName::To)
+            && tagless
         {
-            self.headers.set(HeaderName::To, to.with_tag(tag).to_string());
+            // At the end of the bytes that came: nothing of them is lost, whatever their encoding.
+            let value = [value.as_bytes(), b";tag=", tag.as_bytes()].concat();
+            self.headers.set(HeaderName::To, value);
         }
         self
     }

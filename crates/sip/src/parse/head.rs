@@ -110,7 +110,7 @@ pub(crate) struct Head<'a> {
     /// What Content-Length says; the first one, if there are several.
     pub(crate) content_length: Option<Result<usize, HeaderError>>,
     pub(crate) body: &'a [u8],
-    /// The first thing that was wrong.
+    /// The first thing that was wrong; but a line break alone, or too many fields, before all others.
     pub(crate) error: Option<ParseError>,
 }
 
@@ -126,22 +126,22 @@ impl<'a> Head<'a> {
             error: None,
         };
         for line in lines.by_ref() {
-            let read = field(line).and_then(|(name, value)| head.add(name, value));
-            if let Err(error) = read {
-                let full = matches!(error, ParseError::TooManyHeaders { .. });
-                head.error.get_or_insert(error);
-                if full {
+            match field(line).and_then(|(name, value)| head.add(name, value)) {
+                Ok(()) => {}
+                Err(error @ ParseError::TooManyHeaders { .. }) => {
+                    head.error = Some(error);
                     return head;
                 }
+                Err(error) => head.error = head.error.or(Some(error)),
             }
         }
         if lines.end == End::Open {
             head.error.get_or_insert(ParseError::HeadersOpen);
         }
         head.body = lines.rest;
-        let head_bytes = &bytes[..bytes.len() - lines.rest.len()];
-        if has_lone_break(head_bytes) {
-            head.error.get_or_insert(ParseError::LineBreak);
+        if has_lone_break(&bytes[..bytes.len() - lines.rest.len()]) {
+            // Before all other errors: what the fields are is in doubt, and with them where the next message begins.
+            head.error = Some(ParseError::LineBreak);
         }
         head
     }

@@ -207,7 +207,7 @@ fn parse_userinfo(userinfo: &str) -> Result<(String, Option<String>), UriError> 
         |byte: u8| is_unreserved(byte) || is_user_unreserved(byte) || byte == b'%' || byte >= 0x80;
     let is_password =
         |byte: u8| is_unreserved(byte) || matches!(byte, b'&' | b'=' | b'+' | b'$' | b',' | b'%');
-    // "#" and "[" are not in the grammar; dial strings such as *21# use the first.
+    // "#" is not in the grammar, but in dial strings: *21#.
     if user.is_empty() || !user.bytes().all(|byte| is_user(byte) || byte == b'#') {
         return Err(UriError::UserInfo);
     }
