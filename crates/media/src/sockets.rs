@@ -34,9 +34,10 @@ impl Sockets {
         }
     }
 
-    /// Binds the next port and has `epoll` watch it, under its number. `None`: none is to be had now.
-    pub(crate) fn lend(&mut self, epoll: &Epoll) -> Option<LentPort> {
-        for _ in 0..self.free.len().min(BIND_TRIES_MAX) {
+    /// Binds the next port and has `epoll` watch it, under its number. Others may sit on some of the
+    /// range: tries as many as asked. `None`: none is to be had now.
+    pub(crate) fn lend(&mut self, epoll: &Epoll, tries: usize) -> Option<LentPort> {
+        for _ in 0..self.free.len().min(tries) {
             let port = self.free.pop_front()?;
             match self.bind(epoll, port) {
                 Ok(lent) => return Some(lent),
@@ -79,7 +80,8 @@ impl Sockets {
     }
 
     fn bind(&mut self, epoll: &Epoll, port: u16) -> io::Result<LentPort> {
-        let id = self.last_id + 1;
+        // 4 billion lendings: years. Then no more are lent, and the process has to be started anew.
+        let id = self.last_id.checked_add(1).ok_or(io::ErrorKind::QuotaExceeded)?;
         let socket = UdpSocket::bind(SocketAddr::new(self.ip, port))?;
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
@@ -89,7 +91,3 @@ impl Sockets {
         Ok(LentPort { id, address })
     }
 }
-
-/// Ports tried for one lending: others may sit on some of the range. When all of these fail, it is
-/// tried again when the next socket is needed.
-const BIND_TRIES_MAX: usize = 16;

@@ -91,7 +91,7 @@ impl ShardThread {
             shared,
             report: ShardReport::default(),
         };
-        thread.lend_ahead();
+        thread.lend_ahead(usize::MAX);
         thread.publish();
         Ok(thread)
     }
@@ -206,6 +206,7 @@ impl ShardThread {
     /// Hands over events, closes what was given back, and binds what is missing.
     fn flush(&mut self) {
         let mut changed = false;
+        let held_before = self.held.is_some();
         while let Some(lent) = self.shard.poll_released() {
             self.sockets.close(lent, &self.epoll);
             changed = true;
@@ -217,15 +218,18 @@ impl ShardThread {
                 break;
             }
         }
+        if held_before && self.held.is_none() {
+            self.shared.wake(); // for the commands that were left to wait
+        }
         // Only then can a socket be missing: not after each packet.
         if changed {
-            self.lend_ahead();
+            self.lend_ahead(BIND_TRIES_MAX);
         }
     }
 
-    fn lend_ahead(&mut self) {
+    fn lend_ahead(&mut self, tries: usize) {
         while self.shard.unused_lent() < LEND_AHEAD {
-            match self.sockets.lend(&self.epoll) {
+            match self.sockets.lend(&self.epoll, tries) {
                 Some(port) => self.shard.add_lent(port),
                 None => return,
             }
@@ -279,6 +283,10 @@ fn wide(count: usize) -> u64 {
 /// Sockets that are bound and lent before anybody needs them: more legs than join between two looks of
 /// the thread at its commands. When none is left, the node refuses.
 pub(crate) const LEND_AHEAD: usize = 128;
+
+/// Ports tried for one lending while legs are served: some 100 us. When all of these are taken by
+/// others, the next ones are tried when the next socket is missing.
+const BIND_TRIES_MAX: usize = 16;
 
 /// Tokens above every [`mix::message::LentPort::id`].
 const TOKEN_WAKE: u64 = u64::MAX;

@@ -137,7 +137,8 @@ fn packet(leg: u32, tick: u64, rng: &mut Rng, bytes: &mut [u8]) -> usize {
             let number = u32::try_from(number).expect("small");
             let ssrc = if tick < 5_000 { leg } else { leg + 1_000 };
             let payload_type = [0, 0, 8, 101][usize::try_from(rng.below(4)).expect("small")];
-            bytes[..2].copy_from_slice(&[0x80, if leg % 2 == 0 { 0 } else { payload_type }]);
+            bytes[..2]
+                .copy_from_slice(&[0x80, if leg.is_multiple_of(2) { 0 } else { payload_type }]);
             bytes[2..4].copy_from_slice(&number.to_be_bytes()[2..]);
             bytes[4..8].copy_from_slice(&number.wrapping_mul(160).to_be_bytes());
             bytes[8..12].copy_from_slice(&ssrc.to_be_bytes());
