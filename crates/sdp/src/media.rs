@@ -1,9 +1,11 @@
 //! One m-line and what stands under it.
 
-use crate::{Attribute, Connection, Direction, Field};
+use serde::{Deserialize, Serialize};
+
+use crate::{Attribute, Codec, Connection, Direction, Field, RtpMap};
 
 /// A media description: RFC 8866 §5.14.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MediaDescription {
     /// `audio`, `video`, ...
     pub kind: String,
@@ -15,41 +17,67 @@ pub struct MediaDescription {
     pub proto: String,
     /// As they came; numbers for RTP.
     pub formats: Vec<String>,
-    /// `c=` at media level.
+    /// `c=` at media level; the first, if there are more.
     pub connection: Option<Connection>,
-    /// Other lines except `a=`, in order.
+    /// Other lines except `a=`, in the order of RFC 8866 §5.
     pub fields: Vec<Field>,
     /// `a=`, in order.
     pub attributes: Vec<Attribute>,
 }
 
-/// `a=rtpmap`: RFC 8866 §6.6.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RtpMap {
-    /// 0..=127.
-    pub payload_type: u8,
-    /// As it came; compare without case.
-    pub encoding: String,
-    /// Ticks per second.
-    pub clock_hz: u32,
-    /// 1 if not given.
-    pub channels: u8,
-}
-
 impl MediaDescription {
+    /// True for audio over plain RTP that is not refused: what we can take part in.
+    pub fn is_plain_audio(&self) -> bool {
+        self.kind.eq_ignore_ascii_case("audio")
+            && self.proto.eq_ignore_ascii_case("RTP/AVP")
+            && self.port != 0
+    }
+
     /// The direction said here, if any.
     pub fn direction(&self) -> Option<Direction> {
-        todo!()
+        self.attributes.iter().find_map(Attribute::direction)
     }
 
-    /// The rtpmap of a payload type: what is said, else the static one (RFC 3551 §6).
+    /// The values of an attribute, in order; names are compared without case, since phones err.
+    pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let named = move |attribute: &&Attribute| attribute.name.eq_ignore_ascii_case(name);
+        self.attributes.iter().filter(named).filter_map(|attribute| attribute.value.as_deref())
+    }
+
+    /// What `a=rtpmap` says about a payload type.
     pub fn rtpmap(&self, payload_type: u8) -> Option<RtpMap> {
-        let _ = payload_type;
-        todo!()
+        self.values("rtpmap")
+            .filter_map(|value| value.parse::<RtpMap>().ok())
+            .find(|map| map.payload_type == payload_type)
     }
 
-    /// `a=ptime` in ms, if it is a number.
+    /// The payload types listed that mean a codec we speak, in order of preference.
+    pub fn codecs(&self) -> impl Iterator<Item = (u8, Codec)> {
+        self.formats.iter().filter_map(|format| {
+            let payload_type = format.parse().ok().filter(|&number: &u8| number < 128)?;
+            Some((payload_type, Codec::of(payload_type, self.rtpmap(payload_type).as_ref())?))
+        })
+    }
+
+    /// The packet time that the author likes to receive, in ms: `a=ptime` if it is a number above 0,
+    /// no more than `a=maxptime` (RFC 8866 §6.4).
     pub fn ptime_ms(&self) -> Option<u32> {
-        todo!()
+        let (ptime, maxptime) = (self.whole_ms("ptime"), self.whole_ms("maxptime"));
+        match (ptime, maxptime) {
+            (Some(ptime), Some(max)) => Some(ptime.min(max)),
+            (ptime, _) => ptime,
+        }
+    }
+
+    /// `a=maxptime` in ms, if it is a number above 0.
+    pub fn maxptime_ms(&self) -> Option<u32> {
+        self.whole_ms("maxptime")
+    }
+
+    /// The whole part of a number: RFC 8866 §9 allows a fraction.
+    fn whole_ms(&self, name: &str) -> Option<u32> {
+        let value = self.values(name).next()?.trim();
+        let whole = value.split('.').next()?.parse().ok()?;
+        (whole > 0).then_some(whole)
     }
 }

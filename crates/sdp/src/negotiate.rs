@@ -64,6 +64,23 @@ pub struct Negotiated {
 }
 
 impl Direction {
+    /// The attribute's name: RFC 8866 §6.7.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SendRecv => "sendrecv",
+            Self::SendOnly => "sendonly",
+            Self::RecvOnly => "recvonly",
+            Self::Inactive => "inactive",
+        }
+    }
+
+    /// Reads an attribute's name: phones err in case and put blanks behind it.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        [Self::SendRecv, Self::SendOnly, Self::RecvOnly, Self::Inactive]
+            .into_iter()
+            .find(|direction| name.trim_end().eq_ignore_ascii_case(direction.as_str()))
+    }
+
     /// True if the author sends.
     pub const fn sends(self) -> bool {
         matches!(self, Self::SendRecv | Self::SendOnly)
