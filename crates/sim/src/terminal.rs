@@ -220,13 +220,16 @@ impl Terminal {
     fn media(&mut self, now: Instant, notice: MediaNotice) {
         match notice {
             MediaNotice::Started { slot, media, signalling, purpose } => {
-                let voice = Voice::new(now, &media, signalling, self.rng.fork());
+                let voice = Voice::new(now, &media, signalling, self.rng.fork())
+                    .expect("invariant: what was negotiated can be played");
                 self.talks.insert(slot, Talk { voice, purpose });
                 self.tick_at = self.tick_at.or(Some(now));
             }
             MediaNotice::Changed { slot, media } => {
                 if let Some(talk) = self.talks.get_mut(&slot) {
-                    talk.voice.update(now, &media);
+                    talk.voice
+                        .update(now, &media)
+                        .expect("invariant: what was negotiated can be played");
                 }
             }
             MediaNotice::Stopped { slot } => {

@@ -73,7 +73,7 @@ impl fmt::Display for Instant {
     /// Seconds with microseconds, as in `12.345678s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = self.0 / 1_000;
-        write!(f, "{}.{:06}s", micros / 1_000_000, micros % 1_000_000)
+        f.pad(&format!("{}.{:06}s", micros / 1_000_000, micros % 1_000_000))
     }
 }
 
