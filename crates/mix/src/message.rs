@@ -324,3 +324,6 @@ pub const PTIME_MS_MAX: u32 = 60;
 /// How long a port may receive nothing before [`Event::Silent`] is told: the 30 s after which a leg is
 /// probed in its dialog.
 pub const SILENT_AFTER_MS: u64 = 30_000;
+
+#[cfg(test)]
+mod tests;

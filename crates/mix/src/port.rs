@@ -130,13 +130,13 @@ impl Port {
     }
 
     /// Lets `ticks` times 10 ms pass in which nothing was said, so that the clock stays true.
-    pub fn skip(&mut self, ticks: u32) {
+    pub(crate) fn skip(&mut self, ticks: u32) {
         self.sender.skip(ticks);
     }
 
     /// Moves the packet boundary: `position` frames of a packet (modulo its length) count as past.
     /// So a shard spreads its legs over the ticks.
-    pub fn align(&mut self, position: u32) {
+    pub(crate) fn align(&mut self, position: u32) {
         self.sender.align(position);
     }
 
@@ -146,18 +146,18 @@ impl Port {
     }
 
     /// What the port was made of, or last updated to.
-    pub const fn specs(&self) -> (&TransportSpec, &StreamSpec) {
+    pub(crate) const fn specs(&self) -> (&TransportSpec, &StreamSpec) {
         (self.transport.spec(), &self.stream)
     }
 
     /// How many milliseconds neither RTP nor RTCP has come, once that is
     /// [`crate::message::SILENT_AFTER_MS`] and as long as it was not told.
-    pub fn silent_for_ms(&self, now: Instant) -> Option<u64> {
+    pub(crate) fn silent_for_ms(&self, now: Instant) -> Option<u64> {
         self.transport.silent_for_ms(now)
     }
 
     /// Marks this silence as told; the next one begins with the next sign of life.
-    pub const fn silence_told(&mut self) {
+    pub(crate) const fn silence_told(&mut self) {
         self.transport.silence_told();
     }
 

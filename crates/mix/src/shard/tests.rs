@@ -1,5 +1,6 @@
 //! A whole shard under virtual time.
 
+mod any_order;
 mod commands;
 mod sound;
 mod ticks;
