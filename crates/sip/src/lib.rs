@@ -42,7 +42,8 @@ pub use message::{Message, Request, Response};
 pub use method::{Method, MethodError};
 pub use parse::{ParseError, ParseFailure, Salvage, parse_datagram};
 pub use stack::{
-    ClientTxnId, Counters, Event, Failure, Full, Incoming, MAX_FORWARDS, Output, ServerTxnId, Stack, StackConfig, TXN_MAX,
+    ClientTxnId, Counters, Event, Failure, Full, Incoming, MAX_FORWARDS, Output, ServerTxnId,
+    Stack, StackConfig, TXN_MAX,
 };
 pub use status::{StatusCode, StatusCodeError};
 pub use success::{SuccessAction, SuccessRetransmit};

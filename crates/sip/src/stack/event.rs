@@ -25,6 +25,7 @@ pub struct Incoming {
 
 /// What a stack wants done or known.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "taken out at once; the queue is short")]
 pub enum Output {
     /// Put this on the wire.
     Send(Packet),

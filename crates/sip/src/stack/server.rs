@@ -117,7 +117,7 @@ impl Stack {
         if !trying {
             // RFC 3261 §8.2.6.2: one tag for all answers to a request.
             let given = response.headers.to().ok().and_then(|to| to.tag().map(str::to_owned));
-            let tag = self.to_tag(id, given);
+            let tag = self.settle_tag(id, given);
             response = response.with_to_tag(&tag);
         }
         self.run_server(now, id, &Input::Answer(&response));
@@ -205,7 +205,7 @@ impl Stack {
             return self.reply_stateless(incoming, Response::answering(&incoming.request, none));
         };
         // RFC 3261 §9.2: the answers to the INVITE and to its CANCEL should have the same To tag.
-        let tag = self.to_tag(target, None);
+        let tag = self.settle_tag(target, None);
         let ok = Response::answering(&incoming.request, StatusCode::OK).with_to_tag(&tag);
         match self.make_server(now, incoming, Owner::Stack) {
             Ok(id) => self.respond(now, id, ok),
@@ -230,7 +230,7 @@ impl Stack {
 
     /// The To tag of an answer: the one the user gives, else the one of the answers before, else a new
     /// one; from now on it is that of the transaction.
-    fn to_tag(&mut self, id: ServerTxnId, given: Option<String>) -> String {
+    fn settle_tag(&mut self, id: ServerTxnId, given: Option<String>) -> String {
         let before = self.servers.get(&id).and_then(|txn| txn.to_tag.clone());
         let tag = given.or(before).unwrap_or_else(|| self.new_tag());
         if let Some(txn) = self.servers.get_mut(&id) {
