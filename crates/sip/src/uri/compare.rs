@@ -9,6 +9,11 @@ impl SipUri {
     /// Says whether both name the same, by all the rules of RFC 3261 §19.1.4. Not transitive: a parameter that only one
     /// of them has is mostly ignored.
     pub fn equivalent(&self, other: &Self) -> bool {
+        // Parameters that stand there twice, which is forbidden, must not make a URI differ from itself.
+        self == other || self.matches(other)
+    }
+
+    fn matches(&self, other: &Self) -> bool {
         self.secure == other.secure
             && same_optional(self.user.as_deref(), other.user.as_deref(), Case::Matters)
             && same_optional(self.password.as_deref(), other.password.as_deref(), Case::Matters)

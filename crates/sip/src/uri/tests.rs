@@ -37,6 +37,7 @@ fn equivalent_uris() {
         ("sip:a@[2001:db8::1]", "sip:a@[2001:DB8:0:0::1]"),
         ("sip:a@x:05060", "sip:a@x:5060"),
         ("sip:a@x;%6Cr", "sip:a@x;LR"),
+        ("sip:a@x;p=;p", "sip:a@x;p=;p"),
         ("sip:a:secret@x", "sip:a:secre%74@x"),
         ("tel:+1-201-555-0123", "TEL:+1-201-555-0123"),
     ];
