@@ -6,9 +6,6 @@
 mod identity;
 mod refusal;
 
-#[cfg(test)]
-mod tests;
-
 use std::borrow::Cow;
 use std::time::Duration;
 

@@ -23,3 +23,6 @@ pub use terms::{
     Creator, End, EndPolicy, FocusConfig, LegEnd, LegId, LegMedia, MediaPort, MediaSeat, Output,
     Participant, ParticipantState,
 };
+
+#[cfg(test)]
+mod tests;

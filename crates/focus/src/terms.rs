@@ -273,7 +273,7 @@ pub enum Output {
         /// The lent port.
         port: MediaPort,
     },
-    /// The conference is over and the last leg is gone; the last output.
+    /// The conference is over and the last leg is gone. After it only 481s come, for who still asks.
     Ended {
         /// Why.
         cause: End,

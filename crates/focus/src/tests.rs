@@ -1,0 +1,9 @@
+//! The focus and the factory under virtual time, driven by messages as they come off the wire.
+
+mod dial_in;
+mod ending;
+mod factory;
+mod histories;
+mod in_dialog;
+mod rig;
+mod snapshots;

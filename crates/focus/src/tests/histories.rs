@@ -1,0 +1,306 @@
+//! Random histories of a conference against a checker.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use sip::Method;
+use units::{Instant, Rng};
+
+use super::rig::{Caller, OFFER, Rig};
+use crate::{Creator, End, EndPolicy, Focus, FocusSnapshot, LegId, Output};
+
+#[derive(Clone, Debug)]
+enum Op {
+    Invite {
+        caller: usize,
+        offer: bool,
+    },
+    Reinvite {
+        caller: usize,
+        offer: bool,
+    },
+    Ack {
+        caller: usize,
+        answer: bool,
+    },
+    /// The ACK to an INVITE before the last one.
+    OldAck {
+        caller: usize,
+    },
+    Bye {
+        caller: usize,
+    },
+    Options {
+        caller: usize,
+    },
+    Stale {
+        caller: usize,
+    },
+    Silent {
+        leg: u32,
+    },
+    MediaFailed {
+        leg: u32,
+    },
+    Answer {
+        leg: u32,
+        bye: bool,
+        status: u16,
+    },
+    Fail {
+        leg: u32,
+        bye: bool,
+    },
+    Wait {
+        ms: u64,
+    },
+    End,
+}
+
+const CALLERS: [&str; 3] = ["alice", "bob", "carol"];
+
+fn op() -> impl Strategy<Value = Op> {
+    let caller = 0..CALLERS.len();
+    let leg = 0..6_u32;
+    prop_oneof![
+        4 => (caller.clone(), any::<bool>()).prop_map(|(caller, offer)| Op::Invite { caller, offer }),
+        2 => (caller.clone(), any::<bool>()).prop_map(|(caller, offer)| Op::Reinvite { caller, offer }),
+        5 => (caller.clone(), any::<bool>()).prop_map(|(caller, answer)| Op::Ack { caller, answer }),
+        1 => caller.clone().prop_map(|caller| Op::OldAck { caller }),
+        1 => caller.clone().prop_map(|caller| Op::Bye { caller }),
+        1 => caller.clone().prop_map(|caller| Op::Options { caller }),
+        1 => caller.prop_map(|caller| Op::Stale { caller }),
+        2 => leg.clone().prop_map(|leg| Op::Silent { leg }),
+        1 => leg.clone().prop_map(|leg| Op::MediaFailed { leg }),
+        2 => (leg.clone(), any::<bool>(), prop::sample::select(vec![100, 200, 404, 408, 481]))
+            .prop_map(|(leg, bye, status)| Op::Answer { leg, bye, status }),
+        1 => (leg, any::<bool>()).prop_map(|(leg, bye)| Op::Fail { leg, bye }),
+        2 => (1..20_000_u64).prop_map(|ms| Op::Wait { ms }),
+        1 => Just(Op::End),
+    ]
+}
+
+struct World {
+    rig: Rig,
+    callers: Vec<Caller>,
+    calls: u32,
+}
+
+impl World {
+    fn new(end: EndPolicy) -> Self {
+        let callers: Vec<_> =
+            CALLERS.iter().zip(1..).map(|(name, last)| Caller::new(name, last)).collect();
+        let creator = Creator::of(&callers[0].clone().next("INVITE", ""));
+        Self { rig: Rig::with(end, Some(creator)), callers, calls: 0 }
+    }
+
+    fn apply(&mut self, op: &Op) {
+        let Self { rig, callers, calls } = self;
+        match *op {
+            Op::Invite { caller, offer } => {
+                *calls += 1;
+                let caller = &mut callers[caller];
+                caller.to_tag = None;
+                caller.call_id = format!("call-{calls}");
+                if rig.try_invite(&caller.next("INVITE", if offer { OFFER } else { "" })).is_ok() {
+                    caller.heard(&rig.last_response());
+                }
+            }
+            Op::Reinvite { caller, offer } => {
+                let caller = &mut callers[caller];
+                if caller.to_tag.is_some() {
+                    rig.send(&caller.next("INVITE", if offer { OFFER } else { "" }));
+                }
+            }
+            Op::Ack { caller, answer } => {
+                let caller = &callers[caller];
+                rig.send(&caller.request("ACK", caller.cseq, if answer { OFFER } else { "" }));
+            }
+            Op::OldAck { caller } => {
+                let caller = &callers[caller];
+                rig.send(&caller.request("ACK", caller.cseq.saturating_sub(1), ""));
+            }
+            Op::Bye { caller } => {
+                rig.send(&callers[caller].next("BYE", ""));
+            }
+            Op::Options { caller } => {
+                rig.send(&callers[caller].next("OPTIONS", ""));
+            }
+            Op::Stale { caller } => {
+                rig.send(&callers[caller].request("BYE", 0, ""));
+            }
+            Op::Silent { leg } => rig.focus.media_silent(rig.now, LegId(leg)),
+            Op::MediaFailed { leg } => rig.focus.media_failed(rig.now, LegId(leg)),
+            Op::Answer { leg, bye, status } => rig.answer(LegId(leg), &method(bye), status),
+            Op::Fail { leg, bye } => rig.focus.request_failed(rig.now, LegId(leg), &method(bye)),
+            Op::Wait { ms } => rig.run_to_ms(rig.now.as_millis() + ms),
+            Op::End => rig.focus.end(rig.now, End::Ordered),
+        }
+        self.rig.drain();
+    }
+
+    /// Nobody says anything any more: all must come to its end by itself.
+    fn finish(&mut self) {
+        self.rig.focus.end(self.rig.now, End::Ordered);
+        self.rig.drain();
+        self.rig.run_to_ms(self.rig.now.as_millis() + 200_000);
+    }
+}
+
+fn method(bye: bool) -> Method {
+    if bye { Method::Bye } else { Method::Options }
+}
+
+/// What a leg went through, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Mark {
+    Started,
+    Opened,
+    Closed,
+    Ended,
+}
+
+fn check(log: &[(u64, Output)]) -> Result<(), String> {
+    let mut marks: BTreeMap<LegId, Vec<Mark>> = BTreeMap::new();
+    let mut byes = BTreeSet::new();
+    let mut ended = false;
+    for (ms, output) in log {
+        // Who still asks gets 481.
+        ensure(!ended || matches!(output, Output::Respond { .. }), "something after Ended")?;
+        let mark = match output {
+            Output::LegStarted { leg, .. } => (leg, Mark::Started),
+            Output::OpenMedia { leg, .. } => (leg, Mark::Opened),
+            Output::CloseMedia { leg, .. } => (leg, Mark::Closed),
+            Output::LegEnded { leg, .. } => (leg, Mark::Ended),
+            Output::Ended { .. } => {
+                ended = true;
+                continue;
+            }
+            Output::UpdateMedia { leg, .. } => {
+                ensure(marks[leg].last() == Some(&Mark::Opened), "media changed but not open")?;
+                continue;
+            }
+            Output::Request { leg, request, .. } => {
+                let last = marks[leg].last();
+                if request.method == Method::Bye {
+                    ensure(byes.insert(*leg), "two BYEs")?;
+                    ensure(last == Some(&Mark::Closed), "BYE with media open")?;
+                } else {
+                    ensure(last == Some(&Mark::Opened), "probe of a leg on its way out")?;
+                }
+                continue;
+            }
+            Output::ResendSuccess { leg, .. } => {
+                ensure(!marks[leg].contains(&Mark::Ended), "2xx after the end")?;
+                ensure(!byes.contains(leg), "2xx after BYE")?;
+                continue;
+            }
+            Output::Joined(_) | Output::Respond { .. } => continue,
+        };
+        let so_far = marks.entry(*mark.0).or_default();
+        ensure(so_far.last() < Some(&mark.1), &format!("{ms}: {mark:?} after {so_far:?}"))?;
+        so_far.push(mark.1);
+    }
+    ensure(ended, "not ended")?;
+    let whole = [Mark::Started, Mark::Opened, Mark::Closed, Mark::Ended];
+    ensure(marks.values().all(|marks| *marks == whole), "a leg did not come to its end")
+}
+
+fn ensure(holds: bool, what: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(what.into()) }
+}
+
+fn copied(focus: &Focus, now: Instant) -> Focus {
+    let text = serde_json::to_string(&focus.snapshot(now)).unwrap();
+    let snapshot: FocusSnapshot = serde_json::from_str(&text).unwrap();
+    Focus::restore(now, snapshot, Rng::from_number(2)).unwrap()
+}
+
+/// The checker itself: a log with any one of these outputs missing, or twice, does not pass.
+#[test]
+fn canary_log_with_a_step_missing_or_doubled_is_caught() {
+    let mut world = World::new(EndPolicy::LastLeaves);
+    world.apply(&Op::Invite { caller: 0, offer: true });
+    world.apply(&Op::Ack { caller: 0, answer: false });
+    world.finish();
+    let log = world.rig.log;
+    assert_eq!(check(&log), Ok(()));
+    for index in 0..log.len() {
+        if matches!(log[index].1, Output::Joined(_) | Output::Respond { .. }) {
+            continue;
+        }
+        let mut doubled = log.clone();
+        doubled.insert(index, log[index].clone());
+        assert!(check(&doubled).is_err(), "{:?} twice", log[index]);
+        let mut missing = log.clone();
+        missing.remove(index);
+        let is_bye = matches!(log[index].1, Output::Request { .. });
+        assert!(is_bye || check(&missing).is_err(), "{:?} missing", log[index]);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Every leg is started, opened, closed and ended once and in this order, no BYE goes out twice
+    /// or with media open, and a conference that is let alone comes to its end.
+    #[test]
+    fn every_leg_comes_to_its_end(
+        ops in prop::collection::vec(op(), 1..60),
+        creator_leaves: bool,
+    ) {
+        let policy =
+            if creator_leaves { EndPolicy::CreatorLeaves } else { EndPolicy::LastLeaves };
+        let mut world = World::new(policy);
+        for op in &ops {
+            world.apply(op);
+            prop_assert!(world.rig.focus.leg_count() <= ops.len());
+        }
+        world.finish();
+        prop_assert_eq!(check(&world.rig.log), Ok(()));
+        prop_assert_eq!((world.rig.focus.leg_count(), world.rig.focus.deadline()), (0, None));
+        prop_assert!(world.rig.focus.by_dialog.is_empty());
+    }
+
+    /// A33 · RFC 3261 §15
+    #[test]
+    fn no_bye_before_the_ack_or_32_s(ops in prop::collection::vec(op(), 1..60)) {
+        let mut world = World::new(EndPolicy::CreatorLeaves);
+        for op in &ops {
+            let before = world.rig.log.len();
+            let waiting: BTreeSet<_> = world.rig.focus.legs.values()
+                .filter(|leg| leg.state.unacked().is_some())
+                .map(|leg| leg.id)
+                .collect();
+            world.apply(op);
+            let acked_or_waited = matches!(op, Op::Ack { .. } | Op::OldAck { .. } | Op::Wait { .. });
+            for (_, output) in &world.rig.log[before..] {
+                if let Output::Request { leg, request, .. } = output
+                    && request.method == Method::Bye
+                {
+                    prop_assert!(acked_or_waited || !waiting.contains(leg), "{:?}", op);
+                }
+            }
+        }
+    }
+
+    /// Wherever it is cut, a conference restored is the same one. (A BYE under way is sent again, so
+    /// its dialog differs.)
+    #[test]
+    fn snapshot_round_trip(ops in prop::collection::vec(op(), 1..40)) {
+        let mut world = World::new(EndPolicy::LastLeaves);
+        for op in &ops {
+            world.apply(op);
+            let now = world.rig.now;
+            let focus = &world.rig.focus;
+            let leaving = focus.legs.values().any(|leg| {
+                matches!(leg.state, crate::leg::State::Leaving { .. })
+            });
+            let copy = copied(focus, now);
+            if !leaving {
+                prop_assert_eq!(copy.snapshot(now), focus.snapshot(now));
+            }
+            prop_assert_eq!(copy.leg_count(), focus.leg_count());
+        }
+    }
+}
