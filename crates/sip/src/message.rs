@@ -163,3 +163,83 @@ impl From<Response> for Message {
         Self::Response(response)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse_datagram;
+
+    fn request() -> Request {
+        let uri: Uri = "sip:a@x".parse().unwrap();
+        Request::new(Method::Invite, uri)
+            .with_header(HeaderName::Via, "SIP/2.0/UDP y;branch=z9hG4bK1")
+            .with_header(HeaderName::Subject, "lunch")
+            .with_header(HeaderName::Via, "SIP/2.0/UDP z;branch=z9hG4bK2")
+            .with_header(HeaderName::CSeq, "1 INVITE")
+            .with_header(HeaderName::To, b"\"Jos\xe9\" <sip:a@x>".to_vec())
+            .with_header(HeaderName::Timestamp, "54")
+            .with_header(HeaderName::CallId, "c")
+            .with_header(HeaderName::From, "sip:b@y;tag=1")
+            .with_body("application/sdp", "v=0\r\n")
+    }
+
+    /// RFC 3261 §8.2.6.1, §8.2.6.2: Via in order, From, To, Call-ID and CSeq byte for byte; Timestamp in a 100 only.
+    #[test]
+    fn an_answer_copies_what_it_must() {
+        let ringing = Response::answering(&request(), StatusCode::RINGING).with_to_tag("t");
+        assert_eq!(
+            ringing.to_bytes(),
+            b"SIP/2.0 180 Ringing\r\nVia: SIP/2.0/UDP y;branch=z9hG4bK1\r\nVia: SIP/2.0/UDP z;branch=z9hG4bK2\r\n\
+              From: sip:b@y;tag=1\r\nTo: \"Jos\xe9\" <sip:a@x>;tag=t\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\
+              Content-Length: 0\r\n\r\n"
+        );
+        assert_eq!(ringing.clone().with_to_tag("u"), ringing); // one tag is enough
+        let trying = Response::answering(&request(), StatusCode::TRYING);
+        assert_eq!(trying.headers.get(&HeaderName::Timestamp).unwrap().as_bytes(), b"54");
+        assert_eq!(trying.headers.to().unwrap().tag(), None);
+    }
+
+    #[test]
+    fn a_body_has_one_type_and_its_length() {
+        let request = request().with_body("text/plain", "longer");
+        assert_eq!(request.headers.count(&HeaderName::ContentType), 1);
+        assert!(
+            request
+                .to_bytes()
+                .ends_with(b"Content-Type: text/plain\r\nContent-Length: 6\r\n\r\nlonger")
+        );
+        assert_eq!(parse_datagram(&request.to_bytes()), Ok(Message::Request(request)));
+    }
+
+    /// A reason may come from elsewhere; it stays one line.
+    #[test]
+    fn a_reason_cannot_start_a_field() {
+        let mut response = Response::answering(&request(), StatusCode::OK);
+        response.reason = "fine\r\nRoute: <sip:evil@x>".to_owned();
+        assert!(response.to_bytes().starts_with(b"SIP/2.0 200 fine  Route: <sip:evil@x>\r\nVia"));
+    }
+
+    /// RFC 3261 §7.2, §21.
+    #[test]
+    fn status_codes_know_their_class() {
+        let class = |code| {
+            let status = StatusCode::new(code).unwrap();
+            (status.is_provisional(), status.is_success(), status.is_redirect(), status.is_final())
+        };
+        assert_eq!(class(199), (true, false, false, false));
+        assert_eq!(class(200), (false, true, false, true));
+        assert_eq!(class(302), (false, false, true, true));
+        assert_eq!(class(699), (false, false, false, true));
+        assert_eq!((StatusCode::new(99), StatusCode::new(700)), (None, None));
+        assert_eq!(StatusCode::new(498).unwrap().reason(), "Request Failure");
+        assert!(serde_json::from_str::<StatusCode>("700").is_err());
+    }
+
+    /// RFC 3261 §7.1: methods are tokens and case-sensitive.
+    #[test]
+    fn methods_are_case_sensitive_tokens() {
+        assert_eq!("INVITE".parse(), Ok(Method::Invite));
+        assert_eq!("invite".parse(), Ok(Method::Other("invite".to_owned())));
+        assert!("IN VITE".parse::<Method>().is_err() && "".parse::<Method>().is_err());
+    }
+}
