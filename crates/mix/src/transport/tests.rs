@@ -77,6 +77,14 @@ fn the_sdp_address_takes_over_from_another_that_was_first() {
 }
 
 #[test]
+fn of_two_that_nothing_speaks_for_the_first_stays() {
+    let mut rig = TransportRig::new();
+    rig.prove(peer(STRANGER), 1);
+    assert_eq!(rig.prove(peer(STRANGER + 1), 2), FOREIGN);
+    assert_eq!(rig.transport.latched(), Some(peer(STRANGER)));
+}
+
+#[test]
 fn after_the_window_nobody_takes_over_not_even_the_sdp_address() {
     let mut rig = TransportRig::new();
     rig.prove(peer(STRANGER), 1);
@@ -157,6 +165,17 @@ fn naming_address_after_address_gives_no_more_blind_media() {
 }
 
 #[test]
+fn a_new_address_has_to_be_heard_by_itself() {
+    let mut rig = TransportRig::new();
+    rig.transport.note(rig.now, peer(1));
+    rig.rename(Some(peer(9)));
+    for _ in 0..500 {
+        assert_eq!(rig.transport.destination(), Destination::To(peer(9)));
+    }
+    assert_eq!(rig.transport.destination(), Destination::Withheld);
+}
+
+#[test]
 fn the_signalling_host_gets_media_without_end() {
     let mut transport = Transport::new(Instant::ZERO, transport(1, peer(1))).expect("good spec");
     for _ in 0..10_000 {
@@ -201,6 +220,27 @@ fn whoever_sprays_from_many_addresses_displaces_only_his_like() {
         rig.judge(peer(n), 1, 1);
     }
     assert_eq!(rig.judge(peer(1), 1, 3), Judgement::Restarted);
+}
+
+#[test]
+fn sources_that_fell_silent_keep_nobody_out() {
+    let mut rig = TransportRig::new();
+    rig.judge(peer(1), 1, 1);
+    for n in 10..13 {
+        rig.judge(peer(n), 1, 1);
+    }
+    assert_eq!(rig.prove(peer(STRANGER), 1), LATCHES);
+}
+
+#[test]
+fn a_stranger_displaces_none_that_something_speaks_for() {
+    let mut rig = TransportRig::new();
+    for ssrc in 0..4 {
+        assert_eq!(rig.judge(peer(PROXY), ssrc, 1), Judgement::Unproved);
+    }
+    assert_eq!(rig.prove(peer(STRANGER), 1), FOREIGN);
+    assert_eq!(rig.judge(peer(PROXY), 0, 2), Judgement::Unproved);
+    assert_eq!(rig.judge(peer(PROXY), 0, 3), Judgement::Restarted);
 }
 
 #[test]

@@ -118,6 +118,20 @@ fn after_a_freeze_one_tick_is_sent_and_the_clock_has_gone_on() {
 }
 
 #[test]
+fn after_a_freeze_the_phases_still_mean_the_same() {
+    let mut rig = Rig::with_conference();
+    let old = rig.join_tone(300.0);
+    rig.run_ms(100);
+    rig.freeze(Duration::from_millis(10_010));
+    rig.run_ms(100);
+    assert_eq!(rig.shard.counters().ticks_skipped % 2, 1, "else nothing is tested");
+    let new = rig.join_tone(500.0);
+    rig.run_ms(1_000);
+    let last = |index: usize| *rig.peers[index].ticks.last().expect("sent");
+    assert_ne!(last(old) % 2, last(new) % 2, "the new one took the other phase");
+}
+
+#[test]
 fn after_a_freeze_everyone_is_heard_again() {
     let mut rig = Rig::with_conference();
     let (a, b) = (rig.join_tone(300.0), rig.join_tone(500.0));
