@@ -18,10 +18,12 @@ use crate::sequence::{self, Extender};
 
 use drift::{Drift, DriftWatch};
 pub use kinds::{Counters, Frame, Inserted, JitterConfig};
+use pace::Pace;
 use ring::Ring;
 
 mod drift;
 mod kinds;
+mod pace;
 mod ring;
 
 /// Puts packets of one source back in order and gives them out with a fixed delay.
@@ -42,12 +44,7 @@ pub struct JitterBuffer {
     floor: u64,
     /// Timestamp of the next packet if the sender makes no pause; `None`: take what comes.
     next_timestamp: Option<u32>,
-    /// Ticks in a packet, as the stream shows it.
-    frame_ticks: u32,
-    /// True once the stream has shown it; before, `frame_ticks` is a guess.
-    frame_ticks_known: bool,
-    /// A step between two timestamps seen once, to be believed when seen again.
-    frame_ticks_candidate: u32,
+    pace: Pace,
     /// Ticks that playout stood still since the last packet was played.
     stood_still_ticks: u64,
     /// The next frame is to be a repetition, to gain delay.
@@ -87,9 +84,7 @@ impl JitterBuffer {
             next: 0,
             floor: 0,
             next_timestamp: None,
-            frame_ticks: config.frame_ticks,
-            frame_ticks_known: false,
-            frame_ticks_candidate: 0,
+            pace: Pace::new(config.frame_ticks),
             stood_still_ticks: 0,
             repeat_next: false,
             stray_next: None,
@@ -167,9 +162,7 @@ impl JitterBuffer {
         self.extender = Extender::new();
         (self.next, self.floor) = (0, 0);
         self.next_timestamp = None;
-        self.frame_ticks = self.config.frame_ticks;
-        self.frame_ticks_known = false;
-        self.frame_ticks_candidate = 0;
+        self.pace = Pace::new(self.config.frame_ticks);
         self.stood_still_ticks = 0;
         self.repeat_next = false;
         self.stray_next = None;
@@ -183,7 +176,7 @@ impl JitterBuffer {
 
     /// Ticks in a packet, as the stream has shown.
     pub const fn frame_ticks(&self) -> u32 {
-        self.frame_ticks
+        self.pace.ticks()
     }
 
     /// Packets between the next to play and the newest, holes included.
@@ -240,22 +233,12 @@ impl JitterBuffer {
         // No room: the oldest goes, so that what is played is fresh.
         self.give_up_before((newest + 1).saturating_sub(self.ring.len()));
         self.ring.put(place, timestamp, payload);
-        self.learn_frame_ticks(place, timestamp, payload);
+        if let Some(before) = self.ring.timestamp_with_sound(place - 1)
+            && !payload.is_empty()
+        {
+            self.pace.learn(timestamp.wrapping_sub(before), self.ticks(FRAME_MAX));
+        }
         Inserted::Kept
-    }
-
-    /// Believes a packet time when two pairs of neighbours in a row show it.
-    fn learn_frame_ticks(&mut self, place: u64, timestamp: u32, payload: &[u8]) {
-        let Some(before) = self.ring.timestamp_with_sound(place - 1) else { return };
-        let step = timestamp.wrapping_sub(before);
-        if payload.is_empty() || step == 0 || u64::from(step) > self.ticks(FRAME_MAX) {
-            return;
-        }
-        if step == self.frame_ticks_candidate {
-            self.frame_ticks = step;
-            self.frame_ticks_known = true;
-        }
-        self.frame_ticks_candidate = step;
     }
 
     /// Gives the next frame of a stream that plays.
@@ -267,7 +250,7 @@ impl JitterBuffer {
         let fill_ticks = self.fill_ticks();
         if fill_ticks > 0 && std::mem::take(&mut self.repeat_next) {
             self.counters.repeated += 1;
-            return Frame::Lost { ticks: self.frame_ticks };
+            return Frame::Lost { ticks: self.frame_ticks() };
         }
         // Ends: each turn gives a frame or takes one place of at most `slots`.
         while self.next <= self.newest() {
@@ -299,7 +282,7 @@ impl JitterBuffer {
         if gap == 0 {
             return None;
         }
-        let ticks = gap.min(self.frame_ticks);
+        let ticks = gap.min(self.frame_ticks());
         self.next_timestamp = Some(timestamp.wrapping_sub(gap).wrapping_add(ticks));
         Some(Frame::Silence { ticks })
     }
@@ -318,13 +301,13 @@ impl JitterBuffer {
         // RFC 4733 §2.2: all packets of an event carry the timestamp of its beginning, so time goes
         // on without it.
         let begin = if silent { expected.unwrap_or(timestamp) } else { timestamp };
-        self.next_timestamp = self.frame_ticks_known.then(|| begin.wrapping_add(self.frame_ticks));
-        if silent { Frame::Silence { ticks: self.frame_ticks } } else { Frame::Payload { len } }
+        self.next_timestamp = self.pace.known().map(|ticks| begin.wrapping_add(ticks));
+        if silent { Frame::Silence { ticks: self.frame_ticks() } } else { Frame::Payload { len } }
     }
 
     /// Gives up what is missing first, as far as playout stood still for it: it is no delay.
     fn skip_holes_stood_through(&mut self) {
-        while self.stood_still_ticks >= u64::from(self.frame_ticks)
+        while self.stood_still_ticks >= u64::from(self.frame_ticks())
             && self.next < self.newest()
             && self.ring.waiting(self.next).is_none()
         {
@@ -337,8 +320,8 @@ impl JitterBuffer {
     fn lose_next(&mut self) -> Option<Frame> {
         self.counters.lost += 1;
         self.advance();
-        self.next_timestamp = self.next_timestamp.map(|t| t.wrapping_add(self.frame_ticks));
-        let ticks = self.frame_ticks - self.take_stood_still(self.frame_ticks);
+        self.next_timestamp = self.next_timestamp.map(|t| t.wrapping_add(self.frame_ticks()));
+        let ticks = self.frame_ticks() - self.take_stood_still(self.frame_ticks());
         (ticks > 0).then_some(Frame::Lost { ticks })
     }
 
@@ -347,7 +330,9 @@ impl JitterBuffer {
         match self.drift.measure(fill_ticks, self.depth_ticks(), self.margin_ticks()) {
             Drift::None => {}
             Drift::TooFull { excess_ticks } => {
-                self.give_up_before(self.next + excess_ticks.div_ceil(u64::from(self.frame_ticks)));
+                self.give_up_before(
+                    self.next + excess_ticks.div_ceil(u64::from(self.frame_ticks())),
+                );
             }
             Drift::TooEmpty => self.repeat_next = true,
         }
@@ -355,7 +340,7 @@ impl JitterBuffer {
 
     /// Brings the delay down to the depth at once.
     fn drop_excess(&mut self) {
-        let keep = self.depth_ticks().div_ceil(u64::from(self.frame_ticks)).max(1);
+        let keep = self.depth_ticks().div_ceil(u64::from(self.frame_ticks())).max(1);
         self.give_up_before((self.newest() + 1).saturating_sub(keep));
         self.drift = DriftWatch::new();
     }
@@ -400,7 +385,7 @@ impl JitterBuffer {
     }
 
     fn fill_ticks(&self) -> u64 {
-        self.waiting_count() * u64::from(self.frame_ticks)
+        self.waiting_count() * u64::from(self.frame_ticks())
     }
 
     fn depth_ticks(&self) -> u64 {
@@ -409,7 +394,7 @@ impl JitterBuffer {
 
     /// How far the fill may leave the depth for long: a frame, but no less than [`MARGIN_MIN`].
     fn margin_ticks(&self) -> u64 {
-        u64::from(self.frame_ticks).max(self.ticks(MARGIN_MIN))
+        u64::from(self.frame_ticks()).max(self.ticks(MARGIN_MIN))
     }
 
     fn ticks(&self, time: Duration) -> u64 {

@@ -3,7 +3,7 @@
 //! Nothing here allocates per packet, reads a clock or knows a codec: a payload is bytes, time is
 //! the caller's `now` and the packet's timestamp in ticks of the payload's media clock.
 //!
-//! - [`RtpPacket::parse`] and [`write`]: packets in borrowed buffers (RFC 3550 §5.1).
+//! - [`RtpPacket::parse`] and [`write()`]: packets in borrowed buffers (RFC 3550 §5.1).
 //! - [`is_rtcp`]: tells RTCP from RTP on one port (RFC 5761 §4).
 //! - [`sequence`]: arithmetic on numbers that wrap.
 //! - [`JitterBuffer`]: puts packets back in order and gives them out one packet time at a time,
