@@ -1,3 +1,33 @@
 //! Convoke: administers conferencing resources. Server, terminal and tools in one binary.
 
-fn main() {}
+mod cli;
+mod commands;
+mod message;
+mod output;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+use crate::output::complain;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return cli::explain(&error),
+    };
+    output::log_to_stderr();
+    let done = match cli.command {
+        Command::Serve(args) => commands::serve::run(&args),
+        Command::Conference(args) => commands::conference::run(args),
+        Command::Answer(args) => commands::answer::run(args),
+        Command::Status(args) => commands::status::run(&args),
+        Command::Demo(args) => commands::demo::run(&args),
+    };
+    done.unwrap_or_else(|error| {
+        complain(&format!("{error:#}"));
+        ExitCode::FAILURE
+    })
+}

@@ -3,12 +3,25 @@
 //!
 //! - [`config`]: TOML and flags become one [`Config`], checked whole before any port is bound.
 //! - [`Server::start`] binds, starts the media shard and the loop; [`Running`] is the handle.
+//! - [`StatusPage`] is what `GET /v1/status` gives.
 //!
 //! **Invariant:** no SIP rule is decided here. What to answer is `node`'s business; this crate
 //! knows addresses, bytes, clocks and who may send at all ([`AllowList`]).
+//! **Invariant:** whoever reads the events may be slow or gone: no call waits for him.
 
 mod access;
+mod admin;
+mod bind;
+mod clock;
 pub mod config;
+mod mixers;
+mod run;
+mod start;
+mod status;
 
 pub use access::{AllowList, Network, NetworkError};
 pub use config::{Config, ConfigError};
+pub use node::{ConferenceState, ConferenceStatus, Notice};
+pub use run::{EndCause, Event, Report};
+pub use start::{Running, Server, StartError};
+pub use status::{MixerStatus, RimStatus, StatusPage};

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
+use sip::Host;
 use toml::Spanned;
 
 use super::error::{ConfigError, Place, Problem};
@@ -146,9 +147,10 @@ fn factories(
             let (users_span, factory) = factory(table.into_inner(), origin)?;
             for user in &factory.users {
                 // The same user at two lists of hosts is two addresses; without hosts it is one.
-                let hosts = if factory.hosts.is_empty() { vec![""] } else { strs(&factory.hosts) };
+                let own = vec![String::new()];
+                let hosts = if factory.hosts.is_empty() { own } else { names(&factory.hosts) };
                 for host in hosts {
-                    if !taken.insert((user.clone(), host.to_ascii_lowercase())) {
+                    if !taken.insert((user.clone(), host)) {
                         let at = users_span.as_ref().unwrap_or(&span);
                         return Err(origin.error(at, Problem::UserTwice { user: user.clone() }));
                     }
@@ -159,8 +161,8 @@ fn factories(
         .collect()
 }
 
-fn strs(texts: &[String]) -> Vec<&str> {
-    texts.iter().map(String::as_str).collect()
+fn names(hosts: &[Host]) -> Vec<String> {
+    hosts.iter().map(|host| host.as_str().to_ascii_lowercase()).collect()
 }
 
 /// The factory, and where its users stand, for whoever finds a clash.
@@ -184,7 +186,7 @@ fn factory(
     }
     let factory = Factory {
         users,
-        hosts: table.hosts.into_iter().map(|host| host.0.0).collect(),
+        hosts: table.hosts.into_iter().map(|host| host.0).collect(),
         answer: table.answer.unwrap_or(Answer::Redirect),
         hold: hold(table.hold, origin)?.unwrap_or(usual.hold),
         expect,

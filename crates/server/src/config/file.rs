@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
+use sip::Host;
 use toml::Spanned;
 
 use super::error::{ConfigError, Place, Problem};
@@ -144,17 +145,10 @@ impl Written for Advertise {
     }
 }
 
-/// A host that is ours: a name or an address, without a port.
-#[derive(Debug)]
-pub(super) struct Host(pub(super) String);
-
 impl Written for Host {
     type Error = ValueError;
     fn read(text: &str) -> Result<Self, ValueError> {
-        match text.parse() {
-            Ok(Advertise { host: Some(host), port: None }) => Ok(Self(host)),
-            Ok(_) | Err(_) => Err(ValueError::NotAHostAlone),
-        }
+        text.parse().map_err(|_| ValueError::NotAHostAlone)
     }
 }
 

@@ -42,6 +42,8 @@ mod tests;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use sip::Host;
+
 pub use error::{ConfigError, Place, Problem};
 pub use value::{Advertise, PortRange, ValueError, parse_duration};
 
@@ -90,7 +92,7 @@ pub struct Factory {
     /// User parts, as in `sip:USER@host`; at least one.
     pub users: Vec<String>,
     /// Hosts that are ours, besides the bound and advertised ones.
-    pub hosts: Vec<String>,
+    pub hosts: Vec<Host>,
     /// How an INVITE is answered.
     pub answer: Answer,
     /// How long room is kept for a conference that nobody has joined.

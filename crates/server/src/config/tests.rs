@@ -14,6 +14,10 @@ fn address(text: &str) -> SocketAddr {
     text.parse().expect("a good address")
 }
 
+fn host(text: &str) -> Host {
+    text.parse().expect("a good host")
+}
+
 #[test]
 fn an_empty_file_is_the_defaults() {
     let config = read("").expect("defaults are right");
@@ -62,13 +66,13 @@ fn every_key_is_read() {
         "#,
     )
     .expect("a good file");
-    assert_eq!(config.sip[0].advertise.over(config.sip[0].bind), ("mix.example.com".into(), 5060));
-    assert_eq!(config.sip[1].advertise.over(address("127.0.0.1:9")), ("127.0.0.1".into(), 9));
+    assert_eq!(config.sip[0].advertise.over(config.sip[0].bind), (host("mix.example.com"), 5060));
+    assert_eq!(config.sip[1].advertise.over(address("127.0.0.1:9")), (host("127.0.0.1"), 9));
     assert_eq!(config.media.advertise, Ipv4Addr::new(203, 0, 113, 5));
     assert_eq!(config.media.ports, PortRange { first: 30_000, last: 30_999 });
     let [factory] = config.factories.as_slice() else { panic!("one factory") };
     assert_eq!(factory.users, ["conference", "8000"]);
-    assert_eq!(factory.hosts, ["example.com", "192.0.2.1"]);
+    assert_eq!(factory.hosts, [host("example.com"), host("192.0.2.1")]);
     assert_eq!((factory.answer, factory.end), (Answer::Deliver, End::CreatorLeaves));
     assert_eq!((factory.hold, factory.expect), (Duration::from_secs(90), 10));
     assert_eq!(factory.max, Some(20));
@@ -80,107 +84,105 @@ fn every_key_is_read() {
 /// The whole line that a person sees, for every kind of mistake.
 #[test]
 fn a_bad_file_is_told_in_one_line_with_its_number() {
-    let table = [
-        ("[sip]\nlisten = 5", r#"convoke.toml:2: invalid type: integer `5`, expected a sequence"#),
-        (
-            "[[sip.listen]]\nbind = \"x\"",
-            r#"convoke.toml:2: "x" is no address with a port: write 127.0.0.1:5060"#,
-        ),
-        (
-            "[[sip.listen]]\nbnd = \"x\"",
-            "convoke.toml:2: unknown key `bnd`, expected `bind` or `advertise`",
-        ),
-        ("[[sip.listen]]\nadvertise = \"h\"", "convoke.toml:1: missing key `bind`"),
-        (
-            "[[sip.listen]]\nbind = \"127.0.0.1:1\"\nadvertise = \"a b\"",
-            r#"convoke.toml:3: "a b" is no host or host:port: write mix.example.com or 203.0.113.5:5060"#,
-        ),
-        (
-            "[[sip.listen]]\nbind = \"[::1]:5060\"",
-            "convoke.toml:2: ::1 is IPv6, which is not spoken yet: use an IPv4 address",
-        ),
-        (
-            "[access]\nallow = []\n[[sip.listen]]\nbind = \"0.0.0.0:5060\"",
-            "convoke.toml:4: 0.0.0.0 says nothing about how others reach us: bind one address, or add advertise = \"HOST\" in the --config file",
-        ),
-        (
-            "[[sip.listen]]\nbind = \"192.0.2.1:5060\"",
-            "convoke.toml:2: others can reach 192.0.2.1:5060 and there is no allow list: add [access] allow = [\"192.0.2.0/24\"] (your networks) to the --config file, or pass --open to let everybody in",
-        ),
-        (
-            "[[sip.listen]]\nbind = \"127.0.0.1:7\"\n[[sip.listen]]\nbind = \"127.0.0.1:7\"",
-            "convoke.toml:4: 127.0.0.1:7 is bound twice",
-        ),
-        (
-            "[[media.listen]]\nbind = \"host\"",
-            r#"convoke.toml:2: "host" is no address: write 127.0.0.1"#,
-        ),
-        (
-            "[[media.listen]]\nports = \"9-8\"",
-            r#"convoke.toml:2: "9-8" is no port range: write two ports, the lower first, as in 20000-29999"#,
-        ),
-        (
-            "[[media.listen]]\n[[media.listen]]",
-            "convoke.toml:2: only one [[media.listen]] is supported for now, found 2",
-        ),
-        (
-            "\n[[factory]]\nuser = [\"a\"]",
-            "convoke.toml:3: unknown key `user`, expected one of `users`, `hosts`, `answer`, `hold`, `expect`, `end`, `max`",
-        ),
-        (
-            "[[factory]]\nusers = []",
-            "convoke.toml:2: users is empty: name at least one, as in users = [\"conference\"]",
-        ),
-        (
-            "[[factory]]\n[[factory]]\nusers = [\"a\", \"conference\"]",
-            "convoke.toml:3: user \"conference\" is named twice: one address makes one kind of conference",
-        ),
-        (
-            "[[factory]]\nhosts = [\"a.example:5060\"]",
-            r#"convoke.toml:2: "a.example:5060" is no host: write example.com, without a port"#,
-        ),
-        (
-            "[[factory]]\nanswer = \"relay\"",
-            "convoke.toml:2: unknown value `relay`, expected `redirect` or `deliver`",
-        ),
-        (
-            "[[factory]]\nhold = \"60\"",
-            r#"convoke.toml:2: "60" is no duration: write a number and ms, s, m or h, as in 60s"#,
-        ),
-        (
-            "[[factory]]\nhold = \"2h\"",
-            "convoke.toml:2: hold in seconds must be 1 to 3600, found 7200",
-        ),
-        ("[[factory]]\nhold = 60", "convoke.toml:2: invalid type: integer `60`, expected a string"),
-        ("[[factory]]\nexpect = 0", "convoke.toml:2: expect must be 1 to 30000, found 0"),
-        (
-            "[[factory]]\nmax = 3\nexpect = 4",
-            "convoke.toml:3: expect = 4 is more than max = 3: no conference could be that large",
-        ),
-        (
-            "[[factory]]\nend = \"never\"",
-            "convoke.toml:2: unknown value `never`, expected `last-leaves` or `creator-leaves`",
-        ),
-        (
-            "[admin]\nbind = \"192.0.2.1:80\"",
-            "convoke.toml:2: the admin interface has no login and may listen on loopback only, not on 192.0.2.1:80: use 127.0.0.1",
-        ),
-        ("[pool]\ncapacity = 99999", "convoke.toml:2: capacity must be 1 to 30000, found 99999"),
-        (
-            "[access]\nallow = [\"10.0.0.1/8\"]",
-            r#"convoke.toml:2: "10.0.0.1/8" names a host inside a network: write 10.0.0.0/8"#,
-        ),
-        ("[access]", "convoke.toml:1: missing key `allow`"),
-        ("pool = {capacity = 1", "convoke.toml:1: unclosed inline table, expected `}`"),
-        (
-            "[cluster]",
-            "convoke.toml:1: unknown key `cluster`, expected one of `sip`, `media`, `factory`, `admin`, `pool`, `access`",
-        ),
-    ];
-    for (text, line) in table {
-        assert_eq!(error(text), line, "for {text:?}");
+    for (text, line) in MISTAKES {
+        assert_eq!(error(text), *line, "for {text:?}");
     }
 }
+
+const MISTAKES: &[(&str, &str)] = &[
+    ("[sip]\nlisten = 5", r#"convoke.toml:2: invalid type: integer `5`, expected a sequence"#),
+    (
+        "[[sip.listen]]\nbind = \"x\"",
+        r#"convoke.toml:2: "x" is no address with a port: write 127.0.0.1:5060"#,
+    ),
+    (
+        "[[sip.listen]]\nbnd = \"x\"",
+        "convoke.toml:2: unknown key `bnd`, expected `bind` or `advertise`",
+    ),
+    ("[[sip.listen]]\nadvertise = \"h\"", "convoke.toml:1: missing key `bind`"),
+    (
+        "[[sip.listen]]\nbind = \"127.0.0.1:1\"\nadvertise = \"a b\"",
+        r#"convoke.toml:3: "a b" is no host or host:port: write mix.example.com or 203.0.113.5:5060"#,
+    ),
+    (
+        "[[sip.listen]]\nbind = \"[::1]:5060\"",
+        "convoke.toml:2: ::1 is IPv6, which is not spoken yet: use an IPv4 address",
+    ),
+    (
+        "[access]\nallow = []\n[[sip.listen]]\nbind = \"0.0.0.0:5060\"",
+        "convoke.toml:4: 0.0.0.0 says nothing about how others reach us: bind one address, or add advertise = \"HOST\" in the --config file",
+    ),
+    (
+        "[[sip.listen]]\nbind = \"192.0.2.1:5060\"",
+        "convoke.toml:2: others can reach 192.0.2.1:5060 and there is no allow list: add [access] allow = [\"192.0.2.0/24\"] (your networks) to the --config file, or pass --open to let everybody in",
+    ),
+    (
+        "[[sip.listen]]\nbind = \"127.0.0.1:7\"\n[[sip.listen]]\nbind = \"127.0.0.1:7\"",
+        "convoke.toml:4: 127.0.0.1:7 is bound twice",
+    ),
+    (
+        "[[media.listen]]\nbind = \"host\"",
+        r#"convoke.toml:2: "host" is no address: write 127.0.0.1"#,
+    ),
+    (
+        "[[media.listen]]\nports = \"9-8\"",
+        r#"convoke.toml:2: "9-8" is no port range: write two ports, the lower first, as in 20000-29999"#,
+    ),
+    (
+        "[[media.listen]]\n[[media.listen]]",
+        "convoke.toml:2: only one [[media.listen]] is supported for now, found 2",
+    ),
+    (
+        "\n[[factory]]\nuser = [\"a\"]",
+        "convoke.toml:3: unknown key `user`, expected one of `users`, `hosts`, `answer`, `hold`, `expect`, `end`, `max`",
+    ),
+    (
+        "[[factory]]\nusers = []",
+        "convoke.toml:2: users is empty: name at least one, as in users = [\"conference\"]",
+    ),
+    (
+        "[[factory]]\n[[factory]]\nusers = [\"a\", \"conference\"]",
+        "convoke.toml:3: user \"conference\" is named twice: one address makes one kind of conference",
+    ),
+    (
+        "[[factory]]\nhosts = [\"a.example:5060\"]",
+        r#"convoke.toml:2: "a.example:5060" is no host: write example.com, without a port"#,
+    ),
+    (
+        "[[factory]]\nanswer = \"relay\"",
+        "convoke.toml:2: unknown value `relay`, expected `redirect` or `deliver`",
+    ),
+    (
+        "[[factory]]\nhold = \"60\"",
+        r#"convoke.toml:2: "60" is no duration: write a number and ms, s, m or h, as in 60s"#,
+    ),
+    ("[[factory]]\nhold = \"2h\"", "convoke.toml:2: hold in seconds must be 1 to 3600, found 7200"),
+    ("[[factory]]\nhold = 60", "convoke.toml:2: invalid type: integer `60`, expected a string"),
+    ("[[factory]]\nexpect = 0", "convoke.toml:2: expect must be 1 to 30000, found 0"),
+    (
+        "[[factory]]\nmax = 3\nexpect = 4",
+        "convoke.toml:3: expect = 4 is more than max = 3: no conference could be that large",
+    ),
+    (
+        "[[factory]]\nend = \"never\"",
+        "convoke.toml:2: unknown value `never`, expected `last-leaves` or `creator-leaves`",
+    ),
+    (
+        "[admin]\nbind = \"192.0.2.1:80\"",
+        "convoke.toml:2: the admin interface has no login and may listen on loopback only, not on 192.0.2.1:80: use 127.0.0.1",
+    ),
+    ("[pool]\ncapacity = 99999", "convoke.toml:2: capacity must be 1 to 30000, found 99999"),
+    (
+        "[access]\nallow = [\"10.0.0.1/8\"]",
+        r#"convoke.toml:2: "10.0.0.1/8" names a host inside a network: write 10.0.0.0/8"#,
+    ),
+    ("[access]", "convoke.toml:1: missing key `allow`"),
+    ("pool = {capacity = 1", "convoke.toml:1: unclosed inline table, expected `}`"),
+    (
+        "[cluster]",
+        "convoke.toml:1: unknown key `cluster`, expected one of `sip`, `media`, `factory`, `admin`, `pool`, `access`",
+    ),
+];
 
 #[test]
 fn flags_win_over_the_file() {

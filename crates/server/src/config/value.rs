@@ -5,19 +5,21 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sip::Host;
+
 /// What others are told instead of the bound address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Advertise {
     /// A name or an address; `None`: the bound address.
-    pub host: Option<String>,
+    pub host: Option<Host>,
     /// `None`: the bound port.
     pub port: Option<u16>,
 }
 
 impl Advertise {
     /// Host and port for a socket that was bound to `bound`.
-    pub fn over(&self, bound: SocketAddr) -> (String, u16) {
-        let host = self.host.clone().unwrap_or_else(|| bound.ip().to_string());
+    pub fn over(&self, bound: SocketAddr) -> (Host, u16) {
+        let host = self.host.clone().unwrap_or_else(|| Host::from(bound.ip()));
         (host, self.port.unwrap_or(bound.port()))
     }
 }
@@ -34,11 +36,8 @@ impl FromStr for Advertise {
             }
             None => (text, None),
         };
-        let letter = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-        if host.is_empty() || !host.chars().all(letter) {
-            return Err(ValueError::NotAHost);
-        }
-        Ok(Self { host: Some(host.to_owned()), port })
+        let host = host.parse().map_err(|_| ValueError::NotAHost)?;
+        Ok(Self { host: Some(host), port })
     }
 }
 

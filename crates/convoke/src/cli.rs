@@ -1,0 +1,275 @@
+//! The command line: names, help, and values that are read where they are written.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use server::config::{PortRange, parse_duration};
+use sip::Uri;
+use terminal::wav::RecordRate;
+use terminal::{Pattern, ReferMode};
+
+use crate::output::complain;
+
+/// What a wrong command line ends with; clap's own choice for what it finds itself.
+pub(crate) const USAGE: u8 = 2;
+
+const EXAMPLES: &str = "\
+Try it, in four terminals:
+  convoke serve
+  convoke answer --sip 127.0.0.1:5071
+  convoke answer --sip 127.0.0.1:5072
+  convoke conference sip:conference@127.0.0.1:5060 \\
+      --invite sip:bob@127.0.0.1:5071 sip:carol@127.0.0.1:5072
+
+Or all at once, with proof of who heard whom:
+  convoke demo";
+
+/// Calls people together: ask one address for a conference, get one made for you.
+///
+/// A terminal asks the conference factory with an INVITE. The factory holds room for the conference
+/// and answers with a URI made for it alone. The terminal passes that URI on with REFER, everybody
+/// calls it, and everybody hears everybody else.
+#[derive(Debug, Parser)]
+#[command(name = "convoke", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the conference server: factory, focus and mixer
+    Serve(ServeArgs),
+    /// Convene a conference: call the factory, join, bring in the others
+    Conference(ConferenceArgs),
+    /// Answer calls, and join the conferences that others refer you to
+    Answer(AnswerArgs),
+    /// Show a server's conferences, legs and room
+    Status(StatusArgs),
+    /// Show it all on this machine: one server, three voices, who heard whom
+    Demo(DemoArgs),
+}
+
+/// Run the conference server: factory, focus and mixer.
+///
+/// It prints the address to call and how to call it. Ctrl-C or SIGTERM says BYE to every leg and ends.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  convoke serve
+  convoke serve --sip 192.0.2.10:5060 --config convoke.toml
+  convoke serve --sip 127.0.0.1:0 --json")]
+pub(crate) struct ServeArgs {
+    /// Where SIP is spoken, over UDP; port 0 picks a free one [default: 127.0.0.1:5060]
+    #[arg(long, value_name = "ADDR", value_parser = socket_address)]
+    pub(crate) sip: Option<SocketAddr>,
+    /// Where audio flows [default: the address of --sip]
+    #[arg(long, value_name = "IP")]
+    pub(crate) media_ip: Option<Ipv4Addr>,
+    /// The ports for audio [default: 20000-29999]
+    #[arg(long, value_name = "A-B")]
+    pub(crate) rtp_ports: Option<PortRange>,
+    /// Where `convoke status` asks, on loopback; port 0 picks a free one [default: 127.0.0.1:5080]
+    #[arg(long, value_name = "ADDR", value_parser = socket_address)]
+    pub(crate) admin: Option<SocketAddr>,
+    /// A TOML file: several listeners, factories, who is let in. Flags win over it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Let everybody in: needed where others can reach us and the file has no [access] allow list
+    #[arg(long)]
+    pub(crate) open: bool,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+/// Convene a conference: call the factory, join, bring in the others.
+///
+/// Ctrl-C leaves it. The exit status is 0 if the conference came about and everybody invited joined.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  convoke conference sip:conference@127.0.0.1:5060 --invite sip:bob@127.0.0.1:5071
+  convoke conference sip:conference@mix.example.com --play hello.wav --record heard.wav --for 20s
+  convoke conference sip:8000@192.0.2.10 --invite sip:desk@192.0.2.77 --refer inside")]
+pub(crate) struct ConferenceArgs {
+    /// The address that makes conferences, as in sip:conference@HOST
+    #[arg(value_parser = sip_uri)]
+    pub(crate) factory: Uri,
+    /// Whom to bring in
+    #[arg(long, value_name = "URI", num_args = 1.., value_parser = sip_uri)]
+    pub(crate) invite: Vec<Uri>,
+    /// How long to stay, as in 20s or 5m [default: until Ctrl-C]
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) stay: Option<Duration>,
+    /// How the others get the address: outside any call, inside a call made for it, or first the
+    /// one and, where that is refused, the other
+    #[arg(long, value_enum, default_value_t = Refer::Auto)]
+    pub(crate) refer: Refer,
+    #[command(flatten)]
+    pub(crate) terminal: TerminalArgs,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+/// Answer calls, and join the conferences that others refer you to.
+///
+/// It prints the address it can be called at. Ctrl-C hangs up and ends.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  convoke answer
+  convoke answer --sip 127.0.0.1:5071 --play hello.wav --record heard.wav --once
+  convoke answer --sip 192.0.2.7:5060 --trust 192.0.2.0/24 --trust alice@example.com")]
+pub(crate) struct AnswerArgs {
+    /// End when the first calls have ended
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Whose REFER is followed: *, an address, a network (192.0.2.0/24), or user@host where either
+    /// may be *. May be given again. A caller may always refer us
+    /// [default: whoever calls from this machine]
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) trust: Vec<Pattern>,
+    #[command(flatten)]
+    pub(crate) terminal: TerminalArgs,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+/// Show a server's conferences, legs and room.
+#[derive(Args, Debug)]
+pub(crate) struct StatusArgs {
+    /// Where the server's HTTP interface listens
+    #[arg(long, value_name = "ADDR", value_parser = socket_address,
+          default_value_t = server::Config::ADMIN_DEFAULT)]
+    pub(crate) admin: SocketAddr,
+    /// The whole status as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Show it all on this machine: one server, three voices, who heard whom.
+///
+/// Starts a server and three terminals as processes of their own on loopback, shows every SIP message
+/// between them as it goes, then proves from their recordings that everybody heard all the others
+/// and nobody himself. The exit status is 0 only if that is so.
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// Where the recordings go [default: a new folder for temporary files]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// How long the three talk
+    #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = demo_time)]
+    pub(crate) talk: Duration,
+}
+
+/// What every terminal has.
+#[derive(Args, Debug)]
+pub(crate) struct TerminalArgs {
+    /// Our own address; port 0 picks a free one [default: the one others are reached from, port 0]
+    #[arg(long, value_name = "ADDR", value_parser = socket_address)]
+    pub(crate) sip: Option<SocketAddr>,
+    /// The name in our own URI
+    #[arg(long, value_name = "NAME", default_value = "terminal", value_parser = user_name)]
+    pub(crate) user: String,
+    /// Say this, again and again: 8, 16 or 48 kHz, mono or stereo [default: silence]
+    #[arg(long, value_name = "WAV")]
+    pub(crate) play: Option<PathBuf>,
+    /// Write what is heard to this file
+    #[arg(long, value_name = "WAV")]
+    pub(crate) record: Option<PathBuf>,
+    /// Samples per second of --record: 8000, 16000 or 48000
+    #[arg(long, value_name = "HZ", default_value = "8000", value_parser = record_rate)]
+    pub(crate) record_rate: RecordRate,
+}
+
+/// What every long-running command has.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct CommonArgs {
+    /// One JSON object per line instead of words
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// With --json: one line for each SIP message too
+    #[arg(long, hide = true, requires = "json")]
+    pub(crate) messages: bool,
+    /// End when standard input closes: so that no child outlives its parent
+    #[arg(long, hide = true)]
+    pub(crate) with_parent: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Refer {
+    Auto,
+    Outside,
+    Inside,
+}
+
+impl From<Refer> for ReferMode {
+    fn from(refer: Refer) -> Self {
+        match refer {
+            Refer::Auto => Self::Auto,
+            Refer::Outside => Self::Outside,
+            Refer::Inside => Self::Inside,
+        }
+    }
+}
+
+/// Prints what clap found: help as help, a bad value in one line, anything else with its usage.
+pub(crate) fn explain(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::ValueValidation => {
+            let text = error.render().to_string();
+            let line = text.lines().next().unwrap_or_default();
+            complain(line.trim_start_matches("error: "));
+            ExitCode::from(USAGE)
+        }
+        _ => {
+            // To a closed pipe there is nothing to say.
+            let _ = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))
+        }
+    }
+}
+
+fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "write an address and a port, as in 127.0.0.1:5060")
+}
+
+fn sip_uri(text: &str) -> Result<Uri, &'static str> {
+    const HOW: &str = "write a SIP URI, as in sip:name@host or sip:name@192.0.2.7:5060";
+    match text.parse::<Uri>() {
+        Ok(uri @ Uri::Sip(_)) => Ok(uri),
+        Ok(Uri::Other { .. }) | Err(_) => Err(HOW),
+    }
+}
+
+fn user_name(text: &str) -> Result<String, &'static str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if text.is_empty() || !text.chars().all(plain) {
+        return Err("write letters, digits, `-`, `_` and `.` only");
+    }
+    Ok(text.to_owned())
+}
+
+fn record_rate(text: &str) -> Result<RecordRate, &'static str> {
+    text.parse()
+}
+
+/// Long enough to find every voice in the recordings, short enough to watch.
+fn demo_time(text: &str) -> Result<Duration, String> {
+    let (least, most) = (Duration::from_secs(6), Duration::from_secs(600));
+    let time = parse_duration(text).map_err(|error| error.to_string())?;
+    if time < least || time > most {
+        return Err("must be 6s to 10m".to_owned());
+    }
+    Ok(time)
+}
+
+/// Loopback, where nothing else is said.
+pub(crate) const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! `convoke answer`: the other terminal.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+use terminal::{AnswererEvent, Terminal, TrustPolicy};
+
+use super::terminals::{greet, part, setup, show};
+use super::{end_at_once, runtime};
+use crate::cli::{AnswerArgs, LOOPBACK};
+use crate::output::{Printer, Tone, harmless};
+use crate::signals::Stop;
+
+pub(crate) fn run(args: AnswerArgs) -> anyhow::Result<ExitCode> {
+    runtime()?.block_on(answer(args))
+}
+
+async fn answer(args: AnswerArgs) -> anyhow::Result<ExitCode> {
+    let mut stop = Stop::listen(args.common.with_parent)?;
+    let printer = Printer::new(args.common.json);
+    let setup = setup(&args.terminal, args.common, args.terminal.sip.unwrap_or(LOOPBACK))?;
+    // Whoever names those he trusts means no others, wherever they call from.
+    let trust = TrustPolicy {
+        loopback: args.trust.is_empty(),
+        patterns: args.trust.clone(),
+        ..TrustPolicy::default()
+    };
+    let mut terminal = Terminal::answer(setup, trust, args.once)?;
+    greet(&printer, &args.terminal.user, terminal.local(), "  Ctrl-C hangs up");
+    let mut is_stopping = false;
+    loop {
+        tokio::select! {
+            event = terminal.next_event() => match event {
+                Some(event) => show(&printer, event, |printer, news| tell(printer, &news)),
+                None => break,
+            },
+            () = stop.told() => {
+                if is_stopping {
+                    end_at_once();
+                }
+                is_stopping = true;
+                terminal.stop();
+            }
+        }
+    }
+    part(&printer, &args.terminal, terminal.finish());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell(printer: &Printer, news: &AnswererEvent) {
+    let line = |tone, verb, about: String, name, fields| {
+        printer.event(tone, verb, &harmless(&about), name, fields);
+    };
+    match news {
+        AnswererEvent::Answered { call, from } => {
+            let from = from.uri.to_string();
+            let fields = json!({ "call": call.0, "from": from });
+            line(Tone::Good, "answered", from, "answered", fields);
+        }
+        AnswererEvent::Busy { from } => {
+            let from = from.uri.to_string();
+            let fields = json!({ "from": from });
+            line(Tone::Bad, "busy", format!("for {from}"), "busy", fields);
+        }
+        AnswererEvent::Referred { call, by, to } => {
+            let (by, to) = (by.uri.to_string(), to.to_string());
+            let fields = json!({ "call": call.0, "by": by, "to": to });
+            line(Tone::Plain, "calling", format!("{to}, as {by} asks"), "referred", fields);
+        }
+        AnswererEvent::ReferralRefused { by, to } => {
+            let (by, to) = (by.uri.to_string(), to.to_string());
+            let fields = json!({ "by": by, "to": to });
+            let about = format!("{by} asks to call {to}: let it by --trust");
+            line(Tone::Bad, "not trusted", about, "referral-refused", fields);
+        }
+        AnswererEvent::Joined { call, conference } => {
+            let conference = conference.as_ref().map(ToString::to_string);
+            let fields = json!({ "call": call.0, "conference": conference });
+            let about = conference.unwrap_or_else(|| "the call is up".to_owned());
+            line(Tone::Good, "joined", about, "joined", fields);
+        }
+        AnswererEvent::Failed { call, why } => {
+            let fields = json!({ "call": call.0, "why": why.to_string() });
+            line(Tone::Bad, "failed", why.to_string(), "failed", fields);
+        }
+        AnswererEvent::Ended { call, why } => {
+            let fields = json!({ "call": call.0, "why": why.to_string() });
+            line(Tone::Quiet, "ended", why.to_string(), "ended", fields);
+        }
+        // The parting line follows, with more in it.
+        AnswererEvent::Finished => {}
+    }
+}

@@ -1,0 +1,170 @@
+//! `convoke serve`.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use server::config::Flags;
+use server::{Config, EndCause, Event, Notice, Report, Running, Server};
+
+use super::{end_at_once, runtime};
+use crate::cli::{ServeArgs, USAGE};
+use crate::message;
+use crate::output::{Printer, Tone, complain, harmless};
+use crate::signals::Stop;
+
+pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
+    let config = match config(args)? {
+        Ok(config) => config,
+        Err(error) => {
+            complain(&error.to_string());
+            return Ok(ExitCode::from(USAGE));
+        }
+    };
+    runtime()?.block_on(serve(args, &config))
+}
+
+fn config(args: &ServeArgs) -> anyhow::Result<Result<Config, server::ConfigError>> {
+    let flags = Flags {
+        sip: args.sip,
+        media_ip: args.media_ip,
+        rtp_ports: args.rtp_ports,
+        admin: args.admin,
+        open: args.open,
+    };
+    let Some(path) = &args.config else { return Ok(Config::from_flags(&flags)) };
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
+    Ok(Config::from_toml(&name, &text, &flags))
+}
+
+async fn serve(args: &ServeArgs, config: &Config) -> anyhow::Result<ExitCode> {
+    let mut stop = Stop::listen(args.common.with_parent)?;
+    let printer = Printer::new(args.common.json);
+    let mut server = Server::start(config, args.common.messages)?;
+    greet(&printer, config, &server);
+    let mut is_stopping = false;
+    loop {
+        tokio::select! {
+            event = server.next_event() => match event {
+                Some(event) => show(&printer, event),
+                None => break,
+            },
+            () = stop.told() => {
+                if is_stopping {
+                    end_at_once();
+                }
+                is_stopping = true;
+                printer.event(Tone::Quiet, "stopping", "BYE to every leg", "stopping", Value::Null);
+                server.stop();
+            }
+        }
+    }
+    Ok(part(&printer, server.finish()))
+}
+
+fn greet(printer: &Printer, config: &Config, server: &Running) {
+    if printer.is_json() {
+        let fields = json!({
+            "factory": server.factories().first(),
+            "factories": server.factories(),
+            "sip": server.sip().iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "admin": server.admin().to_string(),
+            "capacity": server.capacity(),
+            "pid": std::process::id(),
+            "version": env!("CARGO_PKG_VERSION"),
+        });
+        return printer.event(Tone::Plain, "", "", "listening", fields);
+    }
+    let paint = printer.paint();
+    let factories = server.factories().iter().map(|uri| paint.bold(uri)).collect::<Vec<_>>();
+    let factory = server.factories().first().map_or("", String::as_str);
+    let admin = server.admin();
+    let ask = if admin == Config::ADMIN_DEFAULT {
+        "convoke status".to_owned()
+    } else {
+        format!("convoke status --admin {admin}")
+    };
+    printer.words(&format!(
+        "Convoke {version} makes conferences for whoever calls\n\n  {factories}\n\n\
+         Call it, with two who answer, in three other terminals:\n\n  \
+         convoke answer --sip 127.0.0.1:5071\n  \
+         convoke answer --sip 127.0.0.1:5072\n  \
+         convoke conference {factory} --invite sip:127.0.0.1:5071 sip:127.0.0.1:5072\n\n\
+         Room for {capacity} legs, audio at {media} ports {ports}. Who is in: {ask}\n\
+         Ctrl-C ends every call.\n",
+        version = env!("CARGO_PKG_VERSION"),
+        factories = factories.join("\n  "),
+        capacity = server.capacity(),
+        media = config.media.bind,
+        ports = config.media.ports,
+    ));
+}
+
+fn show(printer: &Printer, event: Event) {
+    match event {
+        Event::Notice { unix_micros, notice } => {
+            let (tone, verb, about) = words(&notice);
+            let fields = serde_json::to_value(&notice).unwrap_or_default();
+            let name = fields["event"].as_str().unwrap_or("notice").to_owned();
+            if printer.is_json() || !verb.is_empty() {
+                printer.event_at(unix_micros, tone, verb, &harmless(&about), &name, fields);
+            }
+        }
+        Event::Message { sent, unix_micros, packet } => {
+            if printer.is_json() {
+                printer.object("message", unix_micros, message::fields(sent, &packet));
+            }
+        }
+        Event::MixersDied => {
+            let about = "the mixers have died: this is a fault of Convoke";
+            printer.event(Tone::Bad, "failed", about, "mixers-died", Value::Null);
+        }
+    }
+}
+
+/// How a notice reads; no verb: people need not see it.
+fn words(notice: &Notice) -> (Tone, &'static str, String) {
+    match notice {
+        Notice::Held { conference, asker, seats, .. } => {
+            (Tone::Plain, "held", format!("{conference}  {seats} seats for {asker}"))
+        }
+        Notice::HoldExpired { conference } => {
+            (Tone::Quiet, "expired", format!("{conference}  nobody came"))
+        }
+        Notice::Started { conference, .. } => (Tone::Good, "started", conference.clone()),
+        Notice::Joined { conference, leg, participant } => {
+            (Tone::Good, "joined", format!("{conference}  leg {leg}: {participant}"))
+        }
+        Notice::Left { conference, leg, cause } => {
+            (Tone::Quiet, "left", format!("{conference}  leg {leg}: {cause}"))
+        }
+        Notice::Media { .. } => (Tone::Quiet, "", String::new()),
+        Notice::Ended { conference, cause } => {
+            (Tone::Quiet, "ended", format!("{conference}  {cause}"))
+        }
+        Notice::Refused { uri, asker, status, why } => {
+            (Tone::Bad, "refused", format!("{uri} to {asker}: {status} {why}"))
+        }
+    }
+}
+
+fn part(printer: &Printer, report: Option<Report>) -> ExitCode {
+    let Some(report) = report else {
+        complain("the server ended by a fault of its own; its last words are above");
+        return ExitCode::FAILURE;
+    };
+    let fields = json!({
+        "legs_left": report.legs_left,
+        "mixer_legs_left": report.mixer_legs_left,
+    });
+    let about = match report.legs_left {
+        0 => "every call has ended".to_owned(),
+        left => format!("{left} legs did not answer the BYE"),
+    };
+    printer.event(Tone::Quiet, "stopped", &about, "stopped", fields);
+    match report.end {
+        EndCause::Told => ExitCode::SUCCESS,
+        EndCause::MixersDied => ExitCode::FAILURE,
+    }
+}

@@ -1,0 +1,144 @@
+//! `convoke status`.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use server::{ConferenceState, ConferenceStatus, StatusPage};
+
+use crate::cli::StatusArgs;
+use crate::output::{Paint, harmless, say};
+
+/// Loopback and one turn of a loop: more than this and the server hangs.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+pub(crate) fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
+    let text = fetch(args.admin)?;
+    if args.json {
+        say(text.trim_end());
+    } else {
+        let page = read(&text)?;
+        say(show(&page, Paint::of_stdout()).trim_end());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the server; what it says, unread.
+pub(super) fn fetch(admin: SocketAddr) -> anyhow::Result<String> {
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).proxy(None).build().into();
+    let mut response =
+        agent.get(format!("http://{admin}/v1/status")).call().with_context(|| {
+            format!(
+                "no server says its status at {admin}: start one with `convoke serve`, or name the \
+             address that it printed with --admin"
+            )
+        })?;
+    response.body_mut().read_to_string().context("the server broke off in the middle")
+}
+
+/// Reads what the server said.
+pub(super) fn read(text: &str) -> anyhow::Result<StatusPage> {
+    serde_json::from_str(text).context("this is no Convoke server, or one of another version")
+}
+
+fn show(page: &StatusPage, paint: Paint) -> String {
+    let mut out = String::new();
+    let room = page.node.room;
+    let factories = page.factories.join(", ");
+    let up = clock(page.uptime_seconds);
+    let _ = writeln!(out, "Convoke {}  up {up}  {}", page.version, paint.bold(&factories));
+    let _ = writeln!(
+        out,
+        "Room for {} legs: {} in use, {} held, {} free",
+        room.capacity, room.used, room.held, room.free
+    );
+    if page.node.conferences.is_empty() {
+        let _ = writeln!(out, "\nNo conference.");
+    }
+    for conference in &page.node.conferences {
+        out.push('\n');
+        out.push_str(&show_conference(conference, paint));
+    }
+    out
+}
+
+/// A conference and its roster.
+pub(super) fn show_conference(conference: &ConferenceStatus, paint: Paint) -> String {
+    let mut out = String::new();
+    let state = match conference.state {
+        ConferenceState::Held => "held, nobody has joined yet",
+        ConferenceState::Active => "active",
+    };
+    let uri = paint.bold(&harmless(&conference.uri));
+    let (seats, time) = (conference.seats, clock(conference.seconds));
+    let _ = writeln!(out, "{uri}\n  {state} for {time}, {seats} seats");
+    let width = conference.legs.iter().map(|leg| leg.participant.chars().count()).max();
+    for leg in &conference.legs {
+        let who = format!("{:width$}", harmless(&leg.participant), width = width.unwrap_or(0));
+        let role = if leg.creator { "  asked for it" } else { "" };
+        let _ = writeln!(out, "  leg {}  {who}  {}{role}", leg.leg, clock(leg.seconds));
+    }
+    out
+}
+
+/// `0:42`, `1:02:03`.
+fn clock(seconds: u64) -> String {
+    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    match hours {
+        0 => format!("{minutes}:{seconds:02}"),
+        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn page() -> StatusPage {
+        let page = json!({
+            "version": "0.1.0", "uptime_seconds": 3_723,
+            "factories": ["sip:conference@127.0.0.1:5060"],
+            "conferences": [{
+                "uri": "sip:conf-a@127.0.0.1:5060", "state": "active", "seconds": 42, "seats": 4,
+                "legs": [
+                    {"leg": 1, "participant": "sip:alice@127.0.0.1:1", "display": null,
+                     "creator": true, "seconds": 42},
+                    {"leg": 2, "participant": "sip:b\u{1b}[2J@h", "display": null,
+                     "creator": false, "seconds": 5},
+                ],
+            }],
+            "room": {"capacity": 500, "used": 2, "held": 2, "free": 496},
+            "leftovers": {"ports": 2, "holds": 0, "conferences": 1, "dialogs": 2,
+                          "transactions": 0, "timers": 0, "media_commands": 0},
+            "counters": sip::Counters::default(), "refused": {},
+            "rim": {"received": 1, "denied": 0, "sent": 1, "send_errors": 0, "events_lost": 0},
+            "mixers": [],
+        });
+        read(&page.to_string()).expect("a status")
+    }
+
+    #[test]
+    fn the_status_shows_room_conferences_and_legs_in_columns() {
+        let shown = show(&page(), Paint::plain());
+        assert_eq!(
+            shown,
+            "Convoke 0.1.0  up 1:02:03  sip:conference@127.0.0.1:5060\n\
+             Room for 500 legs: 2 in use, 2 held, 496 free\n\n\
+             sip:conf-a@127.0.0.1:5060\n  active for 0:42, 4 seats\n  \
+             leg 1  sip:alice@127.0.0.1:1  0:42  asked for it\n  \
+             leg 2  sip:b?[2J@h            0:05\n"
+        );
+    }
+
+    #[test]
+    fn an_idle_server_says_so() {
+        let mut page = page();
+        page.node.conferences.clear();
+        assert!(show(&page, Paint::plain()).ends_with("\nNo conference.\n"));
+    }
+}

@@ -1,0 +1,83 @@
+//! What `conference` and `answer` have in common: files before sockets, and a parting word.
+
+use std::net::SocketAddr;
+
+use serde_json::json;
+use sip::{Packet, Uri};
+use terminal::wav::{Recorder, read_wav};
+use terminal::{Event, Report, Setup, source_towards};
+
+use crate::cli::{CommonArgs, LOOPBACK, TerminalArgs};
+use crate::message;
+use crate::output::{Printer, Tone};
+
+/// Opens the files, so that what is wrong with them is said before anybody is called.
+pub(super) fn setup(
+    args: &TerminalArgs,
+    common: CommonArgs,
+    bind: SocketAddr,
+) -> anyhow::Result<Setup> {
+    let play = args.play.as_deref().map(read_wav).transpose()?.unwrap_or_default();
+    let record = args.record.as_deref();
+    let record = record.map(|path| Recorder::create(path, args.record_rate)).transpose()?;
+    Ok(Setup { bind, user: args.user.clone(), play, record, messages: common.messages })
+}
+
+/// The address of this machine that `uri` can answer to; loopback if that cannot be known.
+pub(super) async fn address_towards(uri: &Uri) -> SocketAddr {
+    let Uri::Sip(uri) = uri else { return LOOPBACK };
+    let host = uri.host.as_str().to_owned();
+    let Ok(mut addresses) = tokio::net::lookup_host((host, uri.port.unwrap_or(5060))).await else {
+        return LOOPBACK;
+    };
+    let Some(remote) = addresses.find(SocketAddr::is_ipv4) else { return LOOPBACK };
+    source_towards(remote).map_or(LOOPBACK, |ip| SocketAddr::new(ip, 0))
+}
+
+/// The first line: where we can be reached.
+pub(super) fn greet(printer: &Printer, user: &str, local: SocketAddr, words: &str) {
+    let uri = format!("sip:{user}@{local}");
+    let fields = json!({ "uri": uri, "sip": local.to_string(), "pid": std::process::id() });
+    printer.event(Tone::Plain, "listening", &format!("{uri}{words}"), "listening", fields);
+}
+
+/// Shows a message; nothing to people, who did not ask for it.
+pub(super) fn show_message(printer: &Printer, sent: bool, unix_micros: u64, packet: &Packet) {
+    if printer.is_json() {
+        printer.object("message", unix_micros, message::fields(sent, packet));
+    }
+}
+
+/// The events that both terminals have.
+pub(super) fn show<N>(printer: &Printer, event: Event<N>, news: impl FnOnce(&Printer, N)) {
+    match event {
+        Event::News(happened) => news(printer, happened),
+        Event::Message { sent, unix_micros, packet } => {
+            show_message(printer, sent, unix_micros, &packet);
+        }
+        Event::RecordingStopped(error) => {
+            let why = error.to_string();
+            let fields = json!({ "why": why });
+            printer.event(Tone::Bad, "recording", &why, "recording-stopped", fields);
+        }
+    }
+}
+
+/// The last line: how long it was, and where the recording is.
+pub(super) fn part(printer: &Printer, args: &TerminalArgs, report: Report) {
+    let spoke = report.spoke.as_secs_f64();
+    let fields = json!({
+        "spoke_seconds": spoke,
+        "recording": args.record,
+        "recorded_seconds": report.recorded.as_secs_f64(),
+        "frames_skipped": report.frames_skipped,
+        "events_lost": report.events_lost,
+        "send_errors": report.send_errors,
+        "gave_up_waiting": report.gave_up_waiting,
+    });
+    let recording = args.record.as_ref().map_or_else(String::new, |path| {
+        format!(", {:.1} s recorded in {}", report.recorded.as_secs_f64(), path.display())
+    });
+    let about = format!("{spoke:.1} s in calls{recording}");
+    printer.event(Tone::Quiet, "finished", &about, "finished", fields);
+}

@@ -1,0 +1,185 @@
+//! What is written, for people and for programs.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value, json};
+
+/// Writes one line per event: words in columns, or JSON.
+pub(crate) struct Printer {
+    json: bool,
+    paint: Paint,
+    start_micros: u64,
+}
+
+/// How an event looks to a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// Something goes on.
+    Plain,
+    /// Something worked.
+    Good,
+    /// Somebody said no.
+    Bad,
+    /// Something is over.
+    Quiet,
+}
+
+/// The width of the column of verbs: `redirected`, and two spaces.
+const VERB_WIDTH: usize = 12;
+
+impl Printer {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json, paint: Paint::of_stdout(), start_micros: unix_micros() }
+    }
+
+    pub(crate) const fn is_json(&self) -> bool {
+        self.json
+    }
+
+    pub(crate) const fn paint(&self) -> Paint {
+        self.paint
+    }
+
+    /// One event: to people a verb and what it is about, to programs the name and the fields. The
+    /// time is put in front of both.
+    pub(crate) fn event(&self, tone: Tone, verb: &str, about: &str, name: &str, fields: Value) {
+        self.event_at(unix_micros(), tone, verb, about, name, fields);
+    }
+
+    /// The same for what happened a moment ago.
+    pub(crate) fn event_at(
+        &self,
+        unix_micros: u64,
+        tone: Tone,
+        verb: &str,
+        about: &str,
+        name: &str,
+        fields: Value,
+    ) {
+        if self.json {
+            self.object(name, unix_micros, fields);
+        } else {
+            let since = unix_micros.saturating_sub(self.start_micros);
+            let time = format!("{:4}.{:03}", since / 1_000_000, since / 1_000 % 1_000);
+            let verb = format!("{verb:VERB_WIDTH$}");
+            let (time, verb) = (self.paint.dim(&time), self.paint.tone(tone, &verb));
+            say(&format!("{time}  {verb}{about}"));
+        }
+    }
+
+    /// One object on one line: `event`, `at` (seconds since 1970), then the fields.
+    pub(crate) fn object(&self, name: &str, unix_micros: u64, fields: Value) {
+        let mut object = Map::new();
+        object.insert("event".to_owned(), json!(name));
+        object.insert("at".to_owned(), json!(seconds(unix_micros)));
+        if let Value::Object(fields) = fields {
+            object.extend(fields.into_iter().filter(|(key, _)| key != "event"));
+        }
+        say(&Value::Object(object).to_string());
+    }
+
+    /// Words for people only.
+    pub(crate) fn words(&self, text: &str) {
+        if !self.json {
+            say(text);
+        }
+    }
+}
+
+/// Colours, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Paint {
+    colours: bool,
+}
+
+impl Paint {
+    /// Colours only where somebody sees them and has not said no (`NO_COLOR`).
+    pub(crate) fn of_stdout() -> Self {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self { colours: io::stdout().is_terminal() && !refused }
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn plain() -> Self {
+        Self { colours: false }
+    }
+
+    pub(crate) fn dim(self, text: &str) -> String {
+        self.wrap("2", text)
+    }
+
+    pub(crate) fn bold(self, text: &str) -> String {
+        self.wrap("1", text)
+    }
+
+    pub(crate) fn tone(self, tone: Tone, text: &str) -> String {
+        match tone {
+            Tone::Plain => self.wrap("36", text),
+            Tone::Good => self.wrap("32", text),
+            Tone::Bad => self.wrap("31", text),
+            Tone::Quiet => self.wrap("2", text),
+        }
+    }
+
+    fn wrap(self, code: &str, text: &str) -> String {
+        if self.colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// Writes a line to standard output. Where nobody reads it any more there is nobody to tell.
+pub(crate) fn say(line: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Writes what is wrong to standard error, in one line.
+pub(crate) fn complain(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "convoke: {line}");
+}
+
+/// What our libraries log goes to standard error; `CONVOKE_LOG=debug` shows more of it.
+pub(crate) fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CONVOKE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+}
+
+/// The wall clock: microseconds since 1970.
+pub(crate) fn unix_micros() -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "the binary stamps what it prints")]
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Seconds with six decimals, which a double holds for some hundred years to come.
+pub(crate) fn seconds(micros: u64) -> f64 {
+    std::time::Duration::from_micros(micros).as_secs_f64()
+}
+
+/// `text` without anything that could move a cursor or pretend to be our own output: what peers
+/// wrote is shown with `?` for control characters.
+pub(crate) fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_terminal_there_are_no_colours() {
+        assert_eq!(Paint::plain().tone(Tone::Bad, "no"), "no");
+        assert_eq!(Paint { colours: true }.tone(Tone::Bad, "no"), "\x1b[31mno\x1b[0m");
+    }
+
+    #[test]
+    fn what_peers_wrote_cannot_move_the_cursor() {
+        assert_eq!(harmless("a\x1b[2Jb\r\nc"), "a?[2Jb??c");
+    }
+}

@@ -1,0 +1,85 @@
+//! The HTTP interface, on loopback.
+
+use std::net::{IpAddr, TcpListener};
+
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::StatusPage;
+
+/// Questions that wait for the loop. Each is answered in the loop's next turn; one more hears 503.
+pub(crate) const ASKED_MAX: usize = 16;
+
+/// A question to the loop.
+pub(crate) type StatusAsked = oneshot::Sender<StatusPage>;
+
+/// Serves until the runtime ends. Must be called inside a tokio runtime.
+pub(crate) fn serve(
+    listener: TcpListener,
+    asked: mpsc::Sender<StatusAsked>,
+) -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let router = Router::new()
+        .route("/v1/status", get(status))
+        .layer(middleware::from_fn(only_local_names))
+        .with_state(asked);
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!(%error, "the admin interface has ended");
+        }
+    });
+    Ok(())
+}
+
+async fn status(State(asked): State<mpsc::Sender<StatusAsked>>) -> Response {
+    let (answer, answered) = oneshot::channel();
+    if asked.try_send(answer).is_err() {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    match answered.await {
+        Ok(page) => Json(page).into_response(),
+        // The loop has ended in between.
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+/// Answers only those who called us by a loopback name. A web page somewhere can point its own
+/// name at 127.0.0.1 and have a browser on this machine read what we say; its Host header tells.
+async fn only_local_names(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    if host.is_some_and(is_local) {
+        next.run(request).await
+    } else {
+        (StatusCode::FORBIDDEN, "call this by a loopback address\n").into_response()
+    }
+}
+
+fn is_local(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        Some(_) | None => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_names_are_local() {
+        for local in ["localhost", "localhost:5080", "127.0.0.1:5080", "127.8.8.8", "[::1]:5080"] {
+            assert!(is_local(local), "{local}");
+        }
+        for other in ["", "example.com", "example.com:5080", "192.0.2.1:5080", "127.0.0.1.evil"] {
+            assert!(!is_local(other), "{other}");
+        }
+    }
+}

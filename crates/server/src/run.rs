@@ -1,0 +1,356 @@
+//! The loop between sockets, clock, media shards and the node.
+
+use std::future::{pending, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::task::Poll;
+use std::time::Duration;
+
+use node::{Input, Node, Notice, Output};
+use sip::{FlowId, Packet, Source, Transport};
+use socket2::SockRef;
+use tokio::io::ReadBuf;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant as SystemInstant, sleep_until};
+use units::Instant;
+
+use crate::AllowList;
+use crate::admin::StatusAsked;
+use crate::bind::SipSocket;
+use crate::clock::{Clock, unix_micros, unix_time};
+use crate::mixers::{FromShard, Health, Mixers};
+use crate::status::{RimStatus, StatusPage};
+
+/// Events that wait for their reader; what does not fit is counted and lost. A conference of three
+/// makes ten, with every SIP message some fifty.
+pub(crate) const EVENTS_MAX: usize = 4_096;
+
+/// How long a server that was told to stop waits for answers to its BYEs. On a network that works
+/// they take a round trip; the process promises to be gone within 5 s.
+const STOP_GRACE: Duration = Duration::from_secs(4);
+
+/// How soon commands that the shards did not take are offered again: a tick.
+const RETRY: Duration = Duration::from_millis(10);
+
+/// How old the node's idea of the wall clock may be. It dates conference URIs, in minutes.
+const WALL_AGE_MAX: Duration = Duration::from_secs(1);
+
+/// The largest datagram there is.
+const DATAGRAM_BYTES_MAX: usize = 65_535;
+
+/// Something happened at the server.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The node tells something.
+    Notice {
+        /// Wall clock, microseconds since 1970.
+        unix_micros: u64,
+        /// What.
+        notice: Notice,
+    },
+    /// A SIP message was sent or received; only if asked for.
+    Message {
+        /// Whether we sent it.
+        sent: bool,
+        /// Wall clock, microseconds since 1970.
+        unix_micros: u64,
+        /// The message and its path.
+        packet: Packet,
+    },
+    /// The mixers have died; the server ends.
+    MixersDied,
+}
+
+/// How it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Why the server ended.
+    pub end: EndCause,
+    /// Legs whose BYE was not answered when the time was over.
+    pub legs_left: usize,
+    /// Media legs that the mixers still had: 0, or something is wrong with us.
+    pub mixer_legs_left: u64,
+}
+
+/// Why the server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndCause {
+    /// It was told to.
+    Told,
+    /// The mixers have died.
+    MixersDied,
+}
+
+/// What the loop was woken by.
+enum Wake {
+    Stop,
+    /// Told to stop, and the answers to our BYEs do not come.
+    GraceOver,
+    Deadline,
+    Media(FromShard),
+    MediaRetry,
+    Status(StatusAsked),
+    Received {
+        socket: usize,
+        from: SocketAddr,
+        length: usize,
+    },
+    /// A socket reported that an earlier packet met nobody; nothing was received.
+    Nothing,
+}
+
+/// The loop's belongings; it runs in a thread of its own.
+pub(crate) struct Loop {
+    clock: Clock,
+    node: Node,
+    mixers: Mixers,
+    sockets: Sockets,
+    access: AllowList,
+    factories: Vec<String>,
+    events: mpsc::Sender<Event>,
+    messages: bool,
+    wall_read: Instant,
+    health: Health,
+    counters: RimStatus,
+}
+
+impl Loop {
+    /// Must be called inside a tokio runtime, which from now on owns the sockets.
+    pub(crate) fn new(
+        clock: Clock,
+        node: Node,
+        mixers: Mixers,
+        sockets: Vec<SipSocket>,
+        access: AllowList,
+        events: mpsc::Sender<Event>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            clock,
+            node,
+            mixers,
+            sockets: Sockets::new(sockets)?,
+            access,
+            factories: Vec::new(),
+            events,
+            messages: false,
+            wall_read: clock.now(),
+            health: Health::Alive,
+            counters: RimStatus::default(),
+        })
+    }
+
+    pub(crate) fn with_factories(self, factories: Vec<String>) -> Self {
+        Self { factories, ..self }
+    }
+
+    pub(crate) fn with_messages(self, messages: bool) -> Self {
+        Self { messages, ..self }
+    }
+
+    /// Runs until told to stop, by a message on `stop` or its end, and every call has ended.
+    pub(crate) async fn run(
+        mut self,
+        mut from_shards: mpsc::Receiver<FromShard>,
+        mut asked: mpsc::Receiver<StatusAsked>,
+        stop: oneshot::Receiver<()>,
+    ) -> Report {
+        let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+        let mut stop = Some(stop);
+        let mut give_up = None;
+        self.drain();
+        while self.health == Health::Alive && !(stop.is_none() && self.is_quiet()) {
+            let deadline = self.node.deadline().map(|at| self.clock.system(at));
+            let retry = self.mixers.is_behind().then(|| SystemInstant::now() + RETRY);
+            // In this order, so that no flood of packets holds up what is due.
+            let wake = tokio::select! {
+                biased;
+                () = told(&mut stop) => Wake::Stop,
+                () = at(deadline) => Wake::Deadline,
+                () = at(give_up) => Wake::GraceOver,
+                Some(event) = from_shards.recv() => Wake::Media(event),
+                () = at(retry) => Wake::MediaRetry,
+                Some(asked) = asked.recv() => Wake::Status(asked),
+                wake = self.sockets.receive(&mut buffer) => wake,
+            };
+            match wake {
+                Wake::Stop => {
+                    stop = None;
+                    give_up = Some(SystemInstant::now() + STOP_GRACE);
+                    self.node.shutdown(self.clock.now());
+                }
+                Wake::GraceOver => break,
+                other => self.handle(other, &buffer),
+            }
+            self.drain();
+        }
+        self.finish()
+    }
+
+    fn handle(&mut self, wake: Wake, buffer: &[u8]) {
+        let now = self.clock.now();
+        if now.since(self.wall_read) > WALL_AGE_MAX {
+            self.wall_read = now;
+            self.node.set_wall(now, unix_time());
+            self.drain();
+        }
+        match wake {
+            Wake::Deadline => self.node.handle_deadline(now),
+            Wake::Media((shard, event)) => {
+                self.node.handle_input(now, Input::Media { shard, event });
+            }
+            Wake::MediaRetry => self.health = self.mixers.retry(),
+            // Whoever asked may have gone away.
+            Wake::Status(asked) => drop(asked.send(self.status(now))),
+            Wake::Received { socket, from, length } => {
+                self.received(now, socket, from, &buffer[..length]);
+            }
+            Wake::Stop | Wake::GraceOver | Wake::Nothing => {}
+        }
+    }
+
+    fn received(&mut self, now: Instant, socket: usize, from: SocketAddr, bytes: &[u8]) {
+        if !self.access.allows(from.ip()) {
+            self.counters.denied += 1;
+            return;
+        }
+        self.counters.received += 1;
+        let local = self.sockets.locals[socket];
+        let path = Source { transport: Transport::Udp, local, remote: from, flow: FlowId::NONE };
+        let packet = Packet { path, bytes: bytes.to_vec() };
+        self.show(false, &packet);
+        self.node.handle_input(now, Input::Packet(packet));
+    }
+
+    /// Does all that the node wants done.
+    fn drain(&mut self) {
+        while let Some(output) = self.node.poll_output() {
+            match output {
+                Output::Send(packet) => {
+                    self.show(true, &packet);
+                    match self.sockets.send(&packet) {
+                        Ok(()) => self.counters.sent += 1,
+                        // Lost like any other packet: SIP sends it again.
+                        Err(_) => self.counters.send_errors += 1,
+                    }
+                }
+                Output::Media { shard, command } => {
+                    self.health = self.mixers.command(shard, command);
+                }
+                Output::Notice(notice) => {
+                    self.tell(Event::Notice { unix_micros: unix_micros(), notice });
+                }
+            }
+        }
+        if self.health == Health::Dead {
+            self.tell(Event::MixersDied);
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.node.is_quiet() && !self.mixers.is_behind()
+    }
+
+    fn finish(self) -> Report {
+        let legs_left = self.node.leftovers().dialogs;
+        let mixers = self.mixers.stop();
+        Report {
+            end: match self.health {
+                Health::Alive => EndCause::Told,
+                Health::Dead => EndCause::MixersDied,
+            },
+            legs_left,
+            mixer_legs_left: mixers.shards.iter().map(|shard| shard.legs).sum(),
+        }
+    }
+
+    fn status(&self, now: Instant) -> StatusPage {
+        StatusPage {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_seconds: now.since(Instant::ZERO).as_secs(),
+            factories: self.factories.clone(),
+            node: self.node.status(now),
+            rim: self.counters,
+            mixers: self.mixers.report().shards.iter().map(Into::into).collect(),
+        }
+    }
+
+    fn show(&mut self, sent: bool, packet: &Packet) {
+        if self.messages {
+            let unix_micros = unix_micros();
+            self.tell(Event::Message { sent, unix_micros, packet: packet.clone() });
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        match self.events.try_send(event) {
+            Ok(()) | Err(TrySendError::Closed(_)) => {}
+            Err(TrySendError::Full(_)) => self.counters.events_lost += 1,
+        }
+    }
+}
+
+/// All sockets that speak SIP.
+struct Sockets {
+    sockets: Vec<UdpSocket>,
+    locals: Vec<SocketAddr>,
+    /// Which socket is asked first, so that a busy one cannot hide another.
+    first: usize,
+}
+
+impl Sockets {
+    fn new(bound: Vec<SipSocket>) -> io::Result<Self> {
+        let locals = bound.iter().map(|socket| socket.local).collect();
+        let sockets = bound
+            .into_iter()
+            .map(|socket| UdpSocket::from_std(socket.socket))
+            .collect::<io::Result<Vec<_>>>()?;
+        Ok(Self { sockets, locals, first: 0 })
+    }
+
+    async fn receive(&mut self, buffer: &mut [u8]) -> Wake {
+        let count = self.sockets.len();
+        self.first = (self.first + 1) % count;
+        poll_fn(|context| {
+            for socket in (self.first..self.first + count).map(|index| index % count) {
+                let mut read = ReadBuf::new(buffer);
+                match self.sockets[socket].poll_recv_from(context, &mut read) {
+                    Poll::Ready(Ok(from)) => {
+                        let length = read.filled().len();
+                        return Poll::Ready(Wake::Received { socket, from, length });
+                    }
+                    Poll::Ready(Err(_)) => return Poll::Ready(Wake::Nothing),
+                    Poll::Pending => {}
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// From the address that was asked (RFC 3581 §4).
+    fn send(&self, packet: &Packet) -> io::Result<()> {
+        let Packet { path, bytes } = packet;
+        let index = self.locals.iter().position(|local| *local == path.local);
+        let socket = index.and_then(|index| self.sockets.get(index));
+        let socket = socket.ok_or(io::ErrorKind::AddrNotAvailable)?;
+        // Past tokio: it would not send before it has seen the socket ready.
+        SockRef::from(socket).send_to(bytes, &path.remote.into()).map(drop)
+    }
+}
+
+async fn at(moment: Option<SystemInstant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => pending().await,
+    }
+}
+
+async fn told(stop: &mut Option<oneshot::Receiver<()>>) {
+    match stop {
+        // A handle that is gone wants the server gone too.
+        Some(stop) => drop(stop.await),
+        None => pending().await,
+    }
+}

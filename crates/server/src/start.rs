@@ -1,0 +1,271 @@
+//! From a configuration to a running server.
+
+use std::net::SocketAddr;
+use std::thread::JoinHandle;
+
+use focus::EndPolicy;
+use focus::factory::{AnswerForm, FactoryConfig};
+use node::{Keys, Node, NodeConfig, NodeError};
+use pool::{Key, PoolConfig, Seats, TokenKeys};
+use sip::Host;
+use tokio::runtime::Builder;
+use tokio::sync::{mpsc, oneshot};
+use units::Rng;
+
+use crate::admin;
+use crate::bind::{self, BindError, SipSocket};
+use crate::clock::{Clock, unix_time};
+use crate::config::{Answer, Config, End, Factory};
+use crate::mixers::{self, Mixers};
+use crate::run::{EVENTS_MAX, Event, Loop, Report};
+
+/// The number of the only node there is.
+const NODE: u16 = 1;
+
+/// Starts servers.
+#[derive(Debug)]
+pub struct Server {}
+
+/// A running server, which is a thread of its own beside the mixers' threads. Dropping the handle
+/// ends every call and then the server.
+#[derive(Debug)]
+pub struct Running {
+    factories: Vec<String>,
+    sip: Vec<SocketAddr>,
+    admin: SocketAddr,
+    capacity: u32,
+    events: mpsc::Receiver<Event>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<Report>>,
+}
+
+/// Why a server did not start. Nothing is left running or bound.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message says it")]
+pub enum StartError {
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error("media: {0}; choose others with --media-ip and --rtp-ports")]
+    Media(#[from] media::StartError),
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    #[error("the system gives no {what}: {kind}")]
+    System { what: &'static str, kind: std::io::ErrorKind },
+}
+
+impl Server {
+    /// Binds everything, then starts. With `messages` every SIP message becomes an event too.
+    ///
+    /// # Errors
+    /// An address that cannot be bound, in one line that says what to do.
+    pub fn start(config: &Config, messages: bool) -> Result<Running, StartError> {
+        let sockets = config.sip.iter().map(bind::sip).collect::<Result<Vec<_>, _>>()?;
+        let (listener, admin) = bind::admin(config.admin)?;
+        let mut rng = system_rng()?;
+        let capacity = config.capacity.unwrap_or_else(|| mixers::seats(&config.media));
+        let clock = Clock::start();
+        let node_config = node_config(config, &sockets, capacity, &mut rng);
+        let node = Node::new(node_config, clock.now(), unix_time(), rng.fork())?;
+        let factories = factory_uris(config, &sockets);
+        let sip = sockets.iter().map(|socket| socket.local).collect();
+        let (mixers, from_shards) = Mixers::start(&config.media, rng.bytes())?;
+
+        let failed =
+            |what| move |error: std::io::Error| StartError::System { what, kind: error.kind() };
+        let runtime =
+            Builder::new_current_thread().enable_all().build().map_err(failed("event loop"))?;
+        let (events, event_receiver) = mpsc::channel(EVENTS_MAX);
+        let (asked, asked_receiver) = mpsc::channel(admin::ASKED_MAX);
+        let (stop, stopped) = oneshot::channel();
+        let inside = runtime.enter();
+        admin::serve(listener, asked).map_err(failed("HTTP listener"))?;
+        let work = Loop::new(clock, node, mixers, sockets, config.access.clone(), events)
+            .map_err(failed("sockets"))?
+            .with_factories(factories.clone())
+            .with_messages(messages);
+        drop(inside);
+        let thread = std::thread::Builder::new()
+            .name("signalling".to_owned())
+            .spawn(move || {
+                let report = runtime.block_on(work.run(from_shards, asked_receiver, stopped));
+                runtime.shutdown_background();
+                report
+            })
+            .map_err(failed("thread"))?;
+        let events = event_receiver;
+        let (stop, thread) = (Some(stop), Some(thread));
+        Ok(Running { factories, sip, admin, capacity, events, stop, thread })
+    }
+}
+
+impl Running {
+    /// The addresses that make conferences, as in `sip:conference@127.0.0.1:5060`; the first is the
+    /// one to tell people.
+    pub fn factories(&self) -> &[String] {
+        &self.factories
+    }
+
+    /// The sockets that speak SIP.
+    pub fn sip(&self) -> &[SocketAddr] {
+        &self.sip
+    }
+
+    /// Where the HTTP interface listens.
+    pub const fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Seats of the pool.
+    pub const fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    /// What happened next; `None` when the server has ended.
+    pub async fn next_event(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+
+    /// Says BYE to every leg, then ends. Events go on until then, 4 s at most.
+    pub fn stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // If nobody listens any more it has stopped already.
+            let _ = stop.send(());
+        }
+    }
+
+    /// Ends what is left, waits for it, and says how it was. `None`: the server panicked.
+    pub fn finish(mut self) -> Option<Report> {
+        self.stop();
+        self.thread.take().and_then(|thread| thread.join().ok())
+    }
+}
+
+impl Drop for Running {
+    /// The thread sees that the handle is gone and ends; this waits for it.
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn node_config(config: &Config, sockets: &[SipSocket], capacity: u32, rng: &mut Rng) -> NodeConfig {
+    let own = own_hosts(sockets);
+    NodeConfig {
+        node: NODE,
+        listens: sockets
+            .iter()
+            .map(|socket| node::SipListen {
+                bind: socket.local,
+                advertise: socket.advertise.clone(),
+            })
+            .collect(),
+        media_advertise: mixers::advertised(&config.media),
+        factories: config.factories.iter().map(|factory| factory_config(factory, &own)).collect(),
+        pool: PoolConfig::new(Seats(capacity)),
+        // Made anew at each start: a conference does not outlive its process, so neither need its URI.
+        keys: Keys {
+            identity: rng.bytes(),
+            stateless: rng.bytes(),
+            token: TokenKeys { current: Key { id: 0, secret: rng.bytes() }, previous: Vec::new() },
+        },
+    }
+}
+
+fn factory_config(factory: &Factory, own: &[Host]) -> FactoryConfig {
+    let mut hosts = own.to_vec();
+    factory.hosts.iter().for_each(|host| add_host(&mut hosts, host.clone()));
+    FactoryConfig {
+        users: factory.users.clone(),
+        hosts: hosts.iter().map(ToString::to_string).collect(),
+        answer: match factory.answer {
+            Answer::Redirect => AnswerForm::Redirect,
+            Answer::Deliver => AnswerForm::Deliver,
+        },
+        hold: factory.hold,
+        expect: factory.expect,
+        end: match factory.end {
+            End::LastLeaves => EndPolicy::LastLeaves,
+            End::CreatorLeaves => EndPolicy::CreatorLeaves,
+        },
+        legs_max: factory.max,
+    }
+}
+
+/// The hosts under which we can be called without anybody naming them: what we tell others first,
+/// then what we are bound to.
+fn own_hosts(sockets: &[SipSocket]) -> Vec<Host> {
+    let mut hosts = Vec::new();
+    for socket in sockets {
+        add_host(&mut hosts, socket.advertise.0.clone());
+    }
+    for ip in sockets.iter().map(|socket| socket.local.ip()) {
+        if !ip.is_unspecified() {
+            add_host(&mut hosts, Host::from(ip));
+        }
+        if ip.is_loopback()
+            && let Ok(host) = "localhost".parse()
+        {
+            add_host(&mut hosts, host);
+        }
+    }
+    hosts
+}
+
+fn add_host(hosts: &mut Vec<Host>, host: Host) {
+    if !hosts.iter().any(|known| known.equivalent(&host)) {
+        hosts.push(host);
+    }
+}
+
+/// One URI for each factory: its first user at the first listener's advertised address.
+fn factory_uris(config: &Config, sockets: &[SipSocket]) -> Vec<String> {
+    let Some((host, port)) = sockets.first().map(|socket| &socket.advertise) else {
+        return Vec::new();
+    };
+    config
+        .factories
+        .iter()
+        .filter_map(|factory| factory.users.first())
+        .map(|user| format!("sip:{user}@{host}:{port}"))
+        .collect()
+}
+
+fn system_rng() -> Result<Rng, StartError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|_| StartError::System {
+        what: "randomness",
+        kind: std::io::ErrorKind::Unsupported,
+    })?;
+    Ok(Rng::from_seed(seed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Advertise, SipListen};
+
+    fn socket(advertise: &str) -> SipSocket {
+        let bind = SocketAddr::from(([127, 0, 0, 1], 0));
+        let advertise: Advertise = advertise.parse().expect("a host");
+        bind::sip(&SipListen { bind, advertise }).expect("bound")
+    }
+
+    #[test]
+    fn a_factory_answers_to_advertised_bound_and_configured_hosts_each_once() {
+        let own = own_hosts(&[socket("mix.example.com:5060"), socket("127.0.0.1")]);
+        let host = |text: &str| text.parse::<Host>().expect("a host");
+        assert_eq!(own, ["mix.example.com", "127.0.0.1", "localhost"].map(host));
+        let hosts = vec![host("example.com"), host("MIX.example.com")];
+        let factory = factory_config(&Factory { hosts, ..Factory::default() }, &own);
+        assert_eq!(factory.hosts, ["mix.example.com", "127.0.0.1", "localhost", "example.com"]);
+    }
+
+    #[test]
+    fn the_printed_factory_can_be_called_as_it_is_printed() {
+        let config = Config::from_flags(&crate::config::Flags::default()).expect("defaults");
+        let uris = factory_uris(&config, &[socket("mix.example.com:5070")]);
+        assert_eq!(uris, ["sip:conference@mix.example.com:5070"]);
+    }
+}

@@ -1,0 +1,74 @@
+//! What `GET /v1/status` gives.
+
+use media::ShardReport;
+use node::Status;
+use serde::{Deserialize, Serialize};
+
+/// The whole status. Fields are added, never renamed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusPage {
+    /// The server's version.
+    pub version: String,
+    /// Seconds since it started.
+    pub uptime_seconds: u64,
+    /// The factory URIs, as in `sip:conference@127.0.0.1:5060`.
+    pub factories: Vec<String>,
+    /// Conferences, room, leftovers, counters.
+    #[serde(flatten)]
+    pub node: Status,
+    /// What the sockets saw.
+    pub rim: RimStatus,
+    /// One per media shard.
+    pub mixers: Vec<MixerStatus>,
+}
+
+/// What the sockets saw since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RimStatus {
+    /// Datagrams from networks that are let in.
+    pub received: u64,
+    /// Datagrams from anybody else: dropped unread.
+    pub denied: u64,
+    /// Datagrams sent.
+    pub sent: u64,
+    /// Datagrams that the system did not take; SIP sends them again.
+    pub send_errors: u64,
+    /// Events that nobody read in time.
+    pub events_lost: u64,
+}
+
+/// What a media shard did since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MixerStatus {
+    /// Ticks mixed; an idle mixer has none.
+    pub ticks: u64,
+    /// Of these, begun more than a tick late.
+    pub ticks_late: u64,
+    /// RTP datagrams received.
+    pub received: u64,
+    /// RTP datagrams sent.
+    pub sent: u64,
+    /// RTP datagrams that the system did not take.
+    pub send_errors: u64,
+    /// Sockets that are open now: in use, or bound ahead.
+    pub sockets: u64,
+    /// Conferences that are open now.
+    pub conferences: u64,
+    /// Legs that are open now.
+    pub legs: u64,
+}
+
+impl From<&ShardReport> for MixerStatus {
+    fn from(report: &ShardReport) -> Self {
+        Self {
+            ticks: report.ticks,
+            ticks_late: report.ticks_late,
+            received: report.received,
+            sent: report.sent,
+            send_errors: report.send_errors,
+            sockets: report.sockets,
+            conferences: report.conferences,
+            legs: report.legs,
+        }
+    }
+}

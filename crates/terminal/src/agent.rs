@@ -1,0 +1,106 @@
+//! What the driver needs from a machine that it drives.
+
+use std::net::SocketAddr;
+
+use sip::Packet;
+use ua::{Answerer, AnswererEvent, AnswererOutput, Convener, ConvenerOutput, MediaNotice};
+use ua::{ResolveId, Step};
+use units::Instant;
+
+/// A root machine of `ua`, with its outputs under common names.
+pub(crate) trait Agent: Send + 'static {
+    /// What it tells a person.
+    type News: Send + 'static;
+
+    fn handle_packet(&mut self, now: Instant, packet: Packet);
+    fn handle_deadline(&mut self, now: Instant);
+    fn deadline(&self) -> Option<Instant>;
+    fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>);
+    /// Ends every call, then finishes.
+    fn stop(&mut self, now: Instant);
+    fn poll_output(&mut self) -> Option<Output<Self::News>>;
+    /// Whether `news` is the last.
+    fn is_last(news: &Self::News) -> bool;
+}
+
+/// What a machine wants done.
+pub(crate) enum Output<N> {
+    Send(Packet),
+    Resolve { id: ResolveId, host: String, port: Option<u16> },
+    Media(MediaNotice),
+    News(N),
+}
+
+impl Agent for Convener {
+    type News = Step;
+
+    fn handle_packet(&mut self, now: Instant, packet: Packet) {
+        Self::handle_packet(self, now, packet);
+    }
+
+    fn handle_deadline(&mut self, now: Instant) {
+        Self::handle_deadline(self, now);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        Self::deadline(self)
+    }
+
+    fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>) {
+        Self::resolved(self, now, id, address);
+    }
+
+    fn stop(&mut self, now: Instant) {
+        self.leave(now);
+    }
+
+    fn poll_output(&mut self) -> Option<Output<Step>> {
+        Some(match Self::poll_output(self)? {
+            ConvenerOutput::Send(packet) => Output::Send(packet),
+            ConvenerOutput::Resolve { id, host, port } => Output::Resolve { id, host, port },
+            ConvenerOutput::Media(notice) => Output::Media(notice),
+            ConvenerOutput::Step(step) => Output::News(step),
+        })
+    }
+
+    fn is_last(news: &Step) -> bool {
+        matches!(news, Step::Finished)
+    }
+}
+
+impl Agent for Answerer {
+    type News = AnswererEvent;
+
+    fn handle_packet(&mut self, now: Instant, packet: Packet) {
+        Self::handle_packet(self, now, packet);
+    }
+
+    fn handle_deadline(&mut self, now: Instant) {
+        Self::handle_deadline(self, now);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        Self::deadline(self)
+    }
+
+    fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>) {
+        Self::resolved(self, now, id, address);
+    }
+
+    fn stop(&mut self, now: Instant) {
+        self.hang_up_all(now);
+    }
+
+    fn poll_output(&mut self) -> Option<Output<AnswererEvent>> {
+        Some(match Self::poll_output(self)? {
+            AnswererOutput::Send(packet) => Output::Send(packet),
+            AnswererOutput::Resolve { id, host, port } => Output::Resolve { id, host, port },
+            AnswererOutput::Media(notice) => Output::Media(notice),
+            AnswererOutput::Event(event) => Output::News(event),
+        })
+    }
+
+    fn is_last(news: &AnswererEvent) -> bool {
+        matches!(news, AnswererEvent::Finished)
+    }
+}

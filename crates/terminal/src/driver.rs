@@ -1,0 +1,362 @@
+//! The loop between sockets, clock and machine.
+
+use std::future::{pending, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::task::Poll;
+use std::time::Duration;
+
+use sip::{FlowId, Packet, Source, Transport};
+use socket2::SockRef;
+use tokio::io::ReadBuf;
+use tokio::net::{UdpSocket, lookup_host};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant as SystemInstant, sleep_until};
+use ua::{MediaNotice, ResolveId};
+
+use crate::agent::{Agent, Output};
+use crate::bind::Sockets;
+use crate::clock::{Clock, unix_micros};
+use crate::sound::{Sound, SoundReport};
+use crate::wav::WavError;
+
+/// Events that wait for their reader. A conference of ten makes about fifty, with every SIP message
+/// some three hundred; what does not fit is counted and lost.
+pub(crate) const EVENTS_MAX: usize = 4_096;
+
+/// How long a terminal that was told to stop waits for answers to its BYEs. On a network that works
+/// they take a round trip; the process promises to be gone within 5 s.
+const STOP_GRACE: Duration = Duration::from_secs(4);
+
+/// Beyond this lateness the frames between are not made up for: the machine was asleep, and a burst
+/// would only fill the peer's jitter buffer.
+const TICK_LATE_MAX: Duration = Duration::from_millis(200);
+
+/// The time of one frame.
+const TICK: Duration = Duration::from_millis(10);
+
+/// RFC 3261 §19.1.2: where a SIP URI without a port points.
+const SIP_PORT: u16 = 5060;
+
+/// The largest datagram there is.
+const DATAGRAM_BYTES_MAX: usize = 65_535;
+
+/// Lookups that wait for the resolver at once. A convener asks for one name an invitee; a lookup
+/// beyond it gets no answer, and its call ends as unresolved.
+const RESOLVES_MAX: usize = 64;
+
+/// Something happened at a terminal.
+#[derive(Clone, Debug)]
+pub enum Event<N> {
+    /// The user agent has news.
+    News(N),
+    /// A SIP message was sent or received; only if asked for.
+    Message {
+        /// Whether we sent it.
+        sent: bool,
+        /// Wall clock, microseconds since 1970.
+        unix_micros: u64,
+        /// The message and its path.
+        packet: Packet,
+    },
+    /// The recording could not be written any more; the calls go on.
+    RecordingStopped(WavError),
+}
+
+/// What is known when all is over.
+#[derive(Debug, Default)]
+pub(crate) struct DriverReport {
+    pub(crate) sound: SoundReport,
+    pub(crate) events_lost: u64,
+    pub(crate) ticks_skipped: u64,
+    pub(crate) send_errors: u64,
+    pub(crate) gave_up_waiting: bool,
+}
+
+/// What the loop was woken by.
+enum Wake {
+    Stop,
+    /// Told to stop, and the answers to our BYEs do not come.
+    GraceOver,
+    Tick,
+    Deadline,
+    Resolved(ResolveId, Option<SocketAddr>),
+    Received {
+        socket: usize,
+        from: SocketAddr,
+        length: usize,
+    },
+    /// A socket reported that an earlier packet met nobody; nothing was received.
+    Nothing,
+}
+
+/// The loop's belongings; it runs in a thread of its own.
+pub(crate) struct Driver<A: Agent> {
+    clock: Clock,
+    agent: A,
+    sockets: Lines,
+    sound: Sound,
+    next_tick: SystemInstant,
+    events: mpsc::Sender<Event<A::News>>,
+    resolver: Resolver,
+    messages: bool,
+    report: DriverReport,
+    is_over: bool,
+}
+
+impl<A: Agent> Driver<A> {
+    /// Must be called inside a tokio runtime, which from now on owns the sockets.
+    pub(crate) fn new(
+        clock: Clock,
+        agent: A,
+        sockets: Sockets,
+        sound: Sound,
+        messages: bool,
+    ) -> io::Result<(Self, mpsc::Receiver<Event<A::News>>)> {
+        let (events, receiver) = mpsc::channel(EVENTS_MAX);
+        let driver = Self {
+            clock,
+            agent,
+            sockets: Lines::new(sockets)?,
+            sound,
+            next_tick: SystemInstant::now(),
+            events,
+            resolver: Resolver::new(),
+            messages,
+            report: DriverReport::default(),
+            is_over: false,
+        };
+        Ok((driver, receiver))
+    }
+
+    /// Runs until the machine has finished; a message on `stop`, or its end, makes it finish.
+    pub(crate) async fn run(mut self, stop: oneshot::Receiver<()>) -> DriverReport {
+        let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+        let mut stop = Some(stop);
+        let mut give_up = None;
+        self.drain();
+        while !self.is_over {
+            let wake = self.wait(&mut buffer, &mut stop, give_up).await;
+            let now = self.clock.now();
+            match wake {
+                Wake::Stop => {
+                    stop = None;
+                    give_up = Some(SystemInstant::now() + STOP_GRACE);
+                    self.agent.stop(now);
+                }
+                Wake::GraceOver => {
+                    self.report.gave_up_waiting = true;
+                    break;
+                }
+                Wake::Tick => self.tick(),
+                Wake::Deadline => self.agent.handle_deadline(now),
+                Wake::Resolved(id, address) => self.agent.resolved(now, id, address),
+                Wake::Received { socket: Lines::SIP, from, length } => {
+                    self.received(from, &buffer[..length]);
+                }
+                Wake::Received { socket, from, length } => {
+                    self.sound.handle_packet(now, socket - 1, from, &buffer[..length]);
+                }
+                Wake::Nothing => {}
+            }
+            self.drain();
+        }
+        let (sound, closed) = self.sound.finish();
+        if let Err(error) = closed {
+            tell(&self.events, &mut self.report, Event::RecordingStopped(error));
+        }
+        DriverReport { sound, send_errors: self.sockets.send_errors, ..self.report }
+    }
+
+    async fn wait(
+        &mut self,
+        buffer: &mut [u8],
+        stop: &mut Option<oneshot::Receiver<()>>,
+        give_up: Option<SystemInstant>,
+    ) -> Wake {
+        let tick = self.sound.is_on().then_some(self.next_tick);
+        let deadline = self.agent.deadline().map(|at| self.clock.system(at));
+        // In this order, so that no flood of packets makes a frame late. What comes before the
+        // sockets comes at most some hundred times a second.
+        tokio::select! {
+            biased;
+            () = told(stop) => Wake::Stop,
+            () = at(tick) => Wake::Tick,
+            () = at(deadline) => Wake::Deadline,
+            () = at(give_up) => Wake::GraceOver,
+            (id, address) = self.resolver.next() => Wake::Resolved(id, address),
+            wake = self.sockets.receive(buffer) => wake,
+        }
+    }
+
+    fn received(&mut self, from: SocketAddr, bytes: &[u8]) {
+        let path = Source {
+            transport: Transport::Udp,
+            local: self.sockets.sip_local,
+            remote: from,
+            flow: FlowId::NONE,
+        };
+        let packet = Packet { path, bytes: bytes.to_vec() };
+        self.show(false, &packet);
+        self.agent.handle_packet(self.clock.now(), packet);
+    }
+
+    /// Does all that the machine wants done.
+    fn drain(&mut self) {
+        while let Some(output) = self.agent.poll_output() {
+            match output {
+                Output::Send(packet) => {
+                    self.show(true, &packet);
+                    self.sockets.send(Lines::SIP, packet.path.remote, &packet.bytes);
+                }
+                Output::Resolve { id, host, port } => self.resolver.ask(id, host, port),
+                Output::Media(notice) => self.media(&notice),
+                Output::News(news) => {
+                    self.is_over |= A::is_last(&news);
+                    tell(&self.events, &mut self.report, Event::News(news));
+                }
+            }
+        }
+    }
+
+    fn media(&mut self, notice: &MediaNotice) {
+        if !self.sound.is_on() {
+            self.next_tick = SystemInstant::now();
+        }
+        self.sound.notice(self.clock.now(), notice);
+    }
+
+    fn tick(&mut self) {
+        let late = self.next_tick.elapsed();
+        if late > TICK_LATE_MAX {
+            self.report.ticks_skipped += u64::try_from(late.as_millis() / 10).unwrap_or(u64::MAX);
+            self.next_tick += late;
+        }
+        self.next_tick += TICK;
+        let sockets = &mut self.sockets;
+        let send = &mut |socket: usize, to: SocketAddr, bytes: &[u8]| {
+            sockets.send(socket + 1, to, bytes);
+        };
+        if let Err(error) = self.sound.tick(self.clock.now(), send) {
+            tell(&self.events, &mut self.report, Event::RecordingStopped(error));
+        }
+    }
+
+    fn show(&mut self, sent: bool, packet: &Packet) {
+        if self.messages {
+            let unix_micros = unix_micros();
+            let event = Event::Message { sent, unix_micros, packet: packet.clone() };
+            tell(&self.events, &mut self.report, event);
+        }
+    }
+}
+
+fn tell<N>(events: &mpsc::Sender<Event<N>>, report: &mut DriverReport, event: Event<N>) {
+    match events.try_send(event) {
+        Ok(()) | Err(TrySendError::Closed(_)) => {}
+        Err(TrySendError::Full(_)) => report.events_lost += 1,
+    }
+}
+
+/// All sockets of the terminal.
+struct Lines {
+    /// The first is for SIP.
+    sockets: Vec<UdpSocket>,
+    sip_local: SocketAddr,
+    /// Which socket is asked first, so that a busy one cannot hide another.
+    first: usize,
+    send_errors: u64,
+}
+
+impl Lines {
+    const SIP: usize = 0;
+
+    fn new(sockets: Sockets) -> io::Result<Self> {
+        let sip_local = sockets.sip_local;
+        let sockets = std::iter::once(sockets.sip)
+            .chain(sockets.media)
+            .map(UdpSocket::from_std)
+            .collect::<io::Result<Vec<_>>>()?;
+        Ok(Self { sockets, sip_local, first: 0, send_errors: 0 })
+    }
+
+    async fn receive(&mut self, buffer: &mut [u8]) -> Wake {
+        let count = self.sockets.len();
+        self.first = (self.first + 1) % count;
+        poll_fn(|context| {
+            for socket in (self.first..self.first + count).map(|index| index % count) {
+                let mut read = ReadBuf::new(buffer);
+                match self.sockets[socket].poll_recv_from(context, &mut read) {
+                    Poll::Ready(Ok(from)) => {
+                        let length = read.filled().len();
+                        return Poll::Ready(Wake::Received { socket, from, length });
+                    }
+                    Poll::Ready(Err(_)) => return Poll::Ready(Wake::Nothing),
+                    Poll::Pending => {}
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// A packet that the system does not take is lost like any other: SIP resends, RTP conceals.
+    fn send(&mut self, socket: usize, to: SocketAddr, bytes: &[u8]) {
+        // Past tokio: it would not send before it has seen the socket ready, and our first packet
+        // leaves before it has looked.
+        let socket = SockRef::from(&self.sockets[socket]);
+        if socket.send_to(bytes, &to.into()).is_err() {
+            self.send_errors += 1;
+        }
+    }
+}
+
+/// Finds addresses of hosts without making the loop wait.
+struct Resolver {
+    answers: mpsc::Receiver<Resolved>,
+    asking: mpsc::Sender<Resolved>,
+}
+
+type Resolved = (ResolveId, Option<SocketAddr>);
+
+impl Resolver {
+    fn new() -> Self {
+        let (asking, answers) = mpsc::channel(RESOLVES_MAX);
+        Self { answers, asking }
+    }
+
+    /// The answer comes through [`Resolver::next`]. Over [`RESOLVES_MAX`] there is none, and the
+    /// call ends by its own limit.
+    fn ask(&self, id: ResolveId, host: String, port: Option<u16>) {
+        let Ok(permit) = self.asking.clone().try_reserve_owned() else { return };
+        tokio::spawn(async move {
+            let addresses = lookup_host((host, port.unwrap_or(SIP_PORT))).await;
+            let address = addresses.ok().and_then(|mut all| all.find(SocketAddr::is_ipv4));
+            permit.send((id, address));
+        });
+    }
+
+    async fn next(&mut self) -> Resolved {
+        match self.answers.recv().await {
+            Some(resolved) => resolved,
+            // Not reached: we hold a sender ourselves.
+            None => pending().await,
+        }
+    }
+}
+
+async fn at(moment: Option<SystemInstant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => pending().await,
+    }
+}
+
+async fn told(stop: &mut Option<oneshot::Receiver<()>>) {
+    match stop {
+        // A handle that is gone wants the terminal gone too.
+        Some(stop) => drop(stop.await),
+        None => pending().await,
+    }
+}

@@ -1,0 +1,142 @@
+//! What is said to every call and heard from all of them, 10 ms at a time.
+
+use std::net::SocketAddr;
+
+use ua::{FRAME_SAMPLES, MediaNotice, Voice};
+use units::{Instant, Rng};
+
+use crate::wav::{Recorder, WavError};
+
+/// All calls' sound: the mouth that says the same to each, the ear that hears their sum.
+///
+/// While a call is up it must be ticked every 10 ms. The recording runs while at least one call is
+/// up, so that its time is the time of the calls.
+pub(crate) struct Sound {
+    /// One for each media socket; `None` while no call uses it.
+    voices: Vec<Option<Voice>>,
+    /// What is said, again and again; i16, mono, 8 kHz. Empty: silence.
+    play: Vec<i16>,
+    position: usize,
+    recorder: Option<Recorder>,
+    rng: Rng,
+    ticks: u64,
+}
+
+/// What is known when all is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SoundReport {
+    /// Frames of 10 ms that were said and heard.
+    pub(crate) ticks: u64,
+    /// Samples of 8 kHz in the recording.
+    pub(crate) samples_recorded: u64,
+}
+
+impl Sound {
+    pub(crate) fn new(
+        sockets: usize,
+        play: Vec<i16>,
+        recorder: Option<Recorder>,
+        rng: Rng,
+    ) -> Self {
+        let voices = (0..sockets).map(|_| None).collect();
+        Self { voices, play, position: 0, recorder, rng, ticks: 0 }
+    }
+
+    /// Whether a call is up.
+    pub(crate) fn is_on(&self) -> bool {
+        self.voices.iter().any(Option::is_some)
+    }
+
+    /// Starts, changes or ends a call's sound.
+    pub(crate) fn notice(&mut self, now: Instant, notice: &MediaNotice) {
+        let refused = match notice {
+            MediaNotice::Started { slot, media, signalling, purpose: _ } => {
+                let voice = Voice::new(now, media, *signalling, self.rng.fork());
+                let (voice, refused) = match voice {
+                    Ok(voice) => (Some(voice), None),
+                    Err(refused) => (None, Some(refused)),
+                };
+                if let Some(place) = self.voices.get_mut(slot.0) {
+                    *place = voice;
+                }
+                refused
+            }
+            MediaNotice::Changed { slot, media } => match self.voices.get_mut(slot.0) {
+                Some(Some(voice)) => voice.update(now, media).err(),
+                Some(None) | None => None,
+            },
+            MediaNotice::Stopped { slot } => {
+                if let Some(place) = self.voices.get_mut(slot.0) {
+                    *place = None;
+                }
+                None
+            }
+        };
+        if let Some(refused) = refused {
+            tracing::warn!(?refused, "this call has no sound");
+        }
+    }
+
+    /// Takes one datagram of the media socket number `socket`.
+    pub(crate) fn handle_packet(
+        &mut self,
+        now: Instant,
+        socket: usize,
+        from: SocketAddr,
+        bytes: &[u8],
+    ) {
+        if let Some(Some(voice)) = self.voices.get_mut(socket) {
+            voice.handle_packet(now, from, bytes);
+        }
+    }
+
+    /// Goes on by 10 ms: says the next frame to each call, adds up what is heard and records it.
+    ///
+    /// # Errors
+    /// The recording cannot be written; it is closed and the calls go on.
+    pub(crate) fn tick(
+        &mut self,
+        now: Instant,
+        send: &mut dyn FnMut(usize, SocketAddr, &[u8]),
+    ) -> Result<(), WavError> {
+        let said = self.next_frame();
+        let mut total = [0_i32; FRAME_SAMPLES];
+        let mut heard = [0_i16; FRAME_SAMPLES];
+        for (socket, voice) in self.voices.iter_mut().enumerate() {
+            if let Some(voice) = voice {
+                voice.tick(now, said.as_ref(), &mut heard, &mut |to, bytes| {
+                    send(socket, to, bytes);
+                });
+                audio::mix::add(&mut total, &heard);
+            }
+        }
+        audio::mix::saturate(&total, &mut heard);
+        self.ticks += 1;
+        let Some(recorder) = &mut self.recorder else { return Ok(()) };
+        recorder.push(&heard).inspect_err(|_| self.recorder = None)
+    }
+
+    /// Closes the recording.
+    ///
+    /// # Errors
+    /// The last of it could not be written.
+    pub(crate) fn finish(self) -> (SoundReport, Result<(), WavError>) {
+        let samples_recorded = self.recorder.as_ref().map_or(0, Recorder::samples_heard);
+        let report = SoundReport { ticks: self.ticks, samples_recorded };
+        (report, self.recorder.map_or(Ok(()), Recorder::finish))
+    }
+
+    /// The next 10 ms of what is said; from its end it goes on at its beginning.
+    fn next_frame(&mut self) -> Option<[i16; FRAME_SAMPLES]> {
+        if self.play.is_empty() {
+            return None;
+        }
+        let frame =
+            std::array::from_fn(|index| self.play[(self.position + index) % self.play.len()]);
+        self.position = (self.position + FRAME_SAMPLES) % self.play.len();
+        Some(frame)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! The handle of a running terminal.
+
+use std::net::SocketAddr;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use sip::Uri;
+use tokio::runtime::Builder;
+use tokio::sync::{mpsc, oneshot};
+use ua::{
+    Answerer, AnswererConfig, AnswererEvent, Convener, ConvenerConfig, ConvenerError, ReferMode,
+    Step, TrustPolicy, UaConfig,
+};
+use units::Rng;
+
+use crate::agent::Agent;
+use crate::bind::{BindError, Sockets};
+use crate::clock::Clock;
+use crate::driver::{Driver, DriverReport, Event};
+use crate::sound::Sound;
+use crate::wav::Recorder;
+
+/// Media sockets of a convener beside the one for the conference: so many invitees can be called at
+/// the same time; the others wait for their turn.
+const INVITEE_SOCKETS_MAX: usize = 8;
+
+/// Media sockets of an answerer: the call in which it is referred, the conference, and two more
+/// callers. The next one hears 486.
+const ANSWERER_SOCKETS: usize = 4;
+
+/// What every terminal is told.
+#[derive(Debug)]
+pub struct Setup {
+    /// Where SIP is spoken; port 0 picks a free one. Media uses the same address.
+    pub bind: SocketAddr,
+    /// The user part of our own URI.
+    pub user: String,
+    /// What is said, again and again: i16, mono, 8 kHz. Empty: silence.
+    pub play: Vec<i16>,
+    /// Where to write what is heard.
+    pub record: Option<Recorder>,
+    /// Whether every SIP message becomes an event too.
+    pub messages: bool,
+}
+
+/// Why a terminal did not start.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message says it")]
+pub enum StartError {
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error(transparent)]
+    Convener(#[from] ConvenerError),
+    #[error("the system gives no {what}: {kind}")]
+    System { what: &'static str, kind: std::io::ErrorKind },
+}
+
+/// A running terminal, which is a thread of its own. Dropping the handle ends its calls.
+#[derive(Debug)]
+pub struct Terminal<N> {
+    local: SocketAddr,
+    events: mpsc::Receiver<Event<N>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<DriverReport>>,
+}
+
+/// What is known when all is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How long calls were up.
+    pub spoke: Duration,
+    /// How long the recording is.
+    pub recorded: Duration,
+    /// Events that nobody read in time.
+    pub events_lost: u64,
+    /// Frames of 10 ms that were left out because the machine was too slow or asleep.
+    pub frames_skipped: u64,
+    /// Packets that the system did not take.
+    pub send_errors: u64,
+    /// Whether the peers had not confirmed the end of their calls when we left.
+    pub gave_up_waiting: bool,
+}
+
+impl Terminal<Step> {
+    /// Calls a conference factory and brings in the others.
+    ///
+    /// # Errors
+    /// An address that cannot be bound, a URI that cannot be called.
+    pub fn convene(
+        setup: Setup,
+        factory: Uri,
+        invitees: Vec<Uri>,
+        refer: ReferMode,
+        stay: Option<Duration>,
+    ) -> Result<Self, StartError> {
+        let sockets = Sockets::bind(setup.bind, 1 + invitees.len().min(INVITEE_SOCKETS_MAX))?;
+        let clock = Clock::start();
+        let mut rng = system_rng()?;
+        let config = ConvenerConfig {
+            ua: UaConfig::new(&setup.user, sockets.sip()),
+            factory,
+            invitees,
+            refer,
+            stay,
+            media: sockets.slots.clone(),
+        };
+        let convener = Convener::new(clock.now(), config, rng.fork())?;
+        Self::start(setup, sockets, clock, convener, rng)
+    }
+}
+
+impl Terminal<AnswererEvent> {
+    /// Waits for calls and for REFERs that `trust` allows. With `once` it ends when the first calls
+    /// have ended.
+    ///
+    /// # Errors
+    /// An address that cannot be bound.
+    pub fn answer(setup: Setup, trust: TrustPolicy, once: bool) -> Result<Self, StartError> {
+        let sockets = Sockets::bind(setup.bind, ANSWERER_SOCKETS)?;
+        let clock = Clock::start();
+        let mut rng = system_rng()?;
+        let config = AnswererConfig {
+            ua: UaConfig::new(&setup.user, sockets.sip()),
+            trust,
+            media: sockets.slots.clone(),
+            once,
+        };
+        let answerer = Answerer::new(config, rng.fork());
+        Self::start(setup, sockets, clock, answerer, rng)
+    }
+}
+
+impl<N: Send + 'static> Terminal<N> {
+    /// Where SIP comes in.
+    pub const fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// What happened next; `None` when the terminal is gone.
+    pub async fn next_event(&mut self) -> Option<Event<N>> {
+        self.events.recv().await
+    }
+
+    /// Ends all calls. Events go on until they have ended, 4 s at most.
+    pub fn stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // If nobody listens any more it has stopped already.
+            let _ = stop.send(());
+        }
+    }
+
+    /// Ends what is left, waits for it, and says how it was.
+    pub fn finish(mut self) -> Report {
+        self.stop();
+        let report = self.thread.take().map(JoinHandle::join);
+        let DriverReport { sound, events_lost, ticks_skipped, send_errors, gave_up_waiting } =
+            match report {
+                Some(Ok(report)) => report,
+                // The panic's message is out already; the caller's exit code needs no more.
+                Some(Err(_)) | None => DriverReport::default(),
+            };
+        Report {
+            spoke: Duration::from_millis(sound.ticks.saturating_mul(10)),
+            recorded: Duration::from_micros(sound.samples_recorded.saturating_mul(125)),
+            events_lost,
+            frames_skipped: ticks_skipped,
+            send_errors,
+            gave_up_waiting,
+        }
+    }
+
+    fn start<A: Agent<News = N>>(
+        setup: Setup,
+        sockets: Sockets,
+        clock: Clock,
+        agent: A,
+        rng: Rng,
+    ) -> Result<Self, StartError> {
+        let failed =
+            |what| move |error: std::io::Error| StartError::System { what, kind: error.kind() };
+        let local = sockets.sip();
+        let sound = Sound::new(sockets.media.len(), setup.play, setup.record, rng);
+        let runtime =
+            Builder::new_current_thread().enable_all().build().map_err(failed("event loop"))?;
+        let (driver, events) = {
+            let _inside = runtime.enter();
+            Driver::new(clock, agent, sockets, sound, setup.messages).map_err(failed("sockets"))?
+        };
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new()
+            .name("terminal".to_owned())
+            .spawn(move || {
+                let report = runtime.block_on(driver.run(stopped));
+                // A lookup that is still waiting for a name server holds nobody up.
+                runtime.shutdown_background();
+                report
+            })
+            .map_err(failed("thread"))?;
+        Ok(Self { local, events, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl<N> Drop for Terminal<N> {
+    /// The thread sees that the handle is gone and ends its calls; this waits for it.
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn system_rng() -> Result<Rng, StartError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|_| StartError::System {
+        what: "randomness",
+        kind: std::io::ErrorKind::Unsupported,
+    })?;
+    Ok(Rng::from_seed(seed))
+}
