@@ -22,6 +22,8 @@ mod convener;
 mod event;
 mod redirect;
 mod slots;
+#[cfg(test)]
+mod testing;
 mod trust;
 mod ua;
 mod uri_headers;

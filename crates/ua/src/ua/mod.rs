@@ -7,7 +7,8 @@
 //! - `ending`: CANCEL, BYE and time
 //! - `incoming`: INVITE as its server, re-INVITE
 //! - `in_dialog`: ACK, BYE and whatever else comes in a dialog
-//! - `refer`: REFERs that we sent, and the NOTIFYs to us
+//! - `refer`: REFERs that we sent
+//! - `notified`: the NOTIFYs to us
 //! - `referral`: REFERs that were sent to us, and our NOTIFYs
 //! - `dialogs`, `requests`: tables and shapes
 
@@ -17,6 +18,7 @@ mod dialogs;
 mod ending;
 mod in_dialog;
 mod incoming;
+mod notified;
 mod outgoing;
 mod refer;
 mod referral;

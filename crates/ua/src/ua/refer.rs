@@ -1,42 +1,30 @@
-//! REFERs that we sent, and what is reported to us (RFC 3515).
+//! REFERs that we sent (RFC 3515).
 //!
 //! Each makes a subscription of its own kind: it begins with our REFER, and the first NOTIFY may
 //! overtake the REFER's answer.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use sip::{
-    EventHeader, HeaderName, Incoming, Method, Request, Response, RetryAfter, StatusCode,
-    SubscriptionState, TRANSACTION_TIMEOUT, Uri, Warning, sipfrag,
-};
+use sip::{HeaderName, Method, Request, StatusCode, TRANSACTION_TIMEOUT, Uri};
 use units::Instant;
 
 use crate::config::REFERS_MAX;
-use crate::event::{CommandError, EndCause, Event, How, ReferId, ReferOutcome, Refusal};
+use crate::event::{CommandError, EndCause, Event, How, ReferId, ReferOutcome};
 
 use super::call::CallState;
 use super::dialogs::DialogKey;
 use super::requests::{FIRST_CSEQ, NextHop, next_hop, refusal};
 use super::{Answer, Purpose, Ua, Waiter};
 
-/// How long we wait for the outcome when the peer's NOTIFY names no time: as long as a call may be
-/// set up.
-const SUBSCRIPTION_DEFAULT: Duration = Duration::from_secs(180);
-
-/// The longest we wait for the outcome, whatever the peer's NOTIFY says: a person who has not answered
-/// in 10 minutes is not coming.
-const SUBSCRIPTION_MAX: Duration = Duration::from_secs(600);
-
 /// A REFER that we sent.
 #[derive(Debug)]
 pub(super) struct Refer {
-    state: ReferState,
-    place: Place,
+    pub(super) state: ReferState,
+    pub(super) place: Place,
 }
 
 #[derive(Debug)]
-enum ReferState {
+pub(super) enum ReferState {
     /// The REFER waits for the address of its next hop.
     Locating { request: Box<Request>, until: Instant },
     /// The REFER has no final answer, and no NOTIFY has come.
@@ -49,7 +37,7 @@ enum ReferState {
 
 /// The dialog of the subscription.
 #[derive(Debug)]
-enum Place {
+pub(super) enum Place {
     /// Made by the REFER itself.
     Outside { call_id: String, local_tag: String, notifier: Option<Notifier> },
     /// Shared with a call. `cseq` is the REFER's number, by which later ones are told apart.
@@ -58,9 +46,9 @@ enum Place {
 
 /// Who reports, once the first NOTIFY has come.
 #[derive(Debug)]
-struct Notifier {
-    tag: String,
-    cseq: u32,
+pub(super) struct Notifier {
+    pub(super) tag: String,
+    pub(super) cseq: u32,
 }
 
 impl Refer {
@@ -260,7 +248,7 @@ impl Ua {
         }
     }
 
-    fn refer_ended(&mut self, now: Instant, id: ReferId, outcome: ReferOutcome) {
+    pub(super) fn refer_ended(&mut self, now: Instant, id: ReferId, outcome: ReferOutcome) {
         self.lookups.retain(|_, waiter| *waiter != Waiter::Refer(id));
         let Some(refer) = self.refers.get_mut(&id) else { return };
         match refer.state {
@@ -271,123 +259,6 @@ impl Ua {
             ReferState::Ended { .. } => return,
         }
         self.emit(Event::ReferEnded { refer: id, outcome });
-    }
-
-    /// A NOTIFY: RFC 6665 §4.1.3. `inside` is the dialog it came in, if we knew that before.
-    pub(super) fn notify_received(
-        &mut self,
-        now: Instant,
-        incoming: &Incoming,
-        inside: Option<DialogKey>,
-    ) {
-        let headers = &incoming.request.headers;
-        let (Ok(Some(event)), Ok(Some(state))) = (headers.event(), headers.subscription_state())
-        else {
-            return self.refuse(now, incoming, StatusCode::BAD_REQUEST);
-        };
-        if event.package != "refer" {
-            let response = Response::answering(&incoming.request, StatusCode::BAD_EVENT)
-                .with_header(HeaderName::AllowEvents, "refer");
-            return self.answer(now, incoming, response);
-        }
-        let found = match inside {
-            Some(key) => self.refer_inside_of(key, &event),
-            None => self.refer_outside_of(incoming),
-        };
-        match found {
-            Ok(id) => {
-                let ok = Response::answering(&incoming.request, StatusCode::OK);
-                self.answer(now, incoming, ok);
-                self.notified(now, id, &state, &incoming.request.body);
-            }
-            Err(status) => self.refuse(now, incoming, status),
-        }
-    }
-
-    /// RFC 3515 §2.4.6: the second and later REFERs of a dialog are named by their CSeq number; the
-    /// first may be. Whoever leaves the name out has to have only one.
-    fn refer_inside_of(&self, key: DialogKey, event: &EventHeader) -> Result<ReferId, StatusCode> {
-        let mut candidates = self.refers.iter().filter_map(|(id, refer)| match refer.place {
-            Place::Inside { dialog, cseq, is_first } if dialog == key => {
-                Some((*id, cseq, is_first, refer.has_ended()))
-            }
-            Place::Inside { .. } | Place::Outside { .. } => None,
-        });
-        let found = match &event.id {
-            Some(name) => candidates.find(|(_, cseq, ..)| *name == cseq.to_string()),
-            None => {
-                let all: Vec<_> = candidates.collect();
-                let mut open = all.iter().filter(|(.., has_ended)| !has_ended);
-                match (open.next(), open.next()) {
-                    (Some(only), None) => Some(*only),
-                    _ => all.iter().find(|(_, _, is_first, _)| *is_first).copied(),
-                }
-            }
-        };
-        found.map(|(id, ..)| id).ok_or(StatusCode::CALL_DOES_NOT_EXIST)
-    }
-
-    /// RFC 6665 §4.4.1: the first NOTIFY makes the dialog. One from another fork finds it made.
-    fn refer_outside_of(&mut self, incoming: &Incoming) -> Result<ReferId, StatusCode> {
-        let essentials = &incoming.essentials;
-        let to_tag = essentials.to.tag().unwrap_or_default();
-        let from_tag = essentials.from.tag().unwrap_or_default();
-        let number = essentials.cseq.number;
-        for (id, refer) in &mut self.refers {
-            match &mut refer.place {
-                Place::Outside { call_id, local_tag, notifier }
-                    if *call_id == essentials.call_id && *local_tag == to_tag =>
-                {
-                    match notifier {
-                        Some(known) if known.tag != from_tag => {
-                            return Err(StatusCode::CALL_DOES_NOT_EXIST);
-                        }
-                        // RFC 3261 §12.2.2
-                        Some(known) if number <= known.cseq => {
-                            return Err(StatusCode::SERVER_INTERNAL_ERROR);
-                        }
-                        Some(known) => known.cseq = number,
-                        None => {
-                            let tag = from_tag.to_owned();
-                            *notifier = Some(Notifier { tag, cseq: number });
-                        }
-                    }
-                    return Ok(*id);
-                }
-                Place::Outside { .. } | Place::Inside { .. } => {}
-            }
-        }
-        Err(StatusCode::CALL_DOES_NOT_EXIST)
-    }
-
-    /// What a NOTIFY says of a REFER.
-    fn notified(&mut self, now: Instant, id: ReferId, state: &SubscriptionState, body: &[u8]) {
-        let Some(refer) = self.refers.get_mut(&id) else { return };
-        let expires = state.params.value("expires").and_then(|seconds| seconds.parse().ok());
-        let lifetime = expires.map_or(SUBSCRIPTION_DEFAULT, Duration::from_secs);
-        let until = now + lifetime.min(SUBSCRIPTION_MAX);
-        match &mut refer.state {
-            ReferState::Asked => {
-                refer.state = ReferState::Subscribed { until };
-                self.emit(Event::ReferAccepted { refer: id });
-            }
-            ReferState::Subscribed { until: current } => *current = until,
-            ReferState::Ended { .. } | ReferState::Locating { .. } => return,
-        }
-        match sipfrag::parse(body) {
-            Some((status, _)) if status.is_success() => {
-                self.refer_ended(now, id, ReferOutcome::Succeeded);
-            }
-            Some((status, reason)) if status.is_final() => {
-                let reported = reported(status, reason, body);
-                self.refer_ended(now, id, ReferOutcome::NotReached(reported));
-            }
-            Some(_) | None if state.is_terminated() => {
-                self.refer_ended(now, id, ReferOutcome::Unreported);
-            }
-            Some((status, _)) => self.emit(Event::ReferProgress { refer: id, status }),
-            None => {}
-        }
     }
 
     /// What is due in references.
@@ -407,24 +278,5 @@ impl Ua {
                 Some(ReferState::Asked) | None => {}
             }
         }
-    }
-}
-
-/// What a sipfrag says of a refusal, with the headers that some add (RFC 3515 §2.4.5).
-fn reported(status: StatusCode, reason: String, body: &[u8]) -> Refusal {
-    let text = String::from_utf8_lossy(body);
-    let header = |name: &str| {
-        text.lines().skip(1).find_map(|line| {
-            let (found, value) = line.split_once(':')?;
-            found.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-        })
-    };
-    let warning = header("Warning").and_then(|value| value.parse::<Warning>().ok());
-    let retry_after = header("Retry-After").and_then(|value| value.parse::<RetryAfter>().ok());
-    Refusal {
-        status,
-        reason,
-        warning: warning.map(|warning| warning.text),
-        retry_after_seconds: retry_after.map(|retry_after| retry_after.seconds),
     }
 }

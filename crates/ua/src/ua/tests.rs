@@ -1,1 +1,7 @@
+//! One user agent against messages written by hand; two of them: `crate::convener`, `crate::answerer`.
 
+mod incoming;
+mod outgoing;
+mod redirected;
+mod refer;
+mod referral;
