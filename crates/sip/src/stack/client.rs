@@ -55,6 +55,13 @@ struct Answer {
     source: Source,
 }
 
+#[cfg(test)]
+impl ClientTxn {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.machine.deadline()
+    }
+}
+
 impl Machine {
     fn deadline(&self) -> Option<Instant> {
         match self {
@@ -216,6 +223,9 @@ impl Stack {
         txn.machine.handle(now, input, &mut wanted);
         let after = txn.machine.deadline();
         self.reschedule(TxnId::Client(id), before, after);
+        if matches!(input, Input::Answer(_)) && wanted.is_empty() {
+            self.counters.response_copies += 1;
+        }
         for output in wanted {
             self.do_for_client(now, id, output, input);
         }

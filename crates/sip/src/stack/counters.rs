@@ -19,8 +19,10 @@ pub struct Counters {
     pub responses_with_vias: u64,
     /// Responses whose top Via is not the one we sent (RFC 3261 §18.1.2).
     pub foreign_responses: u64,
-    /// Copies of a request that a transaction absorbed.
+    /// Copies of a request or an ACK that a transaction absorbed.
     pub request_copies: u64,
+    /// Copies of an answer, and late ones, that a transaction absorbed.
+    pub response_copies: u64,
     /// CANCELs with nothing to cancel, answered with 481.
     pub stray_cancels: u64,
     /// Requests refused because the table was full, with 503.

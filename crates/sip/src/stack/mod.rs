@@ -5,13 +5,13 @@ mod counters;
 mod event;
 mod key;
 mod server;
+mod stateless;
 mod via;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 
 use units::{Instant, Rng};
@@ -20,17 +20,22 @@ use self::client::ClientTxn;
 pub use self::client::MAX_FORWARDS;
 use self::key::{ClientKey, ServerKey};
 use self::server::ServerTxn;
+use self::stateless::StatelessTags;
 pub use self::{
     counters::Counters,
     event::{ClientTxnId, Event, Failure, Full, Incoming, Output, ServerTxnId},
 };
 use crate::header::BRANCH_COOKIE;
-use crate::{HeaderName, HeaderValue, Headers, Host, Message, Packet, Source, Via, parse_datagram};
+use crate::{Host, Message, Packet, Source, Via, parse_datagram};
 
 /// The most server transactions, and as many client transactions, of one stack. A server transaction
 /// over UDP lives up to 32 s and holds 1-2 KiB: this is 2,000 requests a second in some 130 MB. When
 /// full, new requests get 503 without state, and [`Stack::request`] says [`Full`].
 pub const TXN_MAX: usize = 65_536;
+
+/// The part of the server transactions, one in so many, that only requests with a To tag may use: when
+/// the others have filled the table, a BYE must still find room, because it frees a seat.
+const IN_DIALOG_SHARE: usize = 16;
 
 /// The most transactions whose timers are looked after in one [`Stack::handle_deadline`], so that the
 /// queue of outputs stays short; the others are due at once again.
@@ -69,8 +74,7 @@ pub struct Stack {
     advertise: BTreeMap<SocketAddr, (Host, u16)>,
     tag_prefix: String,
     rng: Rng,
-    /// Makes the tags of stateless answers: the same for the same request, and not to be guessed.
-    stateless_secret: [u8; 16],
+    stateless: StatelessTags,
     servers: BTreeMap<ServerTxnId, ServerTxn>,
     server_keys: BTreeMap<ServerKey, ServerTxnId>,
     clients: BTreeMap<ClientTxnId, ClientTxn>,
@@ -100,13 +104,13 @@ enum Owner {
 impl Stack {
     /// Makes a stack without transactions.
     pub fn new(config: StackConfig, mut rng: Rng) -> Self {
-        let stateless_secret = rng.bytes();
+        let stateless = StatelessTags::new(rng.bytes());
         let host = |(bind, host, port): (_, String, _)| Some((bind, (host.parse().ok()?, port)));
         Self {
             advertise: config.advertise.into_iter().filter_map(host).collect(),
             tag_prefix: config.tag_prefix,
             rng,
-            stateless_secret,
+            stateless,
             servers: BTreeMap::new(),
             server_keys: BTreeMap::new(),
             clients: BTreeMap::new(),
@@ -219,17 +223,6 @@ impl Stack {
         if let Some(at) = to {
             self.schedule.insert((at, id));
         }
-    }
-
-    /// The To tag of a stateless answer, by the header fields that it has from the request: the same
-    /// for every copy of it (RFC 3261 §8.2.7).
-    fn stateless_tag(&self, headers: &Headers) -> String {
-        let mut hasher = DefaultHasher::new();
-        self.stateless_secret.hash(&mut hasher);
-        for name in [HeaderName::Via, HeaderName::From, HeaderName::CallId, HeaderName::CSeq] {
-            headers.get(&name).map(HeaderValue::as_bytes).hash(&mut hasher);
-        }
-        format!("{}{:016x}", self.tag_prefix, hasher.finish())
     }
 }
 

@@ -4,7 +4,7 @@ use units::Instant;
 
 use super::key::{Identity, ServerKey};
 use super::via::{answer_path, stamp};
-use super::{Event, Full, Incoming, Owner, ServerTxnId, Stack, TxnId};
+use super::{Event, Full, IN_DIALOG_SHARE, Incoming, Owner, ServerTxnId, Stack, TxnId};
 use crate::txn::server_invite::{self, ServerInvite};
 use crate::txn::server_non_invite::{self, ServerNonInvite};
 use crate::txn::{End, ServerOutput};
@@ -43,6 +43,13 @@ enum Input<'a> {
     Answer(&'a Response),
     /// Its deadline.
     Due,
+}
+
+#[cfg(test)]
+impl ServerTxn {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.machine.deadline()
+    }
 }
 
 impl Machine {
@@ -162,7 +169,7 @@ impl Stack {
             self.counters.request_copies += 1;
             return self.run_server(now, *id, &Input::Copy);
         }
-        if self.servers.len() >= self.txn_max {
+        if !self.has_room(&incoming.essentials) {
             self.counters.refused_full += 1;
             return self.refuse_full(&incoming);
         }
@@ -239,6 +246,12 @@ impl Stack {
         tag
     }
 
+    fn has_room(&self, essentials: &Essentials) -> bool {
+        let in_dialog = essentials.to.tag().is_some();
+        let reserved = if in_dialog { 0 } else { self.txn_max / IN_DIALOG_SHARE };
+        self.servers.len() < self.txn_max - reserved
+    }
+
     fn make_server(
         &mut self,
         now: Instant,
@@ -251,7 +264,7 @@ impl Stack {
         if let Some(id) = self.server_keys.get(&key) {
             return Ok(*id);
         }
-        if self.servers.len() >= self.txn_max {
+        if !self.has_room(essentials) {
             self.counters.refused_full += 1;
             return Err(Full);
         }
@@ -282,6 +295,9 @@ impl Stack {
         txn.machine.handle(now, input, &mut wanted);
         let after = txn.machine.deadline();
         self.reschedule(TxnId::Server(id), before, after);
+        if matches!(input, Input::Ack(_)) && wanted.is_empty() && before == after {
+            self.counters.request_copies += 1;
+        }
         for output in wanted {
             self.do_for_server(id, output, input);
         }
@@ -353,7 +369,7 @@ impl Stack {
 
     /// Sends an answer past all transactions. `via` is stamped.
     fn answer_once(&mut self, via: &Via, source: Source, response: Response) {
-        let tag = self.stateless_tag(&response.headers);
+        let tag = format!("{}{}", self.tag_prefix, self.stateless.tag(&response.headers));
         self.send(answer_path(via, source), response.with_to_tag(&tag).to_bytes());
     }
 }

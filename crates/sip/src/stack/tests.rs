@@ -5,6 +5,7 @@ mod cancel;
 mod client;
 mod limits;
 mod pair;
+mod random;
 mod server;
 
 use units::{Instant, Rng};
@@ -55,12 +56,29 @@ impl Draft<'_> {
     }
 }
 
+impl Stack {
+    /// A transaction is in its table, in the key index and, if a timer runs, in the schedule.
+    fn check_invariant(&self) {
+        assert_eq!(self.server_keys.len(), self.servers.len());
+        assert_eq!(self.client_keys.len(), self.clients.len());
+        assert!(self.server_keys.values().all(|id| self.servers.contains_key(id)));
+        assert!(self.client_keys.values().all(|id| self.clients.contains_key(id)));
+        let servers = self.servers.iter().map(|(id, txn)| (TxnId::Server(*id), txn.deadline()));
+        let clients = self.clients.iter().map(|(id, txn)| (TxnId::Client(*id), txn.deadline()));
+        let due = |(id, at): (TxnId, Option<Instant>)| Some((at?, id));
+        let scheduled: BTreeSet<_> = servers.chain(clients).filter_map(due).collect();
+        assert_eq!(self.schedule, scheduled);
+    }
+}
+
 /// A stack, its clock and all that came out of it, with the times in ms.
 struct Bench {
     stack: Stack,
     now: Instant,
     sent: Vec<(u64, Source, Message)>,
     events: Vec<(u64, Event)>,
+    /// The peer sends damaged requests: answers to them repeat what cannot be read.
+    damaged: bool,
 }
 
 impl Bench {
@@ -68,7 +86,7 @@ impl Bench {
         let advertise = vec![];
         let config = StackConfig { advertise, tag_prefix: "n1s0".to_owned() };
         let stack = Stack::new(config, Rng::from_number(1));
-        Self { stack, now: Instant::ZERO, sent: vec![], events: vec![] }
+        Self { stack, now: Instant::ZERO, sent: vec![], events: vec![], damaged: false }
     }
 
     /// Lets time pass, then takes in a packet.
@@ -113,13 +131,14 @@ impl Bench {
     }
 
     fn drain(&mut self) {
+        self.stack.check_invariant();
         let now = self.now.as_millis();
         while let Some(output) = self.stack.poll_output() {
             match output {
-                Output::Send(packet) => {
-                    let message = parse_datagram(&packet.bytes).expect("we send what can be read");
-                    self.sent.push((now, packet.path, message));
-                }
+                Output::Send(packet) => match parse_datagram(&packet.bytes) {
+                    Ok(message) => self.sent.push((now, packet.path, message)),
+                    Err(failure) => assert!(self.damaged, "we send what can be read: {failure}"),
+                },
                 Output::Event(event) => self.events.push((now, event)),
             }
         }

@@ -107,6 +107,29 @@ fn full_table_refuses_with_503_and_retry_after() {
     bench.accept(40_000, &third);
 }
 
+/// A33, A37 · A part of the table is kept for what belongs to a dialog: a BYE frees a seat.
+#[test]
+fn nearly_full_table_still_takes_a_bye() {
+    let mut bench = Bench::new();
+    bench.stack.txn_max = 2 * IN_DIALOG_SHARE;
+    let room = bench.stack.txn_max - 2;
+    for number in 0..room {
+        let via = format!("SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK-{number}");
+        bench.accept(0, &Draft { via: &via, ..Draft::default() });
+    }
+    let via = "SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK-new";
+    assert!(bench.ask(1, &Draft { via, ..Draft::default() }).is_none());
+    assert_eq!(bench.last_response().status, StatusCode::SERVICE_UNAVAILABLE);
+    for branch in ["x", "y"] {
+        let via = format!("SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK-{branch}");
+        let bye = Draft { method: "BYE", to_tag: "ours", via: &via, ..Draft::default() };
+        bench.accept(2, &bye);
+    }
+    let bye = Draft { method: "BYE", to_tag: "ours", via, ..Draft::default() };
+    assert!(bench.ask(3, &bye).is_none());
+    assert_eq!(bench.stack.transaction_count(), room + 2);
+}
+
 /// A37 · The user that accepts is told as well.
 #[test]
 fn full_table_is_told_to_the_user() {
