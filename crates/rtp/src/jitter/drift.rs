@@ -59,3 +59,32 @@ impl DriftWatch {
 /// One second of 20 ms frames: longer than a burst of jitter, and at a clock error of 500 ppm (bad
 /// quartz) a frame is gained only every 40 s.
 const WINDOW_FRAMES: u32 = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The verdicts over windows in which the fill swings between two values; depth 40, margin 20.
+    fn verdicts(least: u64, most: u64, frames: u32) -> Vec<Drift> {
+        let mut watch = DriftWatch::new();
+        (0..frames).map(|n| watch.measure(if n % 7 == 3 { least } else { most }, 40, 20)).collect()
+    }
+
+    #[test]
+    fn verdict_comes_once_in_a_window() {
+        let all = verdicts(90, 200, 2 * WINDOW_FRAMES);
+        let excess = Drift::TooFull { excess_ticks: 30 };
+        for (n, verdict) in (1..).zip(all) {
+            assert_eq!(verdict, if n % WINDOW_FRAMES == 0 { excess } else { Drift::None }, "{n}");
+        }
+    }
+
+    #[test]
+    fn bounds_are_the_margin_away_from_the_depth() {
+        let last = |least, most| verdicts(least, most, WINDOW_FRAMES).pop().unwrap();
+        assert_eq!(last(60, 500), Drift::None);
+        assert_eq!(last(61, 500), Drift::TooFull { excess_ticks: 1 });
+        assert_eq!(last(0, 21), Drift::None);
+        assert_eq!(last(0, 20), Drift::TooEmpty);
+    }
+}

@@ -257,6 +257,16 @@ fn lone_stray_packet_does_not_disturb_the_stream() {
     assert_eq!(rig.buffer.counters().refused, 2);
 }
 
+#[test]
+fn stray_packets_with_a_good_one_between_are_no_new_run() {
+    let mut rig = Rig::new();
+    rig.run(on_time(0..10));
+    assert_eq!(rig.arrive(20_000), Inserted::Stray);
+    assert_eq!(rig.arrive(10), Inserted::Kept);
+    assert_eq!(rig.arrive(20_001), Inserted::Stray);
+    assert_eq!(rig.arrive(20_002), Inserted::Resynced);
+}
+
 /// A sender that starts its numbers anew a little lower would be late for long otherwise.
 #[test]
 fn step_back_of_more_than_a_hundred_is_a_jump() {
@@ -386,6 +396,30 @@ fn slower_path_is_followed_and_faster_path_wins_the_delay_back() {
     assert!(least >= 20 && most <= 70, "{least}..{most} ms");
     assert_eq!(rig.buffer.counters().lost, 0);
     assert_eq!(rig.buffer.counters().late, 0);
+}
+
+/// A queue in the network empties: what is too much goes at once.
+#[test]
+fn great_excess_is_dropped_at_once() {
+    let mut rig = Rig::new();
+    rig.run(on_time(0..200).map(|(at, number)| {
+        let queued = (at + 300).min(2_300);
+        if number < 100 { (queued, number) } else { (at.max(2_300), number) }
+    }));
+    let slow = rig.packets().find(|p| p.0 == 90).unwrap().1;
+    assert!(slow >= 300, "{slow} ms");
+    let (least, most) = rig.delays_from(120);
+    assert!(least >= 20 && most <= 70, "{least}..{most} ms");
+}
+
+#[test]
+fn burst_at_the_start_is_cut_to_the_depth() {
+    let mut rig = Rig::new();
+    rig.run((0..6).map(|number| (100, number)).chain(on_time(6..20)));
+    assert_eq!(rig.numbers()[0], 4, "the newest 40 ms");
+    let (least, most) = rig.delays_from(4);
+    assert!(least >= 20 && most <= 40, "{least}..{most} ms");
+    assert_eq!(rig.buffer.counters().dropped, 4);
 }
 
 /// Two clocks apart by 500 ppm for ten minutes: 300 ms, 15 frames.

@@ -177,6 +177,7 @@ fn static_numbers_need_no_map_and_mean_what_they_mean() {
         "m=audio 4000 RTP/AVP 97\r\na=rtpmap:97 PCMU/16000\r\n",
         "m=audio 4000 RTP/AVP 97\r\na=rtpmap:97 PCMU/8000/2\r\n",
         "m=audio 4000 RTP/AVP 0\r\na=rtpmap:0 opus/48000/2\r\n",
+        "m=audio 4000 RTP/AVP 0\r\na=rtpmap:0 PCMA/8000\r\n",
         "m=audio 4000 RTP/AVP 128 -1 x\r\n",
         "m=audio 4000 RTP/AVP\r\n",
     ] {
