@@ -1,8 +1,7 @@
 //! What all our answers have in common.
 
-use sip::{
-    HeaderName, Incoming, Method, NameAddr, Response, SipUri, StatusCode, Uri, uas::Capabilities,
-};
+use sip::uas::{self, Capabilities};
+use sip::{HeaderName, Incoming, Method, NameAddr, Response, SipUri, Uri};
 
 /// What a focus understands (RFC 3261 §8.2). Only what is served is shown (RFC 4579 §5.13 has
 /// `replaces`, `join` and the event packages as examples).
@@ -17,12 +16,9 @@ pub const CAPABILITIES: Capabilities = Capabilities {
 /// alike (RFC 3261 §11.2) and both say `isfocus` (RFC 4579 §4.3).
 pub fn options(conference_uri: &SipUri, incoming: &Incoming, tag: &str) -> Response {
     let contact = focus_contact(conference_uri, incoming).to_string();
-    let mut response = Response::answering(&incoming.request, StatusCode::OK)
+    uas::options_answer(incoming, &CAPABILITIES)
         .with_to_tag(tag)
-        .with_header(HeaderName::Contact, contact);
-    push_capabilities(&mut response);
-    push_languages(&mut response);
-    response
+        .with_header(HeaderName::Contact, contact)
 }
 
 /// The Contact of everything a focus sends or answers: the conference URI and a bare `isfocus`
@@ -36,20 +32,13 @@ pub(crate) fn focus_contact(conference_uri: &SipUri, incoming: &Incoming) -> Nam
     NameAddr::new(Uri::Sip(uri)).with_isfocus()
 }
 
-/// Allow, Accept and Supported, and Allow-Events where there is anything to list: as in a 200 to
-/// INVITE (RFC 3261 §13.3.1.4) and to OPTIONS (§11.2). Supported may be empty, Allow-Events may not.
+/// Says in a 200 to INVITE what we can do (RFC 3261 §13.3.1.4, RFC 4579 §5.13). Supported may be
+/// empty, Allow-Events may not: it is left out as long as there is nothing to list.
 pub(crate) fn push_capabilities(response: &mut Response) {
-    let allow: Vec<_> = CAPABILITIES.allow.iter().map(Method::as_str).collect();
-    response.headers.push(HeaderName::Allow, allow.join(", "));
+    response.headers.push(HeaderName::Allow, uas::allow(&CAPABILITIES));
     response.headers.push(HeaderName::Accept, CAPABILITIES.accept.join(", "));
     response.headers.push(HeaderName::Supported, CAPABILITIES.extensions.join(", "));
     if !CAPABILITIES.events.is_empty() {
         response.headers.push(HeaderName::AllowEvents, CAPABILITIES.events.join(", "));
     }
-}
-
-/// The other two that RFC 3261 §11.2 wants in a 200 to OPTIONS.
-pub(crate) fn push_languages(response: &mut Response) {
-    response.headers.push(HeaderName::AcceptEncoding, "identity");
-    response.headers.push(HeaderName::AcceptLanguage, "en");
 }

@@ -10,12 +10,12 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sip::{HeaderName, Host, Incoming, Response, SipUri, StatusCode, Uri};
+use sip::{HeaderName, Host, Incoming, Response, SipUri, StatusCode, Uri, uas};
 
 pub use self::identity::{Who, identity, proves_source, stateless_tag};
 pub use self::refusal::{Refused, refusal};
 use crate::EndPolicy;
-use crate::answers::{focus_contact, push_capabilities, push_languages};
+use crate::answers::{CAPABILITIES, focus_contact};
 
 /// How a factory hands over the conference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,10 +123,7 @@ impl Factory {
     /// Answers OPTIONS to the factory, or to our host without a user (RFC 3261 §11.2). No
     /// `isfocus`: this is not a conference.
     pub fn options(&self, incoming: &Incoming, tag: &str) -> Response {
-        let mut response = Response::answering(&incoming.request, StatusCode::OK).with_to_tag(tag);
-        push_capabilities(&mut response);
-        push_languages(&mut response);
-        response
+        uas::options_answer(incoming, &CAPABILITIES).with_to_tag(tag)
     }
 
     /// A number too long to be read is more than we have in any case; what is no number at all

@@ -198,7 +198,14 @@ impl Pool {
             }
             let limit = self.config.soft_limit();
             if asked > limit {
-                return Err(Refusal::SoftLimit { asked: Seats(asked), limit: Seats(limit) });
+                // Proving the address helps only if there is the room.
+                let free = Seats(self.plan_room(now, asked, &mut plan));
+                let asked = Seats(asked);
+                return Err(if free < asked {
+                    Refusal::PoolFull { asked, free }
+                } else {
+                    Refusal::SoftLimit { asked, limit: Seats(limit) }
+                });
             }
             self.plan_soft_room(limit - asked, &mut plan);
         }

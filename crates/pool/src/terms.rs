@@ -23,8 +23,7 @@ pub struct PoolConfig {
     pub capacity: Seats,
     /// Soft holds together stay within this share of the capacity, in percent.
     pub soft_percent: u32,
-    /// But never less than this many seats (as far as the capacity goes): a fifth of a small
-    /// node would not hold one conference.
+    /// But never less than this many seats: a fifth of a small node would not hold one conference.
     pub soft_seats_min: Seats,
     /// Soft holds of one source address.
     pub soft_per_source_max: usize,
@@ -36,11 +35,11 @@ impl PoolConfig {
         Self { capacity, soft_percent: 20, soft_seats_min: Seats(32), soft_per_source_max: 16 }
     }
 
-    /// Seats of all soft holds together.
+    /// Seats of all soft holds together; may exceed the capacity of a small node.
     pub(crate) fn soft_limit(&self) -> u32 {
         let share = u64::from(self.capacity.0) * u64::from(self.soft_percent) / 100;
         let share = u32::try_from(share).unwrap_or(u32::MAX);
-        share.max(self.soft_seats_min.0).min(self.capacity.0)
+        share.max(self.soft_seats_min.0)
     }
 }
 

@@ -69,6 +69,20 @@ fn creator_who_leaves_ends_it_for_all() {
     assert_eq!(rig.ended(), [End::CreatorLeft]);
 }
 
+/// B05 · RFC 4579 §5.4: a proxy that recurses on the 302 sends the same Call-ID, From tag and CSeq, under
+/// a Via of its own: that is the creator, and he sees only the answers of the focus.
+#[test]
+fn recursing_proxy_brings_the_creator_in() {
+    let mut alice = Caller::new("alice", 1);
+    let mut rig = Rig::with(EndPolicy::CreatorLeaves, creator(&alice));
+    alice.seen_as = Some("192.0.2.99:5060".to_owned());
+    alice.more = "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKfirst\n".to_owned();
+    let (_, response) = rig.invite(&mut alice);
+    assert_eq!(response.headers.count(&sip::HeaderName::Via), 2);
+    assert!(response.headers.contact().unwrap().unwrap().is_focus());
+    assert!(rig.focus.roster()[0].creator);
+}
+
 #[test]
 fn others_who_leave_do_not_end_the_creators_conference() {
     let mut alice = Caller::new("alice", 1);

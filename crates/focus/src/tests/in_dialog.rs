@@ -166,6 +166,25 @@ fn bye_goes_to_where_the_last_invite_said() {
     assert_eq!(rig.leg_ends(), [(legs[0], LegEnd::MediaFailed)]);
 }
 
+/// A NAT gave the phone another port; its Contact says an address that only it can reach.
+#[test]
+fn bye_goes_the_way_that_the_last_invite_of_a_phone_behind_a_nat_came() {
+    let mut rig = Rig::new();
+    let mut alice = Caller::new("alice", 1);
+    alice.address = "10.0.0.5:5060".to_owned();
+    alice.seen_as = Some("192.0.2.1:1024".to_owned());
+    let leg = rig.join(&mut alice);
+    alice.seen_as = Some("192.0.2.1:2048".to_owned());
+    rig.send(&alice.next("INVITE", OFFER));
+    rig.send(&alice.ack());
+    assert_eq!(rig.media(leg).signalling, "192.0.2.1".parse::<std::net::IpAddr>().unwrap());
+    rig.focus.end(rig.now, crate::End::Ordered);
+    rig.drain();
+    let (bye, to) = rig.last_request();
+    assert_eq!(bye.uri.to_string(), "sip:alice@10.0.0.5:5060");
+    assert_eq!(to.remote, "192.0.2.1:2048".parse().unwrap());
+}
+
 /// A new INVITE shows that the peer has the answer to the first; the ACK was lost.
 #[test]
 fn reinvite_before_the_ack_joins() {

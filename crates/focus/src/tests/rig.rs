@@ -46,6 +46,8 @@ pub(crate) struct Caller {
     pub(crate) uri: String,
     pub(crate) cseq: u32,
     pub(crate) to_tag: Option<String>,
+    /// Where its packets come from, if a NAT makes that another address than its own.
+    pub(crate) seen_as: Option<String>,
     /// More header lines for the next messages.
     pub(crate) more: String,
 }
@@ -60,6 +62,7 @@ impl Caller {
             uri: CONFERENCE.to_owned(),
             cseq: 0,
             to_tag: None,
+            seen_as: None,
             more: String::new(),
         }
     }
@@ -93,7 +96,8 @@ impl Caller {
              CSeq: {cseq} {method}\n\
              {contact}{kind}{more}"
         );
-        incoming(&format!("{}\n\n{body}", text.trim_end()), address)
+        let remote = self.seen_as.as_ref().unwrap_or(address);
+        incoming(&format!("{}\n\n{body}", text.trim_end()), remote)
     }
 
     /// The ACK to the 2xx of the last INVITE.

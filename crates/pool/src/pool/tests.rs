@@ -68,6 +68,7 @@ fn late_invitee_gets_the_seat_held_for_him_in_a_full_pool() {
     assert_eq!(pool.room(), Room { capacity: 6, used: 6, held: 0, free: 0 });
 }
 
+/// B08 · RFC 3261 §21.3.3: not on the wire, but a time of our own.
 #[test]
 fn hold_nobody_joins_ends_by_itself_and_not_a_moment_before() {
     let mut pool = pool(9);
@@ -241,4 +242,46 @@ fn hold_of_no_seats_counts_as_one_and_an_endless_one_is_cut() {
     let endless = HoldRequest { hold: Duration::MAX, ..firm(1, 0) };
     assert_eq!(pool.hold(at(0), &endless), Ok(Hold { until: at(0) + HOLD_MAX }));
     assert_eq!(pool.room().held, 1);
+}
+
+#[test]
+fn unproved_source_is_not_charged_for_holds_that_have_ended() {
+    let mut pool = Pool::new(PoolConfig { soft_per_source_max: 1, ..PoolConfig::new(Seats(100)) });
+    pool.hold(at(0), &soft(1, 1, 7)).unwrap();
+    assert!(pool.hold(at(59), &soft(2, 1, 7)).is_err());
+    pool.hold(at(60), &soft(2, 1, 7)).unwrap();
+    assert_eq!(outputs(&mut pool), [Output::Expired { id: id(1) }]);
+}
+
+/// Else conferences that cost nothing could pile up without bound.
+#[test]
+fn last_seat_of_a_conference_that_all_have_left_is_not_taken_back() {
+    let mut pool = pool(4);
+    pool.hold(at(0), &firm(1, 4)).unwrap();
+    pool.join(at(1), id(1)).unwrap();
+    pool.leave(at(2), id(1));
+    let refusal = pool.hold(at(100), &firm(2, 4));
+    assert_eq!(refusal, Err(Refusal::PoolFull { asked: Seats(4), free: Seats(3) }));
+    pool.hold(at(100), &firm(2, 3)).unwrap();
+    assert_eq!(pool.room(), Room { capacity: 4, used: 0, held: 4, free: 0 });
+    assert_eq!(pool.join(at(101), id(1)), Ok(()));
+}
+
+/// Who is told to prove his address must gain by it.
+#[test]
+fn unproved_source_is_told_that_the_pool_is_full_when_it_is() {
+    let mut pool = pool(20); // soft: 4 seats
+    pool.hold(at(0), &firm(1, 12)).unwrap();
+    let refusal = pool.hold(at(0), &soft(2, 8, 1));
+    assert_eq!(refusal, Err(Refusal::SoftLimit { asked: Seats(8), limit: Seats(4) }));
+    let refusal = pool.hold(at(0), &soft(2, 9, 1));
+    assert_eq!(refusal, Err(Refusal::PoolFull { asked: Seats(9), free: Seats(8) }));
+}
+
+#[test]
+fn small_pool_may_be_held_whole_by_an_unproved_source() {
+    let mut pool = Pool::new(PoolConfig::new(Seats(9)));
+    let refusal = pool.hold(at(0), &soft(1, 10, 1));
+    assert_eq!(refusal, Err(Refusal::PoolFull { asked: Seats(10), free: Seats(9) }));
+    assert_eq!(pool.hold(at(0), &soft(1, 9, 1)), Ok(Hold { until: at(60) }));
 }
