@@ -112,8 +112,11 @@ fn nextest() -> [(Runner, Call); 3] {
         (Runner::Nextest, Call::cargo(&words).with_args(more))
     };
     [
-        run("not binary(torture) and not (package(convoke) and kind(test))", &[]),
-        run("binary(torture)", &[]),
+        run(
+            "not (binary(torture) or test(/^torture::/)) and not (package(convoke) and kind(test))",
+            &[],
+        ),
+        run("binary(torture) or test(/^torture::/)", &[]),
         run("package(convoke) and kind(test)", &["--test-threads", "1"]),
     ]
 }
@@ -144,7 +147,7 @@ fn cargo_test(root: &Path) -> [(Runner, Call); 3] {
     ]
 }
 
-/// The files in each crate's `tests`, as (crate, name without `.rs`).
+/// The tests in each crate's `tests`, as (crate, name): files, and folders with a `main.rs`.
 fn integration_tests(root: &Path) -> Vec<(String, String)> {
     let names = |folder: &Path| -> Vec<String> {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -152,8 +155,11 @@ fn integration_tests(root: &Path) -> Vec<(String, String)> {
     };
     let crates = root.join("crates");
     let of = |package: String| {
-        let files = names(&crates.join(&package).join("tests"));
-        let stems = files.into_iter().filter_map(|file| Some(file.strip_suffix(".rs")?.to_owned()));
+        let folder = crates.join(&package).join("tests");
+        let stems = names(&folder).into_iter().filter_map(|name| match name.strip_suffix(".rs") {
+            Some(stem) => Some(stem.to_owned()),
+            None => folder.join(&name).join("main.rs").is_file().then_some(name),
+        });
         stems.map(|stem| (package.clone(), stem)).collect::<Vec<_>>()
     };
     names(&crates).into_iter().flat_map(of).collect()
@@ -171,13 +177,14 @@ mod tests {
             "mix/tests/tick.rs",
             "convoke/tests/sipp.rs",
             "convoke/tests/sipp/a.xml",
+            "node/tests/node/main.rs",
         ] {
             let path = tree.path().join("crates").join(file);
             std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
             std::fs::write(path, "").expect("written");
         }
         let [(_, unit), (_, torture), (_, ends)] = cargo_test(tree.path());
-        assert!(unit.line().ends_with("--lib --bins --test tick"), "{}", unit.line());
+        assert!(unit.line().ends_with("--lib --bins --test node --test tick"), "{}", unit.line());
         assert!(torture.line().ends_with("--test torture"), "{}", torture.line());
         assert!(ends.line().ends_with("--test sipp -- --test-threads=1"), "{}", ends.line());
     }

@@ -1,6 +1,6 @@
 //! Tables that name tests, kept true; links that lead somewhere.
 //!
-//! A test says which row of the conformance list it proves in its doc comment: `/// A15 · RFC 3261 §13.3.1.4`. The
+//! A test says which rows of the conformance list it proves in its doc comment: `/// A15 · RFC 3261 §13.3.1.4`. The
 //! third cell of a row in `docs/CONFORMANCE.md` is made from that by `cargo xtask tidy --write`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,10 +84,10 @@ fn with_tests(line: &str, proofs: &BTreeMap<String, BTreeSet<String>>) -> String
         .join("|")
 }
 
-/// True for what names a row: `A15`.
+/// True for what names a row: `A15`. The list has the groups A to K.
 fn is_row(word: &str) -> bool {
     let mut chars = word.chars();
-    chars.next().is_some_and(|c| c.is_ascii_uppercase())
+    chars.next().is_some_and(|c| ('A'..='K').contains(&c))
         && word.len() == 3
         && chars.all(|c| c.is_ascii_digit())
 }
@@ -106,7 +106,7 @@ fn tests(source: &Source) -> Vec<Test> {
         let above = source.lines[..index].iter().rev();
         let comments = above.take_while(|line| {
             let code = line.code.trim();
-            code.starts_with("#[") || (code.is_empty() && !line.comment.is_empty())
+            code.starts_with("#[") || (code.is_empty() && line.comment.starts_with("///"))
         });
         tests.push(Test {
             name: format!("{}::{name}", source.package),
@@ -126,14 +126,10 @@ fn function(code: &str) -> Option<&str> {
     name.filter(|_| alone)
 }
 
-/// The rows before the dot in `/// A15, B02 · RFC 3261 §13.3.1.4`.
-fn rows_of(comment: &str) -> Vec<String> {
-    let Some((before, _)) = comment.trim_start_matches('/').split_once('·') else {
-        return Vec::new();
-    };
-    let words: Vec<&str> = before.split([',', ' ']).filter(|word| !word.is_empty()).collect();
-    let all = !words.is_empty() && words.iter().all(|word| is_row(word));
-    if all { words.into_iter().map(str::to_owned).collect() } else { Vec::new() }
+/// The rows that a line of a test's documentation names: `/// A15, B02 · RFC 3261 §13.3.1.4`. A range names none.
+fn rows_of(comment: &str) -> impl Iterator<Item = String> {
+    let words = comment.split(|c: char| !lexer::is_word(c) && c != '-');
+    words.filter(|word| is_row(word)).map(str::to_owned)
 }
 
 /// Names of tests in the tables and the `Test:` lines of a page, with their lines.

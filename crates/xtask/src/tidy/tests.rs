@@ -218,7 +218,7 @@ fn row_has_a_test_or_a_reason() {
 
 #[test]
 fn test_that_names_a_row_stands_in_it() {
-    let code = "#[cfg(test)]\nmod tests {\n    /// A16, A17 · RFC 6026 §7.2\n    #[test]\n    fn waits() {}\n}";
+    let code = "#[cfg(test)]\nmod tests {\n    /// A16, A17 · RFC 6026 §7.2, not as A01-A09 or T16\n    #[test]\n    fn waits() {}\n}";
     let files = [("crates/units/src/lib.rs", code)];
     let found = findings(&files);
     assert_eq!(
