@@ -93,7 +93,7 @@ impl Terminal<Step> {
         refer: ReferMode,
         stay: Option<Duration>,
     ) -> Result<Self, StartError> {
-        let sockets = Sockets::bind(setup.bind, 1 + invitees.len().min(INVITEE_SOCKETS_MAX))?;
+        let sockets = Sockets::bind(setup.bind, 1 + invitees.len().clamp(1, INVITEE_SOCKETS_MAX))?;
         let clock = Clock::start();
         let mut rng = system_rng()?;
         let config = ConvenerConfig {

@@ -1,0 +1,235 @@
+//! `convoke` as processes of their own, steered by what they print: no test here knows the time.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A guard, not a measure: whatever is waited for comes within milliseconds on an idle machine, and
+/// only a fault of ours keeps it away for so long on a busy one.
+const GUARD: Duration = Duration::from_secs(90);
+
+/// Holds other tests with processes back until it is dropped: one after another, across test
+/// programs too, since they share this machine's cores.
+pub(crate) struct Alone {
+    lock: File,
+    folder: TempDir,
+}
+
+impl Alone {
+    pub(crate) fn wait() -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("processes.lock");
+        let lock = File::create(path).expect("a lock file");
+        lock.lock().expect("the lock");
+        Self { lock, folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    /// A path in a folder that goes with the test.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The same as text.
+    pub(crate) fn text(&self, name: &str) -> String {
+        self.path(name).to_str().expect("a plain path").to_owned()
+    }
+
+    /// Writes a file there.
+    pub(crate) fn write(&self, name: &str, content: &str) -> String {
+        std::fs::write(self.path(name), content).expect("written");
+        self.text(name)
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.lock.unlock().expect("unlocked");
+    }
+}
+
+/// A running `convoke`, killed with the test if it has not ended before.
+pub(crate) struct Process {
+    name: String,
+    child: Child,
+    events: Receiver<Value>,
+    complaints: Receiver<String>,
+    /// Every event taken so far.
+    pub(crate) seen: Vec<Value>,
+}
+
+impl Process {
+    /// Starts it with `--json --messages` and waits until it is listening.
+    pub(crate) fn start(words: &[&str]) -> Self {
+        let mut process = Self::spawn(words);
+        process.until("listening");
+        process
+    }
+
+    /// Starts a server on free ports.
+    pub(crate) fn serve(words: &[&str]) -> Self {
+        let own = ["serve", "--sip", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        Self::start(&[&own, words].concat())
+    }
+
+    /// Starts a terminal that answers.
+    pub(crate) fn answer(user: &str, words: &[&str]) -> Self {
+        let own = ["answer", "--sip", "127.0.0.1:0", "--user", user];
+        Self::start(&[&own, words].concat())
+    }
+
+    /// Starts a terminal that convenes.
+    pub(crate) fn conference(factory: &str, words: &[&str]) -> Self {
+        let own = ["conference", factory, "--sip", "127.0.0.1:0", "--user", "alice"];
+        Self::start(&[&own, words].concat())
+    }
+
+    fn spawn(words: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_convoke"))
+            .args(words)
+            .args(["--json", "--messages"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("convoke starts");
+        let out = child.stdout.take().expect("piped");
+        let complaints = lines(child.stderr.take().expect("piped"), |line| line);
+        let object = |line: String| serde_json::from_str(&line).expect("one object a line");
+        let events = lines(out, object);
+        Self { name: words[0].to_owned(), child, events, complaints, seen: Vec::new() }
+    }
+
+    /// Waits for the next event of this name.
+    pub(crate) fn until(&mut self, event: &str) -> Value {
+        loop {
+            let next = self.events.recv_timeout(GUARD);
+            let Ok(object) = next else {
+                let complaints: Vec<String> = self.complaints.try_iter().collect();
+                panic!("{} was not {event}: {complaints:?}, {:#?}", self.name, self.seen);
+            };
+            self.seen.push(object.clone());
+            if object["event"] == event {
+                return object;
+            }
+        }
+    }
+
+    /// The field of the greeting.
+    pub(crate) fn greeting(&self, field: &str) -> String {
+        let greeting = self.seen.iter().find(|object| object["event"] == "listening");
+        text(greeting.expect("listening"), field)
+    }
+
+    /// How a person would end it: SIGINT for Ctrl-C, or SIGTERM.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().try_into().expect("a process id"));
+        kill(pid, signal).expect("it is still there");
+    }
+
+    /// Takes every event until the end; how it ended.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        while let Ok(object) = self.events.recv_timeout(GUARD) {
+            self.seen.push(object);
+        }
+        // The end of its output came, or the guard: then the kill is what fails the test.
+        let done = self.child.try_wait().expect("its state").is_some();
+        if !done {
+            let (sender, receiver) = channel();
+            let pid = Pid::from_raw(self.child.id().try_into().expect("a process id"));
+            thread::spawn(move || {
+                if receiver.recv_timeout(GUARD).is_err() {
+                    let _ = kill(pid, Signal::SIGKILL);
+                }
+            });
+            let status = self.child.wait().expect("its end");
+            let _ = sender.send(());
+            return status;
+        }
+        self.child.wait().expect("its end")
+    }
+
+    /// All events of this name that were taken.
+    pub(crate) fn all(&self, event: &str) -> Vec<&Value> {
+        self.seen.iter().filter(|object| object["event"] == event).collect()
+    }
+
+    /// The server's status.
+    pub(crate) fn status(&self) -> Value {
+        let admin = self.greeting("admin");
+        let output = Command::new(env!("CARGO_BIN_EXE_convoke"))
+            .args(["status", "--json", "--admin", &admin])
+            .output()
+            .expect("convoke starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    /// Asks for the status until `right` finds it right.
+    pub(crate) fn until_status(&self, what: &str, right: impl Fn(&Value) -> bool) -> Value {
+        // Each question takes a process and its exchange of packets: no need to wait in between.
+        const QUESTIONS_MAX: usize = 2_000;
+        for _ in 0..QUESTIONS_MAX {
+            let status = self.status();
+            if right(&status) {
+                return status;
+            }
+            let (_sender, receiver) = channel::<()>();
+            // Leaves the processor to those who are asked.
+            let _ = receiver.recv_timeout(Duration::from_millis(100));
+        }
+        panic!("never {what}: {:#}", self.status());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(Some(_))) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Runs `convoke` to its end: exit code, standard output, standard error.
+pub(crate) fn run(words: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_convoke"))
+        .args(words)
+        .stdin(Stdio::null())
+        .output()
+        .expect("convoke starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+/// A field that must be a text.
+pub(crate) fn text(object: &Value, field: &str) -> String {
+    object[field].as_str().unwrap_or_else(|| panic!("no {field} in {object}")).to_owned()
+}
+
+/// A recorded voice of the demo.
+pub(crate) fn speech(who: &str) -> String {
+    format!("{}/speech/{who}.wav", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn lines<T: Send + 'static>(
+    source: impl Read + Send + 'static,
+    read: impl Fn(String) -> T + Send + 'static,
+) -> Receiver<T> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(source).lines().map_while(Result::ok) {
+            if sender.send(read(line)).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
