@@ -1,6 +1,8 @@
 //! One invitee's way into the conference.
 
-use sip::{StatusCode, Uri};
+use std::time::Duration;
+
+use sip::{StatusCode, T2, Uri};
 use units::Instant;
 
 use crate::config::CallOptions;
@@ -8,6 +10,10 @@ use crate::event::{CallFailure, CallId, How, ReferId, ReferOutcome};
 
 use super::step::{InviteeFailure, Step};
 use super::{Convener, INVITEE_SLOTS, REFER_PATIENCE, ReferMode, Stage};
+
+/// How long the next copy of a REFER and its answer may take: copies come T2 (4 s) apart
+/// (RFC 3261 §17.1.2.2), and a second is more than any way there and back.
+const NEXT_COPY: Duration = T2.saturating_add(Duration::from_secs(1));
 
 /// An invitee and how far he is.
 #[derive(Debug)]
@@ -29,6 +35,9 @@ enum InviteeState {
     Queued { after: Option<InviteeFailure>, late: Option<ReferId> },
     /// He is being called.
     Called { call: CallId, late: Option<ReferId> },
+    /// He answered the call, so he is there: his answer to the REFER must come with its next copy. Only
+    /// if it does not is he sent another inside the call; two at once would bring him in twice.
+    Answered { call: CallId, late: ReferId, until: Instant },
     /// He was sent a REFER inside that call; the call may be over already.
     AskedInside { call: CallId, refer: ReferId },
     /// In, or not to be had.
@@ -43,6 +52,7 @@ impl Invitee {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.state {
             InviteeState::Asked { patience, .. } => patience,
+            InviteeState::Answered { until, .. } => Some(until),
             InviteeState::Waiting
             | InviteeState::Following { .. }
             | InviteeState::Queued { .. }
@@ -54,9 +64,9 @@ impl Invitee {
 
     fn call(&self) -> Option<CallId> {
         match self.state {
-            InviteeState::Called { call, .. } | InviteeState::AskedInside { call, .. } => {
-                Some(call)
-            }
+            InviteeState::Called { call, .. }
+            | InviteeState::Answered { call, .. }
+            | InviteeState::AskedInside { call, .. } => Some(call),
             InviteeState::Waiting
             | InviteeState::Asked { .. }
             | InviteeState::Following { .. }
@@ -69,6 +79,7 @@ impl Invitee {
         match self.state {
             InviteeState::Asked { refer, .. }
             | InviteeState::Following { refer }
+            | InviteeState::Answered { late: refer, .. }
             | InviteeState::AskedInside { refer, .. } => Some(refer),
             InviteeState::Queued { late, .. } | InviteeState::Called { late, .. } => late,
             InviteeState::Waiting | InviteeState::Done => None,
@@ -106,6 +117,7 @@ impl Convener {
                     InviteeState::Asked { .. }
                     | InviteeState::Following { .. }
                     | InviteeState::Called { .. }
+                    | InviteeState::Answered { .. }
                     | InviteeState::AskedInside { .. }
                     | InviteeState::Done,
                     _,
@@ -153,13 +165,24 @@ impl Convener {
         true
     }
 
-    /// The REFER outside a dialog was not answered for long enough.
+    /// A REFER outside a dialog was not answered for long enough.
     pub(super) fn invitee_deadline(&mut self, now: Instant, invitee: usize) {
-        if let InviteeState::Asked { refer, patience: Some(at) } = self.invitees[invitee].state
-            && at <= now
-        {
-            let after = Some(InviteeFailure::NoAnswer);
-            self.invitees[invitee].state = InviteeState::Queued { after, late: Some(refer) };
+        match self.invitees[invitee].state {
+            InviteeState::Asked { refer, patience: Some(at) } if at <= now => {
+                let after = Some(InviteeFailure::NoAnswer);
+                self.invitees[invitee].state = InviteeState::Queued { after, late: Some(refer) };
+            }
+            InviteeState::Answered { call, until, .. } if until <= now => {
+                self.refer_inside(now, invitee, call);
+            }
+            InviteeState::Asked { .. }
+            | InviteeState::Answered { .. }
+            | InviteeState::Waiting
+            | InviteeState::Following { .. }
+            | InviteeState::Queued { .. }
+            | InviteeState::Called { .. }
+            | InviteeState::AskedInside { .. }
+            | InviteeState::Done => {}
         }
     }
 
@@ -169,7 +192,7 @@ impl Convener {
             InviteeState::Asked { .. } | InviteeState::Queued { .. } => {
                 self.invitees[invitee].state = InviteeState::Following { refer };
             }
-            InviteeState::Called { call, .. } => {
+            InviteeState::Called { call, .. } | InviteeState::Answered { call, .. } => {
                 // He was only slow: no second REFER, so no call either.
                 self.invitees[invitee].state = InviteeState::Following { refer };
                 self.ua.hangup(now, call);
@@ -202,7 +225,11 @@ impl Convener {
         match (&mut *state, failure) {
             // The outcome of a REFER that we do not wait for any more: only that it is not late.
             (InviteeState::Queued { late, .. } | InviteeState::Called { late, .. }, Some(_)) => {
-                *late = None
+                *late = None;
+            }
+            (InviteeState::Answered { call, .. }, Some(_)) => {
+                let call = *call;
+                self.refer_inside(now, invitee, call);
             }
             (InviteeState::Asked { .. }, Some(failure))
                 if self.mode == ReferMode::Auto && wants_a_call(&failure) =>
@@ -221,15 +248,30 @@ impl Convener {
         }
     }
 
-    /// Our call to an invitee is up: REFER inside it.
+    /// Our call to an invitee is up.
     pub(super) fn invitee_answered(&mut self, now: Instant, call: CallId) {
-        let (Some(invitee), Stage::Joined { conference, .. }) =
-            (self.invitee_in(call), &self.stage)
-        else {
+        let (Some(invitee), Stage::Joined { .. }) = (self.invitee_in(call), &self.stage) else {
             return self.ua.hangup(now, call); // it crossed our CANCEL, or the end
         };
-        let conference = conference.clone();
-        let target = self.invitees[invitee].uri.clone();
+        match self.invitees[invitee].state {
+            InviteeState::Called { late: Some(late), .. } => {
+                let until = now + NEXT_COPY;
+                self.invitees[invitee].state = InviteeState::Answered { call, late, until };
+            }
+            InviteeState::Called { late: None, .. } => self.refer_inside(now, invitee, call),
+            InviteeState::Waiting
+            | InviteeState::Asked { .. }
+            | InviteeState::Following { .. }
+            | InviteeState::Queued { .. }
+            | InviteeState::Answered { .. }
+            | InviteeState::AskedInside { .. }
+            | InviteeState::Done => {}
+        }
+    }
+
+    fn refer_inside(&mut self, now: Instant, invitee: usize, call: CallId) {
+        let Stage::Joined { conference, .. } = &self.stage else { return };
+        let (target, conference) = (self.invitees[invitee].uri.clone(), conference.clone());
         match self.ua.refer(now, &target, &conference, How::Inside(call)) {
             Ok(refer) => {
                 self.invitees[invitee].state = InviteeState::AskedInside { call, refer };
@@ -251,7 +293,7 @@ impl Convener {
     pub(super) fn invitee_call_ended(&mut self, call: CallId) {
         let Some(invitee) = self.invitee_in(call) else { return };
         match self.invitees[invitee].state {
-            InviteeState::Called { .. } => {
+            InviteeState::Called { .. } | InviteeState::Answered { .. } => {
                 let why = CallFailure::Cancelled;
                 self.give_up(invitee, InviteeFailure::CallFailed(why));
             }
@@ -284,6 +326,7 @@ impl Convener {
             | InviteeState::Following { .. }
             | InviteeState::Queued { .. }
             | InviteeState::Called { .. }
+            | InviteeState::Answered { .. }
             | InviteeState::AskedInside { .. } => {
                 self.end_call_of(now, invitee);
                 let refer = self.invitees[invitee].refer();

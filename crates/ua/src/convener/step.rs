@@ -173,6 +173,3 @@ fn advice_on_refusal(refusal: &Refusal) -> Option<String> {
         _ => refusal.retry_after_seconds.map(|_| wait),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -14,6 +14,7 @@ use crate::slots::MediaNotice;
 use crate::ua::Ua;
 
 /// What a machine does to the world.
+#[expect(clippy::large_enum_variant, reason = "one at a time")]
 pub(crate) enum Made {
     Packet(Packet),
     Seen(Seen),
@@ -197,10 +198,11 @@ impl World {
         let end = Instant::from_millis(ms);
         loop {
             let arrival = self.under_way.keys().next().map(|(at, _)| *at);
-            let due = |(address, machine): (&SocketAddr, &Box<dyn Machine>)| {
-                machine.deadline().map(|at| (at, *address))
-            };
-            let due = self.machines.iter().filter_map(due).min();
+            let deadlines = self.machines.iter().map(|(address, machine)| {
+                let at = machine.deadline();
+                at.map(|at| (at, *address))
+            });
+            let due = deadlines.flatten().min();
             let arrives_first = match (arrival, due) {
                 (Some(arrival), Some((due, _))) => arrival <= due,
                 (Some(_), None) => true,
