@@ -12,6 +12,7 @@ use units::Instant;
 use crate::Notice;
 use crate::conference::{Asked, Record, State};
 use crate::node::{Node, Phase};
+use crate::requests::Addressee;
 
 /// Most conferences that one dialog identifier (Call-ID, From tag, source) can have had within the
 /// life of their tombstones: an hour of one every four seconds. After that it is refused.
@@ -44,7 +45,12 @@ impl Node {
         let Some(id) = self.identify(now, incoming, &core) else {
             return self.refuse(now, incoming, None, &Refused::SourceBusy);
         };
-        let uri = match self.allocate(now, incoming, index, seats, id) {
+        let firmness = if incoming.source.transport.is_reliable() {
+            Firmness::Firm
+        } else {
+            Firmness::Soft { source: incoming.source.remote.ip() }
+        };
+        let uri = match self.allocate(now, incoming, (index, seats), id, firmness) {
             Ok(uri) => uri,
             Err(refused) => return self.refuse(now, incoming, None, &refused),
         };
@@ -93,21 +99,15 @@ impl Node {
         &mut self,
         now: Instant,
         incoming: &Incoming,
-        index: usize,
-        seats: u32,
+        (index, seats): (usize, u32),
         id: ConferenceId,
+        firmness: Firmness,
     ) -> Result<SipUri, Refused> {
         if let Some(record) = self.records.get(&id) {
             return Ok(record.uri.clone());
         }
         let config = self.factories[index].config();
         let (hold, legs_max) = (config.hold, config.legs_max);
-        let source = incoming.source.remote.ip();
-        let firmness = if incoming.source.transport.is_reliable() {
-            Firmness::Firm
-        } else {
-            Firmness::Soft { source }
-        };
         let request = HoldRequest { id, seats: Seats(seats), hold, firmness, legs_max };
         self.pool.hold(now, &request).map_err(|refusal| refused(&refusal))?;
 
@@ -138,17 +138,18 @@ impl Node {
     /// is firm.
     pub(crate) fn source_proved(&mut self, now: Instant, ack: &Incoming) {
         let sip::Uri::Sip(uri) = &ack.request.uri else { return };
-        let Some(factory) = self.factories.iter().find(|factory| factory.matches(uri).is_some())
-        else {
-            return;
-        };
-        let core = factory.canonical_uri();
-        self.merged.done(&core, &ack.essentials);
-        if let Some(id) = self.identify(now, ack, &core)
-            && self.records.contains_key(&id)
-        {
+        let Addressee::Factory { index, seats } = self.addressee(uri) else { return };
+        let core = self.factories[index].canonical_uri();
+        let was_going_on = self.merged.done(&core, &ack.essentials);
+        let Some(id) = self.identify(now, ack, &core) else { return };
+        if self.records.contains_key(&id) {
             // Unknown only if the hold has just ended: then its record goes as well.
             let _ = self.pool.confirm(now, id);
+        } else if was_going_on {
+            // A flood has pushed the soft hold out between the 302 and this ACK. The token in the 302
+            // finds the conference again by its identity. Without room now, the caller gets 404 and
+            // asks anew.
+            let _ = self.allocate(now, ack, (index, seats), id, Firmness::Firm);
         }
     }
 }

@@ -86,9 +86,9 @@ impl MergedGuard {
     }
 
     /// The request is over: its answer was acknowledged. The ACK's essentials do as well as the
-    /// request's own.
-    pub fn done(&mut self, core: &str, essentials: &Essentials) {
-        self.going_on.remove(&Key::of(core, essentials));
+    /// request's own. Says whether it was going on until now.
+    pub fn done(&mut self, core: &str, essentials: &Essentials) -> bool {
+        self.going_on.remove(&Key::of(core, essentials)).is_some()
     }
 
     /// When something is to be forgotten next.

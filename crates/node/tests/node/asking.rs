@@ -144,6 +144,52 @@ fn the_ack_makes_the_hold_firm() {
     }
 }
 
+/// T58 · a flood pushes an honest caller's soft hold out before his ACK comes: the ACK brings it back.
+#[test]
+fn the_ack_brings_back_a_hold_that_a_flood_pushed_out() {
+    let mut rig = Rig::with(Setting { seats: 40, ..Setting::default() });
+    let mut alice = Caller::new("alice", 1);
+    let response = rig.ask(alice.address, &alice.invite(FACTORY));
+    for number in 0..8 {
+        let mut other = Caller::new("flood", 10 + number);
+        other.address.set_ip([127, 0, 0, 2].into());
+        rig.conference(&other);
+    }
+    let mut joining = alice.clone();
+    alice.to_tag = to_tag(&response);
+    // RFC 3261 §17.1.1.3: the branch of the INVITE.
+    let ack = alice.request("ACK", FACTORY).replace("-ACK-", "-INVITE-");
+    assert_eq!(rig.receive(alice.address, &ack), []);
+    assert_eq!(rig.join(&mut joining, &contact(&response)).status.code(), 200);
+    rig.leave(&mut joining, &contact(&response));
+    rig.pass(Duration::from_secs(120));
+    // A copy of the ACK, much later, brings nothing back.
+    assert_eq!(rig.receive(alice.address, &ack), []);
+    assert_eq!(rig.used_and_held(), (0, 0));
+}
+
+/// T20 · an unproved source gets one packet for one packet, and hardly a byte more than it sent.
+#[test]
+fn before_proof_there_is_no_amplification() {
+    let mut rig = Rig::new();
+    let alice = Caller::new("alice", 1);
+    let request = alice.invite(FACTORY);
+    rig.ask(alice.address, &request);
+    let (_, packet) = rig.sent.last().expect("the 302");
+    assert!(packet.bytes.len() <= request.len(), "{} for {}", packet.bytes.len(), request.len());
+    // The shortest INVITE that can be answered, without an offer.
+    let short = "INVITE sip:conference@127.0.0.1 SIP/2.0\r\nv:SIP/2.0/UDP h;branch=z9hG4bKa\r\n\
+                 f:<sip:a@b>;tag=1\r\nt:<sip:c@d>\r\ni:e\r\nCSeq:1 INVITE\r\nm:<sip:a@b>\r\n\r\n";
+    rig.ask(alice.address, short);
+    let (_, packet) = rig.sent.last().expect("the 302");
+    assert!(
+        packet.bytes.len() <= 5 * short.len() / 2,
+        "{} for {}",
+        packet.bytes.len(),
+        short.len()
+    );
+}
+
 /// B04 · RFC 4579 §5.4: the direct form answers 200 with the conference URI and isfocus.
 #[test]
 fn the_deliver_form_answers_from_the_focus() {
