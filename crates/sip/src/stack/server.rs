@@ -139,6 +139,17 @@ impl Stack {
         }
     }
 
+    /// Refuses a request because there is no room: 503 with Retry-After, statelessly. The stack does so
+    /// itself while it can; this is for a user to whom [`Self::accept`] has said [`Full`].
+    pub fn refuse_full(&mut self, incoming: &Incoming) {
+        // RFC 3261 §21.5.4: the time is drawn, so that those who are refused do not all come back at
+        // once.
+        let seconds = 2 + self.rng.below(9);
+        let response = Response::answering(&incoming.request, StatusCode::SERVICE_UNAVAILABLE)
+            .with_header(HeaderName::RetryAfter, seconds.to_string());
+        self.reply_stateless(incoming, response);
+    }
+
     /// Sends a 2xx to an INVITE once more, past its transaction, as [`crate::SuccessRetransmit`] asks
     /// for (RFC 3261 §13.3.1.4). `source` is the path that the INVITE came by.
     pub fn resend_success(&mut self, response: &Response, source: Source) {
@@ -357,14 +368,6 @@ impl Stack {
             response.reason = failure.error.to_string();
         }
         self.answer_once(&via, source, response);
-    }
-
-    /// RFC 3261 §21.5.4: the time is drawn, so that those who are refused do not all come back at once.
-    fn refuse_full(&mut self, incoming: &Incoming) {
-        let seconds = 2 + self.rng.below(9);
-        let response = Response::answering(&incoming.request, StatusCode::SERVICE_UNAVAILABLE)
-            .with_header(HeaderName::RetryAfter, seconds.to_string());
-        self.reply_stateless(incoming, response);
     }
 
     /// Sends an answer past all transactions. `via` is stamped.

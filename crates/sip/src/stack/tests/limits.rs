@@ -84,14 +84,14 @@ fn full_table_refuses_with_503_and_retry_after() {
     bench.accept(0, &second);
     let via = "SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK-c";
     let third = Draft { via, ..Draft::default() };
-    for _ in 0..10 {
+    for _ in 0..100 {
         assert!(bench.ask(10, &third).is_none());
         let refusal = bench.last_response();
         assert_eq!(refusal.status, StatusCode::SERVICE_UNAVAILABLE);
         let seconds = refusal.headers.retry_after().expect("readable").expect("there").seconds;
         assert!((2..=10).contains(&seconds), "{seconds}");
     }
-    assert_eq!(bench.stack.counters().refused_full, 10);
+    assert_eq!(bench.stack.counters().refused_full, 100);
     assert_eq!(bench.stack.transaction_count(), 2);
 
     // Copies, ACKs and CANCELs still work; the CANCEL's answer just has no state.
@@ -140,6 +140,10 @@ fn full_table_is_told_to_the_user() {
     assert_eq!(bench.stack.request(bench.now, incoming.request, udp_from(PEER)), Err(Full));
     bench.drain();
     assert_eq!((bench.sent.len(), bench.stack.deadline()), (0, None));
+    let incoming = bench.ask(0, &Draft { method: "ACK", ..Draft::default() }).expect("it comes up");
+    bench.stack.refuse_full(&incoming);
+    bench.drain();
+    assert_eq!(bench.sent.len(), 0, "an ACK is never answered");
 }
 
 /// One call of `handle_deadline` does a bounded amount; the rest stays due.
