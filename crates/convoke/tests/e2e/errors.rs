@@ -23,6 +23,10 @@ fn a_missing_or_wrong_wav_is_told_before_anybody_is_called() {
     let text = alone.write("text.wav", "this is no sound");
     let line = complaint(&["answer", "--play", &text], 1);
     assert!(line.contains("is no WAV file: convert it with"), "{line}");
+    let same = alone.write("same.wav", "precious");
+    let line = complaint(&["answer", "--play", &same, "--record", &same], 1);
+    assert!(line.contains("--record would write over what --play says"), "{line}");
+    assert_eq!(std::fs::read_to_string(&same).expect("still there"), "precious");
     let line = complaint(&["answer", "--record", &alone.text("no/folder.wav")], 1);
     assert!(line.ends_with("there is no such folder: make it first, or name another"), "{line}");
 }

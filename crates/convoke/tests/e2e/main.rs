@@ -4,3 +4,5 @@ mod demo;
 mod errors;
 mod flow;
 mod processes;
+mod recursing_proxy;
+mod sipp;

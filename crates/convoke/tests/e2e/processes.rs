@@ -187,6 +187,12 @@ impl Process {
         }
         panic!("never {what}: {:#}", self.status());
     }
+
+    /// Asks until the server and its mixer keep nothing for anybody, transactions included: they run
+    /// out after 32 s (RFC 3261 §17.1.2.2, 64*T1).
+    pub(crate) fn until_nothing_is_left(&self) {
+        self.until_status("nothing left", |status| kept(status).is_empty());
+    }
 }
 
 impl Drop for Process {
@@ -196,6 +202,26 @@ impl Drop for Process {
             let _ = self.child.wait();
         }
     }
+}
+
+/// What the server and its mixer still keep for anybody, by name. A count that is not there is as
+/// bad as one that is not zero.
+fn kept(status: &Value) -> Vec<&'static str> {
+    const COUNTS: [&str; 11] = [
+        "/leftovers/ports",
+        "/leftovers/holds",
+        "/leftovers/conferences",
+        "/leftovers/dialogs",
+        "/leftovers/transactions",
+        "/leftovers/timers",
+        "/leftovers/media_commands",
+        "/room/used",
+        "/room/held",
+        "/mixers/0/conferences",
+        "/mixers/0/legs",
+    ];
+    let is_zero = |name| status.pointer(name).and_then(Value::as_u64) == Some(0);
+    COUNTS.into_iter().filter(|name| !is_zero(name)).collect()
 }
 
 /// Runs `convoke` to its end: exit code, standard output, standard error.

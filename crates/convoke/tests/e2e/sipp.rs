@@ -1,11 +1,9 @@
 //! SIPp, a terminal that other people wrote, follows the 302 and plays sound into the conference.
 
-mod serving;
-
 use std::fs;
 use std::process::{Command, Stdio};
 
-use serving::Serving;
+use crate::processes::{Alone, Process};
 
 /// The scenario; what it proves stands on top of it.
 const SCENARIO: &str = include_str!("sipp/first_terminal_302.xml");
@@ -21,45 +19,39 @@ const SOUND_PACKETS_MIN: u64 = 50 * 50;
 /// B19 · RFC 4579 §3.3: a user agent that knows nothing of conferences gets in with plain RFC 3261.
 #[test]
 fn fifty_calls_of_sipp_follow_the_redirection_and_leave_nothing_behind() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let sound = folder.path().join("sound.ulaw");
+    let alone = Alone::wait();
+    let sound = alone.path("sound.ulaw");
     fs::write(&sound, triangle()).expect("written");
-    let scenario = folder.path().join("scenario.xml");
-    let text = SCENARIO.replace("@RTP@", sound.to_str().expect("a path in UTF-8"));
-    fs::write(&scenario, text).expect("written");
+    let scenario = SCENARIO.replace("@RTP@", &alone.text("sound.ulaw"));
+    let scenario = alone.write("scenario.xml", &scenario);
+    // Room for all fifty at once, whatever this machine would have said.
+    let config = alone.write("convoke.toml", "[pool]\ncapacity = 400\n");
 
-    let server = Serving::start("[pool]\ncapacity = 400\n");
-    let (_, address) = server.factory().split_once('@').expect("a user");
+    let server = Process::serve(&["--config", &config]);
+    let factory = server.greeting("factory");
+    let (_, address) = factory.split_once('@').expect("a user");
     let sipp = Command::new("sipp")
         .arg(address)
-        .arg("-sf")
-        .arg(&scenario)
-        .args(["-i", "127.0.0.1", "-mi", "127.0.0.1", "-mp", "36000"])
+        .args(["-sf", &scenario, "-i", "127.0.0.1", "-mi", "127.0.0.1", "-mp", "36000"])
         .args(["-m", CALLS, "-r", CALLS_PER_SECOND])
         // Only a server that hangs lets it come to this.
         .args(["-timeout", "120s", "-timeout_error", "-recv_timeout", "40000"])
-        .args(["-nostdin", "-trace_err", "-trace_stat", "-stf"])
-        .arg(folder.path().join("statistics.csv"))
-        .arg("-error_file")
-        .arg(folder.path().join("errors.log"))
-        .current_dir(folder.path())
+        .args(["-trace_stat", "-stf", &alone.text("statistics.csv")])
+        .args(["-trace_err", "-error_file", &alone.text("errors.log"), "-nostdin"])
+        .current_dir(alone.path(""))
         .stdin(Stdio::null())
         .output();
     let sipp = sipp.expect("sipp must be there: `cargo xtask setup` installs it");
-    let errors = fs::read_to_string(folder.path().join("errors.log")).unwrap_or_default();
-    assert!(
-        sipp.status.success(),
-        "{}\n{}\n{errors}",
-        sipp.status,
-        String::from_utf8_lossy(&sipp.stdout)
-    );
-    let statistics = fs::read_to_string(folder.path().join("statistics.csv")).expect("statistics");
+    let errors = fs::read_to_string(alone.path("errors.log")).unwrap_or_default();
+    let shown = String::from_utf8_lossy(&sipp.stdout);
+    assert!(sipp.status.success(), "{}\n{shown}\n{errors}", sipp.status);
+    let statistics = fs::read_to_string(alone.path("statistics.csv")).expect("statistics");
     assert_eq!(cumulative(&statistics, "SuccessfulCall(C)"), CALLS);
     assert_eq!(cumulative(&statistics, "FailedCall(C)"), "0");
     // Each call played four seconds of sound, 50 packets a second; the server heard it, and nothing stays behind.
     let heard = server.status()["mixers"][0]["received"].as_u64().expect("a number");
     assert!(heard >= SOUND_PACKETS_MIN, "{heard} packets heard");
-    server.wait_until_nothing_is_left();
+    server.until_nothing_is_left();
 }
 
 /// One second of a 250 Hz triangle in u-law: 32 samples a turn.

@@ -3,8 +3,6 @@
 //! Proxy and terminal are written here over plain UDP, without a line of the crates under test: they read and write SIP
 //! as text, so that a mistake of ours cannot hide on both sides.
 
-mod serving;
-#[path = "recursing_proxy/text.rs"]
 mod text;
 
 use std::net::{SocketAddr, UdpSocket};
@@ -13,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use serving::Serving;
+use crate::processes::{Alone, Process};
 use text::Message;
 
 /// How long a packet on loopback may take before the test says that it will not come.
@@ -24,8 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// branch only, and must not take it for a merged one (RFC 3261 §8.2.2.2).
 #[test]
 fn creator_behind_a_recursing_proxy_sees_only_the_answer_of_the_focus() {
-    let server = Serving::start("");
-    let proxy = Proxy::start(server.factory());
+    let _alone = Alone::wait();
+    let server = Process::serve(&[]);
+    let proxy = Proxy::start(&server.greeting("factory"));
     let terminal = Terminal::new();
 
     let invite = terminal.invite(proxy.address);
@@ -58,7 +57,7 @@ fn creator_behind_a_recursing_proxy_sees_only_the_answer_of_the_focus() {
     terminal.send(&terminal.in_dialog("BYE", 2, &conference, &answer), focus);
     let bye = terminal.answer_to("BYE");
     assert_eq!(bye.start, "SIP/2.0 200 OK");
-    server.wait_until_nothing_is_left();
+    server.until_nothing_is_left();
 }
 
 /// The address in `sip:user@127.0.0.1:5060`.
