@@ -19,7 +19,7 @@ pub(crate) enum Addressee {
     /// This host itself.
     Host,
     /// Nobody. A forged token, an expired one and a wrong user look alike: who tries URIs must not
-    /// learn which (T39, T40).
+    /// learn which.
     Nobody,
 }
 
@@ -184,7 +184,8 @@ impl Node {
 
     /// The transaction table is full.
     pub(crate) fn overloaded(&mut self, incoming: &Incoming) {
-        self.reply_status(incoming, StatusCode::SERVICE_UNAVAILABLE);
+        self.count_refusal(StatusCode::SERVICE_UNAVAILABLE);
+        self.stack.refuse_full(incoming);
     }
 
     /// The place a request came in at; its advertised name goes into what we answer.

@@ -40,7 +40,7 @@ fn the_302_is_never_resent_by_itself() {
     assert_eq!(rig.pass(Duration::from_secs(59)), []);
 }
 
-/// B02, T56 · RFC 4579 §5.4: a retransmission, and the same request after a 401, mean one conference.
+/// B02 · RFC 4579 §5.4: a retransmission, and the same request after a 401, mean one conference.
 #[test]
 fn the_same_request_gets_the_same_uri_and_one_hold() {
     let mut rig = Rig::new();
@@ -64,7 +64,7 @@ fn another_caller_gets_another_conference() {
     assert_eq!((uris.len(), holds(&rig)), (5, 5));
 }
 
-/// §4 of the plan: the generation rises once the conference was joined: pressing the button again makes
+/// The generation rises once the conference was joined: pressing the button again makes
 /// a second one, while a copy of the first request that was late on its way does not.
 #[test]
 fn asking_again_after_joining_makes_a_second_conference_but_a_late_copy_does_not() {
@@ -121,7 +121,7 @@ fn a_hold_that_nobody_joins_ends_by_itself() {
     assert_eq!(rig.join(&mut late, &uri).status.code(), 404);
 }
 
-/// §4 of the plan: the ACK that echoes the To tag makes the hold firm, so that others' soft holds do
+/// The ACK that echoes the To tag makes the hold firm, so that others' soft holds do
 /// not push it out; somebody else's ACK does not.
 #[test]
 fn the_ack_makes_the_hold_firm() {
@@ -144,7 +144,7 @@ fn the_ack_makes_the_hold_firm() {
     }
 }
 
-/// T58 · a flood pushes an honest caller's soft hold out before his ACK comes: the ACK brings it back.
+/// A flood pushes an honest caller's soft hold out before his ACK comes: the ACK brings it back.
 #[test]
 fn the_ack_brings_back_a_hold_that_a_flood_pushed_out() {
     let mut rig = Rig::with(Setting { seats: 40, ..Setting::default() });
@@ -168,7 +168,7 @@ fn the_ack_brings_back_a_hold_that_a_flood_pushed_out() {
     assert_eq!(rig.used_and_held(), (0, 0));
 }
 
-/// T20 · an unproved source gets one packet for one packet, and hardly a byte more than it sent.
+/// An unproved source gets one packet for one packet, and hardly a byte more than it sent.
 #[test]
 fn before_proof_there_is_no_amplification() {
     let mut rig = Rig::new();
@@ -230,7 +230,7 @@ fn every_alias_is_the_factory() {
     }
 }
 
-/// §6 of the plan: `;seats=` on the factory URI is the expected size.
+/// `;seats=` on the factory URI is the expected size.
 #[test]
 fn the_caller_says_how_big() {
     let mut rig = Rig::new();
@@ -258,7 +258,7 @@ fn more_than_there_is_is_refused_and_leaks_nothing() {
     assert_eq!(rig.ask(bob.address, &bob.invite(nine)).status.code(), 302);
 }
 
-/// Whoever is unproved is capped, per source and in all (§4 of the plan, T58).
+/// Whoever is unproved is capped, per source and in all.
 #[test]
 fn one_source_cannot_hold_the_pool_with_soft_holds() {
     let mut rig = Rig::with(Setting { seats: 1_000, ..Setting::default() });

@@ -109,7 +109,7 @@ fn full_pool_480_full_conference_486() {
     assert_eq!(statuses, [200, 200, 486]);
 }
 
-/// B11, B13, T39, T40 · a URI that we did not make, or not so, is 404 and looks like any other 404.
+/// B11, B13 · a URI that we did not make, or not so, is 404 and looks like any other 404.
 #[test]
 fn unknown_and_forged_uris_are_404() {
     let mut rig = Rig::new();
@@ -271,7 +271,7 @@ fn a_mixer_fault_ends_that_conference_only() {
     assert!(states.contains(&1), "{states:?}");
 }
 
-/// §4 of the plan: a leg that is silent for long is asked, not killed; gone is who does not answer.
+/// A leg that is silent for long is asked, not killed; gone is who does not answer.
 #[test]
 fn a_silent_leg_is_probed() {
     let mut rig = Rig::new();
