@@ -42,15 +42,10 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the conference server: factory, focus and mixer
     Serve(ServeArgs),
-    /// Convene a conference: call the factory, join, bring in the others
     Conference(ConferenceArgs),
-    /// Answer calls, and join the conferences that others refer you to
     Answer(AnswerArgs),
-    /// Show a server's conferences, legs and room
     Status(StatusArgs),
-    /// Show it all on this machine: one server, three voices, who heard whom
     Demo(DemoArgs),
 }
 
@@ -105,8 +100,7 @@ pub(crate) struct ConferenceArgs {
     /// How long to stay, as in 20s or 5m [default: until Ctrl-C]
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) stay: Option<Duration>,
-    /// How the others get the address: outside any call, inside a call made for it, or first the
-    /// one and, where that is refused, the other
+    /// How the others are asked to come
     #[arg(long, value_enum, default_value_t = Refer::Auto)]
     pub(crate) refer: Refer,
     #[command(flatten)]
@@ -202,8 +196,11 @@ pub(crate) struct CommonArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Refer {
+    /// Outside any call first; where that is refused or not answered, inside a call
     Auto,
+    /// By a REFER outside any call
     Outside,
+    /// By a REFER inside a call made for it: what most desk phones take
     Inside,
 }
 

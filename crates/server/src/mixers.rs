@@ -15,7 +15,7 @@ use crate::config::MediaListen;
 const EVENTS_MAX: usize = 1_024;
 
 /// Media shards of this server. One mixes some hundred legs.
-const SHARDS: u16 = 1;
+pub(crate) const SHARDS: u16 = 1;
 
 /// Seats of a pool whose size nobody named. One shard is one core; a leg costs it 100 packets and
 /// 100 frames a second, and this many leave more than half of it free for bursts. More is refused

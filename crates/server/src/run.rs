@@ -1,8 +1,10 @@
 //! The loop between sockets, clock, media shards and the node.
 
+use std::collections::BTreeSet;
 use std::future::{pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::mpsc::SyncSender;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ use crate::AllowList;
 use crate::admin::StatusAsked;
 use crate::bind::SipSocket;
 use crate::clock::{Clock, unix_micros, unix_time};
-use crate::mixers::{FromShard, Health, Mixers};
+use crate::mixers::{self, FromShard, Health, Mixers};
 use crate::status::{RimStatus, StatusPage};
 
 /// Events that wait for their reader; what does not fit is counted and lost. A conference of three
@@ -154,12 +156,15 @@ impl Loop {
         mut self,
         mut from_shards: mpsc::Receiver<FromShard>,
         mut asked: mpsc::Receiver<StatusAsked>,
+        ready: SyncSender<()>,
         stop: oneshot::Receiver<()>,
     ) -> Report {
         let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
         let mut stop = Some(stop);
         let mut give_up = None;
-        self.drain();
+        self.take_first_ports(&mut from_shards).await;
+        // Whoever waited for it may have given up.
+        let _ = ready.try_send(());
         while self.health == Health::Alive && !(stop.is_none() && self.is_quiet()) {
             let deadline = self.node.deadline().map(|at| self.clock.system(at));
             let retry = self.mixers.is_behind().then(|| SystemInstant::now() + RETRY);
@@ -186,6 +191,20 @@ impl Loop {
             self.drain();
         }
         self.finish()
+    }
+
+    /// Without a media port the node would refuse the first caller: SIP waits for them in the
+    /// sockets.
+    async fn take_first_ports(&mut self, from_shards: &mut mpsc::Receiver<FromShard>) {
+        let mut lent = BTreeSet::new();
+        while lent.len() < mixers::SHARDS.into() {
+            let Some((shard, event)) = from_shards.recv().await else { return };
+            if matches!(event, mix::message::Event::Lent { .. }) {
+                lent.insert(shard);
+            }
+            self.node.handle_input(self.clock.now(), Input::Media { shard, event });
+            self.drain();
+        }
     }
 
     fn handle(&mut self, wake: Wake, buffer: &[u8]) {

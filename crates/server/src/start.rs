@@ -1,7 +1,9 @@
 //! From a configuration to a running server.
 
 use std::net::SocketAddr;
+use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use focus::EndPolicy;
 use focus::factory::{AnswerForm, FactoryConfig};
@@ -18,6 +20,9 @@ use crate::clock::{Clock, unix_time};
 use crate::config::{Answer, Config, End, Factory};
 use crate::mixers::{self, Mixers};
 use crate::run::{EVENTS_MAX, Event, Loop, Report};
+
+/// How long the mixers may take to bind their first ports: milliseconds, on a machine that is alive.
+const PORTS_WITHIN: Duration = Duration::from_secs(10);
 
 /// The number of the only node there is.
 const NODE: u16 = 1;
@@ -49,6 +54,8 @@ pub enum StartError {
     Media(#[from] media::StartError),
     #[error(transparent)]
     Node(#[from] NodeError),
+    #[error("media: the ports were not bound in time; is the machine overloaded?")]
+    NoMediaPorts,
     #[error("the system gives no {what}: {kind}")]
     System { what: &'static str, kind: std::io::ErrorKind },
 }
@@ -77,6 +84,7 @@ impl Server {
         let (events, event_receiver) = mpsc::channel(EVENTS_MAX);
         let (asked, asked_receiver) = mpsc::channel(admin::ASKED_MAX);
         let (stop, stopped) = oneshot::channel();
+        let (ready, is_ready) = sync_channel(1);
         let inside = runtime.enter();
         admin::serve(listener, asked).map_err(failed("HTTP listener"))?;
         let work = Loop::new(clock, node, mixers, sockets, config.access.clone(), events)
@@ -87,14 +95,18 @@ impl Server {
         let thread = std::thread::Builder::new()
             .name("signalling".to_owned())
             .spawn(move || {
-                let report = runtime.block_on(work.run(from_shards, asked_receiver, stopped));
+                let report =
+                    runtime.block_on(work.run(from_shards, asked_receiver, ready, stopped));
                 runtime.shutdown_background();
                 report
             })
             .map_err(failed("thread"))?;
         let events = event_receiver;
         let (stop, thread) = (Some(stop), Some(thread));
-        Ok(Running { factories, sip, admin, capacity, events, stop, thread })
+        let running = Running { factories, sip, admin, capacity, events, stop, thread };
+        // From here on, dropping it ends what was started.
+        is_ready.recv_timeout(PORTS_WITHIN).map_err(|_| StartError::NoMediaPorts)?;
+        Ok(running)
     }
 }
 

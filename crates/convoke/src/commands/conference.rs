@@ -21,7 +21,11 @@ async fn conference(args: ConferenceArgs) -> anyhow::Result<ExitCode> {
     let printer = Printer::new(args.common.json);
     let bind = match args.terminal.sip {
         Some(bind) => bind,
-        None => address_towards(&args.factory).await,
+        None => tokio::select! {
+            bind = address_towards(&args.factory) => bind,
+            // A name server may take its time.
+            () = stop.told() => end_at_once(),
+        },
     };
     let setup = setup(&args.terminal, args.common, bind)?;
     let (refer, stay) = (args.refer.into(), args.stay);

@@ -1,7 +1,9 @@
 //! What `conference` and `answer` have in common: files before sockets, and a parting word.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
+use anyhow::bail;
 use serde_json::json;
 use sip::{Packet, Uri};
 use terminal::wav::{Recorder, read_wav};
@@ -17,10 +19,23 @@ pub(super) fn setup(
     common: CommonArgs,
     bind: SocketAddr,
 ) -> anyhow::Result<Setup> {
+    if let (Some(play), Some(record)) = (&args.play, &args.record)
+        && is_same(play, record)
+    {
+        bail!("{}: --record would write over what --play says: name another", record.display());
+    }
     let play = args.play.as_deref().map(read_wav).transpose()?.unwrap_or_default();
     let record = args.record.as_deref();
     let record = record.map(|path| Recorder::create(path, args.record_rate)).transpose()?;
     Ok(Setup { bind, user: args.user.clone(), play, record, messages: common.messages })
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        // What is not there yet is no other file.
+        (Ok(_) | Err(_), _) => false,
+    }
 }
 
 /// The address of this machine that `uri` can answer to; loopback if that cannot be known.

@@ -123,12 +123,13 @@ impl Ladder {
 
     /// Shows what is older than `unix_micros`.
     pub(super) fn flush(&mut self, unix_micros: u64) {
+        self.take(unix_micros).iter().for_each(|line| say(line));
+    }
+
+    fn take(&mut self, unix_micros: u64) -> Vec<String> {
         let due = self.waiting.partition_point(|row| row.unix_micros() <= unix_micros);
-        for row in self.waiting.drain(..due).collect::<Vec<_>>() {
-            if let Some(line) = self.draw(&row) {
-                say(&line);
-            }
-        }
+        let due: Vec<Row> = self.waiting.drain(..due).collect();
+        due.iter().filter_map(|row| self.draw(row)).collect()
     }
 
     fn add(&mut self, row: Row) {

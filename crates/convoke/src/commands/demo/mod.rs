@@ -23,7 +23,7 @@ use self::heard::Heard;
 use self::ladder::{Ladder, Message};
 use super::{runtime, status};
 use crate::cli::DemoArgs;
-use crate::output::{Paint, Tone, harmless, say};
+use crate::output::{Paint, Tone, complain, harmless, say};
 use crate::signals::Stop;
 
 /// Who takes part, in the order of the ladder's columns.
@@ -86,7 +86,13 @@ async fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let mut demo = Demo::new(stop);
     let result = demo.play(&folder, args.talk).await;
     demo.ladder.flush(u64::MAX);
-    result?;
+    match result {
+        Err(error) if error.is::<Stopped>() => {
+            complain("stopped; every process of the demo is ended");
+            return Ok(ExitCode::FAILURE);
+        }
+        other => other?,
+    }
     let heard = Who::SPEAKERS
         .into_iter()
         .map(|listener| Heard::listen(listener, &hears(&folder, listener)))
@@ -101,6 +107,11 @@ async fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
         Ok(ExitCode::FAILURE)
     }
 }
+
+/// Somebody pressed Ctrl-C.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped")]
+struct Stopped;
 
 struct Demo {
     stop: Stop,
@@ -230,7 +241,7 @@ impl Demo {
     async fn wait(&mut self, deadline: Instant) -> anyhow::Result<()> {
         let show = self.ladder.is_waiting().then(|| Instant::now() + REORDER);
         let line = tokio::select! {
-            () = self.stop.told() => bail!("stopped; every process of the demo is ended"),
+            () = self.stop.told() => return Err(Stopped.into()),
             line = timeout_at(deadline, self.lines.1.recv()) => line.context("waited too long")?,
             () = at(show) => None,
         };
