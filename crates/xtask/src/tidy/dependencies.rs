@@ -1,5 +1,7 @@
 //! Other people's crates: each is used where it is named, and `docs/DEPENDENCIES.md` says why it was taken.
 
+use std::collections::BTreeSet;
+
 use super::tree::{Package, Tree};
 use super::{Finding, lexer, order};
 
@@ -37,7 +39,7 @@ fn unused(package: &Package, tree: &Tree, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Each crate of others has its row, and each row its crate.
+/// Each crate of others stands in the workspace's table, is named by one of ours, and has its row; and each row has its crate.
 fn explained(tree: &Tree, findings: &mut Vec<Finding>) {
     let page = |path| tree.pages.iter().find(|page| page.path == path);
     let (Some(manifest), Some(reasons)) = (page(WORKSPACE), page(PAGE)) else { return };
@@ -51,6 +53,21 @@ fn explained(tree: &Tree, findings: &mut Vec<Finding>) {
         if !rows.iter().any(|(_, row)| row == name) {
             let text = format!("{PAGE} does not say why {name} was taken");
             findings.push(Finding::new("dependencies", WORKSPACE, 0, text));
+        }
+    }
+    let named: BTreeSet<&str> =
+        tree.packages.iter().flat_map(order::dependencies).map(|(_, name)| name).collect();
+    for name in foreign.iter().filter(|name| !named.contains(**name)) {
+        let text = format!("{name} stands in the table and no crate of ours names it");
+        findings.push(Finding::new("dependencies", WORKSPACE, 0, text));
+    }
+    for package in &tree.packages {
+        for (_, name) in order::dependencies(package) {
+            if !order::ORDER.contains(&name) && !foreign.contains(&name) {
+                let text =
+                    format!("{name} is not in the workspace's table: say there which version");
+                findings.push(Finding::new("dependencies", &package.path, 0, text));
+            }
         }
     }
     for (line, name) in rows.into_iter().filter(|(_, name)| !foreign.contains(name)) {

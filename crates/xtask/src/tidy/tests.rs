@@ -93,30 +93,42 @@ fn lints_are_inherited_and_not_replaced() {
     refused("lints", 1, "crates/units/src/lib.rs", "#[allow(dead_code)]\nfn x() {}");
 }
 
+/// The words of each finding about dependencies in the tree with these files.
+fn about_dependencies(files: &[(&str, &str)]) -> Vec<String> {
+    let found = findings(files).into_iter().filter(|finding| finding.rule == "dependencies");
+    found.map(|finding| finding.to_string()).collect()
+}
+
 #[test]
-fn dependency_is_used_and_explained() {
-    refused(
-        "dependencies",
-        0,
-        "crates/media/Cargo.toml",
-        &manifest("media", "nix = \"1\"\ntoml = \"1\""),
-    );
+fn dependency_is_used_where_it_is_named() {
+    let unused =
+        "crates/media/Cargo.toml: dependencies: nix stands in [dependencies] and is not used";
     // A use in the tests alone is not one of the product's.
     let tests = "//! Good.\n#[cfg(test)]\nmod tests {\n    use nix::x;\n}\n";
-    let found = findings(&[("crates/media/src/lib.rs", tests)]);
-    assert_eq!(found.iter().map(|found| found.rule).collect::<Vec<_>>(), ["dependencies"]);
-    refused(
-        "dependencies",
-        2,
-        "docs/DEPENDENCIES.md",
-        "| `nix` | batches |\n| `gone` | was of use |\n",
-    );
-    refused(
-        "dependencies",
-        0,
-        "Cargo.toml",
-        "[workspace.dependencies]\nnix = \"1\"\nnew = \"1\"\n",
-    );
+    assert_eq!(about_dependencies(&[("crates/media/src/lib.rs", tests)]), [unused]);
+}
+
+#[test]
+fn dependency_is_in_the_table_named_and_explained() {
+    let page = "docs/DEPENDENCIES.md";
+    let gone = "| `nix` | batches |\n| `gone` | was of use |\n";
+    refused("dependencies", 2, page, gone);
+
+    let table = "[workspace.dependencies]\nnix = \"1\"\nnew = \"1\"\n";
+    let rows = "| `nix` | batches |\n| `new` | not yet |\n";
+    let unnamed = "Cargo.toml: dependencies: new stands in the table and no crate of ours names it";
+    assert_eq!(about_dependencies(&[("Cargo.toml", table), (page, rows)]), [unnamed]);
+
+    let named = manifest("media", "nix = \"1\"\nnew = \"1\"");
+    let uses = "fn f() { nix::f(); new::f() }";
+    let crates = [("crates/media/Cargo.toml", named.as_str()), ("crates/media/src/lib.rs", uses)];
+    let unexplained =
+        "Cargo.toml: dependencies: docs/DEPENDENCIES.md does not say why new was taken";
+    let files: Vec<_> = crates.into_iter().chain([("Cargo.toml", table)]).collect();
+    assert_eq!(about_dependencies(&files), [unexplained]);
+
+    let elsewhere = "crates/media/Cargo.toml: dependencies: new is not in the workspace's table: say there which version";
+    assert_eq!(about_dependencies(&crates), [elsewhere]);
 }
 
 #[test]
