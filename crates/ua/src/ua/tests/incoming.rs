@@ -251,6 +251,28 @@ fn a_reinvite_is_answered_with_the_same_media() {
     solo.next_request(&Method::Bye);
 }
 
+/// RFC 3264 §8: the version in `o=` goes up by one with each change, and stays without.
+#[test]
+fn the_version_of_our_description_counts_its_changes() {
+    let mut solo = Solo::new();
+    let (_, first, _) = solo.established();
+    let origin = |body: &[u8]| {
+        let text = String::from_utf8(body.to_vec()).expect("text");
+        text.lines().find(|line| line.starts_with("o=")).expect("o=").to_owned()
+    };
+    assert!(origin(&first.body).contains(" 1 0 IN IP4"), "{}", origin(&first.body));
+    let held = SDP.replace("m=audio", "a=sendonly\r\nm=audio");
+    // The answer names one codec, the offer named two: a change. Then none, then the hold.
+    for (cseq, description, version) in [(20, SDP, 1), (21, SDP, 1), (22, held.as_str(), 2)] {
+        let content = format!("Content-Type: application/sdp\n\n{description}");
+        let reinvite = Solo::in_dialog(&first, "INVITE", cseq, &content).replace("\r\n", "\n");
+        solo.receive_text(&reinvite);
+        let answer = origin(&solo.next_response(200).body);
+        assert!(answer.contains(&format!(" 1 {version} IN IP4")), "{cseq}: {answer}");
+        solo.receive_text(&Solo::in_dialog(&first, "ACK", cseq, "\n"));
+    }
+}
+
 /// A32 · RFC 3261 §14.2: a re-INVITE that cannot be granted leaves the call as it was.
 #[test]
 fn a_reinvite_without_a_common_codec_leaves_the_call() {

@@ -315,6 +315,19 @@ fn a_host_name_is_asked_for_and_its_absence_is_a_failure() {
 }
 
 #[test]
+fn hanging_up_while_the_address_is_asked_for_ends_the_call() {
+    let mut solo = Solo::new();
+    let id = call(&mut solo, "sip:bob@example.com");
+    solo.run(|ua, now| ua.hangup(now, id));
+    assert_eq!(solo.event(), Event::CallFailed { call: id, why: CallFailure::Cancelled });
+    let (lookup, ..) = solo.lookups.remove(0);
+    let address = crate::testing::addr("192.0.2.77:5070");
+    solo.run(|ua, now| ua.resolved(now, lookup, Some(address)));
+    solo.sent_nothing();
+    assert!(solo.ua.is_quiet());
+}
+
+#[test]
 fn a_host_name_that_is_never_answered_ends_the_call() {
     let mut solo = Solo::new();
     let id = call(&mut solo, "sip:bob@example.com");
