@@ -188,6 +188,16 @@ impl Loop {
                 Wake::GraceOver => break,
                 other => self.handle(other, &buffer),
             }
+            // Not by the timer alone: packets that keep coming would put it off for ever.
+            if self.mixers.is_behind() {
+                self.health = self.mixers.retry();
+            }
+            self.drain();
+        }
+        if self.health == Health::Dead {
+            self.tell(Event::MixersDied);
+            // Nobody hears anything any more: let them know, without waiting for answers.
+            self.node.shutdown(self.clock.now());
             self.drain();
         }
         self.finish()
@@ -219,13 +229,12 @@ impl Loop {
             Wake::Media((shard, event)) => {
                 self.node.handle_input(now, Input::Media { shard, event });
             }
-            Wake::MediaRetry => self.health = self.mixers.retry(),
             // Whoever asked may have gone away.
             Wake::Status(asked) => drop(asked.send(self.status(now))),
             Wake::Received { socket, from, length } => {
                 self.received(now, socket, from, &buffer[..length]);
             }
-            Wake::Stop | Wake::GraceOver | Wake::Nothing => {}
+            Wake::MediaRetry | Wake::Stop | Wake::GraceOver | Wake::Nothing => {}
         }
     }
 
@@ -261,9 +270,6 @@ impl Loop {
                     self.tell(Event::Notice { unix_micros: unix_micros(), notice });
                 }
             }
-        }
-        if self.health == Health::Dead {
-            self.tell(Event::MixersDied);
         }
     }
 

@@ -1,5 +1,6 @@
 //! `convoke serve`.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -79,6 +80,8 @@ fn greet(printer: &Printer, config: &Config, server: &Running) {
     let paint = printer.paint();
     let factories = server.factories().iter().map(|uri| paint.bold(uri)).collect::<Vec<_>>();
     let factory = server.factories().first().map_or("", String::as_str);
+    let here = server.sip().iter().map(SocketAddr::ip).find(|ip| !ip.is_unspecified());
+    let here = here.unwrap_or(Ipv4Addr::LOCALHOST.into());
     let admin = server.admin();
     let ask = if admin == Config::ADMIN_DEFAULT {
         "convoke status".to_owned()
@@ -88,9 +91,9 @@ fn greet(printer: &Printer, config: &Config, server: &Running) {
     printer.words(&format!(
         "Convoke {version} makes conferences for whoever calls\n\n  {factories}\n\n\
          Call it, with two who answer, in three other terminals:\n\n  \
-         convoke answer --sip 127.0.0.1:5071\n  \
-         convoke answer --sip 127.0.0.1:5072\n  \
-         convoke conference {factory} --invite sip:127.0.0.1:5071 sip:127.0.0.1:5072\n\n\
+         convoke answer --sip {here}:5071\n  \
+         convoke answer --sip {here}:5072\n  \
+         convoke conference {factory} --invite sip:{here}:5071 sip:{here}:5072\n\n\
          Room for {capacity} legs, audio at {media} ports {ports}. Who is in: {ask}\n\
          Ctrl-C ends every call.\n",
         version = env!("CARGO_PKG_VERSION"),
@@ -127,24 +130,24 @@ fn show(printer: &Printer, event: Event) {
 fn words(notice: &Notice) -> (Tone, &'static str, String) {
     match notice {
         Notice::Held { conference, asker, seats, .. } => {
-            (Tone::Plain, "held", format!("{conference}  {seats} seats for {asker}"))
+            (Tone::Plain, "held", format!("{seats} seats for {asker} as {conference}"))
         }
         Notice::HoldExpired { conference } => {
-            (Tone::Quiet, "expired", format!("{conference}  nobody came"))
+            (Tone::Quiet, "expired", format!("nobody came to {conference}"))
         }
         Notice::Started { conference, .. } => (Tone::Good, "started", conference.clone()),
         Notice::Joined { conference, leg, participant } => {
-            (Tone::Good, "joined", format!("{conference}  leg {leg}: {participant}"))
+            (Tone::Good, "joined", format!("{participant}, leg {leg} of {conference}"))
         }
         Notice::Left { conference, leg, cause } => {
-            (Tone::Quiet, "left", format!("{conference}  leg {leg}: {cause}"))
+            (Tone::Quiet, "left", format!("leg {leg} of {conference}: {cause}"))
         }
         Notice::Media { .. } => (Tone::Quiet, "", String::new()),
         Notice::Ended { conference, cause } => {
-            (Tone::Quiet, "ended", format!("{conference}  {cause}"))
+            (Tone::Quiet, "ended", format!("{conference}: {cause}"))
         }
         Notice::Refused { uri, asker, status, why } => {
-            (Tone::Bad, "refused", format!("{uri} to {asker}: {status} {why}"))
+            (Tone::Bad, "refused", format!("{asker}, who called {uri}: {status} {why}"))
         }
     }
 }

@@ -241,3 +241,17 @@ fn with_parent_ends_when_standard_input_does() {
     assert_eq!((code, error.as_str()), (Some(0), ""));
     assert!(out.lines().last().is_some_and(|line| line.contains("\"finished\"")), "{out}");
 }
+
+/// First the address to call, and a command that calls it.
+#[test]
+fn serve_says_what_to_call_and_how() {
+    let _alone = Alone::wait();
+    let words = ["serve", "--sip", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--with-parent"];
+    let (code, out, error) = run(&words);
+    assert_eq!((code, error.as_str()), (Some(0), ""));
+    let lines: Vec<&str> = out.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let factory = lines[1];
+    assert!(factory.starts_with("sip:conference@127.0.0.1:"), "{out}");
+    assert!(lines.iter().any(|line| line.starts_with(&format!("convoke conference {factory} "))));
+    assert!(lines.last().is_some_and(|line| line.ends_with("every call has ended")), "{out}");
+}
