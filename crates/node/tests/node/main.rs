@@ -1,6 +1,7 @@
 //! The whole node, driven by hand-written messages under virtual time.
 
 mod asking;
+mod fuzz;
 mod joining;
 mod refusing;
 mod rig;
