@@ -155,9 +155,9 @@ pub(crate) struct DemoArgs {
     /// Where the recordings go [default: a new folder for temporary files]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
-    /// How long the three talk
-    #[arg(long = "for", value_name = "TIME", default_value = "10s", value_parser = demo_time)]
-    pub(crate) talk: Duration,
+    /// How long the three talk [default: until all have heard each other, 6s to 18s]
+    #[arg(long = "for", value_name = "TIME", value_parser = demo_time)]
+    pub(crate) talk: Option<Duration>,
 }
 
 /// What every terminal has.

@@ -44,6 +44,8 @@ pub struct MixerStatus {
     pub ticks: u64,
     /// Of these, begun more than a tick late.
     pub ticks_late: u64,
+    /// Ticks left out, because they were overdue by too much.
+    pub ticks_skipped: u64,
     /// RTP datagrams received.
     pub received: u64,
     /// RTP datagrams sent.
@@ -63,6 +65,7 @@ impl From<&ShardReport> for MixerStatus {
         Self {
             ticks: report.ticks,
             ticks_late: report.ticks_late,
+            ticks_skipped: report.ticks_skipped,
             received: report.received,
             sent: report.sent,
             send_errors: report.send_errors,

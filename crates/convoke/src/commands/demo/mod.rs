@@ -68,6 +68,16 @@ const FAREWELL: Duration = Duration::from_secs(6);
 /// How long a message waits for older ones that another process may still be printing.
 const REORDER: Duration = Duration::from_millis(80);
 
+/// How long they talk before the recordings are looked at: each has said his words once.
+const TALK_MIN: Duration = Duration::from_secs(6);
+
+/// And at most, however little is found. A machine that is busy with other things loses frames; who
+/// says his words again is heard whole sooner or later.
+const TALK_MAX: Duration = Duration::from_secs(18);
+
+/// Between two looks.
+const TALK_STEP: Duration = Duration::from_secs(2);
+
 /// Lines from children that wait to be shown; a child that prints faster waits.
 const LINES_MAX: usize = 1_024;
 
@@ -93,10 +103,7 @@ async fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
         }
         other => other?,
     }
-    let heard = Who::SPEAKERS
-        .into_iter()
-        .map(|listener| Heard::listen(listener, &hears(&folder, listener)))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let heard = listen(&folder)?;
     say(&heard::table(&heard, demo.paint));
     say(&format!("The recordings are in {}", folder.display()));
     if heard.iter().all(Heard::is_right) {
@@ -104,8 +111,20 @@ async fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
         Ok(ExitCode::SUCCESS)
     } else {
         say(&demo.paint.tone(Tone::Bad, "That is not as it should be."));
+        if demo.frames_left_out > 0 {
+            let left_out = demo.frames_left_out;
+            say(&format!(
+                "The machine was too busy: the mixer left out {left_out} frames of 10 ms."
+            ));
+        }
         Ok(ExitCode::FAILURE)
     }
+}
+
+/// What each has heard so far.
+fn listen(folder: &Path) -> anyhow::Result<Vec<Heard>> {
+    let listen = |listener| Heard::listen(listener, &hears(folder, listener));
+    Who::SPEAKERS.into_iter().map(listen).collect()
 }
 
 /// Somebody pressed Ctrl-C.
@@ -122,6 +141,15 @@ struct Demo {
     /// What was told so far, messages apart: who, and the object.
     told: Vec<(Who, Value)>,
     closed: Vec<Who>,
+    /// By the mixer, for want of time.
+    frames_left_out: u64,
+}
+
+/// What a wait came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waited {
+    SomethingCame,
+    InVain,
 }
 
 impl Demo {
@@ -135,10 +163,11 @@ impl Demo {
             ladder: Ladder::new(ladder::terminal_width(), paint),
             told: Vec::new(),
             closed: Vec::new(),
+            frames_left_out: 0,
         }
     }
 
-    async fn play(&mut self, folder: &Path, talk: Duration) -> anyhow::Result<()> {
+    async fn play(&mut self, folder: &Path, talk: Option<Duration>) -> anyhow::Result<()> {
         let any = "127.0.0.1:0".to_owned();
         self.start(Who::Server, &["serve", "--sip", &any, "--admin", &any])?;
         let server = self.heard_from(Who::Server, "listening", 1).await?;
@@ -159,8 +188,7 @@ impl Demo {
             "alice calls {factory}, a well-known address; bob and carol wait for calls.\n"
         ));
         say(&self.ladder.head());
-        let talk = format!("{}ms", talk.as_millis());
-        let mut words = vec!["conference", &factory, "--for", &talk, "--invite"];
+        let mut words = vec!["conference", &factory, "--invite"];
         words.extend(invite.iter().map(String::as_str));
         self.start_terminal(folder, Who::Alice, &words)?;
         let alice = self.heard_from(Who::Alice, "listening", 1).await?;
@@ -171,7 +199,11 @@ impl Demo {
         self.heard_from(Who::Server, "joined", 3).await?;
         self.roster(admin, &text(&joined, "conference")?).await?;
 
-        self.gone(Who::Alice, PATIENCE + Duration::from_secs(600)).await?;
+        self.talk(folder, talk).await?;
+        let mixers = ask(admin).await?.mixers;
+        self.frames_left_out = mixers.iter().map(|mixer| mixer.ticks_skipped).sum();
+        self.child(Who::Alice)?.ask_to_end();
+        self.gone(Who::Alice, FAREWELL).await?;
         for who in [Who::Bob, Who::Carol] {
             self.child(who)?.ask_to_end();
         }
@@ -182,6 +214,29 @@ impl Demo {
         self.nothing_left(admin).await?;
         self.child(Who::Server)?.ask_to_end();
         self.gone(Who::Server, FAREWELL).await
+    }
+
+    /// Lets them talk for `exactly` so long, or until everybody was heard by everybody.
+    async fn talk(&mut self, folder: &Path, exactly: Option<Duration>) -> anyhow::Result<()> {
+        let begin = Instant::now();
+        let end = begin + exactly.unwrap_or(TALK_MAX);
+        let mut look = begin + exactly.unwrap_or(TALK_MIN);
+        while !self.closed.contains(&Who::Alice) {
+            if self.wait(look.min(end)).await? == Waited::SomethingCame {
+                continue;
+            }
+            if Instant::now() >= end {
+                break;
+            }
+            let folder = folder.to_owned();
+            let heard = tokio::task::spawn_blocking(move || listen(&folder)).await?;
+            // A file that is just being written to may be unreadable: then not yet.
+            if heard.is_ok_and(|heard| heard.iter().all(Heard::is_right)) {
+                break;
+            }
+            look = Instant::now() + TALK_STEP;
+        }
+        Ok(())
     }
 
     fn start(&mut self, who: Who, words: &[&str]) -> anyhow::Result<()> {
@@ -219,8 +274,9 @@ impl Demo {
             if self.closed.contains(&who) {
                 bail!("{} ended before it was {event}: {}", who.name(), self.last_words(who));
             }
-            let what = || format!("{} was not {event} in time", who.name());
-            self.wait(deadline).await.with_context(what)?;
+            if self.wait(deadline).await? == Waited::InVain {
+                bail!("{} was not {event} in time", who.name());
+            }
         }
     }
 
@@ -228,7 +284,9 @@ impl Demo {
     async fn gone(&mut self, who: Who, patience: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + patience;
         while !self.closed.contains(&who) {
-            self.wait(deadline).await.with_context(|| format!("{} did not end", who.name()))?;
+            if self.wait(deadline).await? == Waited::InVain {
+                bail!("{} did not end in time", who.name());
+            }
         }
         let status = self.child(who)?.wait(FAREWELL)?;
         if !status.success() {
@@ -238,11 +296,14 @@ impl Demo {
     }
 
     /// Takes the next line of any child, or shows what is due.
-    async fn wait(&mut self, deadline: Instant) -> anyhow::Result<()> {
+    async fn wait(&mut self, deadline: Instant) -> anyhow::Result<Waited> {
         let show = self.ladder.is_waiting().then(|| Instant::now() + REORDER);
         let line = tokio::select! {
             () = self.stop.told() => return Err(Stopped.into()),
-            line = timeout_at(deadline, self.lines.1.recv()) => line.context("waited too long")?,
+            line = timeout_at(deadline, self.lines.1.recv()) => match line {
+                Ok(line) => line,
+                Err(_) => return Ok(Waited::InVain),
+            },
             () = at(show) => None,
         };
         if let Some(FromChild { who, what }) = line {
@@ -257,7 +318,7 @@ impl Demo {
         }
         let reorder = u64::try_from(REORDER.as_micros()).unwrap_or(0);
         self.ladder.flush(crate::output::unix_micros().saturating_sub(reorder));
-        Ok(())
+        Ok(Waited::SomethingCame)
     }
 
     fn take(&mut self, who: Who, object: Value) {
@@ -282,9 +343,7 @@ impl Demo {
     /// Waits until every message told so far is shown, and no other has come for a while.
     async fn quiet(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        while self.ladder.is_waiting() {
-            self.wait(deadline).await?;
-        }
+        while self.ladder.is_waiting() && self.wait(deadline).await? == Waited::SomethingCame {}
         Ok(())
     }
 
