@@ -5,6 +5,7 @@ mod commands;
 mod message;
 mod output;
 mod signals;
+mod writer;
 
 use std::process::ExitCode;
 

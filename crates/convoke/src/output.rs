@@ -1,15 +1,22 @@
 //! What is written, for people and for programs.
 
+use std::cell::Cell;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
-/// Writes one line per event: words in columns, or JSON.
+use crate::writer::{Full, Writer};
+
+/// Writes one line per event: words in columns, or JSON. Never waits for who reads them: what finds
+/// no place is left out, and how much that was is said as soon as there is place again.
 pub(crate) struct Printer {
     json: bool,
     paint: Paint,
     start_micros: u64,
+    writer: Writer,
+    left_out: Cell<u64>,
 }
 
 /// How an event looks to a person.
@@ -29,8 +36,14 @@ pub(crate) enum Tone {
 const VERB_WIDTH: usize = 12;
 
 impl Printer {
-    pub(crate) fn new(json: bool) -> Self {
-        Self { json, paint: Paint::of_stdout(), start_micros: unix_micros() }
+    pub(crate) fn new(json: bool) -> anyhow::Result<Self> {
+        Ok(Self {
+            json,
+            paint: Paint::of_stdout(),
+            start_micros: unix_micros(),
+            writer: Writer::to_stdout().context("cannot write to standard output")?,
+            left_out: Cell::new(0),
+        })
     }
 
     pub(crate) const fn is_json(&self) -> bool {
@@ -57,34 +70,60 @@ impl Printer {
         name: &str,
         fields: Value,
     ) {
-        if self.json {
-            self.object(name, unix_micros, fields);
+        self.put(if self.json {
+            object_line(name, unix_micros, fields)
         } else {
-            let since = unix_micros.saturating_sub(self.start_micros);
-            let time = format!("{:4}.{:03}", since / 1_000_000, since / 1_000 % 1_000);
-            let verb = format!("{verb:VERB_WIDTH$}");
-            let (time, verb) = (self.paint.dim(&time), self.paint.tone(tone, &verb));
-            say(&format!("{time}  {verb}{about}"));
-        }
+            self.columns(unix_micros, tone, verb, about)
+        });
     }
 
     /// One object on one line: `event`, `at` (seconds since 1970), then the fields.
     pub(crate) fn object(&self, name: &str, unix_micros: u64, fields: Value) {
-        let mut object = Map::new();
-        object.insert("event".to_owned(), json!(name));
-        object.insert("at".to_owned(), json!(seconds(unix_micros)));
-        if let Value::Object(fields) = fields {
-            object.extend(fields.into_iter().filter(|(key, _)| key != "event"));
-        }
-        say(&Value::Object(object).to_string());
+        self.put(object_line(name, unix_micros, fields));
     }
 
     /// Words for people only.
     pub(crate) fn words(&self, text: &str) {
         if !self.json {
-            say(text);
+            self.put(text.to_owned());
         }
     }
+
+    fn put(&self, line: String) {
+        if self.left_out.get() > 0 && self.writer.line(self.left_out_line()).is_ok() {
+            self.left_out.set(0);
+        }
+        if self.writer.line(line) == Err(Full) {
+            self.left_out.set(self.left_out.get() + 1);
+        }
+    }
+
+    fn left_out_line(&self) -> String {
+        let (count, now) = (self.left_out.get(), unix_micros());
+        if self.json {
+            object_line("lines-left-out", now, json!({ "count": count }))
+        } else {
+            self.columns(now, Tone::Bad, "left out", &format!("{count} lines that nobody read"))
+        }
+    }
+
+    fn columns(&self, unix_micros: u64, tone: Tone, verb: &str, about: &str) -> String {
+        let since = unix_micros.saturating_sub(self.start_micros);
+        let time = format!("{:4}.{:03}", since / 1_000_000, since / 1_000 % 1_000);
+        let verb = format!("{verb:VERB_WIDTH$}");
+        let (time, verb) = (self.paint.dim(&time), self.paint.tone(tone, &verb));
+        format!("{time}  {verb}{about}")
+    }
+}
+
+fn object_line(name: &str, unix_micros: u64, fields: Value) -> String {
+    let mut object = Map::new();
+    object.insert("event".to_owned(), json!(name));
+    object.insert("at".to_owned(), json!(seconds(unix_micros)));
+    if let Value::Object(fields) = fields {
+        object.extend(fields.into_iter().filter(|(key, _)| key != "event"));
+    }
+    Value::Object(object).to_string()
 }
 
 /// Colours, or none.
@@ -128,7 +167,7 @@ impl Paint {
     }
 }
 
-/// Writes a line to standard output. Where nobody reads it any more there is nobody to tell.
+/// Writes a line to standard output, for commands that end by themselves. Where nobody reads it any more there is nobody to tell.
 pub(crate) fn say(line: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());

@@ -17,7 +17,7 @@ pub(crate) fn run(args: AnswerArgs) -> anyhow::Result<ExitCode> {
 
 async fn answer(args: AnswerArgs) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::listen(args.common.with_parent)?;
-    let printer = Printer::new(args.common.json);
+    let printer = Printer::new(args.common.json)?;
     let setup = setup(&args.terminal, args.common, args.terminal.sip.unwrap_or(LOOPBACK))?;
     // Whoever names those he trusts means no others, wherever they call from.
     let trust = TrustPolicy {

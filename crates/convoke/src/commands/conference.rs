@@ -18,7 +18,7 @@ pub(crate) fn run(args: ConferenceArgs) -> anyhow::Result<ExitCode> {
 
 async fn conference(args: ConferenceArgs) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::listen(args.common.with_parent)?;
-    let printer = Printer::new(args.common.json);
+    let printer = Printer::new(args.common.json)?;
     let bind = match args.terminal.sip {
         Some(bind) => bind,
         None => tokio::select! {

@@ -41,7 +41,7 @@ fn config(args: &ServeArgs) -> anyhow::Result<Result<Config, server::ConfigError
 
 async fn serve(args: &ServeArgs, config: &Config) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::listen(args.common.with_parent)?;
-    let printer = Printer::new(args.common.json);
+    let printer = Printer::new(args.common.json)?;
     let mut server = Server::start(config, args.common.messages)?;
     greet(&printer, config, &server);
     let mut is_stopping = false;

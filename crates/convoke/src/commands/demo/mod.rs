@@ -4,10 +4,10 @@
 //! with `--json --messages`, reads what they print, asks `status`, and listens to the recordings.
 
 mod child;
+mod files;
 mod heard;
 mod ladder;
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::child::{Child, FromChild, What};
+use self::files::{folder, hears, listen, says};
 use self::heard::Heard;
 use self::ladder::{Ladder, Message};
 use super::{runtime, status};
@@ -88,11 +89,7 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
 async fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let stop = Stop::listen(false)?;
     let folder = folder(args.out.as_deref())?;
-    for who in Who::SPEAKERS {
-        let path = says(&folder, who);
-        fs::write(&path, who.speech())
-            .with_context(|| format!("cannot write {}", path.display()))?;
-    }
+    files::write_speeches(&folder)?;
     let mut demo = Demo::new(stop);
     let result = demo.play(&folder, args.talk).await;
     demo.ladder.flush(u64::MAX);
@@ -119,12 +116,6 @@ async fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
         }
         Ok(ExitCode::FAILURE)
     }
-}
-
-/// What each has heard so far.
-fn listen(folder: &Path) -> anyhow::Result<Vec<Heard>> {
-    let listen = |listener| Heard::listen(listener, &hears(folder, listener));
-    Who::SPEAKERS.into_iter().map(listen).collect()
 }
 
 /// Somebody pressed Ctrl-C.
@@ -402,34 +393,6 @@ async fn at(moment: Option<Instant>) {
         Some(moment) => sleep_until(moment).await,
         None => std::future::pending().await,
     }
-}
-
-/// The folder asked for, or a new one that nobody else has.
-fn folder(asked: Option<&Path>) -> anyhow::Result<PathBuf> {
-    if let Some(folder) = asked {
-        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        return Ok(folder.to_owned());
-    }
-    const TRIES_MAX: u32 = 100;
-    let base = std::env::temp_dir();
-    let mut last = None;
-    for number in 0..TRIES_MAX {
-        let folder = base.join(format!("convoke-demo-{}-{number}", std::process::id()));
-        match fs::create_dir(&folder) {
-            Ok(()) => return Ok(folder),
-            Err(error) => last = Some(error),
-        }
-    }
-    let why = last.map(|error| error.to_string()).unwrap_or_default();
-    bail!("cannot make a folder in {}: {why}; name one with --out", base.display())
-}
-
-fn says(folder: &Path, who: Who) -> PathBuf {
-    folder.join(format!("{}-says.wav", who.name()))
-}
-
-fn hears(folder: &Path, who: Who) -> PathBuf {
-    folder.join(format!("{}-hears.wav", who.name()))
 }
 
 fn text(object: &Value, key: &str) -> anyhow::Result<String> {
