@@ -162,17 +162,17 @@ impl Demo {
         let any = "127.0.0.1:0".to_owned();
         self.start(Who::Server, &["serve", "--sip", &any, "--admin", &any])?;
         let server = self.heard_from(Who::Server, "listening", 1).await?;
-        let factory = text(&server, "factory")?;
-        let admin: SocketAddr = text(&server, "admin")?.parse().context("the admin address")?;
-        self.ladder.place(Who::Server, &first_of(&server, "sip")?);
+        let factory = text(&server, "/factory")?;
+        let admin: SocketAddr = text(&server, "/admin")?.parse().context("the admin address")?;
+        self.ladder.place(Who::Server, &text(&server, "/sip/0")?);
         for who in [Who::Bob, Who::Carol] {
             self.start_terminal(folder, who, &["answer"])?;
         }
         let mut invite = Vec::new();
         for who in [Who::Bob, Who::Carol] {
             let terminal = self.heard_from(who, "listening", 1).await?;
-            self.ladder.place(who, &text(&terminal, "sip")?);
-            invite.push(text(&terminal, "uri")?);
+            self.ladder.place(who, &text(&terminal, "/sip")?);
+            invite.push(text(&terminal, "/uri")?);
         }
         say(&self.paint.bold("A conference of three"));
         say(&format!(
@@ -183,12 +183,12 @@ impl Demo {
         words.extend(invite.iter().map(String::as_str));
         self.start_terminal(folder, Who::Alice, &words)?;
         let alice = self.heard_from(Who::Alice, "listening", 1).await?;
-        self.ladder.place(Who::Alice, &text(&alice, "sip")?);
+        self.ladder.place(Who::Alice, &text(&alice, "/sip")?);
 
         let joined = self.heard_from(Who::Alice, "joined", 1).await?;
         self.heard_from(Who::Alice, "invitee-joined", 2).await?;
         self.heard_from(Who::Server, "joined", 3).await?;
-        self.roster(admin, &text(&joined, "conference")?).await?;
+        self.roster(admin, &text(&joined, "/conference")?).await?;
 
         self.talk(folder, talk).await?;
         let mixers = ask(admin).await?.mixers;
@@ -395,10 +395,7 @@ async fn at(moment: Option<Instant>) {
     }
 }
 
-fn text(object: &Value, key: &str) -> anyhow::Result<String> {
-    Ok(object[key].as_str().with_context(|| format!("no {key} was told"))?.to_owned())
-}
-
-fn first_of(object: &Value, key: &str) -> anyhow::Result<String> {
-    Ok(object[key][0].as_str().with_context(|| format!("no {key} was told"))?.to_owned())
+fn text(object: &Value, path: &str) -> anyhow::Result<String> {
+    let text = object.pointer(path).and_then(Value::as_str);
+    Ok(text.with_context(|| format!("no {path} was told"))?.to_owned())
 }
