@@ -1,14 +1,15 @@
 //! One request that arrives twice, by two ways.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use units::Instant;
 
 use crate::{Essentials, Method, TRANSACTION_TIMEOUT};
 
-/// The most requests remembered. At 512 a second for the 32 s that each is remembered, and some 300
-/// bytes each: 5 MB. When full, the oldest is forgotten: a copy of it that still comes is then taken
-/// for a new request, as it would be by a server without this check.
+/// The most requests remembered. At 512 a second for the 32 s that each is remembered, and some 100
+/// bytes each, however long the identifiers are: 2 MB. When full, the oldest is forgotten: a copy of
+/// it that still comes is then taken for a new request, as it would be by a server without this check.
 pub const MERGED_MAX: usize = 16_384;
 
 /// Remembers the requests that are going on, to tell one that a proxy has forked and that comes
@@ -35,14 +36,10 @@ pub enum Merged {
     Merged,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    core: String,
-    call_id: String,
-    from_tag: Option<String>,
-    cseq: u32,
-    method: Method,
-}
+/// A fingerprint of what two ways have in common. Whoever could make two requests look alike would
+/// have to know the other one's Call-ID and From tag, and could then send it by another way himself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key(u64);
 
 #[derive(Debug, PartialEq, Eq)]
 struct Entry {
@@ -50,13 +47,9 @@ struct Entry {
     hop: Hop,
 }
 
-/// What differs between two ways.
+/// A fingerprint of what differs between two ways.
 #[derive(Debug, PartialEq, Eq)]
-struct Hop {
-    branch: Option<String>,
-    host: String,
-    port: u16,
-}
+struct Hop(u64);
 
 impl MergedGuard {
     /// Makes a guard that remembers nothing.
@@ -80,7 +73,7 @@ impl MergedGuard {
             self.forget_oldest();
         }
         let until = now + TRANSACTION_TIMEOUT;
-        self.order.push_back((until, key.clone()));
+        self.order.push_back((until, key));
         self.going_on.insert(key, Entry { until, hop });
         Merged::Fresh
     }
@@ -129,27 +122,26 @@ impl MergedGuard {
 impl Key {
     fn of(core: &str, essentials: &Essentials) -> Self {
         let method = match &essentials.cseq.method {
-            Method::Ack => Method::Invite,
-            method => method.clone(),
+            Method::Ack => &Method::Invite,
+            method => method,
         };
-        Self {
-            core: core.to_owned(),
-            call_id: essentials.call_id.clone(),
-            from_tag: essentials.from.tag().map(str::to_owned),
-            cseq: essentials.cseq.number,
-            method,
-        }
+        let Essentials { call_id, from, cseq, .. } = essentials;
+        Self(fingerprint(&(core, call_id, from.tag(), cseq.number, method.as_str())))
     }
 }
 
 impl Hop {
     fn of(essentials: &Essentials) -> Self {
-        Self {
-            branch: essentials.branch.clone(),
-            host: essentials.via.host.as_str().to_ascii_lowercase(),
-            port: essentials.via.sent_by_port(),
-        }
+        let Essentials { branch, via, .. } = essentials;
+        let host = via.host.as_str().to_ascii_lowercase();
+        Self(fingerprint(&(branch, host, via.sent_by_port())))
     }
+}
+
+fn fingerprint(what: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]
