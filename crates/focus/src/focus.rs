@@ -86,12 +86,7 @@ impl Focus {
         tag: &str,
     ) -> Result<LegId, Response> {
         let refuse = |status| Response::answering(&incoming.request, status);
-        match self.phase {
-            Phase::Running => {}
-            Phase::Ending(_) | Phase::Over => return Err(refuse(StatusCode::NOT_FOUND)),
-        }
-        let next_leg = self.next_leg.checked_add(1).filter(|_| self.legs.len() < LEGS_MAX);
-        let next_leg = next_leg.ok_or_else(|| refuse(StatusCode::BUSY_HERE))?;
+        let next_leg = self.next_leg().map_err(refuse)?;
         uas::check(incoming, &CAPABILITIES)?;
         let contact = focus_contact(&self.config.conference_uri, incoming);
         let dialog =
@@ -110,6 +105,24 @@ impl Focus {
         self.legs.insert(id, leg);
         self.recognise_creator(id, incoming);
         Ok(id)
+    }
+
+    /// Whether one more leg would be let in now, whoever it is.
+    ///
+    /// # Errors
+    /// The status to refuse with, see [`Self::invite`].
+    pub fn admits(&self) -> Result<(), StatusCode> {
+        self.next_leg().map(|_| ())
+    }
+
+    /// The value of `next_leg` after one more leg.
+    fn next_leg(&self) -> Result<u32, StatusCode> {
+        match self.phase {
+            Phase::Running => {}
+            Phase::Ending(_) | Phase::Over => return Err(StatusCode::NOT_FOUND),
+        }
+        let next_leg = self.next_leg.checked_add(1).filter(|_| self.legs.len() < LEGS_MAX);
+        next_leg.ok_or(StatusCode::BUSY_HERE)
     }
 
     /// Takes a request of a leg's dialog. `txn` is `None` for ACK only. A dialog that is not known

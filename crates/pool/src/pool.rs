@@ -150,6 +150,11 @@ impl Pool {
         }
     }
 
+    /// Seats that all unproved askers together may hold.
+    pub fn soft_limit(&self) -> Seats {
+        Seats(self.config.soft_limit())
+    }
+
     /// Conferences that are promised room and that nobody has joined.
     pub fn hold_count(&self) -> usize {
         self.ledger.hold_count()

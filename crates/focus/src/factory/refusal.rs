@@ -24,6 +24,11 @@ pub enum Refused {
     },
     /// This address has asked for too many conferences that nobody joined.
     SourceBusy,
+    /// Too many answers to this address wait for their ACK.
+    Unanswered {
+        /// How many may.
+        max: usize,
+    },
     /// The conference has all the legs it may have.
     ConferenceFull {
         /// Its limit.
@@ -50,6 +55,7 @@ impl Refused {
             Self::PoolFull { .. }
             | Self::Unproved { .. }
             | Self::SourceBusy
+            | Self::Unanswered { .. }
             | Self::NoSeat
             | Self::NoPort => StatusCode::TEMPORARILY_UNAVAILABLE,
             Self::ConferenceFull { .. } => StatusCode::BUSY_HERE,
@@ -65,6 +71,7 @@ impl Refused {
             Self::PoolFull { .. }
             | Self::Unproved { .. }
             | Self::SourceBusy
+            | Self::Unanswered { .. }
             | Self::NoSeat
             | Self::NoPort => true,
             Self::ConferenceFull { .. } | Self::NotFound | Self::ShuttingDown | Self::NotServed => {
@@ -92,6 +99,10 @@ impl fmt::Display for Refused {
             ),
             Self::SourceBusy => f.write_str(
                 "Too many conferences asked for from this address and not joined. Join one, or wait for their holds to end",
+            ),
+            Self::Unanswered { max } => write!(
+                f,
+                "{max} calls from this address were answered and not acknowledged yet. Try again shortly"
             ),
             Self::ConferenceFull { legs_max } => {
                 write!(f, "This conference is full: its limit is {legs_max} participants")

@@ -239,6 +239,7 @@ fn refusals() -> Vec<(Refused, u16, bool, bool)> {
         (Refused::PoolFull { asked: 10, free: 9 }, 480, true, true),
         (Refused::Unproved { asked: 40, limit: 32 }, 480, true, true),
         (Refused::SourceBusy, 480, true, true),
+        (Refused::Unanswered { max: 64 }, 480, true, true),
         (Refused::NoSeat, 480, true, true),
         (Refused::NoPort, 480, true, true),
         (Refused::ConferenceFull { legs_max: 3 }, 486, false, true),
