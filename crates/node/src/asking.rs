@@ -22,19 +22,20 @@ impl Node {
     /// Takes an INVITE to a factory.
     pub(crate) fn asked(&mut self, now: Instant, incoming: &Incoming, index: usize, seats: u32) {
         if self.phase == Phase::ShuttingDown {
-            return self.refuse(now, incoming, None, &Refused::ShuttingDown);
+            return self.refuse(incoming, &Refused::ShuttingDown);
         }
         let form = self.factories[index].config().answer;
         let checked = match form {
             // RFC 3261 §8.3: a redirect server leaves Require to whom it redirects to.
             AnswerForm::Redirect => uas::check_content(incoming, &focus::CAPABILITIES),
-            AnswerForm::Deliver | AnswerForm::Relay => uas::check(incoming, &focus::CAPABILITIES),
+            // All that is wrong with the request itself, before room is held for it.
+            AnswerForm::Deliver | AnswerForm::Relay => focus::check(incoming),
         };
         if let Err(response) = checked {
             return self.reply(incoming, response);
         }
         if form == AnswerForm::Relay {
-            return self.refuse(now, incoming, None, &Refused::NotServed);
+            return self.refuse(incoming, &Refused::NotServed);
         }
         let core = self.factories[index].canonical_uri();
         match self.merged.check(now, &core, &incoming.essentials) {
@@ -42,27 +43,86 @@ impl Node {
             Merged::Merged => return self.reply_status(incoming, StatusCode::LOOP_DETECTED),
             Merged::Fresh | Merged::SameTransaction => {}
         }
-        let Some(id) = self.identify(now, incoming, &core) else {
-            return self.refuse(now, incoming, None, &Refused::SourceBusy);
-        };
-        let firmness = if incoming.source.transport.is_reliable() {
-            Firmness::Firm
-        } else {
-            Firmness::Soft { source: incoming.source.remote.ip() }
-        };
-        let uri = match self.allocate(now, incoming, (index, seats), id, firmness) {
-            Ok(uri) => uri,
-            Err(refused) => return self.refuse(now, incoming, None, &refused),
-        };
-        match form {
-            AnswerForm::Deliver => self.join(now, incoming, id),
+        let refused = match form {
             AnswerForm::Redirect | AnswerForm::Relay => {
-                let tag = self.tag_for(incoming);
-                match redirect(incoming, &uri, &tag) {
-                    Ok(response) => self.stack.reply_stateless(incoming, response),
-                    Err(_) => self.reply_status(incoming, StatusCode::LOOP_DETECTED),
-                }
+                self.redirect_to_held(now, incoming, (index, seats), &core)
             }
+            AnswerForm::Deliver => self.deliver(now, incoming, (index, seats), &core),
+        };
+        if let Err(refused) = refused {
+            // It is over: its ACK proves nothing that anything was held for, and a request that comes
+            // by another way is looked at afresh.
+            self.merged.done(&core, &incoming.essentials);
+            self.refuse(incoming, &refused);
+        }
+    }
+
+    fn redirect_to_held(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming,
+        asked: (usize, u32),
+        core: &str,
+    ) -> Result<(), Refused> {
+        let id = self.identify(now, incoming, core).ok_or(Refused::SourceBusy)?;
+        let uri = self.allocate(now, incoming, asked, id, firmness_of(incoming))?;
+        let tag = self.tag_for(incoming);
+        match redirect(incoming, &uri, &tag) {
+            Ok(response) => self.stack.reply_stateless(incoming, response),
+            Err(_) => self.reply_status(incoming, StatusCode::LOOP_DETECTED),
+        }
+        Ok(())
+    }
+
+    /// The focus of a new conference answers at once. A refusal leaves no hold.
+    fn deliver(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming,
+        (index, seats): (usize, u32),
+        core: &str,
+    ) -> Result<(), Refused> {
+        let id = self.identify(now, incoming, core).ok_or(Refused::SourceBusy)?;
+        let is_new = !self.records.contains_key(&id);
+        let firmness = firmness_of(incoming);
+        let is_soft = firmness != Firmness::Firm;
+        let limit = self.pool.soft_limit().0;
+        if is_new && is_soft && seats > limit.saturating_sub(self.unproved_seats) {
+            return Err(Refused::Unproved { asked: seats, limit });
+        }
+        self.allocate(now, incoming, (index, seats), id, firmness)?;
+        let joined = self.join_as(now, incoming, id);
+        match &joined {
+            Ok(()) if is_new && is_soft => self.count_unproved(id, seats),
+            Err(_) if is_new => self.take_back(now, id),
+            Ok(()) | Err(_) => {}
+        }
+        joined
+    }
+
+    /// Until its asker is proved, a conference that was delivered to him counts as soft.
+    fn count_unproved(&mut self, id: ConferenceId, seats: u32) {
+        if let Some(active) = self.active(id) {
+            active.unproved_seats = seats;
+            self.unproved_seats += seats;
+        }
+    }
+
+    /// He is, or the conference is over.
+    pub(crate) fn asker_proved(&mut self, id: ConferenceId) {
+        let seats = self.active(id).map(|active| std::mem::take(&mut active.unproved_seats));
+        self.unproved_seats -= seats.unwrap_or(0);
+    }
+
+    /// A hold that was made for nothing.
+    pub(crate) fn take_back(&mut self, now: Instant, id: ConferenceId) {
+        if let Some(record) = self.records.get(&id)
+            && matches!(record.state, State::Held)
+        {
+            let conference = record.uri.to_string();
+            self.records.remove(&id);
+            self.pool.end(now, id);
+            self.notice(Notice::HoldExpired { conference });
         }
     }
 
@@ -103,7 +163,8 @@ impl Node {
         id: ConferenceId,
         firmness: Firmness,
     ) -> Result<SipUri, Refused> {
-        if let Some(record) = self.records.get(&id) {
+        if let Some(record) = self.records.get_mut(&id) {
+            record.asked.again(&incoming.essentials, now);
             return Ok(record.uri.clone());
         }
         let config = self.factories[index].config();
@@ -119,7 +180,7 @@ impl Node {
             uri: uri.clone(),
             factory: index,
             activate_by,
-            creator: Creator::of(incoming),
+            creator: Some(Creator::of(incoming)),
             asked: Asked::of(&incoming.essentials, now),
             since: now,
             state: State::Held,
@@ -151,6 +212,15 @@ impl Node {
             // asks anew.
             let _ = self.allocate(now, ack, (index, seats), id, Firmness::Firm);
         }
+    }
+}
+
+/// A connection proves the address at its other end; a datagram does not.
+fn firmness_of(incoming: &Incoming) -> Firmness {
+    if incoming.source.transport.is_reliable() {
+        Firmness::Firm
+    } else {
+        Firmness::Soft { source: incoming.source.remote.ip() }
     }
 }
 

@@ -1,8 +1,10 @@
 //! What the node keeps about each conference that it made a URI for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::net::IpAddr;
 
-use focus::{Creator, Focus};
+use focus::{Creator, Focus, LegId};
 use mix::message::LentPort;
 use pool::ConferenceId;
 use sip::{Essentials, SipUri};
@@ -19,9 +21,9 @@ pub(crate) struct Record {
     pub(crate) factory: usize,
     /// Until when the conference may be activated; also written into the token.
     pub(crate) activate_by: UnixTime,
-    /// Who asked.
-    pub(crate) creator: Creator,
-    /// The request that made it.
+    /// Who asked; nobody once it is over, because this may be long.
+    pub(crate) creator: Option<Creator>,
+    /// The requests that asked for it.
     pub(crate) asked: Asked,
     /// When its state began.
     pub(crate) since: Instant,
@@ -49,36 +51,55 @@ pub(crate) struct Active {
     pub(crate) media: MediaKey,
     /// Ports taken for legs, by their lent number. At most one a leg.
     pub(crate) ports: BTreeMap<u32, LentPort>,
+    /// Legs that have not acknowledged our answer, and the address that it went to. At most one a
+    /// leg.
+    pub(crate) unproved: BTreeMap<LegId, IpAddr>,
+    /// Seats that count as soft until one leg of this conference has acknowledged our answer.
+    pub(crate) unproved_seats: u32,
 }
 
-/// The request to the factory, as far as a copy of it must be known again.
+/// The requests to the factory that this conference answered, as far as copies of them from the wire
+/// must be told from its being asked anew: the factory keeps no transaction, so it must know its copies
+/// by itself (RFC 3261 §8.2.7). Fingerprints only: a tombstone must not be as long as a caller likes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Asked {
-    branch: Option<String>,
-    sent_by: (String, Option<u16>),
-    cseq: u32,
-    /// When it came.
-    pub(crate) at: Instant,
-}
+pub(crate) struct Asked(VecDeque<(u64, Instant)>);
 
 impl Asked {
-    pub(crate) fn of(essentials: &Essentials, at: Instant) -> Self {
-        let via = &essentials.via;
-        Self {
-            branch: essentials.branch.clone(),
-            sent_by: (via.host.as_str().to_ascii_lowercase(), via.port),
-            cseq: essentials.cseq.number,
-            at,
-        }
+    pub(crate) fn of(essentials: &Essentials, now: Instant) -> Self {
+        Self(VecDeque::from([(fingerprint(essentials), now)]))
     }
 
-    /// Whether a request that came at `now` is a copy of this one from the wire, and not asked anew:
-    /// the factory keeps no transaction, so it must know its copies by itself (RFC 3261 §8.2.7).
+    /// The same conference was asked for by one more request.
+    pub(crate) fn again(&mut self, essentials: &Essentials, now: Instant) {
+        if self.is_copy(essentials, now) {
+            return;
+        }
+        if self.0.len() == ASKED_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back((fingerprint(essentials), now));
+    }
+
+    /// Whether a request that came at `now` is a copy of one of these.
     pub(crate) fn is_copy(&self, essentials: &Essentials, now: Instant) -> bool {
-        let other = Self::of(essentials, self.at);
-        self.branch.is_some() && *self == other && now.since(self.at) <= COPIES_FOR
+        let request = fingerprint(essentials);
+        self.0.iter().any(|&(known, at)| known == request && now.since(at) <= COPIES_FOR)
     }
 }
+
+/// What tells a request from the next one of the same caller: he alone could make two look alike, so
+/// 64 bits do.
+fn fingerprint(essentials: &Essentials) -> u64 {
+    let Essentials { via, branch, cseq, .. } = essentials;
+    let host = via.host.as_str().to_ascii_lowercase();
+    let mut hasher = DefaultHasher::new();
+    (branch, host, via.port, cseq.number).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Requests for one conference that are remembered: the first one, one after a 401, and some for a
+/// person who presses the button again. A copy of an older one asks anew.
+const ASKED_MAX: usize = 4;
 
 /// All records, found by identity.
 pub(crate) type Records = BTreeMap<ConferenceId, Record>;

@@ -36,13 +36,20 @@ impl Node {
                     Ok(txn) => {
                         self.client_txns.insert(txn, (id, leg, method));
                     }
-                    Err(sip::Full) => self.request_failed(now, id, leg, &method),
+                    // Its next outputs are taken by who is taking this one.
+                    Err(sip::Full) => {
+                        if let Some(active) = self.active(id) {
+                            active.focus.request_failed(now, leg, &method);
+                        }
+                    }
                 }
             }
             FocusOutput::LegStarted { leg: _, dialog } => {
                 self.dialogs.insert(dialog, id);
             }
             FocusOutput::Joined(participant) => {
+                self.no_longer_unproved(id, participant.leg);
+                self.asker_proved(id);
                 let conference = self.uri(id);
                 self.notice(Notice::Joined {
                     conference,
@@ -52,6 +59,7 @@ impl Node {
             }
             FocusOutput::LegEnded { leg, dialog, cause } => {
                 self.dialogs.remove(&dialog);
+                self.no_longer_unproved(id, leg);
                 self.pool.leave(now, id);
                 let conference = self.uri(id);
                 self.notice(Notice::Left { conference, leg: leg.0, cause: cause.to_string() });
@@ -84,12 +92,14 @@ impl Node {
     /// The last leg is gone: everything goes back, and a tombstone is put up.
     fn conference_ended(&mut self, now: Instant, id: ConferenceId, cause: &str) {
         self.pool.end(now, id);
+        self.asker_proved(id);
         let wall = self.wall(now);
         let Some(record) = self.records.get_mut(&id) else { return };
         if let State::Active(active) = std::mem::replace(&mut record.state, State::Ended) {
             self.media.close(active.media);
             self.by_media.remove(&active.media);
         }
+        record.creator = None;
         record.since = now;
         let left = record.activate_by.0.saturating_sub(wall.0);
         let conference = record.uri.to_string();

@@ -1,11 +1,12 @@
 //! Somebody calls a conference URI: a seat, a port, a leg.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use focus::factory::Refused;
-use focus::{Focus, FocusConfig, MediaPort, MediaSeat};
-use pool::{ConferenceId, JoinRefusal};
-use sip::{Incoming, Merged, ServerTxnId, StatusCode};
+use focus::{Focus, FocusConfig, LegId, MediaPort, MediaSeat};
+use pool::{ConferenceId, JoinRefusal, ViewState};
+use sip::{Incoming, Merged, Source, StatusCode};
 use units::Instant;
 
 use crate::Notice;
@@ -15,26 +16,48 @@ use crate::node::{Node, Phase, tag_prefix};
 impl Node {
     /// Takes an INVITE that is to join this conference; the first one activates it (RFC 4579 §5.1).
     pub(crate) fn join(&mut self, now: Instant, incoming: &Incoming, id: ConferenceId) {
+        if let Err(refused) = self.join_as(now, incoming, id) {
+            self.refuse(incoming, &refused);
+        }
+    }
+
+    /// Lets the caller in, or says for want of what he cannot be. What is wrong with the request itself
+    /// is answered here.
+    ///
+    /// Whoever is refused gets one packet for one packet and nothing is kept of him: his address may be
+    /// another's (RFC 3261 §8.2.7).
+    pub(crate) fn join_as(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming,
+        id: ConferenceId,
+    ) -> Result<(), Refused> {
         if self.phase == Phase::ShuttingDown {
-            return self.refuse(now, incoming, None, &Refused::ShuttingDown);
+            return Err(Refused::ShuttingDown);
         }
         let core = self.records.get(&id).map(|record| record.uri.to_string()).unwrap_or_default();
         match self.merged.check(now, &core, &incoming.essentials) {
             // RFC 3261 §8.2.2.2
-            Merged::Merged => return self.reply_status(incoming, StatusCode::LOOP_DETECTED),
+            Merged::Merged => {
+                self.reply_status(incoming, StatusCode::LOOP_DETECTED);
+                return Ok(());
+            }
             Merged::Fresh | Merged::SameTransaction => {}
         }
         // What is wrong with the request itself comes first, so that nothing need be taken back.
-        if let Err(response) = focus::check(incoming) {
-            return self.reply(incoming, response);
-        }
-        let Ok(txn) = self.stack.accept(now, incoming) else {
-            return self.overloaded(incoming);
+        let joined = match focus::check(incoming) {
+            Err(response) => {
+                self.reply(incoming, response);
+                Ok(Joined::No)
+            }
+            Ok(()) => self.seat(now, incoming, id),
         };
-        if let Err(refused) = self.seat(now, incoming, id, txn) {
-            self.refuse(now, incoming, Some(txn), &refused);
+        if joined != Ok(Joined::Yes) {
+            // It is over. What comes by another way is looked at afresh.
+            self.merged.done(&core, &incoming.essentials);
         }
         self.drain_focus(now, id);
+        joined.map(|_| ())
     }
 
     /// Finds port and seat and makes the leg. A refusal leaves everything as it was.
@@ -43,13 +66,17 @@ impl Node {
         now: Instant,
         incoming: &Incoming,
         id: ConferenceId,
-        txn: ServerTxnId,
-    ) -> Result<(), Refused> {
+    ) -> Result<Joined, Refused> {
+        let source = unproved_source(incoming);
+        let unproved = source.and_then(|source| self.unproved.get(&source).copied()).unwrap_or(0);
+        if unproved >= UNPROVED_LEGS_MAX {
+            return Err(Refused::Unanswered { max: UNPROVED_LEGS_MAX });
+        }
         let first = self.activate(now, id)?;
-        let joined = self.take_seat(now, incoming, id, txn);
+        let joined = self.take_seat(now, incoming, id);
         match (&joined, first) {
-            (Err(_), First::Yes) => self.deactivate(id),
-            (Ok(()), First::Yes) => self.started(id),
+            (Ok(Joined::Yes), First::Yes) => self.started(id),
+            (Ok(Joined::No) | Err(_), First::Yes) => self.deactivate(now, id),
             (_, First::No) => {}
         }
         joined
@@ -60,11 +87,15 @@ impl Node {
         now: Instant,
         incoming: &Incoming,
         id: ConferenceId,
-        txn: ServerTxnId,
-    ) -> Result<(), Refused> {
+    ) -> Result<Joined, Refused> {
         let Some(active) = self.records.get_mut(&id).and_then(Record::active) else {
             return Err(Refused::NotFound);
         };
+        if let Err(status) = active.focus.admits() {
+            // It is ending, or holds all the legs that a focus can.
+            self.reply_status(incoming, status);
+            return Ok(Joined::No);
+        }
         let Some((lent, address)) = self.media.take_port(active.media) else {
             return Err(Refused::NoPort);
         };
@@ -76,16 +107,31 @@ impl Node {
                 JoinRefusal::PoolFull => Refused::NoSeat,
             });
         }
-        active.ports.insert(lent.id, lent);
         let seat = MediaSeat { port: MediaPort(lent.id), address };
-        if let Err(response) = active.focus.invite(now, txn, incoming, seat) {
-            // The conference is ending, or holds all the legs that a focus can.
-            active.ports.remove(&lent.id);
-            self.media.give_back(active.media, lent);
-            self.pool.leave(now, id);
-            self.stack.respond(now, txn, response);
+        let made = match self.stack.accept(now, incoming) {
+            Ok(txn) => active.focus.invite(now, txn, incoming, seat).map_err(|no| Some((txn, no))),
+            Err(sip::Full) => Err(None),
+        };
+        match made {
+            Ok(leg) => {
+                active.ports.insert(lent.id, lent);
+                if let Some(source) = unproved_source(incoming) {
+                    active.unproved.insert(leg, source);
+                    *self.unproved.entry(source).or_default() += 1;
+                }
+                Ok(Joined::Yes)
+            }
+            // Both were asked before and said yes. All the same nothing may be lost.
+            Err(answer) => {
+                self.media.give_back(active.media, lent);
+                self.pool.leave(now, id);
+                match answer {
+                    Some((txn, response)) => self.stack.respond(now, txn, response),
+                    None => self.stack.refuse_full(incoming),
+                }
+                Ok(Joined::No)
+            }
         }
-        Ok(())
     }
 
     /// Makes the focus of a held conference and opens it on a shard.
@@ -100,22 +146,44 @@ impl Node {
         let config = FocusConfig {
             conference_uri: record.uri.clone(),
             end: self.factories[record.factory].config().end,
-            creator: Some(record.creator.clone()),
+            creator: record.creator.clone(),
             tag_prefix: tag_prefix(self.number),
         };
         let focus = Focus::new(now, config, self.rng.fork());
         record.since = now;
-        record.state = State::Active(Box::new(Active { focus, media, ports: BTreeMap::new() }));
+        record.state = State::Active(Box::new(Active {
+            focus,
+            media,
+            ports: BTreeMap::new(),
+            unproved: BTreeMap::new(),
+            unproved_seats: 0,
+        }));
         self.by_media.insert(media, id);
         Ok(First::Yes)
     }
 
     /// Nobody got in: the conference is only held again.
-    fn deactivate(&mut self, id: ConferenceId) {
+    fn deactivate(&mut self, now: Instant, id: ConferenceId) {
         let Some(record) = self.records.get_mut(&id) else { return };
         if let State::Active(active) = std::mem::replace(&mut record.state, State::Held) {
             self.by_media.remove(&active.media);
             self.media.close(active.media);
+        }
+        if self.pool.conference(id).is_none_or(|view| view.state == ViewState::Active) {
+            self.take_back(now, id); // the pool does not hold it any more
+        }
+    }
+
+    /// A leg has acknowledged our answer, or is gone: what was counted for it counts no more.
+    pub(crate) fn no_longer_unproved(&mut self, id: ConferenceId, leg: LegId) {
+        let Some(source) = self.active(id).and_then(|active| active.unproved.remove(&leg)) else {
+            return;
+        };
+        if let Some(count) = self.unproved.get_mut(&source) {
+            *count -= 1;
+            if *count == 0 {
+                self.unproved.remove(&source);
+            }
         }
     }
 
@@ -135,3 +203,21 @@ enum First {
     Yes,
     No,
 }
+
+/// Whether there is a leg now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Joined {
+    Yes,
+    No,
+}
+
+/// The address that our answer goes to without its owner having shown that he wants it.
+fn unproved_source(incoming: &Incoming) -> Option<IpAddr> {
+    let Source { transport, remote, .. } = incoming.source;
+    (!transport.is_reliable()).then(|| remote.ip())
+}
+
+/// Legs that one address may have before it acknowledges our answers: each makes us send 21 packets
+/// within 68 s, so this is 20 packets a second at most to somebody who never asked. Behind one proxy
+/// it is 64 calls within a round trip. One more gets 480.
+const UNPROVED_LEGS_MAX: usize = 64;

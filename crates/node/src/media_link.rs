@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use mix::message::{
-    Action, Command, ConferenceKey, Done, Epoch, Event, LentPort, PortId, PortReport, StreamSpec,
-    TransportSpec,
+    Action, Command, ConferenceKey, Done, Epoch, Event, LentPort, PortId, PortReport, Refused,
+    StreamSpec, TransportSpec,
 };
 
 /// Where a conference is mixed.
@@ -37,7 +37,7 @@ pub(crate) enum MediaFact {
 enum Pending {
     Open,
     Close,
-    Add(PortId),
+    Add(PortId, LentPort),
     Update(PortId),
     Remove(PortId),
 }
@@ -141,7 +141,7 @@ impl MediaLink {
         stream: StreamSpec,
     ) {
         self.ports.entry(media).or_default().insert(port, lent);
-        self.command(media, Pending::Add(port), Action::AddPort { port, transport, stream });
+        self.command(media, Pending::Add(port, lent), Action::AddPort { port, transport, stream });
     }
 
     pub(crate) fn update(
@@ -184,21 +184,26 @@ impl MediaLink {
                 Some(MediaFact::PortSilent(MediaKey { shard, key: conference }, port))
             }
             Event::Failed { conference, .. } => {
+                // Commands that are under way still have their replies.
                 let media = MediaKey { shard, key: conference };
-                self.pending.retain(|_, (of, _)| *of != media);
                 self.forget(media);
                 Some(MediaFact::ConferenceFailed(media))
             }
             Event::Reply { id, outcome, .. } => {
                 let (media, pending) = self.pending.remove(&id)?;
-                self.replied(media, pending, outcome.ok())
+                self.replied(media, pending, outcome)
             }
         }
     }
 
-    fn replied(&mut self, media: MediaKey, was: Pending, done: Option<Done>) -> Option<MediaFact> {
-        match (was, done) {
-            (Pending::Open, None) => {
+    fn replied(
+        &mut self,
+        media: MediaKey,
+        was: Pending,
+        outcome: Result<Done, Refused>,
+    ) -> Option<MediaFact> {
+        match (was, outcome) {
+            (Pending::Open, Err(_)) => {
                 self.forget(media);
                 Some(MediaFact::ConferenceFailed(media))
             }
@@ -206,20 +211,24 @@ impl MediaLink {
                 self.forget(media);
                 None
             }
-            (Pending::Add(port), None) => {
+            (Pending::Add(port, lent), Err(refused)) => {
                 self.drop_port(media, port);
+                // What the shard did not take is lent all the same.
+                if !matches!(refused, Refused::NotLent { .. }) {
+                    self.give_back(media, lent);
+                }
                 Some(MediaFact::PortFailed(media, port))
             }
             (Pending::Remove(port), done) => {
                 self.drop_port(media, port);
                 let report = match done {
-                    Some(Done::PortRemoved(report)) => report,
+                    Ok(Done::PortRemoved(report)) => report,
                     _ => PortReport::default(),
                 };
                 Some(MediaFact::PortRemoved(media, port, report))
             }
-            (Pending::Update(port), None) => Some(MediaFact::PortFailed(media, port)),
-            (Pending::Open | Pending::Add(_) | Pending::Update(_), Some(_)) => None,
+            (Pending::Update(port), Err(_)) => Some(MediaFact::PortFailed(media, port)),
+            (Pending::Open | Pending::Add(..) | Pending::Update(_), Ok(_)) => None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The root machine: what comes in, what goes out, who is asked.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use focus::factory::{Factory, FactoryError};
@@ -70,6 +71,12 @@ pub struct Node {
     /// Requests that focuses sent; entries go with `ClientEnded`.
     pub(crate) client_txns: BTreeMap<ClientTxnId, (ConferenceId, LegId, Method)>,
     pub(crate) merged: MergedGuard,
+    /// Legs that have not acknowledged our answer, by where it went; entries go with the ACK or the
+    /// leg.
+    pub(crate) unproved: BTreeMap<IpAddr, usize>,
+    /// Seats of conferences that a factory delivered to callers who have not shown that they receive
+    /// where they send from: kept as low as soft holds.
+    pub(crate) unproved_seats: u32,
     /// When each focus is due.
     pub(crate) focus_agenda: Agenda<ConferenceId>,
     /// When each tombstone crumbles.
@@ -129,6 +136,8 @@ impl Node {
             dialogs: BTreeMap::new(),
             client_txns: BTreeMap::new(),
             merged: MergedGuard::new(),
+            unproved: BTreeMap::new(),
+            unproved_seats: 0,
             focus_agenda: Agenda::new(),
             tombstones: Agenda::new(),
             phase: Phase::Running,

@@ -154,14 +154,8 @@ impl Node {
         self.reply(incoming, Response::answering(&incoming.request, status));
     }
 
-    /// Refuses for want of something: without state before the caller has a transaction.
-    pub(crate) fn refuse(
-        &mut self,
-        now: Instant,
-        incoming: &Incoming,
-        txn: Option<sip::ServerTxnId>,
-        refused: &Refused,
-    ) {
+    /// Refuses for want of something, without keeping anything.
+    pub(crate) fn refuse(&mut self, incoming: &Incoming, refused: &Refused) {
         let tag = self.tag_for(incoming);
         let agent = self.listen_for(incoming).advertise.0.to_string();
         let response = refusal(incoming, refused, &agent, &tag, &mut self.rng);
@@ -172,10 +166,7 @@ impl Node {
             status: response.status.code(),
             why: refused.to_string(),
         });
-        match txn {
-            Some(txn) => self.stack.respond(now, txn, response),
-            None => self.stack.reply_stateless(incoming, response),
-        }
+        self.stack.reply_stateless(incoming, response);
     }
 
     fn count_refusal(&mut self, status: StatusCode) {

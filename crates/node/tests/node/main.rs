@@ -2,6 +2,7 @@
 
 mod asking;
 mod fuzz;
+mod hostile;
 mod joining;
 mod refusing;
 mod rig;

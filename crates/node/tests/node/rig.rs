@@ -1,11 +1,14 @@
 //! A node, a mixer that says yes to everything, and callers that speak plain text.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use focus::EndPolicy;
 use focus::factory::{AnswerForm, FactoryConfig};
-use mix::message::{Action, Command, Done, Event, LentPort, PortReport};
+use mix::message::{
+    Action, Command, ConferenceKey, Done, Epoch, Event, LentPort, PortId, PortReport, Refused,
+};
 use node::{Input, Keys, Node, NodeConfig, Notice, Output, SipListen};
 use pool::{Key, PoolConfig, Seats, TokenKeys};
 use sip::{FlowId, HeaderName, Message, Packet, Request, Response, Source, Transport};
@@ -22,6 +25,11 @@ pub(crate) struct Rig {
     pub(crate) notices: Vec<Notice>,
     pub(crate) commands: Vec<Command>,
     pub(crate) transport: Transport,
+    /// Which commands the mixer refuses.
+    pub(crate) refuse: Option<fn(&Action) -> bool>,
+    /// Ports in use at the mixer. For each that is given back it lends another.
+    in_use: BTreeMap<(ConferenceKey, PortId), u32>,
+    next_lent: u32,
 }
 
 pub(crate) struct Setting {
@@ -73,13 +81,37 @@ impl Rig {
             notices: Vec::new(),
             commands: Vec::new(),
             transport: Transport::Udp,
+            refuse: None,
+            in_use: BTreeMap::new(),
+            next_lent: 0,
         };
-        let ports = (0..200).map(|id| LentPort {
-            id,
-            address: SocketAddr::new(NODE.ip(), 20_000 + 2 * u16::try_from(id).expect("small")),
-        });
-        rig.media(Event::Lent { ports: ports.collect() });
+        rig.lend(200);
         rig
+    }
+
+    fn lend(&mut self, count: u32) {
+        let ids = self.next_lent..self.next_lent + count;
+        self.next_lent += count;
+        let ports = ids.map(|id| {
+            let port = 20_000 + 2 * u16::try_from(id % 5_000).expect("small");
+            LentPort { id, address: SocketAddr::new(NODE.ip(), port) }
+        });
+        self.media(Event::Lent { ports: ports.collect() });
+    }
+
+    /// The mixer drops a conference because of a fault of its own.
+    pub(crate) fn fail(&mut self, conference: ConferenceKey) {
+        self.media(Event::Failed { conference, epoch: Epoch(1) });
+        self.give_back(|(key, _)| *key == conference);
+    }
+
+    fn give_back(&mut self, which: impl Fn(&(ConferenceKey, PortId)) -> bool) {
+        let before = self.in_use.len();
+        self.in_use.retain(|port, _| !which(port));
+        let freed = before - self.in_use.len();
+        if freed > 0 {
+            self.lend(u32::try_from(freed).expect("small"));
+        }
     }
 
     pub(crate) fn media(&mut self, event: Event) {
@@ -142,23 +174,37 @@ impl Rig {
                 Output::Send(packet) => self.sent.push((self.now, packet)),
                 Output::Notice(notice) => self.notices.push(notice),
                 Output::Media { shard, command } => {
-                    let done = match &command.action {
-                        Action::AddPort { .. } => Done::PortAdded,
-                        Action::CloseConference => Done::ConferenceClosed { ports: 0 },
-                        Action::OpenConference => Done::ConferenceOpened,
-                        Action::RemovePort { .. } => Done::PortRemoved(PortReport::default()),
-                        Action::UpdatePort { .. } => Done::PortUpdated,
+                    let conference = command.conference;
+                    let is_refused = self.refuse.is_some_and(|which| which(&command.action));
+                    let outcome = match is_refused {
+                        true => Err(Refused::NotOpen),
+                        false => Ok(self.obey(conference, &command.action)),
                     };
-                    let event = Event::Reply {
-                        id: command.id,
-                        conference: command.conference,
-                        epoch: command.epoch,
-                        outcome: Ok(done),
-                    };
+                    let (id, epoch) = (command.id, command.epoch);
+                    let event = Event::Reply { id, conference, epoch, outcome };
                     self.commands.push(command);
                     self.node.handle_input(self.now, Input::Media { shard, event });
                 }
             }
+        }
+    }
+
+    fn obey(&mut self, conference: ConferenceKey, action: &Action) -> Done {
+        match action {
+            Action::AddPort { port, transport, .. } => {
+                self.in_use.insert((conference, *port), transport.lent);
+                Done::PortAdded
+            }
+            Action::CloseConference => {
+                self.give_back(|(key, _)| *key == conference);
+                Done::ConferenceClosed { ports: 0 }
+            }
+            Action::OpenConference => Done::ConferenceOpened,
+            Action::RemovePort { port } => {
+                self.give_back(|of| *of == (conference, *port));
+                Done::PortRemoved(PortReport::default())
+            }
+            Action::UpdatePort { .. } => Done::PortUpdated,
         }
     }
 
