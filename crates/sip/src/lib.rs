@@ -43,7 +43,7 @@ pub use method::{Method, MethodError};
 pub use parse::{ParseError, ParseFailure, Salvage, parse_datagram};
 pub use stack::{
     ClientTxnId, Counters, Event, Failure, Full, Incoming, MAX_FORWARDS, Output, ServerTxnId,
-    Stack, StackConfig, TXN_MAX,
+    Stack, StackConfig, TXN_BYTES_MAX, TXN_MAX,
 };
 pub use status::{StatusCode, StatusCodeError};
 pub use success::{SuccessAction, SuccessRetransmit};

@@ -65,6 +65,17 @@ impl Identity {
         }
     }
 
+    /// How much memory the texts take.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Branch { branch, host, .. } => branch.len() + host.len(),
+            Self::Rfc2543 { call_id, from_tag, to_tag, uri, via, .. } => {
+                let tags = [from_tag, to_tag].map(|tag| tag.as_ref().map_or(0, String::len));
+                call_id.len() + tags[0] + tags[1] + uri.len() + via.len()
+            }
+        }
+    }
+
     /// The identity that the INVITE had whose first answer gave the To tag of this ACK; `None` if the
     /// branch says it all.
     pub(crate) fn before_to_tag(&self) -> Option<Self> {

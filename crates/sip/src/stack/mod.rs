@@ -33,6 +33,11 @@ use crate::{Host, Message, Packet, Source, Via, parse_datagram};
 /// full, new requests get 503 without state, and [`Stack::request`] says [`Full`].
 pub const TXN_MAX: usize = 65_536;
 
+/// The most bytes that the server transactions hold of what peers have sent: 3 KiB each when the table
+/// is full. A peer may put 60 kB of Call-ID into a request, and all of it is in our answer; when full,
+/// as for [`TXN_MAX`].
+pub const TXN_BYTES_MAX: usize = 192 << 20;
+
 /// The part of the server transactions, one in so many, that only requests with a To tag may use: when
 /// the others have filled the table, a BYE must still find room, because it frees a seat.
 const IN_DIALOG_SHARE: usize = 16;
@@ -83,6 +88,9 @@ pub struct Stack {
     schedule: BTreeSet<(Instant, TxnId)>,
     last_id: u64,
     txn_max: usize,
+    /// What the server transactions hold, in bytes; at most `txn_bytes_max` and the last one.
+    server_bytes: usize,
+    txn_bytes_max: usize,
     outputs: VecDeque<Output>,
     counters: Counters,
 }
@@ -118,6 +126,8 @@ impl Stack {
             schedule: BTreeSet::new(),
             last_id: 0,
             txn_max: TXN_MAX,
+            server_bytes: 0,
+            txn_bytes_max: TXN_BYTES_MAX,
             outputs: VecDeque::new(),
             counters: Counters::default(),
         }

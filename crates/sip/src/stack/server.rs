@@ -52,6 +52,13 @@ impl ServerTxn {
     }
 }
 
+impl ServerTxn {
+    /// How much memory the texts of the peer take: as they are, and once or twice more in the key.
+    pub(super) fn bytes(&self) -> usize {
+        self.answer.len() + 2 * self.key.identity.bytes()
+    }
+}
+
 impl Machine {
     fn deadline(&self) -> Option<Instant> {
         match self {
@@ -99,7 +106,7 @@ impl Stack {
     /// An ACK has no transaction: never call this with one.
     ///
     /// # Errors
-    /// [`Full`] at [`super::TXN_MAX`]; nothing has been sent.
+    /// [`Full`] at [`super::TXN_MAX`] or [`super::TXN_BYTES_MAX`]; nothing has been sent.
     pub fn accept(&mut self, now: Instant, incoming: &Incoming) -> Result<ServerTxnId, Full> {
         self.make_server(now, incoming, Owner::User)
     }
@@ -260,7 +267,7 @@ impl Stack {
     fn has_room(&self, essentials: &Essentials) -> bool {
         let in_dialog = essentials.to.tag().is_some();
         let reserved = if in_dialog { 0 } else { self.txn_max / IN_DIALOG_SHARE };
-        self.servers.len() < self.txn_max - reserved
+        self.servers.len() < self.txn_max - reserved && self.server_bytes < self.txn_bytes_max
     }
 
     fn make_server(
@@ -290,7 +297,9 @@ impl Stack {
         let path = answer_path(&essentials.via, *source);
         self.reschedule(TxnId::Server(id), None, machine.deadline());
         self.server_keys.insert(key.clone(), id);
-        self.servers.insert(id, ServerTxn { machine, owner, key, path, answer, to_tag });
+        let txn = ServerTxn { machine, owner, key, path, answer, to_tag };
+        self.server_bytes += txn.bytes();
+        self.servers.insert(id, txn);
         Ok(id)
     }
 
@@ -319,7 +328,9 @@ impl Stack {
         match output {
             ServerOutput::SendAnswer => {
                 if let Input::Answer(response) = input {
+                    self.server_bytes -= txn.bytes();
                     txn.answer = response.to_bytes();
+                    self.server_bytes += txn.bytes();
                 }
                 let (path, bytes) = (txn.path, txn.answer.clone());
                 self.send(path, bytes);
@@ -336,6 +347,7 @@ impl Stack {
             ServerOutput::Discard => self.counters.late_answers += 1,
             ServerOutput::Ended(end) => {
                 let Some(txn) = self.servers.remove(&id) else { return };
+                self.server_bytes -= txn.bytes();
                 self.server_keys.remove(&txn.key);
                 match (txn.owner, end) {
                     (Owner::User, End::AckMissing) => {

@@ -68,6 +68,8 @@ impl Stack {
         let due = |(id, at): (TxnId, Option<Instant>)| Some((at?, id));
         let scheduled: BTreeSet<_> = servers.chain(clients).filter_map(due).collect();
         assert_eq!(self.schedule, scheduled);
+        let bytes: usize = self.servers.values().map(ServerTxn::bytes).sum();
+        assert_eq!(self.server_bytes, bytes);
     }
 }
 

@@ -107,6 +107,32 @@ fn full_table_refuses_with_503_and_retry_after() {
     bench.accept(40_000, &third);
 }
 
+/// A37 · Nor may few but huge requests fill the memory.
+#[test]
+fn huge_requests_fill_the_table_sooner() {
+    let mut bench = Bench::new();
+    bench.stack.txn_bytes_max = 1_000_000;
+    let mut taken = 0;
+    for number in 0..100 {
+        let padding = "x".repeat(60_000);
+        let via = format!("SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK-{number}-{padding}");
+        let Some(incoming) = bench.ask(0, &Draft { via: &via, ..Draft::default() }) else { break };
+        assert!(bench.stack.accept(bench.now, &incoming).is_ok());
+        taken += 1;
+    }
+    // Each holds its branch in the 100 and twice in the keys.
+    assert_eq!(taken, 6);
+    assert_eq!(bench.last_response().status, StatusCode::SERVICE_UNAVAILABLE);
+    let pending: Vec<_> = bench.stack.servers.keys().copied().collect();
+    for txn in pending {
+        bench.stack.respond(bench.now, txn, Response::new(StatusCode::BUSY_HERE));
+    }
+    bench.damaged = true; // answers without Via and the rest
+    bench.drain();
+    bench.run_until(100_000);
+    assert_eq!(bench.stack.server_bytes, 0);
+}
+
 /// A33, A37 · A part of the table is kept for what belongs to a dialog: a BYE frees a seat.
 #[test]
 fn nearly_full_table_still_takes_a_bye() {
