@@ -6,3 +6,4 @@ mod flow;
 mod processes;
 mod recursing_proxy;
 mod sipp;
+mod unread;

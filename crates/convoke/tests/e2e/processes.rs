@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 /// A guard, not a measure: whatever is waited for comes within milliseconds on an idle machine, and
 /// only a fault of ours keeps it away for so long on a busy one.
-const GUARD: Duration = Duration::from_secs(90);
+pub(crate) const GUARD: Duration = Duration::from_secs(90);
 
 /// Holds other tests with processes back until it is dropped: one after another, across test
 /// programs too, since they share this machine's cores.
