@@ -152,15 +152,12 @@ impl Ua {
     /// Whether nothing is going on that anybody waits for: no call, no open reference, no BYE or
     /// NOTIFY without its answer. Copies of old messages may still be answered for 32 s.
     pub fn is_quiet(&self) -> bool {
-        let open = |purpose: &Purpose| match purpose {
-            // What waits for these is in another table, if anything still does.
-            Purpose::Invite(_) | Purpose::Refer(_) => false,
-            Purpose::Bye(_) | Purpose::Notify(_) => true,
-        };
+        // What waits for the others is in another table, if anything still does.
+        let is_bye = |purpose: &Purpose| matches!(purpose, Purpose::Bye(_));
         self.calls.is_empty()
             && self.referrals.is_empty()
             && self.refers.values().all(Refer::has_ended)
-            && !self.requests.values().any(open)
+            && !self.requests.values().any(is_bye)
     }
 
     /// Whether a URI is one that we can call: `sip:`, over UDP.

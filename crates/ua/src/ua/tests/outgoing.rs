@@ -115,6 +115,7 @@ fn each_copy_of_the_200_is_acknowledged_again() {
     solo.run_until_ms(32_001);
     solo.answer_ok(&invite, "bob");
     solo.sent_nothing();
+    assert!(solo.ua.acknowledged.is_empty() && solo.ua.requests.is_empty(), "nothing is kept");
 }
 
 /// A16 · RFC 3261 §13.2.2.4: a fork that answers second is acknowledged and ended, also when the
@@ -132,6 +133,10 @@ fn a_second_fork_is_acknowledged_and_ended() {
     solo.answer_ok(&invite, "carol");
     solo.next_request(&Method::Ack);
     solo.sent_nothing();
+    // Carol's own BYE crosses ours: only the tag tells her dialog from Bob's (RFC 3261 §12).
+    let crossing = Solo::in_dialog(&invite, "BYE", 3, "\n").replace("tag=bob", "tag=carol");
+    solo.receive_text(&crossing);
+    solo.next_response(200);
     assert!(solo.take_events().is_empty(), "the call with Bob goes on");
 
     solo.run(|ua, now| ua.hangup(now, id));
@@ -291,6 +296,26 @@ fn isfocus_is_known_in_any_case() {
             other => panic!("{feature}: {other:?}"),
         }
     }
+}
+
+/// RFC 3261 §19.1.1, RFC 3263 §4: maddr is where it goes, whatever the host; then host and port.
+#[test]
+fn the_next_hop_is_maddr_or_host_and_port() {
+    for (target, hop) in [
+        ("sip:bob@192.0.2.2", "192.0.2.2:5060"),
+        ("sip:bob@192.0.2.2:5099;transport=UDP", "192.0.2.2:5099"),
+        ("sip:bob@example.com;maddr=192.0.2.55", "192.0.2.55:5060"),
+        ("sip:bob@[2001:db8::2]:5061", "[2001:db8::2]:5061"),
+    ] {
+        let mut solo = Solo::new();
+        call(&mut solo, target);
+        assert!(solo.lookups.is_empty());
+        assert_eq!(solo.sent[0].1, hop);
+        assert_eq!(solo.next_request(&Method::Invite).uri.to_string(), target);
+    }
+    let mut solo = Solo::new();
+    call(&mut solo, "sip:bob@192.0.2.2;maddr=mixer.example.com");
+    assert_eq!(solo.lookups[0].1, "mixer.example.com");
 }
 
 #[test]

@@ -257,10 +257,25 @@ fn a_second_notifier_is_refused() {
     let ok = "SIP/2.0 200 OK\n";
     solo.receive_text(&notify(&request, "carol", 1, "refer", "terminated", ok));
     solo.next_response(481);
-    // A29 · RFC 3261 §12.2.2: an old number is out of order.
-    solo.receive_text(&notify(&request, "bob", 4, "refer", "terminated", ok));
-    solo.next_response(500);
     assert!(solo.take_events().is_empty());
+}
+
+/// A29 · RFC 3261 §12.2.2: an old number is out of order, and so is the last one once more.
+#[test]
+fn notifies_out_of_order_are_refused() {
+    let mut solo = Solo::new();
+    let (_, request) = refer(&mut solo, How::Outside);
+    let text = |cseq, branch: &str| {
+        let trying = "SIP/2.0 100 Trying\n";
+        notify(&request, "bob", cseq, "refer", "active", trying).replace("z9hG4bKn", branch)
+    };
+    for (cseq, branch, code) in
+        [(5, "z9hG4bKa", 200), (7, "z9hG4bKb", 200), (6, "z9hG4bKc", 500), (7, "z9hG4bKd", 500)]
+    {
+        solo.receive_text(&text(cseq, branch));
+        solo.next_response(code);
+    }
+    assert_eq!(solo.take_events().len(), 3, "accepted, and twice in progress");
 }
 
 /// RFC 3515 §2.4.4: the REFER and its NOTIFYs share the call's dialog.
@@ -339,6 +354,21 @@ fn a_481_to_a_refer_inside_ends_the_call() {
     let gone = solo
         .run(|ua, now| ua.refer(now, &uri("sip:b@192.0.2.2"), &uri(CONFERENCE), How::Inside(call)));
     assert_eq!(gone, Err(CommandError::WrongState));
+}
+
+/// RFC 3261 §12.2.1.2: so does no answer at all.
+#[test]
+fn an_unanswered_refer_inside_ends_the_call() {
+    let mut solo = Solo::new();
+    let (call, ..) = solo.established();
+    let (id, _) = refer(&mut solo, How::Inside(call));
+    solo.run_until_ms(32_000);
+    let outcome = ReferOutcome::NoAnswer;
+    let expected = [
+        Event::ReferEnded { refer: id, outcome },
+        Event::CallEnded { call, why: EndCause::DialogLost },
+    ];
+    assert_eq!(solo.take_events(), expected);
 }
 
 #[test]
