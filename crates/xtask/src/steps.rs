@@ -57,7 +57,7 @@ pub(crate) fn all(root: &Path) -> Vec<Step> {
     let [(unit_runner, unit), (torture_runner, torture), (ends_runner, ends)] = tests;
     steps.extend([
         call("tests", "every rule, under virtual time", unit_runner, unit),
-        call("doc-tests", "the examples in the documentation", Runner::CargoTest, doc_tests()),
+        call("doc-tests", "the examples in the documentation", Runner::DocTests, doc_tests()),
         call("torture", "the messages of RFC 4475 and RFC 5118", torture_runner, torture),
         call(
             "sim",

@@ -16,6 +16,8 @@ pub(crate) enum Runner {
     Nextest,
     /// `cargo test`: one line for each test binary, to be added up.
     CargoTest,
+    /// `cargo test --doc`: the same lines, and there may be no tests at all.
+    DocTests,
     /// Ours: the line `N passed, N failed`, as in `sim: 50 passed, 0 failed`; the last one counts.
     Plain,
 }
@@ -31,7 +33,9 @@ impl Tally {
         match runner {
             Runner::Step => {}
             Runner::Nextest => *self = nextest(line).unwrap_or(*self),
-            Runner::CargoTest => *self = self.plus(cargo_test(line).unwrap_or_default()),
+            Runner::CargoTest | Runner::DocTests => {
+                *self = self.plus(cargo_test(line).unwrap_or_default());
+            }
             Runner::Plain => *self = plain(line).unwrap_or(*self),
         }
     }
@@ -41,6 +45,7 @@ impl Tally {
     pub(crate) fn concluded(self, runner: Runner, good: bool) -> Self {
         match (good, runner) {
             (true, Runner::Step) => Self { passed: 1, failed: 0 },
+            (true, Runner::DocTests) => self,
             (true, _) if self.passed == 0 => Self { passed: 0, failed: self.failed.max(1) },
             (true, _) => self,
             (false, _) => Self { passed: self.passed, failed: self.failed.max(1) },
@@ -133,6 +138,8 @@ mod tests {
         assert_eq!(tally(0, 0).concluded(Runner::Step, true), tally(1, 0));
         assert_eq!(tally(0, 0).concluded(Runner::Step, false), tally(0, 1));
         assert_eq!(tally(0, 0).concluded(Runner::Nextest, true), tally(0, 1));
+        assert_eq!(tally(0, 0).concluded(Runner::DocTests, true), tally(0, 0));
+        assert_eq!(tally(0, 0).concluded(Runner::DocTests, false), tally(0, 1));
         assert_eq!(tally(8, 0).concluded(Runner::Nextest, false), tally(8, 1));
         assert_eq!(tally(8, 2).concluded(Runner::CargoTest, false), tally(8, 2));
     }
