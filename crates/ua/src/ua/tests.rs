@@ -1,5 +1,6 @@
 //! One user agent against messages written by hand; two of them: `crate::convener`, `crate::answerer`.
 
+mod chaos;
 mod incoming;
 mod outgoing;
 mod redirected;
