@@ -74,7 +74,7 @@ pub(crate) struct ServeArgs {
     /// A TOML file: several listeners, factories, who is let in. Flags win over it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Let everybody in: needed where others can reach us and the file has no [access] allow list
+    /// Let everybody in: needed where others can reach us and the file has no `[access]` allow list
     #[arg(long)]
     pub(crate) open: bool,
     #[command(flatten)]
