@@ -71,15 +71,16 @@ pub(crate) fn all(root: &Path) -> Vec<Step> {
     steps
 }
 
-/// The demo; `args` go on to it.
+/// The demo; `args` go on to it. Named by the program and not by the package, it is built with the features of the whole
+/// workspace, as the tests are, and so it is there already.
 pub(crate) fn demo(args: &[String]) -> Call {
-    let call = Call::cargo(&["run", "--locked", "--quiet", "--package", "convoke", "--", "demo"]);
+    let call = Call::cargo(&["run", "--locked", "--quiet", "--bin", "convoke", "--", "demo"]);
     call.with_args(args)
 }
 
-/// The simulation; `args` go on to it.
+/// The simulation, likewise; `args` go on to it.
 pub(crate) fn sim(args: &[String]) -> Call {
-    Call::cargo(&["run", "--locked", "--quiet", "--package", "sim", "--"]).with_args(args)
+    Call::cargo(&["run", "--locked", "--quiet", "--bin", "sim", "--"]).with_args(args)
 }
 
 fn clippy() -> Call {
