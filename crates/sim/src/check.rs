@@ -102,6 +102,17 @@ pub fn who_hears_whom(world: &World) -> Vec<Broken> {
 
 /// The same request always gets the same URI, and one hold.
 pub fn one_uri_and_one_hold(world: &World, askers: usize) -> Vec<Broken> {
+    let mut broken = one_uri(world);
+    let held = |notice: &&(_, Notice)| matches!(notice.1, Notice::Held { .. });
+    let holds = world.serving.notices.iter().filter(held).count();
+    if holds != askers {
+        broken.push(Broken::Holds { askers, holds });
+    }
+    broken
+}
+
+/// The same request always gets the same URI.
+pub fn one_uri(world: &World) -> Vec<Broken> {
     let mut uris: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for sniffed in &world.sniffed {
         if let Message::Response(response) = &sniffed.message
@@ -112,15 +123,9 @@ pub fn one_uri_and_one_hold(world: &World, askers: usize) -> Vec<Broken> {
         }
     }
     let several = uris.into_iter().filter(|(_, uris)| uris.len() > 1);
-    let mut broken: Vec<Broken> = several
+    several
         .map(|(call_id, uris)| Broken::SeveralUris { call_id, uris: uris.into_iter().collect() })
-        .collect();
-    let held = |notice: &&(_, Notice)| matches!(notice.1, Notice::Held { .. });
-    let holds = world.serving.notices.iter().filter(held).count();
-    if holds != askers {
-        broken.push(Broken::Holds { askers, holds });
-    }
-    broken
+        .collect()
 }
 
 /// Every REFER carries the URI of the 302.

@@ -1,7 +1,7 @@
 //! A datagram network with faults.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use units::{Instant, Rng};
@@ -59,6 +59,9 @@ pub struct Network {
     /// machines send within `delay_max`.
     under_way: BTreeMap<(Instant, u64), Datagram>,
     last: u64,
+    /// Hosts from which nothing arrives any more, and hosts that nothing reaches.
+    mute: BTreeSet<IpAddr>,
+    deaf: BTreeSet<IpAddr>,
     /// What was sent, lost and repeated, for the report.
     pub counts: Counts,
 }
@@ -78,7 +81,26 @@ impl Network {
     /// An empty network.
     pub fn new(signalling: Faults, media: Faults, rng: Rng) -> Self {
         let under_way = BTreeMap::new();
-        Self { signalling, media, rng, under_way, last: 0, counts: Counts::default() }
+        Self {
+            signalling,
+            media,
+            rng,
+            under_way,
+            last: 0,
+            mute: BTreeSet::new(),
+            deaf: BTreeSet::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// From now on nothing that this host sends arrives. What is under way does.
+    pub fn make_mute(&mut self, host: IpAddr) {
+        self.mute.insert(host);
+    }
+
+    /// From now on nothing sent to this host arrives. What is under way does.
+    pub fn make_deaf(&mut self, host: IpAddr) {
+        self.deaf.insert(host);
     }
 
     /// Puts a packet on the wire.
@@ -88,7 +110,9 @@ impl Network {
             Kind::Media => self.media,
         };
         self.counts.sent += 1;
-        if self.rng.percent(faults.loss_percent) {
+        let is_cut =
+            self.mute.contains(&datagram.from.ip()) || self.deaf.contains(&datagram.to.ip());
+        if self.rng.percent(faults.loss_percent) || is_cut {
             self.counts.lost += 1;
             return;
         }

@@ -38,6 +38,41 @@ pub struct Options {
     pub end: EndPolicy,
     /// A fault that must be caught.
     pub canary: Canary,
+    /// What happens in the middle.
+    pub trouble: Option<Trouble>,
+}
+
+/// Something that happens in the middle of the flow, so that it cannot come to its good end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// What.
+    pub kind: TroubleKind,
+    /// When, from the start.
+    pub at: Duration,
+}
+
+/// Kinds of [`Trouble`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TroubleKind {
+    /// Nothing reaches this terminal any more, and it cannot be told so.
+    Deaf(Who),
+    /// Nothing comes from this terminal any more.
+    Mute(Who),
+    /// Both: its battery is out.
+    Gone(Who),
+    /// The first terminal leaves, whatever is going on.
+    Leaves,
+    /// The node is told to shut down.
+    Shutdown,
+}
+
+/// A terminal of the main flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// The first one.
+    Alice,
+    /// The one she refers first.
+    Bob,
 }
 
 impl Options {
@@ -51,6 +86,7 @@ impl Options {
             answer: AnswerForm::Redirect,
             end: EndPolicy::LastLeaves,
             canary: Canary::None,
+            trouble: None,
         }
     }
 
@@ -96,6 +132,9 @@ const NODE_SIP: ([u8; 4], u16) = ([10, 0, 0, 1], 5060);
 pub fn run(options: Options) -> Report {
     let mut world = build(options);
     let mut broken = Vec::new();
+    if let Some(trouble) = options.trouble {
+        return run_into(world, trouble);
+    }
     let everybody_in = |world: &World| check::all_joined(world).is_empty();
     if world.run_until(JOIN_WITHIN, everybody_in) {
         // The jitter buffers fill, the last one's first words arrive.
@@ -115,6 +154,36 @@ pub fn run(options: Options) -> Report {
     broken.extend(check::uri_passed_on(&world));
     leave(&mut world, options.end);
     world.run_for(AFTER);
+    broken.extend(check::nothing_left_over(&world));
+    Report { world, broken }
+}
+
+/// As [`run`], up to some trouble: not everybody need get in, but everybody gets out, and everything
+/// is given back.
+fn run_into(mut world: World, trouble: Trouble) -> Report {
+    world.run_for(trouble.at);
+    let now = world.now;
+    match trouble.kind {
+        TroubleKind::Deaf(who) => world.network.make_deaf(world.terminals[who as usize].sip.ip()),
+        TroubleKind::Mute(who) => world.network.make_mute(world.terminals[who as usize].sip.ip()),
+        TroubleKind::Gone(who) => {
+            let host = world.terminals[who as usize].sip.ip();
+            world.network.make_deaf(host);
+            world.network.make_mute(host);
+        }
+        TroubleKind::Leaves => world.terminals[0].leave(now),
+        TroubleKind::Shutdown => world.serving.shutdown(now),
+    }
+    world.settle();
+    world.run_for(Duration::from_secs(20));
+    let now = world.now;
+    for terminal in &mut world.terminals {
+        terminal.leave(now);
+    }
+    world.settle();
+    world.run_for(AFTER_TROUBLE);
+    let mut broken = check::one_uri(&world);
+    broken.extend(check::uri_passed_on(&world));
     broken.extend(check::nothing_left_over(&world));
     Report { world, broken }
 }
@@ -144,6 +213,10 @@ const JOIN_WITHIN: Duration = Duration::from_secs(90);
 /// Longer than any transaction lives: 64*T1 = 32 s for BYE, 32 s more for what it waited for, and the
 /// activation deadline of the hold.
 const AFTER: Duration = Duration::from_secs(150);
+
+/// A leg that is silent is found out after 30 s, asked for 32 s and waited for as long again; a
+/// subscription lasts up to 300 s, and its last NOTIFY 32 s.
+const AFTER_TROUBLE: Duration = Duration::from_secs(400);
 
 fn build(options: Options) -> World {
     let mut rng = Rng::from_number(options.seed ^ 0x5eed);

@@ -95,6 +95,11 @@ impl Serving {
         text.replacen("Call-ID: ", &format!("Call-ID: {}-", self.forgotten), 1).into_bytes()
     }
 
+    pub(crate) fn shutdown(&mut self, now: Instant) {
+        self.node.shutdown(now);
+        self.settle(now);
+    }
+
     pub(crate) fn handle_deadline(&mut self, now: Instant) {
         self.node.handle_deadline(now);
         self.settle(now);

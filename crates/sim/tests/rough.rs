@@ -1,0 +1,82 @@
+//! The main flow on worse networks than anybody has, and with trouble in the middle.
+
+use std::time::Duration;
+
+use focus::factory::AnswerForm;
+use sim::check::Broken;
+use sim::network::Faults;
+use sim::scenario::{Options, Trouble, TroubleKind, Who, run};
+use units::Rng;
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// Nothing is left over and no request had two answers, whether they all got in or not.
+fn must_hold(broken: &[Broken]) -> Vec<&Broken> {
+    let may_break = |broken: &&Broken| {
+        !matches!(broken, Broken::NotJoined { .. } | Broken::Deaf { .. } | Broken::Echo { .. })
+    };
+    broken.iter().filter(may_break).collect()
+}
+
+/// A fifth of all SIP messages is lost.
+#[test]
+fn heavy_loss_leaves_nothing() {
+    for seed in 0..SEEDS {
+        let signalling = Faults { loss_percent: 20.0, ..Options::drawn(seed).signalling };
+        let options = Options { signalling, ..Options::drawn(seed) };
+        assert_eq!(must_hold(&run(options).broken), Vec::<&Broken>::new(), "{options:#?}");
+    }
+}
+
+/// Half of all messages come twice, and some overtake others by more than a second: every timer
+/// fires although nothing is lost.
+#[test]
+fn copies_and_delays_beyond_t1_do_no_harm() {
+    for seed in 0..SEEDS {
+        let signalling = Faults {
+            loss_percent: 0.0,
+            duplicate_percent: 50.0,
+            delay_min: ms(400),
+            delay_max: ms(1_800),
+        };
+        let options = Options { signalling, ..Options::drawn(seed) };
+        assert_eq!(run(options).broken, [], "{options:#?}");
+    }
+}
+
+/// Somebody vanishes, goes deaf or mute, leaves, or the node shuts down, at any moment of the flow.
+#[test]
+fn whatever_happens_in_the_middle_nothing_is_left() {
+    let kinds = [
+        TroubleKind::Deaf(Who::Alice),
+        TroubleKind::Deaf(Who::Bob),
+        TroubleKind::Mute(Who::Alice),
+        TroubleKind::Mute(Who::Bob),
+        TroubleKind::Gone(Who::Alice),
+        TroubleKind::Gone(Who::Bob),
+        TroubleKind::Leaves,
+        TroubleKind::Shutdown,
+    ];
+    for seed in 0..SEEDS {
+        let mut rng = Rng::from_number(seed);
+        for kind in kinds {
+            let trouble = Some(Trouble { kind, at: ms(rng.below(1_500)) });
+            let answer = match rng.below(3) {
+                0 => AnswerForm::Deliver,
+                _ => AnswerForm::Redirect,
+            };
+            let options = Options { trouble, answer, ..Options::drawn(seed) };
+            let broken = run(options).broken;
+            let must_hold = broken.iter().filter(|broken| match broken {
+                // What a delivering factory passes on was in a 200.
+                Broken::OtherUri { .. } => answer == AnswerForm::Redirect,
+                _ => true,
+            });
+            assert_eq!(must_hold.collect::<Vec<_>>(), Vec::<&Broken>::new(), "{options:#?}");
+        }
+    }
+}
+
+const SEEDS: u64 = 10;
