@@ -114,37 +114,35 @@ fn nextest() -> [(Runner, Call); 3] {
     };
     [
         run(
-            "not (binary(torture) or test(/^torture::/)) and not (package(convoke) and kind(test))",
+            "not (binary(/^torture/) or test(/^torture::/)) and not (package(convoke) and kind(test))",
             &[],
         ),
-        run("binary(torture) or test(/^torture::/)", &[]),
+        run("binary(/^torture/) or test(/^torture::/)", &[]),
         run("package(convoke) and kind(test)", &["--test-threads", "1"]),
     ]
 }
 
 /// The same by plain cargo, which knows no filter: the tests' files are named instead.
 fn cargo_test(root: &Path) -> [(Runner, Call); 3] {
-    let (mut named, mut ends) = (BTreeSet::new(), BTreeSet::new());
-    for (package, file) in integration_tests(root) {
-        match (package.as_str(), file.as_str()) {
-            ("convoke", _) => ends.insert(file),
-            (_, "torture") => false,
-            _ => named.insert(file),
-        };
+    let (mut named, mut torture, mut ends) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for (package, name) in integration_tests(root) {
+        if package == "convoke" {
+            ends.insert(name);
+        } else if name.starts_with("torture") {
+            torture.insert(name);
+        } else {
+            named.insert(name);
+        }
     }
-    let unit = ["test", "--locked", "--workspace", "--no-fail-fast", "--lib", "--bins"];
-    let ends_words = ["test", "--locked", "--package", "convoke", "--no-fail-fast"];
-    let with_tests = |call: Call, names: BTreeSet<String>| {
+    let run = |more: &[&str], names: BTreeSet<String>| {
+        let call = Call::cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
+        let call = call.with_args(more);
         names.into_iter().fold(call, |call, name| call.with_args(&["--test", &name]))
     };
-    let torture = ["test", "--locked", "--workspace", "--no-fail-fast", "--test", "torture"];
     [
-        (Runner::CargoTest, with_tests(Call::cargo(&unit), named)),
-        (Runner::CargoTest, Call::cargo(&torture)),
-        (
-            Runner::CargoTest,
-            with_tests(Call::cargo(&ends_words), ends).with_args(&["--", "--test-threads=1"]),
-        ),
+        (Runner::CargoTest, run(&["--lib", "--bins"], named)),
+        (Runner::CargoTest, run(&[], torture)),
+        (Runner::CargoTest, run(&[], ends).with_args(&["--", "--test-threads=1"])),
     ]
 }
 
