@@ -184,20 +184,25 @@ fn rows(page: &Page, tests: &[Test], findings: &mut Vec<Finding>) {
     }
 }
 
-/// Links to other files of the tree: `[text](path)`.
+/// Links to other files of the tree, `[text](path)`, and paths named in prose, `` `crates/...` ``.
 fn links(page: &Page, tree: &Tree, findings: &mut Vec<Finding>) {
     if !page.path.ends_with(".md") {
         return;
     }
     let folder = page.path.rsplit_once('/').map_or("", |(folder, _)| folder);
     for (index, line) in page.text.lines().enumerate() {
-        for target in line.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        let linked = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let linked = linked.filter(|target| !target.contains(':') && !target.starts_with('#'));
+        let linked = linked.map(|target| {
             let path = target.split('#').next().unwrap_or(target);
-            let outside = target.contains(':') || path.is_empty();
-            if !outside && !tree.paths.contains(&resolved(folder, path)) {
-                let text = format!("the link to {target} leads nowhere");
-                findings.push(Finding::new("tables", &page.path, index + 1, text));
-            }
+            (target, resolved(folder, path))
+        });
+        let quoted = line.split('`').skip(1).step_by(2);
+        let named = quoted.filter(|word| word.starts_with("crates/") && !word.contains(['*', ' ']));
+        let named = named.map(|path| (path, resolved("", path)));
+        for (target, _) in linked.chain(named).filter(|(_, path)| !tree.paths.contains(path)) {
+            let text = format!("{target} leads nowhere");
+            findings.push(Finding::new("tables", &page.path, index + 1, text));
         }
     }
 }

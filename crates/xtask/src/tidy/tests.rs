@@ -247,11 +247,11 @@ fn test_that_names_a_row_stands_in_it() {
 }
 
 #[test]
-fn link_leads_somewhere() {
-    refused(
-        "tables",
-        3,
-        "docs/X.md",
-        "[up](../README.md) [out](https://example.org/x)\n\n[gone](GONE.md#there)\n",
-    );
+fn link_and_path_lead_somewhere() {
+    let links =
+        "[up](../README.md) [out](https://example.org/x) [here](#x)\n\n[gone](GONE.md#there)\n";
+    refused("tables", 3, "docs/X.md", links);
+    let paths =
+        "`crates/sip/src/lib.rs`, `crates/sip/src/`, `crates/*/src`\n`crates/sip/src/gone.rs`\n";
+    refused("tables", 2, "docs/X.md", paths);
 }
