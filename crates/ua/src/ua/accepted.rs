@@ -34,8 +34,11 @@ impl Ua {
         }
         let Some(sent) = self.sent_invite(call, txn) else { return };
         let Ok(dialog) = Dialog::established(&sent, response, source) else {
+            // Without a Contact there is nowhere to send an ACK or a BYE to.
             if self.is_inviting(call, txn) {
                 self.call_failed(now, call, CallFailure::BadAnswer);
+            } else {
+                self.cancel_done(now, call, txn);
             }
             return;
         };

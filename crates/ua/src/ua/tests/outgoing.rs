@@ -199,6 +199,21 @@ fn a_200_that_crosses_the_cancel_is_acknowledged_and_ended() {
     assert!(solo.ua.is_quiet());
 }
 
+/// A 200 that names no Contact makes no dialog; a call that was cancelled is over all the same.
+#[test]
+fn a_200_without_contact_that_crosses_the_cancel_ends_the_call() {
+    let mut solo = Solo::new();
+    let id = call(&mut solo, "sip:bob@192.0.2.2");
+    let invite = solo.next_request(&Method::Invite);
+    solo.run(|ua, now| ua.hangup(now, id));
+    let mut ok = accepted(&invite, "bob");
+    ok.headers.remove(&HeaderName::Contact);
+    solo.receive(ok.to_bytes());
+    solo.sent_nothing();
+    assert_eq!(solo.event(), Event::CallFailed { call: id, why: CallFailure::Cancelled });
+    assert!(solo.ua.is_quiet());
+}
+
 #[test]
 fn a_call_that_rings_for_ever_is_cancelled_after_180_s() {
     let mut solo = Solo::new();
