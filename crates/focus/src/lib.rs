@@ -18,6 +18,7 @@ mod terms;
 
 pub use answers::{CAPABILITIES, options};
 pub use focus::{Focus, LEGS_MAX, check};
+pub use roster::masked;
 pub use snapshot::{FOCUS_SNAPSHOT_VERSION, FocusSnapshot, RestoreError};
 pub use terms::{
     Creator, End, EndPolicy, FocusConfig, LegEnd, LegId, LegMedia, MediaPort, MediaSeat, Output,

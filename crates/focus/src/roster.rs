@@ -5,7 +5,7 @@ use sip::NameAddr;
 /// A URI or display name as it may be shown: what could move the cursor, reverse the text or hide
 /// in it becomes U+FFFD, what is too long is cut. A peer chooses these, and they end up in
 /// terminals, logs and web pages.
-pub(crate) fn masked(text: &str) -> String {
+pub fn masked(text: &str) -> String {
     let visible = |c: char| if is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c };
     text.chars().take(SHOWN_CHARS_MAX).map(visible).collect()
 }

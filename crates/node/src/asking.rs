@@ -15,8 +15,9 @@ use crate::node::{Node, Phase};
 use crate::requests::Addressee;
 
 /// Most conferences that one dialog identifier (Call-ID, From tag, source) can have had within the
-/// life of their tombstones: an hour of one every four seconds. After that it is refused.
-const GENERATIONS_MAX: u32 = 1_024;
+/// life of their tombstones: one a minute. Phones take a new Call-ID for each call, so this is for who
+/// does not; and each costs an HMAC whenever he asks again. After that he is refused.
+const GENERATIONS_MAX: u32 = 64;
 
 impl Node {
     /// Takes an INVITE to a factory.
@@ -188,7 +189,7 @@ impl Node {
         self.records.insert(id, record);
         self.notice(Notice::Held {
             conference: uri.to_string(),
-            asker: incoming.essentials.from.uri.to_string(),
+            asker: focus::masked(&incoming.essentials.from.uri.to_string()),
             seats,
             until: activate_by,
         });

@@ -161,8 +161,8 @@ impl Node {
         let response = refusal(incoming, refused, &agent, &tag, &mut self.rng);
         self.count_refusal(response.status);
         self.notice(Notice::Refused {
-            uri: incoming.request.uri.to_string(),
-            asker: incoming.essentials.from.uri.to_string(),
+            uri: focus::masked(&incoming.request.uri.to_string()),
+            asker: focus::masked(&incoming.essentials.from.uri.to_string()),
             status: response.status.code(),
             why: refused.to_string(),
         });

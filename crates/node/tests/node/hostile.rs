@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use focus::factory::AnswerForm;
 use mix::message::Action;
-use node::Leftovers;
+use node::{Leftovers, Notice};
 
 use crate::rig::{Caller, FACTORY, Rig, Setting, contact, requests, to_tag};
 
@@ -239,4 +239,42 @@ fn forged_requests_to_a_delivering_factory_leave_room_for_others() {
         let mut caller = Caller::new("anna", number);
         assert_eq!(rig.join(&mut caller, FACTORY).status.code(), 200, "{number}");
     }
+}
+
+/// What a stranger writes into his headers ends up in logs: nothing that moves the cursor or turns the
+/// text around.
+#[test]
+fn notices_show_no_hidden_characters() {
+    let mut rig = Rig::with(Setting { seats: 4, ..Setting::default() });
+    rig.transport = sip::Transport::Tcp;
+    for number in 1..=2 {
+        let alice = Caller::new("alice", number);
+        let invite = alice.invite(FACTORY).replace("<sip:alice@", "<sip:al\u{202e}ice@");
+        rig.receive(alice.address, &invite);
+    }
+    assert_eq!(rig.notices.len(), 2, "held, and refused: {:?}", rig.notices);
+    for notice in &rig.notices {
+        let (Notice::Held { asker, .. } | Notice::Refused { asker, .. }) = notice else {
+            panic!("{notice:?}");
+        };
+        assert!(!asker.contains('\u{202e}') && asker.contains('\u{fffd}'), "{asker}");
+    }
+}
+
+/// One caller who never takes a new Call-ID: refused in the end, and no other is.
+#[test]
+fn conferences_of_one_dialog_identifier_are_bounded() {
+    let mut rig = Rig::new();
+    let mut alice = Caller::new("alice", 1);
+    for _ in 0..64 {
+        alice.to_tag = None;
+        alice.cseq += 1;
+        let uri = rig.conference(&alice);
+        rig.join(&mut alice, &uri);
+        rig.leave(&mut alice, &uri);
+    }
+    alice.to_tag = None;
+    alice.cseq += 1;
+    assert_eq!(rig.ask(alice.address, &alice.invite(FACTORY)).status.code(), 480);
+    rig.conference(&Caller::new("bob", 2));
 }
