@@ -138,7 +138,7 @@ impl Conference {
             if let Some(for_ms) = seat.port.silent_for_ms(now)
                 && notices.push(Event::Silent { conference, port, for_ms })
             {
-                seat.port.silence_told();
+                seat.port.silence_told(now);
             }
         }
     }

@@ -203,7 +203,8 @@ pub enum Event {
         /// What came of it.
         outcome: Result<Done, Refused>,
     },
-    /// Neither RTP nor RTCP has come for [`SILENT_AFTER_MS`]. Told once per silence.
+    /// Neither RTP nor RTCP has come for [`SILENT_AFTER_MS`]. Told again as often as that passes: a
+    /// muted leg that was there when it was asked may be gone the next time.
     Silent {
         /// Its conference.
         conference: ConferenceKey,

@@ -151,14 +151,15 @@ impl Port {
     }
 
     /// How many milliseconds neither RTP nor RTCP has come, once that is
-    /// [`crate::message::SILENT_AFTER_MS`] and as long as it was not told.
+    /// [`crate::message::SILENT_AFTER_MS`], and once more whenever that much has passed since it was
+    /// told.
     pub(crate) fn silent_for_ms(&self, now: Instant) -> Option<u64> {
         self.transport.silent_for_ms(now)
     }
 
-    /// Marks this silence as told; the next one begins with the next sign of life.
-    pub(crate) const fn silence_told(&mut self) {
-        self.transport.silence_told();
+    /// Marks this silence as told for now.
+    pub(crate) const fn silence_told(&mut self, now: Instant) {
+        self.transport.silence_told(now);
     }
 
     /// What has passed through so far.

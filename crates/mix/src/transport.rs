@@ -25,7 +25,8 @@ pub(crate) struct Transport {
     blind_frames: u32,
     /// The last sign of life.
     alive_at: Instant,
-    silence: Silence,
+    /// That, or when the silence since then was told last.
+    quiet_since: Instant,
 }
 
 /// Where to send the next 10 ms.
@@ -39,13 +40,6 @@ pub(crate) enum Destination {
     Withheld,
 }
 
-/// Whether this silence was told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Silence {
-    Untold,
-    Told,
-}
-
 impl Transport {
     /// Starts with nothing heard; `now` counts as the last sign of life.
     pub(crate) fn new(now: Instant, spec: TransportSpec) -> Result<Self, Refused> {
@@ -56,7 +50,7 @@ impl Transport {
             remote_heard: false,
             blind_frames: BLIND_FRAMES_MAX,
             alive_at: now,
-            silence: Silence::Untold,
+            quiet_since: now,
         })
     }
 
@@ -133,25 +127,20 @@ impl Transport {
         self.latch.remote()
     }
 
-    /// How long nothing has come, if that is too long and was not [told](Self::silence_told) yet.
+    /// How long nothing has come, if that is too long and was not [told](Self::silence_told) lately.
     pub(crate) fn silent_for_ms(&self, now: Instant) -> Option<u64> {
-        match self.silence {
-            Silence::Told => None,
-            Silence::Untold => {
-                let ms = u64::try_from(now.since(self.alive_at).as_millis()).unwrap_or(u64::MAX);
-                (ms >= SILENT_AFTER_MS).then_some(ms)
-            }
-        }
+        let ms = |since| u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX);
+        (ms(self.quiet_since) >= SILENT_AFTER_MS).then(|| ms(self.alive_at))
     }
 
-    /// Keeps [`Self::silent_for_ms`] from telling the same silence again.
-    pub(crate) const fn silence_told(&mut self) {
-        self.silence = Silence::Told;
+    /// Keeps [`Self::silent_for_ms`] from telling the same silence again too soon.
+    pub(crate) const fn silence_told(&mut self, now: Instant) {
+        self.quiet_since = now;
     }
 
     fn sign_of_life(&mut self, now: Instant, from: SocketAddr) {
         self.alive_at = now;
-        self.silence = Silence::Untold;
+        self.quiet_since = now;
         if Some(from) == self.spec.remote {
             self.remote_heard = true;
         }

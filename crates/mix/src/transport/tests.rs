@@ -255,15 +255,18 @@ fn on_one_host_the_port_in_the_sdp_decides() {
 }
 
 #[test]
-fn a_silence_is_told_once_and_the_next_one_again() {
+fn a_silence_is_told_every_30_s_until_something_comes() {
     let mut rig = TransportRig::new();
     let begin = rig.now;
     let after = |ms| begin + Duration::from_millis(ms);
     assert_eq!(rig.transport.silent_for_ms(after(29_999)), None);
     assert_eq!(rig.transport.silent_for_ms(after(30_000)), Some(30_000));
     assert_eq!(rig.transport.silent_for_ms(after(30_010)), Some(30_010), "not told yet");
-    rig.transport.silence_told();
-    assert_eq!(rig.transport.silent_for_ms(after(99_000)), None);
+    rig.transport.silence_told(after(30_010));
+    assert_eq!(rig.transport.silent_for_ms(after(60_009)), None);
+    assert_eq!(rig.transport.silent_for_ms(after(60_010)), Some(60_010));
+    rig.transport.silence_told(after(60_010));
+    assert_eq!(rig.transport.silent_for_ms(after(90_009)), None);
     // Any packet of the peer's host ends it, here RTCP from its other port (RFC 3550 §11).
     let rtcp = SocketAddr::new(peer(1).ip(), peer(1).port() + 1);
     assert_eq!(rig.transport.note(after(100_000), rtcp), Origin::Peer);
