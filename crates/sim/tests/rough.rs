@@ -79,4 +79,14 @@ fn whatever_happens_in_the_middle_nothing_is_left() {
     }
 }
 
+/// Nobody's voice arrives, so all are asked whether they are there, and are. Then one is not any more:
+/// he is asked again.
+#[test]
+fn a_silent_terminal_that_was_there_and_vanishes_is_found_out() {
+    let media = Faults { loss_percent: 100.0, ..Faults::NONE };
+    let trouble = Some(Trouble { kind: TroubleKind::Gone(Who::Bob), at: Duration::from_secs(70) });
+    let report = run(Options { media, trouble, ..Options::calm(1) });
+    assert_eq!(report.broken, []);
+}
+
 const SEEDS: u64 = 10;
