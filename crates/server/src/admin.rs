@@ -1,5 +1,7 @@
 //! The HTTP interface, on loopback.
 
+mod connections;
+
 use std::net::{IpAddr, TcpListener};
 
 use axum::extract::{Request, State};
@@ -10,6 +12,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use tokio::sync::{mpsc, oneshot};
 
+use self::connections::Connections;
 use crate::StatusPage;
 
 /// Questions that wait for the loop. Each is answered in the loop's next turn; one more hears 503.
@@ -23,7 +26,7 @@ pub(crate) fn serve(
     listener: TcpListener,
     asked: mpsc::Sender<StatusAsked>,
 ) -> std::io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let listener = Connections::new(tokio::net::TcpListener::from_std(listener)?);
     let router = Router::new()
         .route("/v1/status", get(status))
         .layer(middleware::from_fn(only_local_names))

@@ -106,9 +106,7 @@ pub(crate) fn advertised(listen: &MediaListen) -> Vec<IpAddr> {
 
 /// Seats of a pool whose size nobody named: what a shard can mix, and no more than it has ports for.
 pub(crate) fn seats(listen: &MediaListen) -> u32 {
-    // Only even ports carry RTP (RFC 3550 §11).
-    let ports = (listen.ports.first..=listen.ports.last).filter(|port| port % 2 == 0).count();
-    u32::try_from(ports).unwrap_or(u32::MAX).min(SEATS_BY_DEFAULT)
+    listen.ports.legs().min(SEATS_BY_DEFAULT)
 }
 
 /// The last core for the first shard: the system tends to use the first ones for itself. Alone on a

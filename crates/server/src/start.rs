@@ -51,7 +51,7 @@ pub enum StartError {
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error("media: {0}; choose others with --media-ip and --rtp-ports")]
-    Media(#[from] media::StartError),
+    Media(media::StartError),
     #[error(transparent)]
     Node(#[from] NodeError),
     #[error("media: the ports were not bound in time; is the machine overloaded?")]
@@ -75,7 +75,8 @@ impl Server {
         let node = Node::new(node_config, clock.now(), unix_time(), rng.fork())?;
         let factories = factory_uris(config, &sockets);
         let sip = sockets.iter().map(|socket| socket.local).collect();
-        let (mixers, from_shards) = Mixers::start(&config.media, rng.bytes())?;
+        let (mixers, from_shards) =
+            Mixers::start(&config.media, rng.bytes()).map_err(StartError::Media)?;
 
         let failed =
             |what| move |error: std::io::Error| StartError::System { what, kind: error.kind() };

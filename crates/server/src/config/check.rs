@@ -5,13 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
-use sip::Host;
+use sip::{Host, Uri};
 use toml::Spanned;
 
 use super::error::{ConfigError, Place, Problem};
 use super::file::{self, File, Text, line_of};
 use super::{Advertise, Answer, Config, End, Factory, Flags, MediaListen, SipListen};
-use crate::AllowList;
+use crate::{AllowList, mixers};
 
 /// Shorter, and a caller on a slow line loses the room he was promised; longer, and a caller who
 /// never comes keeps others out.
@@ -35,21 +35,44 @@ impl Origin<'_> {
 
 /// Turns what was written, and the flags, into what will be done.
 pub(super) fn check(file: File, origin: &Origin<'_>, flags: &Flags) -> Result<Config, ConfigError> {
-    let access = match file.access {
-        Some(access) => Some(access.allow.into_iter().map(|network| network.0).collect()),
-        None => None,
-    };
-    let guarded = flags.open || access.is_some();
+    let access = access(file.access, origin)?;
+    let guarded = flags.open || access != AllowList::Everybody;
     let sip = sip_listens(file.sip.listen, origin, flags, guarded)?;
     let media = media_listen(file.media.listen, origin, flags, sip[0].bind.ip(), guarded)?;
+    let capacity = capacity(file.pool.capacity, origin, &media)?;
+    // A range without a port for anybody is told when it is bound.
+    let room = capacity.unwrap_or_else(|| mixers::seats(&media)).max(1);
     Ok(Config {
-        factories: factories(file.factory, origin)?,
+        factories: factories(file.factory, origin, room)?,
         admin: admin(file.admin.bind, origin, flags)?,
-        capacity: seats("capacity", file.pool.capacity, origin)?,
-        access: access.map_or(AllowList::Everybody, AllowList::Only),
+        capacity,
+        access,
         sip,
         media,
     })
+}
+
+fn access(written: Option<file::Access>, origin: &Origin<'_>) -> Result<AllowList, ConfigError> {
+    let Some(file::Access { allow }) = written else { return Ok(AllowList::Everybody) };
+    if allow.get_ref().is_empty() {
+        return Err(origin.error(&allow.span(), Problem::NobodyAllowed));
+    }
+    Ok(AllowList::Only(allow.into_inner().into_iter().map(|network| network.0).collect()))
+}
+
+/// Each leg has a port of its own, so more seats than ports would be promised and not kept.
+fn capacity(
+    written: Option<Spanned<u64>>,
+    origin: &Origin<'_>,
+    media: &MediaListen,
+) -> Result<Option<u32>, ConfigError> {
+    let span = written.as_ref().map(Spanned::span);
+    let capacity = seats("capacity", written, origin)?;
+    let (ports, legs) = (media.ports, media.ports.legs());
+    if let (Some(capacity), Some(span)) = (capacity.filter(|seats| *seats > legs), span) {
+        return Err(origin.error(&span, Problem::CapacityAbovePorts { capacity, ports, legs }));
+    }
+    Ok(capacity)
 }
 
 fn sip_listens(
@@ -135,16 +158,18 @@ fn media_listen(
 fn factories(
     tables: Vec<Spanned<file::Factory>>,
     origin: &Origin<'_>,
+    room: u32,
 ) -> Result<Vec<Factory>, ConfigError> {
     if tables.is_empty() {
-        return Ok(vec![Factory::default()]);
+        let (_, factory) = factory(file::Factory::default(), origin, room)?;
+        return Ok(vec![factory]);
     }
     let mut taken = BTreeSet::new();
     tables
         .into_iter()
         .map(|table| {
             let span = table.span();
-            let (users_span, factory) = factory(table.into_inner(), origin)?;
+            let (users_span, factory) = factory(table.into_inner(), origin, room)?;
             for user in &factory.users {
                 // The same user at two lists of hosts is two addresses; without hosts it is one.
                 let own = vec![String::new()];
@@ -169,6 +194,7 @@ fn names(hosts: &[Host]) -> Vec<String> {
 fn factory(
     table: file::Factory,
     origin: &Origin<'_>,
+    room: u32,
 ) -> Result<(Option<Range<usize>>, Factory), ConfigError> {
     let usual = Factory::default();
     let users_span = table.users.as_ref().map(Spanned::span);
@@ -176,13 +202,23 @@ fn factory(
     if let Some(span) = users_span.as_ref().filter(|_| users.is_empty()) {
         return Err(origin.error(span, Problem::NoUsers));
     }
+    if let Some((user, span)) =
+        users.iter().find(|user| !can_be_called(user)).zip(users_span.as_ref())
+    {
+        return Err(origin.error(span, Problem::BadUser { user: user.clone() }));
+    }
     let max = seats("max", table.max, origin)?;
     let expect_span = table.expect.as_ref().map(Spanned::span);
-    // A factory whose conferences are small by `max` expects no more than that by itself.
-    let usual_expect = max.map_or(usual.expect, |max| max.min(usual.expect));
+    // Where conferences are small by `max`, or the pool is, no more than that is expected by itself.
+    let usual_expect = max.unwrap_or(room).min(room).min(usual.expect);
     let expect = seats("expect", table.expect, origin)?.unwrap_or(usual_expect);
-    if let (Some(max), Some(span)) = (max.filter(|max| expect > *max), expect_span) {
-        return Err(origin.error(&span, Problem::ExpectAboveMax { expect, max }));
+    if let Some(span) = expect_span {
+        if let Some(max) = max.filter(|max| expect > *max) {
+            return Err(origin.error(&span, Problem::ExpectAboveMax { expect, max }));
+        }
+        if expect > room {
+            return Err(origin.error(&span, Problem::ExpectAboveRoom { expect, room }));
+        }
     }
     let factory = Factory {
         users,
@@ -194,6 +230,12 @@ fn factory(
         max,
     };
     Ok((users_span, factory))
+}
+
+/// Whether it can be written as the user part of a SIP URI, just as it is.
+fn can_be_called(user: &str) -> bool {
+    let uri = format!("sip:{user}@host").parse::<Uri>();
+    matches!(uri, Ok(Uri::Sip(uri)) if uri.user.as_deref() == Some(user) && uri.password.is_none())
 }
 
 fn hold(

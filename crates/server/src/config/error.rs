@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use super::PortRange;
+
 /// What is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
@@ -52,10 +54,26 @@ pub enum Problem {
     UserTwice { user: String },
     #[error("users is empty: name at least one, as in users = [\"conference\"]")]
     NoUsers,
+    #[error(
+        "user {user:?} cannot stand in a SIP URI: write letters, digits, `-` and `_`, anything else \
+         as in %20"
+    )]
+    BadUser { user: String },
+    #[error("allow is empty, so nobody could call: name networks, as in allow = [\"127.0.0.0/8\"]")]
+    NobodyAllowed,
+    #[error(
+        "capacity = {capacity} is more than the {legs} legs that ports {ports} are enough for: each \
+         takes an even port"
+    )]
+    CapacityAbovePorts { capacity: u32, ports: PortRange, legs: u32 },
     #[error("{key} must be {least} to {most}, found {found}")]
     OutOfRange { key: &'static str, least: u64, most: u64, found: u64 },
     #[error("expect = {expect} is more than max = {max}: no conference could be that large")]
     ExpectAboveMax { expect: u32, max: u32 },
+    #[error(
+        "expect = {expect} is more than there is room for, {room}: every caller would be refused"
+    )]
+    ExpectAboveRoom { expect: u32, room: u32 },
 }
 
 impl ConfigError {

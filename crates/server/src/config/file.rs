@@ -32,10 +32,20 @@ pub(super) fn line_of(text: &str, at: usize) -> usize {
 /// One line, in the words of somebody who writes TOML rather than Rust.
 fn plain(message: &str) -> String {
     let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    // What is left out is the name of a type of ours.
+    let line = match line.split_once("expected struct ") {
+        Some((before, _)) => format!("{before}expected a table"),
+        None => line,
+    };
     line.replace("unknown field", "unknown key")
         .replace("missing field", "missing key")
         .replace("duplicate field", "duplicate key")
         .replace("unknown variant", "unknown value")
+        .replace("expected u64", "expected a whole number")
+        .replace(
+            "invalid type: map, expected a sequence",
+            "there may be several: write two brackets, as in [[factory]]",
+        )
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -103,7 +113,7 @@ pub(super) struct Pool {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Access {
-    pub(super) allow: Vec<Text<Network>>,
+    pub(super) allow: Spanned<Vec<Text<Network>>>,
 }
 
 /// A value that is written as a string.

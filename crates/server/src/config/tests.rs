@@ -109,7 +109,7 @@ const MISTAKES: &[(&str, &str)] = &[
         "convoke.toml:2: ::1 is IPv6, which is not spoken yet: use an IPv4 address",
     ),
     (
-        "[access]\nallow = []\n[[sip.listen]]\nbind = \"0.0.0.0:5060\"",
+        "[access]\nallow = [\"127.0.0.0/8\"]\n[[sip.listen]]\nbind = \"0.0.0.0:5060\"",
         "convoke.toml:4: 0.0.0.0 says nothing about how others reach us: bind one address, or add advertise = \"HOST\" in the --config file",
     ),
     (
@@ -176,6 +176,32 @@ const MISTAKES: &[(&str, &str)] = &[
         "[access]\nallow = [\"10.0.0.1/8\"]",
         r#"convoke.toml:2: "10.0.0.1/8" names a host inside a network: write 10.0.0.0/8"#,
     ),
+    (
+        "\n[access]\nallow = []",
+        "convoke.toml:3: allow is empty, so nobody could call: name networks, as in allow = [\"127.0.0.0/8\"]",
+    ),
+    (
+        "[[factory]]\nusers = [\"a\", \"b c\"]",
+        "convoke.toml:2: user \"b c\" cannot stand in a SIP URI: write letters, digits, `-` and `_`, anything else as in %20",
+    ),
+    (
+        "[[factory]]\nusers = [\"\"]",
+        "convoke.toml:2: user \"\" cannot stand in a SIP URI: write letters, digits, `-` and `_`, anything else as in %20",
+    ),
+    (
+        "[[factory]]\nexpect = 10\n[pool]\ncapacity = 9",
+        "convoke.toml:2: expect = 10 is more than there is room for, 9: every caller would be refused",
+    ),
+    (
+        "[[media.listen]]\nports = \"4000-4005\"\n[pool]\ncapacity = 4",
+        "convoke.toml:4: capacity = 4 is more than the 3 legs that ports 4000-4005 are enough for: each takes an even port",
+    ),
+    ("[factory]", "convoke.toml:1: there may be several: write two brackets, as in [[factory]]"),
+    ("pool = 3", "convoke.toml:1: invalid type: integer `3`, expected a table"),
+    (
+        "[pool]\ncapacity = \"9\"",
+        "convoke.toml:2: invalid type: string \"9\", expected a whole number",
+    ),
     ("[access]", "convoke.toml:1: missing key `allow`"),
     ("pool = {capacity = 1", "convoke.toml:1: unclosed inline table, expected `}`"),
     (
@@ -230,6 +256,22 @@ fn a_non_loopback_bind_needs_an_allow_list_or_open() {
 fn small_conferences_expect_no_more_than_their_maximum() {
     let config = read("[[factory]]\nmax = 2").expect("good");
     assert_eq!((config.factories[0].expect, config.factories[0].max), (2, Some(2)));
+}
+
+/// Else a server with few ports would refuse whoever does not say how many will come.
+#[test]
+fn no_more_is_expected_by_default_than_there_is_room_for() {
+    let config = read("[pool]\ncapacity = 3\n[[factory]]").expect("good");
+    assert_eq!(config.factories[0].expect, 3);
+    let config = read("[[media.listen]]\nports = \"4001-4005\"").expect("good");
+    assert_eq!(config.factories[0].expect, 2);
+}
+
+#[test]
+fn every_even_port_is_enough_for_a_leg() {
+    let legs = |first, last| PortRange { first, last }.legs();
+    assert_eq!((legs(4_000, 4_000), legs(4_001, 4_001)), (1, 0));
+    assert_eq!((legs(4_000, 4_003), legs(4_001, 4_004), legs(1, u16::MAX)), (2, 2, 32_767));
 }
 
 #[test]

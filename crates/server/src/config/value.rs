@@ -55,6 +55,11 @@ impl PortRange {
     pub fn count(self) -> u32 {
         u32::from(self.last) - u32::from(self.first) + 1
     }
+
+    /// How many legs they are enough for: only even ports carry RTP (RFC 3550 §11).
+    pub fn legs(self) -> u32 {
+        u32::from(self.last) / 2 + 1 - u32::from(self.first).div_ceil(2)
+    }
 }
 
 impl FromStr for PortRange {
