@@ -229,6 +229,5 @@ fn refused(refusal: &Refusal) -> Refused {
     match refusal {
         Refusal::PoolFull { asked, free } => Refused::PoolFull { asked: asked.0, free: free.0 },
         Refusal::SoftLimit { asked, limit } => Refused::Unproved { asked: asked.0, limit: limit.0 },
-        Refusal::SourceLimit { .. } => Refused::SourceBusy,
     }
 }

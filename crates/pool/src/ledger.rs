@@ -74,8 +74,8 @@ pub(crate) struct Ledger {
     soft_seats: u32,
     /// Soft holds, oldest first.
     soft: BTreeMap<u64, ConferenceId>,
-    /// Soft holds of each source.
-    sources: BTreeMap<IpAddr, usize>,
+    /// Soft holds of each source, oldest first.
+    sources: BTreeMap<IpAddr, BTreeSet<u64>>,
     /// Holds by their end.
     due: BTreeSet<(Instant, ConferenceId)>,
     /// Active conferences with seats to spare, oldest first.
@@ -105,7 +105,14 @@ impl Ledger {
     }
 
     pub(crate) fn soft_count_of(&self, source: IpAddr) -> usize {
-        self.sources.get(&source).copied().unwrap_or(0)
+        self.sources.get(&source).map_or(0, BTreeSet::len)
+    }
+
+    /// Soft holds of one source, the oldest first.
+    pub(crate) fn soft_of(&self, source: IpAddr) -> impl Iterator<Item = (ConferenceId, &Entry)> {
+        let serials = self.sources.get(&source).into_iter().flatten();
+        let ids = serials.filter_map(|serial| self.soft.get(serial));
+        ids.filter_map(|id| Some((*id, self.entries.get(id)?)))
     }
 
     /// Holds that nobody has joined.
@@ -142,7 +149,7 @@ impl Ledger {
         if let Some(source) = entry.soft_source() {
             self.soft_seats += entry.held();
             self.soft.insert(entry.serial, id);
-            *self.sources.entry(source).or_default() += 1;
+            self.sources.entry(source).or_default().insert(entry.serial);
         }
         if entry.spare() > 0 {
             self.spare.insert(entry.serial, id);
@@ -162,9 +169,9 @@ impl Ledger {
         if let Some(source) = entry.soft_source() {
             self.soft_seats -= entry.held();
             self.soft.remove(&entry.serial);
-            if let Some(count) = self.sources.get_mut(&source) {
-                *count -= 1;
-                if *count == 0 {
+            if let Some(serials) = self.sources.get_mut(&source) {
+                serials.remove(&entry.serial);
+                if serials.is_empty() {
                     self.sources.remove(&source);
                 }
             }

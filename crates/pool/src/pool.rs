@@ -30,7 +30,8 @@ impl Pool {
 
     /// Promises seats. Idempotent by id: asked again, it returns the hold there is (made firm if
     /// this request is firm), never longer or larger. For an active conference it returns its
-    /// `until`. Over the soft cap the oldest soft holds are evicted; under pressure soft holds go
+    /// `until`. Over the soft cap the oldest soft holds are evicted, over a source's share its own
+    /// oldest; under pressure soft holds go
     /// first, then unused seats of active conferences, oldest first.
     ///
     /// # Errors
@@ -197,10 +198,7 @@ impl Pool {
         let mut plan = Plan::default();
         self.plan_overdue(now, &mut plan);
         if let Firmness::Soft { source } = request.firmness {
-            let holds = self.ledger.soft_count_of(source) - plan.soft_count_of(source);
-            if holds >= self.config.soft_per_source_max {
-                return Err(Refusal::SourceLimit { source_address: source, holds });
-            }
+            self.plan_source(source, &mut plan);
             let limit = self.config.soft_limit();
             if asked > limit {
                 // Proving the address helps only if there is the room.
@@ -227,6 +225,19 @@ impl Pool {
             if let Some(entry) = self.ledger.entry(id) {
                 plan.drop_hold(id, entry, Step::Expire(id));
             }
+        }
+    }
+
+    /// Lets the oldest soft holds of this source go until one more is within its share. It is not
+    /// refused: somebody else may have asked in its name, and whoever it is behind that address, or
+    /// behind that proxy, must get his conference.
+    fn plan_source(&self, source: IpAddr, plan: &mut Plan) {
+        let others_max = self.config.soft_per_source_max.saturating_sub(1);
+        for (id, entry) in self.ledger.soft_of(source) {
+            if self.ledger.soft_count_of(source) - plan.soft_count_of(source) <= others_max {
+                return;
+            }
+            plan.drop_hold(id, entry, Step::Evict(id));
         }
     }
 

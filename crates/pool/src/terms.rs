@@ -25,7 +25,7 @@ pub struct PoolConfig {
     pub soft_percent: u32,
     /// But never less than this many seats: a fifth of a small node would not hold one conference.
     pub soft_seats_min: Seats,
-    /// Soft holds of one source address.
+    /// Soft holds of one source address; one more takes the place of its oldest.
     pub soft_per_source_max: usize,
 }
 
@@ -85,8 +85,6 @@ pub enum Refusal {
     PoolFull { asked: Seats, free: Seats },
     #[error("{} seats asked by an unproved source, {} may be held for all of them", asked.0, limit.0)]
     SoftLimit { asked: Seats, limit: Seats },
-    #[error("{holds} unproved holds for {source_address} already")]
-    SourceLimit { source_address: IpAddr, holds: usize },
 }
 
 /// Why nobody may join. Nothing was changed.

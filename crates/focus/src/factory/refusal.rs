@@ -22,7 +22,7 @@ pub enum Refused {
         /// What all such callers together may hold.
         limit: u32,
     },
-    /// This address has asked for too many conferences that nobody joined.
+    /// This caller has had too many conferences on one Call-ID.
     SourceBusy,
     /// Too many answers to this address wait for their ACK.
     Unanswered {
@@ -98,7 +98,7 @@ impl fmt::Display for Refused {
                 "No room for a conference of {asked} to a caller not known yet: such callers share {limit} seats. Ask for fewer with ;seats=N, or call over TCP"
             ),
             Self::SourceBusy => f.write_str(
-                "Too many conferences asked for from this address and not joined. Join one, or wait for their holds to end",
+                "Too many conferences asked for in one dialog. Call anew, with another Call-ID",
             ),
             Self::Unanswered { max } => write!(
                 f,

@@ -497,6 +497,7 @@ impl World {
         }
         self.pass(Duration::from_secs(400));
         assert_eq!(self.node.leftovers(), Leftovers::default(), "{}", self.history.join("\n"));
+        assert!(format!("{:?}", self.node).contains("unproved: {}, unproved_seats: 0"));
         assert_eq!(self.shard.leftovers(), mix::Leftovers::default());
         assert_eq!(self.shard.unused_lent(), PORTS as usize);
         self.pass(Duration::from_secs(3_600 + 60 + 1_000_000));

@@ -193,17 +193,23 @@ fn soft_hold_gives_way_to_a_firm_one_and_to_a_joiner_but_not_once_confirmed() {
     assert_eq!(outputs(&mut pool), [Output::Evicted { id: id(5) }]);
 }
 
+/// Nor can somebody who asks in its name keep it out: the newest of a source takes the place of its
+/// oldest, and a proved one is not touched.
 #[test]
 fn one_unproved_source_cannot_hold_more_than_its_share() {
     let mut pool = Pool::new(PoolConfig { soft_per_source_max: 2, ..PoolConfig::new(Seats(100)) });
+    pool.hold(at(0), &soft(4, 1, 8)).unwrap();
     pool.hold(at(0), &soft(1, 1, 7)).unwrap();
     pool.hold(at(0), &soft(2, 1, 7)).unwrap();
-    let source_address = IpAddr::from([192, 0, 2, 7]);
-    let refusal = pool.hold(at(0), &soft(3, 1, 7));
-    assert_eq!(refusal, Err(Refusal::SourceLimit { source_address, holds: 2 }));
-    pool.hold(at(0), &soft(4, 1, 8)).unwrap();
-    pool.confirm(at(1), id(1)).unwrap();
-    pool.hold(at(1), &soft(3, 1, 7)).unwrap();
+    assert_eq!(outputs(&mut pool), []);
+    pool.hold(at(0), &soft(3, 1, 7)).unwrap();
+    assert_eq!(outputs(&mut pool), [Output::Evicted { id: id(1) }], "its own oldest");
+    pool.confirm(at(1), id(2)).unwrap();
+    pool.hold(at(1), &soft(5, 1, 7)).unwrap();
+    assert_eq!(outputs(&mut pool), [], "one of the two is proved");
+    pool.hold(at(1), &soft(6, 1, 7)).unwrap();
+    assert_eq!(outputs(&mut pool), [Output::Evicted { id: id(3) }]);
+    assert_eq!(pool.hold_count(), 4);
 }
 
 #[test]
@@ -246,11 +252,12 @@ fn hold_of_no_seats_counts_as_one_and_an_endless_one_is_cut() {
 
 #[test]
 fn unproved_source_is_not_charged_for_holds_that_have_ended() {
-    let mut pool = Pool::new(PoolConfig { soft_per_source_max: 1, ..PoolConfig::new(Seats(100)) });
+    let mut pool = Pool::new(PoolConfig { soft_per_source_max: 2, ..PoolConfig::new(Seats(100)) });
     pool.hold(at(0), &soft(1, 1, 7)).unwrap();
-    assert!(pool.hold(at(59), &soft(2, 1, 7)).is_err());
-    pool.hold(at(60), &soft(2, 1, 7)).unwrap();
+    pool.hold(at(59), &soft(2, 1, 7)).unwrap();
+    pool.hold(at(60), &soft(3, 1, 7)).unwrap();
     assert_eq!(outputs(&mut pool), [Output::Expired { id: id(1) }]);
+    assert_eq!(pool.hold_count(), 2);
 }
 
 /// Else conferences that cost nothing could pile up without bound.
