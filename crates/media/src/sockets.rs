@@ -69,6 +69,11 @@ impl Sockets {
         self.bound.len()
     }
 
+    /// Whether no port of the range is left to bind.
+    pub(crate) fn all_bound(&self) -> bool {
+        self.free.is_empty()
+    }
+
     /// How often a port could not be bound.
     pub(crate) const fn bind_failures(&self) -> u64 {
         self.bind_failures

@@ -4,6 +4,7 @@ use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
 
 use mix::message::{Command, Event};
 use mix::{Shard, Sink, TICK};
@@ -54,6 +55,8 @@ pub(crate) struct ShardThread {
     deliver: Arc<Deliver>,
     /// What `deliver` had no place for.
     held: Option<Event>,
+    /// When to try again to bind, while nothing is left to lend.
+    bind_again: Option<Instant>,
     shared: Arc<Shared>,
     report: ShardReport,
 }
@@ -88,6 +91,7 @@ impl ShardThread {
             commands,
             deliver,
             held: None,
+            bind_again: None,
             shared,
             report: ShardReport::default(),
         };
@@ -123,6 +127,7 @@ impl ShardThread {
             let next = self.take_commands();
             self.tick();
             self.flush();
+            self.bind_when_due();
             self.publish();
             if next == Next::Stop {
                 break;
@@ -206,13 +211,25 @@ impl ShardThread {
     /// Hands over events, closes what was given back, and binds what is missing.
     fn flush(&mut self) {
         let mut changed = false;
-        let held_before = self.held.is_some();
         while let Some(lent) = self.shard.poll_released() {
             self.sockets.close(lent, &self.epoll);
             changed = true;
         }
+        changed |= self.hand_over();
+        // Only then can a socket be missing: not after each packet.
+        if changed {
+            self.lend_ahead(BIND_TRIES_MAX);
+            // What was lent is told now: nothing else may wake us.
+            self.hand_over();
+        }
+    }
+
+    /// Hands over events as far as there is place for them; whether a reply was among them.
+    fn hand_over(&mut self) -> bool {
+        let mut replied = false;
+        let held_before = self.held.is_some();
         while let Some(event) = self.held.take().or_else(|| self.shard.poll_event()) {
-            changed |= matches!(event, Event::Reply { .. });
+            replied |= matches!(event, Event::Reply { .. });
             if let Delivery::Full(event) = (self.deliver)(self.number, event) {
                 self.held = Some(event);
                 break;
@@ -221,9 +238,24 @@ impl ShardThread {
         if held_before && self.held.is_none() {
             self.shared.wake(); // for the commands that were left to wait
         }
-        // Only then can a socket be missing: not after each packet.
-        if changed {
+        replied
+    }
+
+    /// With nothing left to lend the caller gives no more commands, so that none would remind us of
+    /// the ports that others had taken when their turn came.
+    fn bind_when_due(&mut self) {
+        if self.shard.unused_lent() > 0 || self.sockets.all_bound() {
+            self.bind_again = None;
+            return;
+        }
+        let now = now();
+        if self.bind_again.is_some_and(|at| at <= now) {
+            self.bind_again = None;
             self.lend_ahead(BIND_TRIES_MAX);
+            self.hand_over();
+        }
+        if self.shard.unused_lent() == 0 {
+            self.bind_again.get_or_insert(now + BIND_AGAIN);
         }
     }
 
@@ -236,10 +268,12 @@ impl ShardThread {
         }
     }
 
-    /// Goes off at the next tick, or when a held event is tried again; if there is neither, never.
+    /// Goes off at the next tick, or when a held event or a port is tried again; if there is none of
+    /// these, never.
     fn set_timer(&mut self) -> Result<(), Errno> {
         let retry: Option<Instant> = self.held.as_ref().map(|_| now() + TICK);
-        self.timer.set(soonest(self.shard.deadline(), retry))
+        let due = soonest(soonest(self.shard.deadline(), retry), self.bind_again);
+        self.timer.set(due)
     }
 
     fn publish(&mut self) {
@@ -285,8 +319,12 @@ fn wide(count: usize) -> u64 {
 pub(crate) const LEND_AHEAD: usize = 128;
 
 /// Ports tried for one lending while legs are served: some 100 us. When all of these are taken by
-/// others, the next ones are tried when the next socket is missing.
+/// others, the next ones are tried when the next socket is missing, or after [`BIND_AGAIN`].
 const BIND_TRIES_MAX: usize = 16;
+
+/// How soon ports are tried again while nobody can be let in for want of one: as long as a caller who
+/// is refused is told to wait, about; and a shard that will never have more hardly wakes.
+const BIND_AGAIN: Duration = Duration::from_secs(1);
 
 /// Tokens above every [`mix::message::LentPort::id`].
 const TOKEN_WAKE: u64 = u64::MAX;

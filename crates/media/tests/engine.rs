@@ -206,6 +206,27 @@ fn ports_are_lent_until_none_is_left_and_again_when_they_come_back() {
     }
 }
 
+/// Nobody can be let in any more, so no command comes that would make the shard look again.
+#[test]
+fn ports_that_others_give_up_are_lent_though_nobody_asks() {
+    let ip = own_ip();
+    let other = UdpSocket::bind((ip, 20_004)).expect("free");
+    let mut rig = Rig::start(&config(ip, 20_002..=20_005));
+    let lent = rig.wait_lent();
+    assert_eq!(lent.iter().map(|port| port.address.port()).collect::<Vec<_>>(), [20_002]);
+    rig.command(0, Action::OpenConference).expect("opened");
+    let nobody = SocketAddr::new(ip, 9);
+    rig.add(0, 1, lent[0], nobody);
+    assert_eq!(rig.lent, [], "the only other one is taken");
+    // It was tried at the start and after each reply; only then does the other give it up.
+    while rig.report(0).bind_failures < 3 {
+        std::thread::yield_now();
+    }
+    drop(other);
+    let again = rig.wait_lent();
+    assert_eq!(again.iter().map(|port| port.address.port()).collect::<Vec<_>>(), [20_004]);
+}
+
 #[test]
 fn two_engines_share_a_range() {
     let ip = own_ip();
