@@ -46,17 +46,22 @@ impl MediaDescription {
 
     /// What `a=rtpmap` says about a payload type.
     pub fn rtpmap(&self, payload_type: u8) -> Option<RtpMap> {
-        self.values("rtpmap")
-            .filter_map(|value| value.parse::<RtpMap>().ok())
-            .find(|map| map.payload_type == payload_type)
+        self.rtpmaps().find(|map| map.payload_type == payload_type)
     }
 
     /// The payload types listed that mean a codec we speak, in order of preference.
     pub fn codecs(&self) -> impl Iterator<Item = (u8, Codec)> {
-        self.formats.iter().filter_map(|format| {
+        // Read once: 128 formats and 512 attributes in one offer would make 65,536 readings.
+        let maps: Vec<RtpMap> = self.rtpmaps().collect();
+        self.formats.iter().filter_map(move |format| {
             let payload_type = format.parse().ok().filter(|&number: &u8| number < 128)?;
-            Some((payload_type, Codec::of(payload_type, self.rtpmap(payload_type).as_ref())?))
+            let map = maps.iter().find(|map| map.payload_type == payload_type);
+            Some((payload_type, Codec::of(payload_type, map)?))
         })
+    }
+
+    fn rtpmaps(&self) -> impl Iterator<Item = RtpMap> {
+        self.values("rtpmap").filter_map(|value| value.parse().ok())
     }
 
     /// The packet time that the author likes to receive, in ms: `a=ptime` if it is a number above 0,
