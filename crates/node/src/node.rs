@@ -8,7 +8,7 @@ use focus::factory::{Factory, FactoryError};
 use focus::{End, LegId};
 use mix::message::{Command, Event as MediaEvent};
 use pool::{ConferenceId, Pool};
-use sip::{ClientTxnId, DialogId, MergedGuard, Method, Packet, Stack, StackConfig};
+use sip::{Arrival, ClientTxnId, DialogId, MergedGuard, Method, Packet, Stack, StackConfig};
 use units::{Instant, Rng, UnixTime, soonest};
 
 use crate::agenda::Agenda;
@@ -21,6 +21,8 @@ use crate::{Keys, NodeConfig, Notice, SipListen};
 pub enum Input {
     /// A SIP message.
     Packet(Packet),
+    /// Whatever SIP's sockets have to tell.
+    Arrival(Arrival),
     /// A media shard told something.
     Media {
         /// Which shard.
@@ -157,6 +159,7 @@ impl Node {
         }
         match input {
             Input::Packet(packet) => self.stack.handle_packet(now, packet),
+            Input::Arrival(arrival) => self.stack.handle_arrival(now, arrival),
             Input::Media { shard, event } => {
                 if let Some(fact) = self.media.handle_event(shard, event) {
                     self.media_fact(now, fact);

@@ -1,16 +1,12 @@
 //! Sockets, bound before anything else is started.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 
 use sip::Host;
-use socket2::SockRef;
+use transport::Endpoint;
 
 use crate::config::SipListen;
-
-/// What the system is asked to keep for us while the loop is busy: some thousand SIP messages. Less
-/// is what it gives without special rights, and less is fine.
-const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 
 /// Why an address cannot be bound.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,10 +34,10 @@ impl BindError {
     }
 }
 
-/// A bound socket and what others are told about it.
+/// A bound port and what others are told about it.
 #[derive(Debug)]
 pub(crate) struct SipSocket {
-    pub(crate) socket: UdpSocket,
+    pub(crate) endpoint: Endpoint,
     pub(crate) local: SocketAddr,
     pub(crate) advertise: (Host, u16),
 }
@@ -49,12 +45,9 @@ pub(crate) struct SipSocket {
 pub(crate) fn sip(listen: &SipListen) -> Result<SipSocket, BindError> {
     let address = listen.bind;
     let bind = || {
-        let socket = UdpSocket::bind(address)?;
-        socket.set_nonblocking(true)?;
-        // A wish: the system cuts it to what it allows.
-        let _ = SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
-        let local = socket.local_addr()?;
-        Ok(SipSocket { advertise: listen.advertise.over(local), socket, local })
+        let endpoint = Endpoint::bind(address)?;
+        let local = endpoint.local();
+        io::Result::Ok(SipSocket { advertise: listen.advertise.over(local), endpoint, local })
     };
     bind().map_err(|error| BindError::new(address, "--sip", &error))
 }

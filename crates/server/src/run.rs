@@ -1,22 +1,18 @@
 //! The loop between sockets, clock, media shards and the node.
 
 use std::collections::BTreeSet;
-use std::future::{pending, poll_fn};
+use std::future::pending;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::mpsc::SyncSender;
-use std::task::Poll;
 use std::time::Duration;
 
 use node::{Input, Node, Notice, Output};
-use sip::{FlowId, Packet, Source, Transport};
-use socket2::SockRef;
-use tokio::io::ReadBuf;
-use tokio::net::UdpSocket;
+use sip::{Arrival, Packet};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant as SystemInstant, sleep_until};
-use units::Instant;
+use transport::{Happening, Wires};
+use units::{Instant, soonest};
 
 use crate::AllowList;
 use crate::admin::StatusAsked;
@@ -94,13 +90,8 @@ enum Wake {
     Media(FromShard),
     MediaRetry,
     Status(StatusAsked),
-    Received {
-        socket: usize,
-        from: SocketAddr,
-        length: usize,
-    },
-    /// A socket reported that an earlier packet met nobody; nothing was received.
-    Nothing,
+    /// A SIP socket has something.
+    Wire(Happening),
 }
 
 /// The loop's belongings; it runs in a thread of its own.
@@ -108,14 +99,13 @@ pub(crate) struct Loop {
     clock: Clock,
     node: Node,
     mixers: Mixers,
-    sockets: Sockets,
-    access: AllowList,
+    wires: Wires,
     factories: Vec<String>,
     events: mpsc::Sender<Event>,
     messages: bool,
     wall_read: Instant,
     health: Health,
-    counters: RimStatus,
+    events_lost: u64,
 }
 
 impl Loop {
@@ -132,14 +122,14 @@ impl Loop {
             clock,
             node,
             mixers,
-            sockets: Sockets::new(sockets)?,
-            access,
+            wires: Wires::new(sockets.into_iter().map(|socket| socket.endpoint))?
+                .guarded(move |source| access.allows(source)),
             factories: Vec::new(),
             events,
             messages: false,
             wall_read: clock.now(),
             health: Health::Alive,
-            counters: RimStatus::default(),
+            events_lost: 0,
         })
     }
 
@@ -166,7 +156,8 @@ impl Loop {
         // Whoever waited for it may have given up.
         let _ = ready.try_send(());
         while self.health == Health::Alive && !(stop.is_none() && self.is_quiet()) {
-            let deadline = self.node.deadline().map(|at| self.clock.system(at));
+            let deadline = soonest(self.node.deadline(), self.wires.deadline())
+                .map(|at| self.clock.system(at));
             let retry = self.mixers.is_behind().then(|| SystemInstant::now() + RETRY);
             // In this order, so that no flood of packets holds up what is due.
             let wake = tokio::select! {
@@ -177,7 +168,7 @@ impl Loop {
                 Some(event) = from_shards.recv() => Wake::Media(event),
                 () = at(retry) => Wake::MediaRetry,
                 Some(asked) = asked.recv() => Wake::Status(asked),
-                wake = self.sockets.receive(&mut buffer) => wake,
+                happening = self.wires.next(&mut buffer) => Wake::Wire(happening),
             };
             match wake {
                 Wake::Stop => {
@@ -225,43 +216,39 @@ impl Loop {
             self.drain();
         }
         match wake {
-            Wake::Deadline => self.node.handle_deadline(now),
+            Wake::Deadline => {
+                self.wires.handle_deadline(now);
+                self.node.handle_deadline(now);
+            }
             Wake::Media((shard, event)) => {
                 self.node.handle_input(now, Input::Media { shard, event });
             }
             // Whoever asked may have gone away.
             Wake::Status(asked) => drop(asked.send(self.status(now))),
-            Wake::Received { socket, from, length } => {
-                self.received(now, socket, from, &buffer[..length]);
-            }
-            Wake::MediaRetry | Wake::Stop | Wake::GraceOver | Wake::Nothing => {}
+            Wake::Wire(happening) => self.wires.handle(now, happening, buffer),
+            Wake::MediaRetry | Wake::Stop | Wake::GraceOver => {}
         }
     }
 
-    fn received(&mut self, now: Instant, socket: usize, from: SocketAddr, bytes: &[u8]) {
-        if !self.access.allows(from.ip()) {
-            self.counters.denied += 1;
-            return;
-        }
-        self.counters.received += 1;
-        let local = self.sockets.locals[socket];
-        let path = Source { transport: Transport::Udp, local, remote: from, flow: FlowId::NONE };
-        let packet = Packet { path, bytes: bytes.to_vec() };
-        self.show(false, &packet);
-        self.node.handle_input(now, Input::Packet(packet));
-    }
-
-    /// Does all that the node wants done.
+    /// Does all that the node wants done, and tells it all that the sockets have to tell, until neither
+    /// has anything left.
     fn drain(&mut self) {
+        loop {
+            self.drain_node();
+            let Some(arrival) = self.wires.poll_arrival() else { return };
+            if let Arrival::Packet(packet) = &arrival {
+                self.show(false, packet);
+            }
+            self.node.handle_input(self.clock.now(), Input::Arrival(arrival));
+        }
+    }
+
+    fn drain_node(&mut self) {
         while let Some(output) = self.node.poll_output() {
             match output {
                 Output::Send(packet) => {
                     self.show(true, &packet);
-                    match self.sockets.send(&packet) {
-                        Ok(()) => self.counters.sent += 1,
-                        // Lost like any other packet: SIP sends it again.
-                        Err(_) => self.counters.send_errors += 1,
-                    }
+                    self.wires.send(self.clock.now(), packet);
                 }
                 Output::Media { shard, command } => {
                     self.health = self.mixers.command(shard, command);
@@ -296,8 +283,23 @@ impl Loop {
             uptime_seconds: now.since(Instant::ZERO).as_secs(),
             factories: self.factories.clone(),
             node: self.node.status(now),
-            rim: self.counters,
+            rim: self.rim(),
             mixers: self.mixers.report().shards.iter().map(Into::into).collect(),
+        }
+    }
+
+    fn rim(&self) -> RimStatus {
+        let wires = self.wires.counters();
+        let (streams, connections) = self.wires.connections();
+        RimStatus {
+            received: wires.received,
+            denied: wires.denied,
+            sent: wires.sent,
+            send_errors: wires.send_errors,
+            accept_errors: wires.accept_errors,
+            events_lost: self.events_lost,
+            connections,
+            streams,
         }
     }
 
@@ -311,57 +313,8 @@ impl Loop {
     fn tell(&mut self, event: Event) {
         match self.events.try_send(event) {
             Ok(()) | Err(TrySendError::Closed(_)) => {}
-            Err(TrySendError::Full(_)) => self.counters.events_lost += 1,
+            Err(TrySendError::Full(_)) => self.events_lost += 1,
         }
-    }
-}
-
-/// All sockets that speak SIP.
-struct Sockets {
-    sockets: Vec<UdpSocket>,
-    locals: Vec<SocketAddr>,
-    /// Which socket is asked first, so that a busy one cannot hide another.
-    first: usize,
-}
-
-impl Sockets {
-    fn new(bound: Vec<SipSocket>) -> io::Result<Self> {
-        let locals = bound.iter().map(|socket| socket.local).collect();
-        let sockets = bound
-            .into_iter()
-            .map(|socket| UdpSocket::from_std(socket.socket))
-            .collect::<io::Result<Vec<_>>>()?;
-        Ok(Self { sockets, locals, first: 0 })
-    }
-
-    async fn receive(&mut self, buffer: &mut [u8]) -> Wake {
-        let count = self.sockets.len();
-        self.first = (self.first + 1) % count;
-        poll_fn(|context| {
-            for socket in (self.first..self.first + count).map(|index| index % count) {
-                let mut read = ReadBuf::new(buffer);
-                match self.sockets[socket].poll_recv_from(context, &mut read) {
-                    Poll::Ready(Ok(from)) => {
-                        let length = read.filled().len();
-                        return Poll::Ready(Wake::Received { socket, from, length });
-                    }
-                    Poll::Ready(Err(_)) => return Poll::Ready(Wake::Nothing),
-                    Poll::Pending => {}
-                }
-            }
-            Poll::Pending
-        })
-        .await
-    }
-
-    /// From the address that was asked (RFC 3581 §4).
-    fn send(&self, packet: &Packet) -> io::Result<()> {
-        let Packet { path, bytes } = packet;
-        let index = self.locals.iter().position(|local| *local == path.local);
-        let socket = index.and_then(|index| self.sockets.get(index));
-        let socket = socket.ok_or(io::ErrorKind::AddrNotAvailable)?;
-        // Past tokio: it would not send before it has seen the socket ready.
-        SockRef::from(socket).send_to(bytes, &path.remote.into()).map(drop)
     }
 }
 

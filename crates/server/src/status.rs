@@ -25,16 +25,25 @@ pub struct StatusPage {
 /// What the sockets saw since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RimStatus {
-    /// Datagrams from networks that are let in.
+    /// Messages from networks that are let in.
     pub received: u64,
-    /// Datagrams from anybody else: dropped unread.
+    /// Datagrams and connections from anybody else: dropped unread.
     pub denied: u64,
-    /// Datagrams sent.
+    /// Messages sent.
     pub sent: u64,
     /// Datagrams that the system did not take; SIP sends them again.
     pub send_errors: u64,
+    /// Connections that the system could not give us, for want of files as a rule.
+    #[serde(default)]
+    pub accept_errors: u64,
     /// Events that nobody read in time.
     pub events_lost: u64,
+    /// TCP connections that are open now.
+    #[serde(default)]
+    pub connections: usize,
+    /// What happened to TCP connections.
+    #[serde(default)]
+    pub streams: sip::ConnectionCounters,
 }
 
 /// What a media shard did since the start.

@@ -4,8 +4,10 @@
 //! [`Headers`] holds the fields with typed readers over them.
 //!
 //! The other half: [`Stack`] is the transaction layer as one machine, [`Dialog`] is data, [`uas`] has the checks that
-//! every UAS core makes, [`SuccessRetransmit`] and [`MergedGuard`] are parts of one.
+//! every UAS core makes, [`SuccessRetransmit`] and [`MergedGuard`] are parts of one; [`Connections`] says which stream
+//! connections there are, which one a message takes, and when one has to go.
 
+mod connections;
 mod dialog;
 mod essentials;
 mod frame;
@@ -27,6 +29,11 @@ mod txn;
 pub mod uas;
 pub mod uri;
 
+pub use connections::{
+    CONNECT_MAX, CONNECTIONS_MAX, CONNECTIONS_PER_SOURCE_MAX, ConnectionCounters, ConnectionOutput,
+    ConnectionRefused, Connections, FIRST_MESSAGE_MAX, IDLE_MAX, LINGER_MAX, PARTIAL_MAX,
+    STALL_MAX, WRITE_QUEUE_BYTES_MAX,
+};
 pub use dialog::{
     DIALOG_SNAPSHOT_VERSION, Dialog, DialogError, DialogId, DialogSnapshot, Reach, SnapshotError,
 };
@@ -47,6 +54,6 @@ pub use stack::{
 };
 pub use status::{StatusCode, StatusCodeError};
 pub use success::{SuccessAction, SuccessRetransmit};
-pub use transport::{FlowId, Packet, Source, Transport};
+pub use transport::{Arrival, FlowId, Packet, Source, Transport};
 pub use txn::{T1, T2, T4, TRANSACTION_TIMEOUT};
 pub use uri::{Host, SipUri, Uri, UriError};

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ParseFailure;
+
 /// A transport protocol, as the Via header field names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Transport {
@@ -84,4 +86,21 @@ pub struct Packet {
     pub path: Source,
     /// The message as on the wire.
     pub bytes: Vec<u8>,
+}
+
+/// What the transport layer has to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// A message came.
+    Packet(Packet),
+    /// A stream carried something after which no message can be found. Its answer is still sent, then
+    /// the connection is closed (RFC 3261 §18.3).
+    Malformed {
+        /// Where it came from.
+        path: Source,
+        /// What is wrong with it.
+        failure: ParseFailure,
+    },
+    /// Nothing that was sent by this path arrives any more (RFC 3261 §18.4).
+    Failed(Source),
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use sip::Packet;
+use sip::{Arrival, Packet};
 use ua::{Answerer, AnswererEvent, AnswererOutput, Convener, ConvenerOutput, MediaNotice};
 use ua::{ResolveId, Step};
 use units::Instant;
@@ -12,7 +12,7 @@ pub(crate) trait Agent: Send + 'static {
     /// What it tells a person.
     type News: Send + 'static;
 
-    fn handle_packet(&mut self, now: Instant, packet: Packet);
+    fn handle_arrival(&mut self, now: Instant, arrival: Arrival);
     fn handle_deadline(&mut self, now: Instant);
     fn deadline(&self) -> Option<Instant>;
     fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>);
@@ -34,8 +34,8 @@ pub(crate) enum Output<N> {
 impl Agent for Convener {
     type News = Step;
 
-    fn handle_packet(&mut self, now: Instant, packet: Packet) {
-        Self::handle_packet(self, now, packet);
+    fn handle_arrival(&mut self, now: Instant, arrival: Arrival) {
+        Self::handle_arrival(self, now, arrival);
     }
 
     fn handle_deadline(&mut self, now: Instant) {
@@ -71,8 +71,8 @@ impl Agent for Convener {
 impl Agent for Answerer {
     type News = AnswererEvent;
 
-    fn handle_packet(&mut self, now: Instant, packet: Packet) {
-        Self::handle_packet(self, now, packet);
+    fn handle_arrival(&mut self, now: Instant, arrival: Arrival) {
+        Self::handle_arrival(self, now, arrival);
     }
 
     fn handle_deadline(&mut self, now: Instant) {

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
+use transport::Endpoint;
 use ua::MediaSlot;
 
 /// How often a port from the system is thrown back for being odd. RTP ports are even
@@ -10,11 +11,10 @@ use ua::MediaSlot;
 /// next port for RTCP.
 const EVEN_TRIES_MAX: usize = 16;
 
-/// A terminal's sockets: one for SIP, some for media on the same address.
+/// A terminal's sockets: one port for SIP, some for media on the same address.
 #[derive(Debug)]
 pub struct Sockets {
-    pub(crate) sip: UdpSocket,
-    pub(crate) sip_local: SocketAddr,
+    pub(crate) sip: Endpoint,
     pub(crate) media: Vec<UdpSocket>,
     pub(crate) slots: Vec<MediaSlot>,
 }
@@ -51,7 +51,7 @@ impl Sockets {
         if address.ip().is_unspecified() {
             return Err(BindError::Unspecified(address.ip()));
         }
-        let sip = bind(address)?;
+        let sip = Endpoint::bind(address).map_err(|error| BindError::new(address, &error))?;
         let media =
             (0..media_count).map(|_| bind_even(address.ip())).collect::<Result<Vec<_>, _>>()?;
         let local = |socket: &UdpSocket| {
@@ -61,12 +61,12 @@ impl Sockets {
             .iter()
             .map(|socket| Ok(MediaSlot { advertised: local(socket)? }))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { sip_local: local(&sip)?, sip, media, slots })
+        Ok(Self { sip, media, slots })
     }
 
     /// Where SIP comes in.
     pub const fn sip(&self) -> SocketAddr {
-        self.sip_local
+        self.sip.local()
     }
 }
 

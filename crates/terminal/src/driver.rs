@@ -6,14 +6,16 @@ use std::net::SocketAddr;
 use std::task::Poll;
 use std::time::Duration;
 
-use sip::{FlowId, Packet, Source, Transport};
+use sip::{Arrival, Packet};
 use socket2::SockRef;
 use tokio::io::ReadBuf;
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant as SystemInstant, sleep_until};
+use transport::{Happening, Wires};
 use ua::{MediaNotice, ResolveId};
+use units::soonest;
 
 use crate::agent::{Agent, Output};
 use crate::bind::Sockets;
@@ -82,12 +84,15 @@ enum Wake {
     Tick,
     Deadline,
     Resolved(ResolveId, Option<SocketAddr>),
+    /// A SIP socket has something.
+    Wire(Happening),
+    /// A media socket has something.
     Received {
         socket: usize,
         from: SocketAddr,
         length: usize,
     },
-    /// A socket reported that an earlier packet met nobody; nothing was received.
+    /// A media socket reported that an earlier packet met nobody; nothing was received.
     Nothing,
 }
 
@@ -95,7 +100,8 @@ enum Wake {
 pub(crate) struct Driver<A: Agent> {
     clock: Clock,
     agent: A,
-    sockets: Lines,
+    wires: Wires,
+    lines: Lines,
     sound: Sound,
     next_tick: SystemInstant,
     events: mpsc::Sender<Event<A::News>>,
@@ -118,7 +124,8 @@ impl<A: Agent> Driver<A> {
         let driver = Self {
             clock,
             agent,
-            sockets: Lines::new(sockets)?,
+            wires: Wires::new([sockets.sip])?,
+            lines: Lines::new(sockets.media)?,
             sound,
             next_tick: SystemInstant::now(),
             events,
@@ -133,11 +140,12 @@ impl<A: Agent> Driver<A> {
     /// Runs until the machine has finished; a message on `stop`, or its end, makes it finish.
     pub(crate) async fn run(mut self, stop: oneshot::Receiver<()>) -> DriverReport {
         let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+        let mut media = vec![0; DATAGRAM_BYTES_MAX];
         let mut stop = Some(stop);
         let mut give_up = None;
         self.drain();
         while !self.is_over {
-            let wake = self.wait(&mut buffer, &mut stop, give_up).await;
+            let wake = self.wait([&mut buffer, &mut media], &mut stop, give_up).await;
             let now = self.clock.now();
             match wake {
                 Wake::Stop => {
@@ -150,33 +158,36 @@ impl<A: Agent> Driver<A> {
                     break;
                 }
                 Wake::Tick => self.tick(),
-                Wake::Deadline => self.agent.handle_deadline(now),
-                Wake::Resolved(id, address) => self.agent.resolved(now, id, address),
-                Wake::Received { socket: Lines::SIP, from, length } => {
-                    self.received(from, &buffer[..length]);
+                Wake::Deadline => {
+                    self.wires.handle_deadline(now);
+                    self.agent.handle_deadline(now);
                 }
+                Wake::Resolved(id, address) => self.agent.resolved(now, id, address),
+                Wake::Wire(happening) => self.wires.handle(now, happening, &buffer),
                 Wake::Received { socket, from, length } => {
-                    self.sound.handle_packet(now, socket - 1, from, &buffer[..length]);
+                    self.sound.handle_packet(now, socket, from, &media[..length]);
                 }
                 Wake::Nothing => {}
             }
             self.drain();
         }
+        let send_errors = self.lines.send_errors + self.wires.counters().send_errors;
         let (sound, closed) = self.sound.finish();
         if let Err(error) = closed {
             tell(&self.events, &mut self.report, Event::RecordingStopped(error));
         }
-        DriverReport { sound, send_errors: self.sockets.send_errors, ..self.report }
+        DriverReport { sound, send_errors, ..self.report }
     }
 
     async fn wait(
         &mut self,
-        buffer: &mut [u8],
+        [buffer, media]: [&mut [u8]; 2],
         stop: &mut Option<oneshot::Receiver<()>>,
         give_up: Option<SystemInstant>,
     ) -> Wake {
         let tick = self.sound.is_on().then_some(self.next_tick);
-        let deadline = self.agent.deadline().map(|at| self.clock.system(at));
+        let deadline = soonest(self.agent.deadline(), self.wires.deadline())
+            .map(|at| self.clock.system(at));
         // In this order, so that no flood of packets makes a frame late. What comes before the
         // sockets comes at most some hundred times a second.
         tokio::select! {
@@ -186,29 +197,30 @@ impl<A: Agent> Driver<A> {
             () = at(deadline) => Wake::Deadline,
             () = at(give_up) => Wake::GraceOver,
             (id, address) = self.resolver.next() => Wake::Resolved(id, address),
-            wake = self.sockets.receive(buffer) => wake,
+            wake = self.lines.receive(media) => wake,
+            happening = self.wires.next(buffer) => Wake::Wire(happening),
         }
     }
 
-    fn received(&mut self, from: SocketAddr, bytes: &[u8]) {
-        let path = Source {
-            transport: Transport::Udp,
-            local: self.sockets.sip_local,
-            remote: from,
-            flow: FlowId::NONE,
-        };
-        let packet = Packet { path, bytes: bytes.to_vec() };
-        self.show(false, &packet);
-        self.agent.handle_packet(self.clock.now(), packet);
+    /// Does all that the machine wants done, and tells it all that the sockets have to tell, until
+    /// neither has anything left.
+    fn drain(&mut self) {
+        loop {
+            self.drain_agent();
+            let Some(arrival) = self.wires.poll_arrival() else { return };
+            if let Arrival::Packet(packet) = &arrival {
+                self.show(false, packet);
+            }
+            self.agent.handle_arrival(self.clock.now(), arrival);
+        }
     }
 
-    /// Does all that the machine wants done.
-    fn drain(&mut self) {
+    fn drain_agent(&mut self) {
         while let Some(output) = self.agent.poll_output() {
             match output {
                 Output::Send(packet) => {
                     self.show(true, &packet);
-                    self.sockets.send(Lines::SIP, packet.path.remote, &packet.bytes);
+                    self.wires.send(self.clock.now(), packet);
                 }
                 Output::Resolve { id, host, port } => self.resolver.ask(id, host, port),
                 Output::Media(notice) => self.media(&notice),
@@ -234,9 +246,9 @@ impl<A: Agent> Driver<A> {
             self.next_tick += late;
         }
         self.next_tick += TICK;
-        let sockets = &mut self.sockets;
+        let lines = &mut self.lines;
         let send = &mut |socket: usize, to: SocketAddr, bytes: &[u8]| {
-            sockets.send(socket + 1, to, bytes);
+            lines.send(socket, to, bytes);
         };
         if let Err(error) = self.sound.tick(self.clock.now(), send) {
             tell(&self.events, &mut self.report, Event::RecordingStopped(error));
@@ -259,31 +271,24 @@ fn tell<N>(events: &mpsc::Sender<Event<N>>, report: &mut DriverReport, event: Ev
     }
 }
 
-/// All sockets of the terminal.
+/// The sockets for media.
 struct Lines {
-    /// The first is for SIP.
     sockets: Vec<UdpSocket>,
-    sip_local: SocketAddr,
     /// Which socket is asked first, so that a busy one cannot hide another.
     first: usize,
     send_errors: u64,
 }
 
 impl Lines {
-    const SIP: usize = 0;
-
-    fn new(sockets: Sockets) -> io::Result<Self> {
-        let sip_local = sockets.sip_local;
-        let sockets = std::iter::once(sockets.sip)
-            .chain(sockets.media)
-            .map(UdpSocket::from_std)
-            .collect::<io::Result<Vec<_>>>()?;
-        Ok(Self { sockets, sip_local, first: 0, send_errors: 0 })
+    fn new(sockets: Vec<std::net::UdpSocket>) -> io::Result<Self> {
+        let sockets =
+            sockets.into_iter().map(UdpSocket::from_std).collect::<io::Result<Vec<_>>>()?;
+        Ok(Self { sockets, first: 0, send_errors: 0 })
     }
 
     async fn receive(&mut self, buffer: &mut [u8]) -> Wake {
         let count = self.sockets.len();
-        self.first = (self.first + 1) % count;
+        self.first = (self.first + 1) % count.max(1);
         poll_fn(|context| {
             for socket in (self.first..self.first + count).map(|index| index % count) {
                 let mut read = ReadBuf::new(buffer);
@@ -301,7 +306,7 @@ impl Lines {
         .await
     }
 
-    /// A packet that the system does not take is lost like any other: SIP resends, RTP conceals.
+    /// A packet that the system does not take is lost like any other: RTP conceals.
     fn send(&mut self, socket: usize, to: SocketAddr, bytes: &[u8]) {
         // Past tokio: it would not send before it has seen the socket ready, and our first packet
         // leaves before it has looked.

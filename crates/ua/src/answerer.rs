@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use sdp::LocalMedia;
-use sip::{NameAddr, Packet, StatusCode, Uri};
+use sip::{Arrival, NameAddr, Packet, StatusCode, Uri};
 use units::{Instant, Rng};
 
 use crate::config::UaConfig;
@@ -155,7 +155,13 @@ impl Answerer {
         self.pump(now);
     }
 
-    /// Takes one datagram of the SIP socket.
+    /// Takes whatever the SIP sockets have to tell.
+    pub fn handle_arrival(&mut self, now: Instant, arrival: Arrival) {
+        self.ua.handle_arrival(now, arrival);
+        self.pump(now);
+    }
+
+    /// Takes one SIP message.
     pub fn handle_packet(&mut self, now: Instant, packet: Packet) {
         self.ua.handle_packet(now, packet);
         self.pump(now);

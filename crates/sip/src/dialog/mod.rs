@@ -246,8 +246,19 @@ impl Dialog {
     /// is reached by that path as well.
     pub fn destination(&self) -> Source {
         match (self.reach, numeric(self.next_hop())) {
-            (Reach::Target, Some((transport, remote))) => {
-                let known = transport == self.path.transport && remote == self.path.remote;
+            (Reach::Target, Some((named, remote))) => {
+                let same_host = remote.ip() == self.path.remote.ip().to_canonical();
+                // Whoever came by a stream and names no transport can be met there, with more than fits
+                // into a datagram too.
+                let kept = self.path.transport.is_reliable() && same_host;
+                let usual = if kept { self.path.transport } else { Transport::Udp };
+                let transport = named.unwrap_or(usual);
+                // The far end of a connection that came in has a port of its own: Contact says where
+                // the peer listens, and is tried when that connection is gone (RFC 3261 §18.2.2).
+                let known = match transport.is_reliable() {
+                    true => transport == self.path.transport && same_host,
+                    false => transport == self.path.transport && remote == self.path.remote,
+                };
                 let flow = if known { self.path.flow } else { FlowId::NONE };
                 Source { transport, local: self.path.local, remote, flow }
             }
@@ -338,18 +349,23 @@ fn with_sips(mut contact: NameAddr) -> NameAddr {
 /// shows nothing.
 fn is_behind_nat(via: &Via, source: &Source) -> bool {
     let moved = via.host.ip().is_some_and(|ip| ip != source.remote.ip().to_canonical());
-    let renumbered = via.rport().is_some_and(|port| port != via.sent_by_port());
+    // Over a stream the port is that of the connection: it says nothing.
+    let renumbered = !source.transport.is_reliable()
+        && via.rport().is_some_and(|port| port != via.sent_by_port());
     moved || renumbered
 }
 
-/// Where a URI points without a look-up (RFC 3263 §4.1, §4.2): an address, the port or 5060, and UDP
-/// unless it says otherwise. `None` for a name, or for a transport that we do not speak.
-fn numeric(uri: &SipUri) -> Option<(Transport, SocketAddr)> {
+/// Where a URI points without a look-up (RFC 3263 §4.1, §4.2): the transport that it names, an address,
+/// the port or 5060. `None` for a name, or for a transport that we do not speak.
+fn numeric(uri: &SipUri) -> Option<(Option<Transport>, SocketAddr)> {
     let ip = uri.host.ip()?;
     if uri.secure {
         return None; // TLS
     }
     let named = uri.param("transport").flatten();
-    let transport = named.map_or(Some(Transport::Udp), Transport::from_uri_param)?;
+    let transport = match named {
+        Some(named) => Some(Transport::from_uri_param(named)?),
+        None => None,
+    };
     Some((transport, SocketAddr::new(ip, uri.port.unwrap_or(5060))))
 }

@@ -7,7 +7,7 @@ use super::{ClientTxnId, Event, Failure, Full, Owner, Stack, TxnId};
 use crate::txn::client_invite::{self, ClientInvite};
 use crate::txn::client_non_invite::{self, ClientNonInvite};
 use crate::txn::{ClientOutput, End};
-use crate::{CSeq, Essentials, HeaderName, Headers, Method, Request, Response, Source, Via};
+use crate::{CSeq, Essentials, FlowId, HeaderName, Headers, Method, Request, Response, Source, Via};
 
 /// What we put in Max-Forwards (RFC 3261 §8.1.1.6).
 pub const MAX_FORWARDS: u32 = 70;
@@ -139,10 +139,11 @@ impl Stack {
     }
 
     /// The network has said that nothing sent by `path` arrives. Requests under way there fail
-    /// (RFC 3261 §17.1.4); server transactions stay (RFC 6026 §8.8).
+    /// (RFC 3261 §17.1.4), whichever connection to that peer they named; server transactions stay
+    /// (RFC 6026 §8.8).
     pub fn handle_transport_error(&mut self, now: Instant, path: &Source) {
         debug_assert!(self.outputs.is_empty(), "drain poll_output first");
-        let hit = self.clients.iter().filter(|(_, txn)| txn.path == *path);
+        let hit = self.clients.iter().filter(|(_, txn)| is_same_way(&txn.path, path));
         for id in hit.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.run_client(now, id, &Input::TransportError);
         }
@@ -293,6 +294,14 @@ impl Stack {
             Owner::Stack => {}
         }
     }
+}
+
+/// Whether what is sent by one path meets the fate of the other: the connection is the same, or the peer
+/// is, to whom there is but one.
+fn is_same_way(one: &Source, other: &Source) -> bool {
+    let same_flow = one.flow == other.flow && one.flow != FlowId::NONE;
+    let same_peer = one.local == other.local && one.remote == other.remote;
+    one.transport == other.transport && (same_flow || same_peer)
 }
 
 /// An ACK to a failure (RFC 3261 §17.1.1.3) or a CANCEL (§9.1): made from the INVITE, on whose branch

@@ -26,7 +26,7 @@ pub use self::{
     event::{ClientTxnId, Event, Failure, Full, Incoming, Output, ServerTxnId},
 };
 use crate::header::BRANCH_COOKIE;
-use crate::{Host, Message, Packet, Source, Via, parse_datagram};
+use crate::{Arrival, Host, Message, Packet, Source, Via, parse_datagram};
 
 /// The most server transactions, and as many client transactions, of one stack. A server transaction
 /// over UDP lives up to 32 s and holds 1-2 KiB: this is 2,000 requests a second in some 130 MB. When
@@ -63,7 +63,8 @@ pub struct StackConfig {
 
 /// SIP's transaction and transport layers as one machine without I/O.
 ///
-/// - In: [`Self::handle_packet`], [`Self::handle_deadline`], [`Self::handle_transport_error`].
+/// - In: [`Self::handle_arrival`], [`Self::handle_packet`], [`Self::handle_deadline`],
+///   [`Self::handle_transport_error`].
 /// - Commands: [`Self::accept`], [`Self::respond`], [`Self::reply_stateless`],
 ///   [`Self::resend_success`], [`Self::request`], [`Self::cancel`], [`Self::send_once`].
 /// - Out: [`Self::poll_output`], [`Self::deadline`].
@@ -145,6 +146,19 @@ impl Stack {
             Ok(Message::Request(request)) => self.handle_request(now, request, packet.path),
             Ok(Message::Response(response)) => self.handle_response(now, response, packet.path),
             Err(failure) => self.refuse_malformed(&failure, packet.path),
+        }
+    }
+
+    /// Takes whatever the transport layer has to tell.
+    pub fn handle_arrival(&mut self, now: Instant, arrival: Arrival) {
+        match arrival {
+            Arrival::Packet(packet) => self.handle_packet(now, packet),
+            Arrival::Malformed { path, failure } => {
+                debug_assert!(self.outputs.is_empty(), "drain poll_output first");
+                self.counters.packets += 1;
+                self.refuse_malformed(&failure, path);
+            }
+            Arrival::Failed(path) => self.handle_transport_error(now, &path),
         }
     }
 

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sdp::Negotiated;
-use sip::{Packet, StatusCode, Uri};
+use sip::{Arrival, Packet, StatusCode, Uri};
 use units::{Instant, Rng, soonest};
 
 use crate::config::{CallOptions, UaConfig};
@@ -169,7 +169,13 @@ impl Convener {
         self.pump(now);
     }
 
-    /// Takes one datagram of the SIP socket.
+    /// Takes whatever the SIP sockets have to tell.
+    pub fn handle_arrival(&mut self, now: Instant, arrival: Arrival) {
+        self.ua.handle_arrival(now, arrival);
+        self.pump(now);
+    }
+
+    /// Takes one SIP message.
     pub fn handle_packet(&mut self, now: Instant, packet: Packet) {
         self.ua.handle_packet(now, packet);
         self.pump(now);

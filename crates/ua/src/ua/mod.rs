@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use sip::{
-    ClientTxnId, Essentials, Incoming, Merged, MergedGuard, Method, Packet, Response, Source,
+    Arrival, ClientTxnId, Essentials, Incoming, Merged, MergedGuard, Method, Packet, Response, Source,
     Stack, StackConfig, StatusCode, Uri, uas,
 };
 use units::{Instant, Rng, soonest};
@@ -120,7 +120,13 @@ impl Ua {
         self.pump(now);
     }
 
-    /// Takes one datagram of the SIP socket.
+    /// Takes whatever the SIP sockets have to tell.
+    pub fn handle_arrival(&mut self, now: Instant, arrival: Arrival) {
+        self.stack.handle_arrival(now, arrival);
+        self.pump(now);
+    }
+
+    /// Takes one SIP message.
     pub fn handle_packet(&mut self, now: Instant, packet: Packet) {
         self.stack.handle_packet(now, packet);
         self.pump(now);

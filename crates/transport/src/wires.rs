@@ -1,0 +1,335 @@
+//! All of SIP's sockets, and the table of connections with its clock.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::{pending, poll_fn};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sip::{
+    Arrival, ConnectionCounters, ConnectionOutput, Connections, FlowId, Packet, Source, Transport,
+};
+use socket2::SockRef;
+use tokio::io::ReadBuf;
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::mpsc;
+use tokio::time::{Instant as SystemInstant, sleep_until};
+use units::Instant;
+
+use crate::carrier::{Carried, Carrier, Tell};
+use crate::endpoint::Endpoint;
+
+/// What all connections together may have read ahead of the loop: so many pieces of at most 16 KiB. The
+/// others wait in the peers.
+const CARRIED_MAX: usize = 128;
+
+/// How long no connection is accepted after the system gave none, for want of files as a rule.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the sockets saw since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireCounters {
+    /// Messages from networks that are let in.
+    pub received: u64,
+    /// Datagrams and connections from anybody else: dropped unread.
+    pub denied: u64,
+    /// Messages sent.
+    pub sent: u64,
+    /// Datagrams that the system did not take.
+    pub send_errors: u64,
+    /// Connections that the system could not give us.
+    pub accept_errors: u64,
+}
+
+/// Something that happened at a socket, for [`Wires::handle`].
+#[derive(Debug)]
+pub struct Happening(What);
+
+#[derive(Debug)]
+enum What {
+    Datagram { socket: usize, from: SocketAddr, length: usize },
+    Accepted { socket: usize, from: SocketAddr, stream: TcpStream },
+    AcceptFailed,
+    Carried(FlowId, Carried),
+    /// A socket reported that an earlier packet met nobody.
+    Nothing,
+}
+
+/// Who may send at all.
+type Guard = Box<dyn Fn(IpAddr) -> bool + Send>;
+
+/// All of SIP's sockets.
+///
+/// # Order
+/// Wait for [`Self::next`] or for [`Self::deadline`]; then [`Self::handle`] or [`Self::handle_deadline`]; then
+/// [`Self::poll_arrival`] until `None`, with any [`Self::send`] that the arrivals ask for.
+pub struct Wires {
+    doors: Vec<Door>,
+    /// Which socket is looked at first, so that a busy one cannot hide another.
+    first: usize,
+    guard: Guard,
+    table: Connections,
+    carriers: BTreeMap<FlowId, Carrier>,
+    carried: mpsc::Receiver<(FlowId, Carried)>,
+    tell: Tell,
+    accept_again: Option<SystemInstant>,
+    arrivals: VecDeque<Arrival>,
+    counters: WireCounters,
+}
+
+struct Door {
+    udp: UdpSocket,
+    tcp: TcpListener,
+    local: SocketAddr,
+}
+
+impl Wires {
+    /// Must be called inside a tokio runtime, which from now on owns the sockets.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn new(endpoints: impl IntoIterator<Item = Endpoint>) -> io::Result<Self> {
+        let door = |Endpoint { udp, tcp, local }| {
+            let (udp, tcp) = (UdpSocket::from_std(udp)?, TcpListener::from_std(tcp)?);
+            Ok(Door { udp, tcp, local })
+        };
+        let (tell, carried) = mpsc::channel(CARRIED_MAX);
+        Ok(Self {
+            doors: endpoints.into_iter().map(door).collect::<io::Result<_>>()?,
+            first: 0,
+            guard: Box::new(|_| true),
+            table: Connections::new(),
+            carriers: BTreeMap::new(),
+            carried,
+            tell,
+            accept_again: None,
+            arrivals: VecDeque::new(),
+            counters: WireCounters::default(),
+        })
+    }
+
+    /// Lets in only those that `guard` says.
+    #[must_use]
+    pub fn guarded(self, guard: impl Fn(IpAddr) -> bool + Send + 'static) -> Self {
+        Self { guard: Box::new(guard), ..self }
+    }
+
+    /// Waits until something happens. A datagram is then in `buffer`. May be dropped at any time.
+    pub async fn next(&mut self, buffer: &mut [u8]) -> Happening {
+        self.first = (self.first + 1) % (2 * self.doors.len()).max(1);
+        let Self { doors, first, carried, accept_again, .. } = self;
+        let may_accept = accept_again.is_none_or(|at| at <= SystemInstant::now());
+        let pause = async {
+            match accept_again {
+                Some(at) if !may_accept => sleep_until(*at).await,
+                Some(_) | None => pending().await,
+            }
+        };
+        // In no fixed order: neither datagrams nor connections can hide the others.
+        Happening(tokio::select! {
+            what = poll_fn(|context| look(doors, *first, may_accept, buffer, context)) => what,
+            Some((flow, carried)) = carried.recv() => What::Carried(flow, carried),
+            () = pause => What::Nothing,
+        })
+    }
+
+    /// Takes in what happened; `buffer` as [`Self::next`] had it.
+    pub fn handle(&mut self, now: Instant, happening: Happening, buffer: &[u8]) {
+        match happening.0 {
+            What::Datagram { socket, from, length } => {
+                if self.lets_in(from.ip()) {
+                    let local = self.doors[socket].local;
+                    let (transport, flow) = (Transport::Udp, FlowId::NONE);
+                    let path = Source { transport, local, remote: from, flow };
+                    let bytes = buffer[..length].to_vec();
+                    self.counters.received += 1;
+                    self.arrivals.push_back(Arrival::Packet(Packet { path, bytes }));
+                }
+            }
+            What::Accepted { socket, from, stream } => {
+                let local = self.doors[socket].local;
+                if self.lets_in(from.ip())
+                    && let Ok(flow) = self.table.accepted(now, local, from)
+                {
+                    // Small messages, and somebody waits for each. Without it they are only later.
+                    let _ = stream.set_nodelay(true);
+                    self.carriers.insert(flow, Carrier::accepted(flow, stream, self.tell.clone()));
+                }
+            }
+            What::AcceptFailed => {
+                self.counters.accept_errors += 1;
+                self.accept_again = Some(SystemInstant::now() + ACCEPT_PAUSE);
+            }
+            What::Carried(flow, carried) => self.carried(now, flow, carried),
+            What::Nothing => {}
+        }
+        self.settle(now);
+    }
+
+    /// Closes connections whose time is over.
+    pub fn handle_deadline(&mut self, now: Instant) {
+        self.table.handle_deadline(now);
+        self.settle(now);
+    }
+
+    /// When to call [`Self::handle_deadline`] next.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.table.deadline()
+    }
+
+    /// Takes the next thing to know.
+    pub fn poll_arrival(&mut self) -> Option<Arrival> {
+        self.arrivals.pop_front()
+    }
+
+    /// Sends a message. What cannot be sent comes back as [`Arrival::Failed`].
+    pub fn send(&mut self, now: Instant, packet: Packet) {
+        self.counters.sent += 1;
+        match packet.path.transport {
+            Transport::Udp => {
+                let path = packet.path;
+                match self.send_datagram(&packet) {
+                    Ok(()) => {}
+                    Err(error) => {
+                        self.counters.send_errors += 1;
+                        // No room for the moment: lost like any other packet.
+                        if error.kind() != io::ErrorKind::WouldBlock {
+                            self.arrivals.push_back(Arrival::Failed(path));
+                        }
+                    }
+                }
+            }
+            Transport::Tcp => {
+                self.table.send(now, packet);
+                self.settle(now);
+            }
+        }
+    }
+
+    /// What the sockets saw.
+    pub const fn counters(&self) -> WireCounters {
+        self.counters
+    }
+
+    /// What happened to connections, and how many there are.
+    pub fn connections(&self) -> (ConnectionCounters, usize) {
+        (*self.table.counters(), self.table.len())
+    }
+
+    fn lets_in(&mut self, ip: IpAddr) -> bool {
+        let allowed = (self.guard)(ip);
+        self.counters.denied += u64::from(!allowed);
+        allowed
+    }
+
+    fn carried(&mut self, now: Instant, flow: FlowId, carried: Carried) {
+        match carried {
+            Carried::Connected(stream) => {
+                self.table.handle_connected(now, flow);
+                if let Some(carrier) = self.carriers.get_mut(&flow) {
+                    carrier.connected(stream);
+                }
+            }
+            Carried::Bytes(bytes) => self.table.handle_bytes(now, flow, &bytes),
+            Carried::Written(bytes) => {
+                self.table.handle_written(now, flow, bytes);
+                if let Some(carrier) = self.carriers.get_mut(&flow) {
+                    carrier.written(bytes);
+                }
+            }
+            Carried::Closed => self.table.handle_closed(flow),
+        }
+    }
+
+    /// Does all that the table wants done.
+    fn settle(&mut self, now: Instant) {
+        while let Some(output) = self.table.poll_output() {
+            match output {
+                ConnectionOutput::Arrived(arrival) => {
+                    self.counters.received += u64::from(matches!(arrival, Arrival::Packet(_)));
+                    self.arrivals.push_back(arrival);
+                }
+                ConnectionOutput::Connect { flow, local, remote } => {
+                    let tell = self.tell.clone();
+                    let carrier = Carrier::connecting(flow, local.ip(), remote, tell);
+                    self.carriers.insert(flow, carrier);
+                }
+                ConnectionOutput::Write { flow, bytes } => {
+                    if let Some(carrier) = self.carriers.get_mut(&flow) {
+                        let done = carrier.write(bytes);
+                        if done > 0 {
+                            self.table.handle_written(now, flow, done);
+                        }
+                    }
+                }
+                ConnectionOutput::FinishWrites { flow } => {
+                    if let Some(carrier) = self.carriers.get(&flow) {
+                        carrier.finish();
+                    }
+                }
+                ConnectionOutput::Close { flow } => drop(self.carriers.remove(&flow)),
+            }
+        }
+    }
+
+    /// From the address that was asked (RFC 3581 §4).
+    fn send_datagram(&self, packet: &Packet) -> io::Result<()> {
+        let Packet { path, bytes } = packet;
+        let door = self.doors.iter().find(|door| door.local == path.local);
+        let door = door.ok_or(io::ErrorKind::AddrNotAvailable)?;
+        // Past tokio: it would not send before it has seen the socket ready.
+        SockRef::from(&door.udp).send_to(bytes, &path.remote.into()).map(drop)
+    }
+}
+
+/// Looks at all sockets once, beginning with the one numbered `first`: of each door the UDP socket, then the TCP socket.
+fn look(
+    doors: &[Door],
+    first: usize,
+    may_accept: bool,
+    buffer: &mut [u8],
+    context: &mut Context<'_>,
+) -> Poll<What> {
+    let sockets = 2 * doors.len();
+    for index in (first..first + sockets).map(|index| index % sockets) {
+        let (socket, is_udp) = (index / 2, index % 2 == 0);
+        let found = if is_udp {
+            datagram(socket, &doors[socket].udp, buffer, context)
+        } else if may_accept {
+            connection(socket, &doors[socket].tcp, context)
+        } else {
+            Poll::Pending
+        };
+        if found.is_ready() {
+            return found;
+        }
+    }
+    Poll::Pending
+}
+
+fn datagram(
+    socket: usize,
+    udp: &UdpSocket,
+    buffer: &mut [u8],
+    context: &mut Context<'_>,
+) -> Poll<What> {
+    let mut read = ReadBuf::new(buffer);
+    udp.poll_recv_from(context, &mut read).map(|from| match from {
+        Ok(from) => What::Datagram { socket, from, length: read.filled().len() },
+        Err(_) => What::Nothing,
+    })
+}
+
+fn connection(socket: usize, tcp: &TcpListener, context: &mut Context<'_>) -> Poll<What> {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    tcp.poll_accept(context).map(|accepted| match accepted {
+        Ok((stream, from)) => What::Accepted { socket, from, stream },
+        // It was gone before we looked.
+        Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) => {
+            What::Nothing
+        }
+        Err(_) => What::AcceptFailed,
+    })
+}
