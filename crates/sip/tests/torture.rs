@@ -9,9 +9,9 @@ use std::{
 };
 
 use sip::{
-    CSeq, Contacts, Essentials, Frame, FrameError, HeaderError, HeaderName, Message, Method,
-    Params, ParseError, ParseFailure, Request, Response, StatusCode, StreamFramer, Uri,
-    parse_datagram,
+    Arrival, CSeq, ConnectionOutput, Connections, Contacts, Essentials, Frame, FrameError,
+    HeaderError, HeaderName, Message, Method, Params, ParseError, ParseFailure, Request, Response,
+    StatusCode, StreamFramer, Uri, parse_datagram,
 };
 
 /// Files that the parser cannot be held to, with the reason. None so far.
@@ -261,6 +261,42 @@ fn as_a_stream_only_a_good_content_length_frames() {
             }
         }
     }
+}
+
+/// A04 · RFC 3261 §18.3: each file over a connection, cut at every byte: whatever comes of it is the same, and the
+/// connection goes when the place of the next message is lost.
+#[test]
+fn over_a_connection_a_cut_anywhere_changes_nothing() {
+    let [local, remote] = ["192.0.2.1:5060", "192.0.2.9:40001"].map(|text| text.parse().unwrap());
+    let now = units::Instant::ZERO;
+    let carry = |pieces: [&[u8]; 2]| {
+        let mut table = Connections::new();
+        let flow = table.accepted(now, local, remote).unwrap();
+        let mut outputs = Vec::new();
+        for piece in pieces {
+            table.handle_bytes(now, flow, piece);
+            outputs.extend(std::iter::from_fn(|| table.poll_output()));
+        }
+        table.handle_deadline(now);
+        outputs.extend(std::iter::from_fn(|| table.poll_output()));
+        outputs
+    };
+    let mut closed = 0;
+    for line in index() {
+        let bytes = load(&line.file);
+        let whole = carry([&bytes, b""]);
+        for at in 1..bytes.len() {
+            let (one, two) = bytes.split_at(at);
+            assert_eq!(carry([one, two]), whole, "{} cut at {at}", line.file);
+        }
+        let is_closed = matches!(whole.last(), Some(ConnectionOutput::FinishWrites { .. }));
+        let is_malformed = |output: &ConnectionOutput| {
+            matches!(output, ConnectionOutput::Arrived(Arrival::Malformed { .. }))
+        };
+        assert_eq!(whole.iter().any(is_malformed), is_closed, "{}", line.file);
+        closed += usize::from(is_closed);
+    }
+    assert!(closed >= 4, "inv2543, ncl, mcl01 and dblreq at least: {closed}");
 }
 
 /// RFC 4475 §3.1.1.1, RFC 3261 §7.3.1, §7.3.3: folding, compact forms, case, white space and lists change nothing.

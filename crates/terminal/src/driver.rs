@@ -186,8 +186,8 @@ impl<A: Agent> Driver<A> {
         give_up: Option<SystemInstant>,
     ) -> Wake {
         let tick = self.sound.is_on().then_some(self.next_tick);
-        let deadline = soonest(self.agent.deadline(), self.wires.deadline())
-            .map(|at| self.clock.system(at));
+        let deadline =
+            soonest(self.agent.deadline(), self.wires.deadline()).map(|at| self.clock.system(at));
         // In this order, so that no flood of packets makes a frame late. What comes before the
         // sockets comes at most some hundred times a second.
         tokio::select! {

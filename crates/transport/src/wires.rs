@@ -49,8 +49,16 @@ pub struct Happening(What);
 
 #[derive(Debug)]
 enum What {
-    Datagram { socket: usize, from: SocketAddr, length: usize },
-    Accepted { socket: usize, from: SocketAddr, stream: TcpStream },
+    Datagram {
+        socket: usize,
+        from: SocketAddr,
+        length: usize,
+    },
+    Accepted {
+        socket: usize,
+        from: SocketAddr,
+        stream: TcpStream,
+    },
     AcceptFailed,
     Carried(FlowId, Carried),
     /// A socket reported that an earlier packet met nobody.

@@ -33,14 +33,24 @@ pub(super) struct Connection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Ours, and not there yet.
-    Connecting { until: Instant },
+    Connecting {
+        until: Instant,
+    },
     /// The peer's, and no whole message has come.
-    Silent { until: Instant },
-    Open { idle_until: Instant },
+    Silent {
+        until: Instant,
+    },
+    Open {
+        idle_until: Instant,
+    },
     /// After a framing error: the answer may still be written, at once.
-    Failing { at: Instant },
+    Failing {
+        at: Instant,
+    },
     /// It was; what still comes is not looked at.
-    Lingering { until: Instant },
+    Lingering {
+        until: Instant,
+    },
 }
 
 /// What has taken too long.
@@ -138,11 +148,8 @@ impl Connection {
         }
         self.touch(now);
         // The first byte counts: more of the same message wins no more time.
-        self.whole_by = if self.framer.is_partial() {
-            self.whole_by.or(Some(now + PARTIAL_MAX))
-        } else {
-            None
-        };
+        self.whole_by =
+            if self.framer.is_partial() { self.whole_by.or(Some(now + PARTIAL_MAX)) } else { None };
         frames
     }
 

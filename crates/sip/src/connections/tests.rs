@@ -27,7 +27,8 @@ fn packet(path: Source) -> Packet {
 
 impl Connections {
     fn check_invariant(&self) {
-        let scheduled: BTreeSet<_> = self.open.iter().map(|(flow, it)| (it.scheduled, *flow)).collect();
+        let scheduled: BTreeSet<_> =
+            self.open.iter().map(|(flow, it)| (it.scheduled, *flow)).collect();
         assert_eq!(self.schedule, scheduled);
         assert!(self.open.values().all(|it| it.scheduled == it.deadline()));
         assert!(self.by_peer.values().all(|flow| self.open.contains_key(flow)));

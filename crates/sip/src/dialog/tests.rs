@@ -334,6 +334,32 @@ fn destination_is_the_next_hop_or_the_path() {
     assert_eq!(same.destination(), udp_from(PEER));
 }
 
+/// RFC 3261 §18.2.2, §12.2.1.1: whoever came by a connection is met there; when it is gone, where its Contact says.
+#[test]
+fn who_came_by_a_connection_is_met_there() {
+    let remote = "192.0.2.9:40001";
+    let by_tcp = |contact: &str| {
+        let text = invite_text("sip:conf@example.com", &format!("Contact: {contact}\r\n"));
+        // Over a stream the port that it came from says nothing of a NAT.
+        let text = text.replace("UDP", "TCP").replace(";branch", ";rport=40001;branch");
+        let mut incoming = incoming(&text, remote);
+        incoming.source.transport = Transport::Tcp;
+        let dialog = Dialog::answering(&incoming, "b", ours()).expect("a dialog");
+        assert_eq!(dialog.reach, Reach::Target);
+        dialog.destination()
+    };
+    let tcp = |remote, flow| Source { transport: Transport::Tcp, flow, ..udp_from(remote) };
+    let contact = "<sip:alice@192.0.2.9:5070;transport=tcp>";
+    assert_eq!(by_tcp(contact), tcp("192.0.2.9:5070", FlowId(3)));
+    assert_eq!(by_tcp("<sip:alice@192.0.2.9>"), tcp("192.0.2.9:5060", FlowId(3)));
+    assert_eq!(by_tcp("<sip:alice@phone.example>"), tcp(remote, FlowId(3)));
+    // Another host, or another transport by name: that.
+    let other = "<sip:alice@192.0.2.50;transport=tcp>";
+    assert_eq!(by_tcp(other), tcp("192.0.2.50:5060", FlowId::NONE));
+    let udp = Source { flow: FlowId::NONE, ..udp_from("192.0.2.9:5060") };
+    assert_eq!(by_tcp("<sip:alice@192.0.2.9;transport=udp>"), udp);
+}
+
 /// RFC 3581 §4: a peer that does not know its own address is reached the way it came, if no proxy stands
 /// between.
 #[test]

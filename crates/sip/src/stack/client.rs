@@ -7,7 +7,9 @@ use super::{ClientTxnId, Event, Failure, Full, Owner, Stack, TxnId};
 use crate::txn::client_invite::{self, ClientInvite};
 use crate::txn::client_non_invite::{self, ClientNonInvite};
 use crate::txn::{ClientOutput, End};
-use crate::{CSeq, Essentials, FlowId, HeaderName, Headers, Method, Request, Response, Source, Via};
+use crate::{
+    CSeq, Essentials, FlowId, HeaderName, Headers, Method, Request, Response, Source, Via,
+};
 
 /// What we put in Max-Forwards (RFC 3261 §8.1.1.6).
 pub const MAX_FORWARDS: u32 = 70;

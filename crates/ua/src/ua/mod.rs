@@ -30,8 +30,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use sip::{
-    Arrival, ClientTxnId, Essentials, Incoming, Merged, MergedGuard, Method, Packet, Response, Source,
-    Stack, StackConfig, StatusCode, Uri, uas,
+    Arrival, ClientTxnId, Essentials, Incoming, Merged, MergedGuard, Method, Packet, Response,
+    Source, Stack, StackConfig, StatusCode, Uri, uas,
 };
 use units::{Instant, Rng, soonest};
 

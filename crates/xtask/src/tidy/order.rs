@@ -5,8 +5,26 @@ use super::tree::{Package, Tree};
 
 /// Our crates. Each may import only what stands before it.
 pub(super) const ORDER: [&str; 20] = [
-    "units", "sip", "sdp", "rtp", "audio", "focus", "pool", "mix", "ua", "node", "media", "store",
-    "transport", "server", "terminal", "convoke", "sim", "peers", "xtask", "fuzz",
+    "units",
+    "sip",
+    "sdp",
+    "rtp",
+    "audio",
+    "focus",
+    "pool",
+    "mix",
+    "ua",
+    "node",
+    "media",
+    "store",
+    "transport",
+    "server",
+    "terminal",
+    "convoke",
+    "sim",
+    "peers",
+    "xtask",
+    "fuzz",
 ];
 
 /// The order would let these import one another; they must not: `node` joins the first two, messages join it and `mix`.

@@ -44,6 +44,32 @@ impl Bench {
     }
 }
 
+/// RFC 3261 §18.4: a request that went by a connection fails with it, and one to the same peer by whatever connection
+/// there is; a request elsewhere does not.
+#[test]
+fn a_lost_connection_fails_what_went_by_it() {
+    let mut bench = Bench::new();
+    let tcp = |remote: &str, flow| Source {
+        transport: Transport::Tcp,
+        flow: FlowId(flow),
+        ..udp_from(remote)
+    };
+    for path in [
+        tcp("192.0.2.9:5060", 7),
+        tcp("192.0.2.9:40001", 0),
+        tcp("192.0.2.9:5060", 8),
+        udp_from("192.0.2.9:40001"),
+    ] {
+        bench.stack.request(bench.now, our_request(Method::Bye), path).expect("room");
+        bench.drain();
+    }
+    bench.stack.handle_arrival(bench.now, Arrival::Failed(tcp("192.0.2.9:40001", 7)));
+    bench.drain();
+    let failed = |event: &Event| matches!(event, Event::Failed { why: Failure::Transport, .. });
+    assert_eq!(bench.count(failed), 2);
+    assert_eq!(bench.stack.transaction_count(), 2);
+}
+
 /// RFC 3261 §8.1.1.7, RFC 3581 §3: our Via has a new branch that names node and shard, the address that
 /// others reach us by, and an empty rport.
 #[test]
