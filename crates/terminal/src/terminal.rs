@@ -1,6 +1,7 @@
 //! The handle of a running terminal.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::bind::{BindError, Sockets};
 use crate::clock::Clock;
 use crate::driver::{Driver, DriverReport, Event};
 use crate::sound::Sound;
-use crate::wav::Recorder;
+use crate::wav::{RecordRate, Recorder, WavError};
 
 /// Media sockets of a convener beside the one for the conference: so many invitees can be called at
 /// the same time; the others wait for their turn.
@@ -37,8 +38,9 @@ pub struct Setup {
     pub user: String,
     /// What is said, again and again: i16, mono, 8 kHz. Empty: silence.
     pub play: Vec<i16>,
-    /// Where to write what is heard.
-    pub record: Option<Recorder>,
+    /// Where to write what is heard, and how. The file is made when the sockets are bound: a taken
+    /// port costs nobody an older recording.
+    pub record: Option<(PathBuf, RecordRate)>,
     /// Whether every SIP message becomes an event too.
     pub messages: bool,
 }
@@ -51,6 +53,8 @@ pub enum StartError {
     Bind(#[from] BindError),
     #[error(transparent)]
     Convener(#[from] ConvenerError),
+    #[error(transparent)]
+    Recording(#[from] WavError),
     #[error("the system gives no {what}: {kind}")]
     System { what: &'static str, kind: std::io::ErrorKind },
 }
@@ -85,7 +89,7 @@ impl Terminal<Step> {
     /// Calls a conference factory and brings in the others.
     ///
     /// # Errors
-    /// An address that cannot be bound, a URI that cannot be called.
+    /// An address that cannot be bound, a URI that cannot be called, a file that cannot be written.
     pub fn convene(
         setup: Setup,
         factory: Uri,
@@ -114,7 +118,7 @@ impl Terminal<AnswererEvent> {
     /// have ended.
     ///
     /// # Errors
-    /// An address that cannot be bound.
+    /// An address that cannot be bound, a file that cannot be written.
     pub fn answer(setup: Setup, trust: TrustPolicy, once: bool) -> Result<Self, StartError> {
         let sockets = Sockets::bind(setup.bind, ANSWERER_SOCKETS)?;
         let clock = Clock::start();
@@ -179,7 +183,9 @@ impl<N: Send + 'static> Terminal<N> {
         let failed =
             |what| move |error: std::io::Error| StartError::System { what, kind: error.kind() };
         let local = sockets.sip();
-        let sound = Sound::new(sockets.media.len(), setup.play, setup.record, rng);
+        let recorder =
+            setup.record.map(|(path, rate)| Recorder::create(&path, rate)).transpose()?;
+        let sound = Sound::new(sockets.media.len(), setup.play, recorder, rng);
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(failed("event loop"))?;
         let (driver, events) = {

@@ -1,9 +1,10 @@
 //! Two terminals of one process, over loopback, without a server.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use sip::Uri;
+use terminal::wav::RecordRate;
 use terminal::{AnswererEvent, Event, Outcome, ReferMode, Setup, Step, Terminal, TrustPolicy};
 
 /// A guard, not a measure.
@@ -28,6 +29,25 @@ async fn news<N: Send + 'static>(terminal: &mut Terminal<N>) -> Option<N> {
             Event::RecordingStopped(error) => panic!("{error}"),
         }
     }
+}
+
+#[test]
+fn a_taken_port_costs_nobody_an_older_recording() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("older.wav");
+    std::fs::write(&path, "precious").expect("written");
+    let taken = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let again = |bind| Setup {
+        bind,
+        record: Some((path.clone(), RecordRate::Hz8000)),
+        ..setup("bob", false)
+    };
+    let start = |bind| Terminal::answer(again(bind), TrustPolicy::default(), true);
+    start(taken.local_addr().expect("an address")).expect_err("taken");
+    assert_eq!(std::fs::read(&path).expect("still there"), b"precious");
+
+    drop(start(setup("bob", false).bind).expect("started"));
+    assert!(std::fs::read(&path).expect("written").starts_with(b"RIFF"), "now it is a new one");
 }
 
 #[test]
@@ -78,5 +98,5 @@ fn a_dropped_handle_takes_its_terminal_and_its_port_with_it() {
         Terminal::answer(setup("bob", false), TrustPolicy::default(), false).expect("bob starts");
     let local = bob.local();
     drop(bob);
-    std::net::UdpSocket::bind(local).expect("the port is free again");
+    UdpSocket::bind(local).expect("the port is free again");
 }

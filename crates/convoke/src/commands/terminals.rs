@@ -6,14 +6,14 @@ use std::path::Path;
 use anyhow::bail;
 use serde_json::json;
 use sip::{Packet, Uri};
-use terminal::wav::{Recorder, read_wav};
+use terminal::wav::read_wav;
 use terminal::{Event, Report, Setup, source_towards};
 
 use crate::cli::{CommonArgs, LOOPBACK, TerminalArgs};
 use crate::message;
 use crate::output::{Printer, Tone};
 
-/// Opens the files, so that what is wrong with them is said before anybody is called.
+/// Reads the files, so that what is wrong with them is said before anybody is called.
 pub(super) fn setup(
     args: &TerminalArgs,
     common: CommonArgs,
@@ -25,8 +25,7 @@ pub(super) fn setup(
         bail!("{}: --record would write over what --play says: name another", record.display());
     }
     let play = args.play.as_deref().map(read_wav).transpose()?.unwrap_or_default();
-    let record = args.record.as_deref();
-    let record = record.map(|path| Recorder::create(path, args.record_rate)).transpose()?;
+    let record = args.record.clone().map(|path| (path, args.record_rate));
     Ok(Setup { bind, user: args.user.clone(), play, record, messages: common.messages })
 }
 
