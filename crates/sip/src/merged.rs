@@ -78,10 +78,16 @@ impl MergedGuard {
         Merged::Fresh
     }
 
-    /// The request is over: its answer was acknowledged. The ACK's essentials do as well as the
-    /// request's own. Says whether it was going on until now.
+    /// The request is over: it was refused, or its answer was acknowledged. The essentials of the ACK to
+    /// a refusal or redirection do as well as the request's own: they name the same hop (RFC 3261
+    /// §17.1.1.3). Says whether it was going on until now; what came by another way is not it.
     pub fn done(&mut self, core: &str, essentials: &Essentials) -> bool {
-        self.going_on.remove(&Key::of(core, essentials)).is_some()
+        let (key, hop) = (Key::of(core, essentials), Hop::of(essentials));
+        let was_going_on = self.going_on.get(&key).is_some_and(|entry| entry.hop == hop);
+        if was_going_on {
+            self.going_on.remove(&key);
+        }
+        was_going_on
     }
 
     /// When something is to be forgotten next.

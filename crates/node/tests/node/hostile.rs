@@ -42,6 +42,25 @@ fn the_ack_to_a_refusal_holds_nothing() {
     assert_eq!(rig.used_and_held(), (0, 0));
 }
 
+/// A request that two proxies bring is one request: one conference, one 482 (RFC 3261 §8.2.2.2). The ACK
+/// to the 482 is not the ACK to the 302.
+#[test]
+fn the_ack_to_a_merged_request_holds_nothing() {
+    let mut rig = Rig::new();
+    let alice = Caller::new("alice", 1);
+    rig.conference(&alice);
+    let mut forked = alice.clone();
+    forked.address.set_ip([127, 0, 0, 2].into());
+    forked.rebranch();
+    let response = rig.ask(forked.address, &forked.invite(FACTORY));
+    assert_eq!(response.status.code(), 482);
+    ack_to(&mut rig, &forked, FACTORY, &response);
+    assert_eq!(rig.used_and_held(), (0, 4));
+    forked.rebranch();
+    let again = rig.ask(forked.address, &forked.invite(FACTORY));
+    assert_eq!(again.status.code(), 482, "the first is still going on");
+}
+
 /// No refusal leaks a hold, in the form that answers from the focus too.
 #[test]
 fn a_delivering_factory_holds_nothing_for_whom_it_refuses() {
