@@ -1,13 +1,23 @@
 //! What all our answers have in common.
 
 use sip::uas::{self, Capabilities};
-use sip::{HeaderName, Incoming, Method, NameAddr, Response, SipUri, Uri};
+use sip::{HeaderName, Incoming, Method, NameAddr, Response, SipUri, Uri, session_timer};
 
 /// What a focus understands (RFC 3261 §8.2). Only what is served is shown (RFC 4579 §5.13 has
 /// `replaces`, `join` and the event packages as examples).
 pub const CAPABILITIES: Capabilities = Capabilities {
-    allow: &[Method::Invite, Method::Ack, Method::Cancel, Method::Options, Method::Bye],
-    extensions: &[],
+    allow: &[
+        Method::Invite,
+        Method::Ack,
+        Method::Cancel,
+        Method::Options,
+        Method::Bye,
+        Method::Update,
+        Method::Prack,
+    ],
+    // 100rel (RFC 3262): every INVITE is answered by a final response at once, so there never is a
+    // provisional one to be sent reliably, and any PRACK matches none (481).
+    extensions: &["100rel", session_timer::TIMER],
     accept: &["application/sdp"],
     events: &[],
 };
@@ -32,8 +42,8 @@ pub(crate) fn focus_contact(conference_uri: &SipUri, incoming: &Incoming) -> Nam
     NameAddr::new(Uri::Sip(uri)).with_isfocus()
 }
 
-/// Says in a 200 to INVITE what we can do (RFC 3261 §13.3.1.4, RFC 4579 §5.13). Supported may be
-/// empty, Allow-Events may not: it is left out as long as there is nothing to list.
+/// Says in a 200 to INVITE what we can do (RFC 3261 §13.3.1.4, RFC 4579 §5.13). Allow-Events
+/// is left out as long as there is nothing to list.
 pub(crate) fn push_capabilities(response: &mut Response) {
     response.headers.push(HeaderName::Allow, uas::allow(&CAPABILITIES));
     response.headers.push(HeaderName::Accept, CAPABILITIES.accept.join(", "));

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
-use sip::{Dialog, DialogId, Incoming, Method, Response, ServerTxnId, SipUri, StatusCode, uas};
+use sip::{
+    Dialog, DialogId, Incoming, Method, Response, ServerTxnId, SipUri, StatusCode, session_timer,
+    uas,
+};
 use units::{Instant, Rng, soonest};
 
 use crate::answers::{CAPABILITIES, focus_contact};
@@ -15,8 +18,8 @@ use crate::{End, EndPolicy, FocusConfig, LegEnd, LegId, MediaSeat, Output, Parti
 /// One conference. A root machine: one mutation, then drain [`Focus::poll_output`] to `None`, then
 /// read [`Focus::deadline`].
 ///
-/// - In: [`Self::invite`], [`Self::request`], [`Self::response`], [`Self::request_failed`],
-///   [`Self::media_silent`], [`Self::media_failed`], [`Self::handle_deadline`].
+/// - In: [`Self::invite`], [`Self::request`], [`Self::response`], [`Self::answered`],
+///   [`Self::request_failed`], [`Self::media_silent`], [`Self::media_failed`], [`Self::handle_deadline`].
 /// - Commands: [`Self::end`].
 /// - Out: [`Self::poll_output`], [`Self::deadline`].
 ///
@@ -91,9 +94,11 @@ impl Focus {
         let contact = focus_contact(&self.config.conference_uri, incoming);
         let dialog =
             Dialog::answering(incoming, tag, contact).map_err(|error| refuse(error.status()))?;
+        let terms = session_timer::agree(&incoming.request.headers, None)
+            .map_err(|error| error.refusal(incoming))?;
         let session = Session::new(seat, self.rng.u64() >> SESSION_ID_SHIFT);
         let id = LegId(self.next_leg);
-        let (leg, response) = Leg::answer(now, id, incoming, dialog, session)
+        let (leg, response) = Leg::answer(now, id, incoming, dialog, (session, terms))
             .map_err(|error| error.refusal(incoming, self.config.conference_uri.host.as_str()))?;
 
         self.next_leg = next_leg;
@@ -148,7 +153,8 @@ impl Focus {
         self.settle(now);
     }
 
-    /// Takes a final response to a request that we sent.
+    /// Takes the status of a final response to a request that we sent. That to re-INVITE and UPDATE
+    /// goes to [`Self::answered`].
     pub fn response(&mut self, now: Instant, leg: LegId, method: &Method, status: StatusCode) {
         if status.is_final()
             && let Some(leg) = self.legs.get_mut(&leg)
@@ -156,6 +162,23 @@ impl Focus {
             leg.response(now, method, status, &mut self.outputs);
         }
         self.settle(now);
+    }
+
+    /// Takes a final response to a request that we sent, with all that it says: that to our own
+    /// re-INVITE or UPDATE needs more than its status.
+    pub fn answered(&mut self, now: Instant, leg: LegId, method: &Method, response: &Response) {
+        match method {
+            Method::Invite | Method::Update => {
+                let Self { legs, rng, outputs, .. } = self;
+                if response.status.is_final()
+                    && let Some(leg) = legs.get_mut(&leg)
+                {
+                    leg.refreshed(now, method, response, rng, outputs);
+                }
+                self.settle(now);
+            }
+            _ => self.response(now, leg, method, response.status),
+        }
     }
 
     /// A request that we sent got no answer, or could not be sent.
@@ -292,7 +315,7 @@ impl Focus {
     }
 }
 
-/// Says what [`Focus::invite`] would refuse for the request's own sake (420, 415, 406, 416, 400, 488),
+/// Says what [`Focus::invite`] would refuse for the request's own sake (420, 415, 406, 416, 400, 422, 488),
 /// before a seat or a port is taken for it. A function of the request.
 ///
 /// # Errors
@@ -305,6 +328,8 @@ pub fn check(incoming: &Incoming) -> Result<(), Response> {
     };
     Dialog::answering(incoming, "", focus_contact(asked, incoming))
         .map_err(|error| Response::answering(&incoming.request, error.status()))?;
+    session_timer::agree(&incoming.request.headers, None)
+        .map_err(|error| error.refusal(incoming))?;
     check_offer(&incoming.request).map_err(|error| error.refusal(incoming, asked.host.as_str()))
 }
 

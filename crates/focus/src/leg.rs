@@ -1,14 +1,19 @@
 //! One leg: a dialog, its media, and how far in or out it is. A leaf: the focus owns the queue.
 
+mod refresh;
 mod state;
+mod update;
 
 use std::collections::VecDeque;
 
+use sip::session_timer::{SessionAction, Terms};
 use sip::{
-    Dialog, DialogId, Incoming, Method, Request, Response, ServerTxnId, SipUri, StatusCode,
-    SuccessAction, uas,
+    Dialog, DialogId, HeaderName, Incoming, Method, Request, Response, ServerTxnId, SipUri,
+    StatusCode, SuccessAction, session_timer, uas,
 };
-use units::Instant;
+use units::{Instant, soonest};
+
+pub(crate) use self::refresh::{RefreshSnapshot, Refreshing};
 
 use self::state::Input;
 pub(crate) use self::state::{Probe, State, Unacked};
@@ -31,6 +36,7 @@ pub(crate) struct Leg {
     pub(crate) session: Session,
     pub(crate) media: LegMedia,
     pub(crate) state: State,
+    pub(crate) refreshing: Refreshing,
 }
 
 /// Where a leg stands, for the conference.
@@ -51,23 +57,34 @@ impl Leg {
         id: LegId,
         incoming: &Incoming,
         dialog: Dialog,
-        mut session: Session,
+        (mut session, terms): (Session, Option<Terms>),
     ) -> Result<(Self, Response), NegotiationError> {
         let (media, offer) = match read_description(&incoming.request)? {
             Some(offer) => {
                 let negotiated = session.answer(&offer)?;
-                (session.media(negotiated, incoming), None)
+                (session.media(negotiated, incoming.source), None)
             }
             None => {
                 let offer = session.offer();
                 (session.media_offered(incoming), Some(offer))
             }
         };
-        let response = success(&dialog, incoming, &session);
+        let response = success(&dialog, incoming, &session, terms);
+        let refreshing = Refreshing::new(now, &incoming.request.headers, terms);
         let state = State::Answered { unacked: Unacked::new(now, incoming, &response, offer) };
         let (uri, display) = shown(&incoming.essentials.from);
-        let leg =
-            Self { id, dialog, uri, display, since: now, is_creator: false, session, media, state };
+        let leg = Self {
+            id,
+            dialog,
+            uri,
+            display,
+            since: now,
+            is_creator: false,
+            session,
+            media,
+            state,
+            refreshing,
+        };
         Ok((leg, response))
     }
 
@@ -121,13 +138,15 @@ impl Leg {
         }
         match (self.standing(), &incoming.request.method) {
             (Standing::Staying, Method::Invite) => self.reinvite(now, txn, incoming, out),
+            (Standing::Staying, Method::Update) => self.update(now, txn, incoming, out),
             (Standing::Staying, Method::Options) => {
                 let tag = &self.dialog.id.local_tag;
                 let response = answers::options(conference_uri, incoming, tag);
                 self.respond(txn, response, out);
             }
             // Going: our BYE is on its way or waits for the ACK; for us the session is over
-            // (RFC 3261 §15.1.1). Other methods did not pass the check; CANCEL never comes here.
+            // (RFC 3261 §15.1.1). Other methods did not pass the check, CANCEL never comes here, and
+            // a PRACK matches no reliable provisional response of ours (RFC 3262 §3).
             (Standing::Staying | Standing::Going | Standing::Gone, _) => {
                 let status = StatusCode::CALL_DOES_NOT_EXIST;
                 self.respond(txn, Response::answering(&incoming.request, status), out);
@@ -159,27 +178,25 @@ impl Leg {
         incoming: &Incoming,
     ) -> Result<(LegMedia, Unacked), Response> {
         let refuse = |status| Response::answering(&incoming.request, status);
-        // RFC 3264 §4: no offer while one is not answered.
-        if self.state.unacked().is_some_and(|unacked| unacked.offer.is_some()) {
+        // RFC 3264 §4: no offer while one is not answered. RFC 3261 §14.2: glare.
+        if self.has_open_offer() {
             return Err(refuse(StatusCode::REQUEST_PENDING));
         }
         let unusable = |error: NegotiationError| error.refusal(incoming, self.agent());
         let offer = read_description(&incoming.request).map_err(unusable)?;
-        let mut dialog = self.dialog.clone();
-        dialog.path = incoming.source;
-        if let Ok(Some(contact)) = incoming.request.headers.contact() {
-            dialog.refresh_target(contact).map_err(|error| refuse(error.status()))?;
-        }
+        let terms = self.refreshing.agree(incoming)?;
+        let dialog = self.moved(incoming)?;
         let mut session = self.session.clone();
         let (media, our_offer) = match offer {
             Some(offer) => {
                 let negotiated = session.answer(&offer).map_err(unusable)?;
-                (session.media(negotiated, incoming), None)
+                (self.held(session.media(negotiated, incoming.source)), None)
             }
             None => (self.media.clone(), Some(session.offer())),
         };
-        let response = success(&dialog, incoming, &session);
+        let response = success(&dialog, incoming, &session, terms);
         (self.dialog, self.session) = (dialog, session);
+        self.refreshing.refreshed_by_peer(now, &incoming.request.headers, terms);
         let unacked = Unacked::new(now, incoming, &response, our_offer);
         Ok((media, unacked))
     }
@@ -201,7 +218,7 @@ impl Leg {
             Err(_) => self.step(now, Input::AckedBadly, out),
             Ok(negotiated) => {
                 if self.standing() == Standing::Staying {
-                    let media = self.session.media(negotiated, incoming);
+                    let media = self.held(self.session.media(negotiated, incoming.source));
                     self.update_media(media, out);
                 }
                 self.step(now, Input::Acked, out);
@@ -225,6 +242,9 @@ impl Leg {
                 StatusCode::CALL_DOES_NOT_EXIST | StatusCode::REQUEST_TIMEOUT => Input::ProbeLost,
                 _ => Input::Probed,
             },
+            Method::Invite | Method::Update => {
+                return self.refresh_refused(now, method, (status, None), out);
+            }
             _ => return, // we send no other
         };
         self.step(now, input, out);
@@ -251,6 +271,14 @@ impl Leg {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
+        let timer = match self.standing() {
+            Standing::Staying => self.refreshing.deadline(),
+            Standing::Going | Standing::Gone => None,
+        };
+        soonest(timer, self.state_deadline())
+    }
+
+    fn state_deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Answered { unacked } | State::Ending { unacked, .. } => {
                 unacked.retransmit.deadline()
@@ -269,6 +297,13 @@ impl Leg {
             && give_up_at <= now
         {
             return self.step(now, Input::PatienceOver, out);
+        }
+        if self.standing() == Standing::Staying {
+            match self.refreshing.handle_deadline(now) {
+                SessionAction::Nothing => {}
+                SessionAction::Refresh => self.refresh(now, out),
+                SessionAction::End => self.let_go(now, LegEnd::Expired, out),
+            }
         }
         let leg = self.id;
         let Some(unacked) = self.state.unacked_mut() else { return };
@@ -296,7 +331,13 @@ impl Leg {
 
     /// Sends a request within the dialog.
     fn send(&mut self, method: Method, out: &mut VecDeque<Output>) {
-        let request: Request = self.dialog.request(method);
+        let request = self.dialog.request(method);
+        self.send_request(request, out);
+    }
+
+    fn send_request(&self, mut request: Request, out: &mut VecDeque<Output>) {
+        // RFC 4028 §7.1: in every request but ACK.
+        request.headers.push(HeaderName::Supported, CAPABILITIES.extensions.join(", "));
         let to = self.dialog.destination();
         out.push_back(Output::Request { leg: self.id, request, to });
     }
@@ -317,9 +358,23 @@ impl Leg {
 
 /// The 200 to an INVITE or re-INVITE: Contact with `isfocus` (RFC 4579 §5.1), what we can do, and our
 /// session description.
-fn success(dialog: &Dialog, incoming: &Incoming, session: &Session) -> Response {
+fn success(
+    dialog: &Dialog,
+    incoming: &Incoming,
+    session: &Session,
+    terms: Option<Terms>,
+) -> Response {
+    let mut response = accepted(dialog, incoming, terms);
+    response.set_body("application/sdp", session.text());
+    response
+}
+
+/// The 200 to what refreshes a session, without a description.
+fn accepted(dialog: &Dialog, incoming: &Incoming, terms: Option<Terms>) -> Response {
     let mut response = dialog.response(incoming, StatusCode::OK);
     push_capabilities(&mut response);
-    response.set_body("application/sdp", session.text());
+    if let Some(terms) = terms {
+        session_timer::write_terms(terms, &mut response.headers);
+    }
     response
 }

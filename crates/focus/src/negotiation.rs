@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use sdp::{AnswerError, Codec, Direction, LocalMedia, Negotiated, SdpError, SessionDescription};
 use serde::{Deserialize, Serialize};
-use sip::{HeaderName, Incoming, Request, Response, StatusCode, Warning};
+use sip::{HeaderName, Incoming, Request, Response, Source, StatusCode, Warning};
 
 use crate::{LegMedia, MediaSeat};
 
@@ -27,6 +27,8 @@ pub(crate) enum NegotiationError {
     NoAgreement(AnswerError),
     #[error("no session description where one is needed")]
     Missing,
+    #[error("{got} m-lines, where there were {had}")]
+    FewerLines { got: usize, had: usize },
 }
 
 impl NegotiationError {
@@ -35,6 +37,7 @@ impl NegotiationError {
             Self::Unreadable(error) => error.status(),
             Self::NoAgreement(error) => error.status(),
             Self::Missing => 400,
+            Self::FewerLines { .. } => 488,
         };
         StatusCode::new(code).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE)
     }
@@ -46,7 +49,10 @@ impl NegotiationError {
             Self::NoAgreement(AnswerError::NoAudio) => 304,
             Self::NoAgreement(AnswerError::NoCommonCodec) => 305,
             Self::NoAgreement(AnswerError::NoIpv4Address) => 301,
-            Self::NoAgreement(_) | Self::Unreadable(_) | Self::Missing => 399,
+            Self::NoAgreement(_)
+            | Self::Unreadable(_)
+            | Self::Missing
+            | Self::FewerLines { .. } => 399,
         };
         let warning = Warning::new(code, agent, self.to_string());
         Response::answering(&incoming.request, self.status())
@@ -73,6 +79,11 @@ impl Session {
         &mut self,
         offer: &SessionDescription,
     ) -> Result<Negotiated, NegotiationError> {
+        // RFC 3264 §8: the lines of a session never become fewer.
+        let (got, had) = (offer.media.len(), self.said().map_or(0, |said| said.media.len()));
+        if got < had {
+            return Err(NegotiationError::FewerLines { got, had });
+        }
         let make = |local: &LocalMedia| sdp::answer(offer, local);
         let (description, negotiated) =
             make(&self.local()).map_err(NegotiationError::NoAgreement)?;
@@ -88,13 +99,30 @@ impl Session {
 
     /// Makes an offer, for an INVITE without one (RFC 3261 §13.3.1.4).
     pub(crate) fn offer(&mut self) -> SessionDescription {
-        let mut description = sdp::offer(&self.local());
+        let mut description = self.offered();
         if !self.says(&description) {
             self.version += 1;
-            description = sdp::offer(&self.local());
+            description = self.offered();
             self.text = description.to_string();
         }
         description
+    }
+
+    /// What we would offer now: the lines that there were stay, ours in its place (RFC 3264 §8).
+    fn offered(&self) -> SessionDescription {
+        let mut description = sdp::offer(&self.local());
+        if let Some(said) = self.said()
+            && let Some(at) = said.media.iter().position(sdp::MediaDescription::is_plain_audio)
+        {
+            let ours = std::mem::replace(&mut description.media, said.media);
+            description.media.splice(at..=at, ours);
+        }
+        description
+    }
+
+    /// Our description as last sent, read.
+    pub(crate) fn said(&self) -> Option<SessionDescription> {
+        SessionDescription::parse(self.text.as_bytes()).ok()
     }
 
     /// RFC 3264 §8: the version rises by one with every change, and only then.
@@ -114,11 +142,11 @@ impl Session {
         }
     }
 
-    pub(crate) fn media(&self, negotiated: Negotiated, incoming: &Incoming) -> LegMedia {
+    pub(crate) fn media(&self, negotiated: Negotiated, path: Source) -> LegMedia {
         LegMedia {
             port: self.seat.port,
             remote: negotiated.remote,
-            signalling: incoming.source.remote.ip(),
+            signalling: path.remote.ip(),
             codec: negotiated.codec,
             send_payload_type: negotiated.send_payload_type,
             receive_payload_types: negotiated.receive_payload_types,

@@ -1,7 +1,7 @@
 //! A conference as it is written down: to move it to another node, or to survive a crash.
 //!
 //! Times are ages, since no two machines share a monotonic clock. Transactions are not written: the
-//! wait for an ACK starts anew, a probe under way is forgotten, and a BYE under way is sent again
+//! wait for an ACK starts anew, a probe under way is forgotten, a refresh under way is due again, and a BYE under way is sent again
 //! (its peer answers 200 or 481, and both end the leg).
 
 use std::collections::VecDeque;
@@ -14,13 +14,13 @@ use sip::{
 use units::{Instant, Rng};
 
 use crate::focus::Phase;
-use crate::leg::{Leg, Probe, Standing, State, Unacked};
+use crate::leg::{Leg, Probe, RefreshSnapshot, Standing, State, Unacked};
 use crate::negotiation::Session;
 use crate::terms::Likeness;
 use crate::{Focus, FocusConfig, LegEnd, LegId, LegMedia, Output};
 
 /// The version written now. It rises with every change that an older reader would misunderstand.
-pub const FOCUS_SNAPSHOT_VERSION: u16 = 1;
+pub const FOCUS_SNAPSHOT_VERSION: u16 = 2;
 
 /// A conference with the version of its form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,7 @@ struct LegSnapshot {
     session: Session,
     media: LegMedia,
     state: StateSnapshot,
+    refreshing: RefreshSnapshot,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +140,7 @@ impl LegSnapshot {
             session: leg.session.clone(),
             media: leg.media.clone(),
             state,
+            refreshing: leg.refreshing.snapshot(now),
         })
     }
 
@@ -172,6 +174,7 @@ impl LegSnapshot {
             session: self.session,
             media: self.media,
             state,
+            refreshing: self.refreshing.restore(now),
         };
         out.push_back(Output::LegStarted { leg: id, dialog: leg.dialog.id.clone() });
         if leg.standing() == Standing::Staying {

@@ -126,6 +126,8 @@ pub enum LegEnd {
     BadAnswer,
     /// The conference ended.
     ConferenceEnded,
+    /// Nobody refreshed the session in time (RFC 4028 §10).
+    Expired,
     /// The participant sent BYE.
     Left,
     /// The mixer refused or lost its port.
@@ -141,6 +143,7 @@ impl fmt::Display for LegEnd {
         f.write_str(match self {
             Self::BadAnswer => "no usable session description in the ACK",
             Self::ConferenceEnded => "the conference ended",
+            Self::Expired => "its session timer ran out",
             Self::Left => "left",
             Self::MediaFailed => "its media failed",
             Self::NoAck => "never acknowledged our answer",
@@ -229,7 +232,16 @@ pub enum Output {
     Request {
         /// The leg.
         leg: LegId,
-        /// BYE or OPTIONS.
+        /// BYE, OPTIONS, or a refresh of the session.
+        request: Request,
+        /// The next hop.
+        to: Source,
+    },
+    /// Send the ACK to a 2xx of our re-INVITE (RFC 3261 §13.2.2.4).
+    Acknowledge {
+        /// The leg.
+        leg: LegId,
+        /// The ACK.
         request: Request,
         /// The next hop.
         to: Source,

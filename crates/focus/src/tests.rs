@@ -4,6 +4,8 @@ mod dial_in;
 mod ending;
 mod factory;
 mod histories;
+mod hold;
 mod in_dialog;
+mod refresh;
 mod rig;
 mod snapshots;

@@ -44,6 +44,7 @@ impl Node {
                     }
                 }
             }
+            FocusOutput::Acknowledge { leg: _, request, to } => self.stack.send_once(request, to),
             FocusOutput::LegStarted { leg: _, dialog } => {
                 self.dialogs.insert(dialog, id);
             }

@@ -263,7 +263,7 @@ impl Node {
                     && let Some((id, leg, method)) = self.client_txns.get(&txn).cloned()
                 {
                     if let Some(active) = self.active(id) {
-                        active.focus.response(now, leg, &method, response.status);
+                        active.focus.answered(now, leg, &method, &response);
                     }
                     self.drain_focus(now, id);
                 }

@@ -74,7 +74,9 @@ impl Node {
         let addressee = self.addressee(&uri);
         match (&incoming.request.method, addressee) {
             // RFC 3261 §15.1.2: whoever it is for, it belongs to no dialog.
-            (Method::Bye, _) => self.reply_status(incoming, StatusCode::CALL_DOES_NOT_EXIST),
+            (Method::Bye | Method::Update | Method::Prack, _) => {
+                self.reply_status(incoming, StatusCode::CALL_DOES_NOT_EXIST);
+            }
             (Method::Invite, Addressee::Factory { index, seats }) => {
                 self.asked(now, incoming, index, seats);
             }

@@ -19,6 +19,7 @@ mod method;
 mod parse;
 mod print;
 mod scan;
+pub mod session_timer;
 pub mod sipfrag;
 mod stack;
 mod status;

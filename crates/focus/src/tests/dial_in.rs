@@ -31,7 +31,10 @@ fn the_200_has_the_conference_uri_a_bare_isfocus_and_what_the_focus_can_do() {
     let mut rig = Rig::new();
     let (_, response) = rig.invite(&mut Caller::new("alice", 1));
     assert_eq!(header(&response, &HeaderName::Contact), format!("<{CONFERENCE}>;isfocus"));
-    assert_eq!(header(&response, &HeaderName::Allow), "INVITE, ACK, CANCEL, OPTIONS, BYE");
+    assert_eq!(
+        header(&response, &HeaderName::Allow),
+        "INVITE, ACK, CANCEL, OPTIONS, BYE, UPDATE, PRACK"
+    );
     assert_eq!(header(&response, &HeaderName::Accept), "application/sdp");
     assert_eq!(response.headers.count(&HeaderName::Supported), 1);
     assert_eq!(header(&response, &HeaderName::ContentType), "application/sdp");
@@ -193,7 +196,7 @@ fn what_cannot_be_served_is_refused_by_its_own_code_and_nothing_is_kept() {
     let no_codec = OFFER.replace("RTP/AVP 0 8", "RTP/AVP 18");
     let no_audio = OFFER.replace("m=audio", "m=video");
     for (more, body, status, warned) in [
-        ("Require: 100rel\n", OFFER, 420, false),
+        ("Require: unheard-of\n", OFFER, 420, false),
         ("Content-Type: text/plain\n", OFFER, 415, false),
         ("Accept: text/plain\n", OFFER, 406, true),
         ("", "v=0\r\nnonsense", 400, true),

@@ -42,14 +42,18 @@ enum Op {
     MediaFailed {
         leg: u32,
     },
+    Update {
+        caller: usize,
+        offer: bool,
+    },
     Answer {
         leg: u32,
-        bye: bool,
+        method: Method,
         status: u16,
     },
     Fail {
         leg: u32,
-        bye: bool,
+        method: Method,
     },
     Wait {
         ms: u64,
@@ -69,12 +73,13 @@ fn op() -> impl Strategy<Value = Op> {
         1 => caller.clone().prop_map(|caller| Op::OldAck { caller }),
         1 => caller.clone().prop_map(|caller| Op::Bye { caller }),
         1 => caller.clone().prop_map(|caller| Op::Options { caller }),
+        2 => (caller.clone(), any::<bool>()).prop_map(|(caller, offer)| Op::Update { caller, offer }),
         1 => caller.prop_map(|caller| Op::Stale { caller }),
         2 => leg.clone().prop_map(|leg| Op::Silent { leg }),
         1 => leg.clone().prop_map(|leg| Op::MediaFailed { leg }),
-        2 => (leg.clone(), any::<bool>(), prop::sample::select(vec![100, 200, 404, 408, 481]))
-            .prop_map(|(leg, bye, status)| Op::Answer { leg, bye, status }),
-        1 => (leg, any::<bool>()).prop_map(|(leg, bye)| Op::Fail { leg, bye }),
+        3 => (leg.clone(), method(), prop::sample::select(STATUSES.to_vec()))
+            .prop_map(|(leg, method, status)| Op::Answer { leg, method, status }),
+        1 => (leg, method()).prop_map(|(leg, method)| Op::Fail { leg, method }),
         2 => (1..20_000_u64).prop_map(|ms| Op::Wait { ms }),
         1 => Just(Op::End),
     ]
@@ -90,6 +95,11 @@ impl World {
     fn new(end: EndPolicy) -> Self {
         let callers: Vec<_> =
             CALLERS.iter().zip(1..).map(|(name, last)| Caller::new(name, last)).collect();
+        let mut callers = callers;
+        // Bob is refreshed by re-INVITE, carol by UPDATE.
+        let timer = "Supported: timer\nSession-Expires: 90;refresher=uas\n";
+        callers[1].more = timer.to_owned();
+        callers[2].more = format!("{timer}Allow: INVITE, ACK, BYE, UPDATE\n");
         let creator = Creator::of(&callers[0].clone().next("INVITE", ""));
         Self { rig: Rig::with(end, Some(creator)), callers, calls: 0 }
     }
@@ -131,8 +141,15 @@ impl World {
             }
             Op::Silent { leg } => rig.focus.media_silent(rig.now, LegId(leg)),
             Op::MediaFailed { leg } => rig.focus.media_failed(rig.now, LegId(leg)),
-            Op::Answer { leg, bye, status } => rig.answer(LegId(leg), &method(bye), status),
-            Op::Fail { leg, bye } => rig.focus.request_failed(rig.now, LegId(leg), &method(bye)),
+            Op::Update { caller, offer } => {
+                rig.send(&callers[caller].next("UPDATE", if offer { OFFER } else { "" }));
+            }
+            Op::Answer { leg, ref method, status } => {
+                rig.answer_last(LegId(leg), method, (status, ""), OFFER);
+            }
+            Op::Fail { leg, ref method } => {
+                rig.focus.request_failed(rig.now, LegId(leg), method);
+            }
             Op::Wait { ms } => rig.run_to_ms(rig.now.as_millis() + ms),
             Op::End => rig.focus.end(rig.now, End::Ordered),
         }
@@ -147,9 +164,11 @@ impl World {
     }
 }
 
-fn method(bye: bool) -> Method {
-    if bye { Method::Bye } else { Method::Options }
+fn method() -> impl Strategy<Value = Method> {
+    prop::sample::select(vec![Method::Bye, Method::Options, Method::Invite, Method::Update])
 }
+
+const STATUSES: [u16; 9] = [100, 200, 404, 405, 408, 422, 481, 488, 491];
 
 /// What a leg went through, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -193,6 +212,10 @@ fn check(log: &[(u64, Output)]) -> Result<(), String> {
             Output::ResendSuccess { leg, .. } => {
                 ensure(!marks[leg].contains(&Mark::Ended), "2xx after the end")?;
                 ensure(!byes.contains(leg), "2xx after BYE")?;
+                continue;
+            }
+            Output::Acknowledge { leg, .. } => {
+                ensure(!marks[leg].contains(&Mark::Ended), "ACK after the end")?;
                 continue;
             }
             Output::Joined(_) | Output::Respond { .. } => continue,

@@ -210,6 +210,33 @@ impl Rig {
         self.drain();
     }
 
+    /// Answers the last request of this method that went to a leg, if there was one.
+    pub(crate) fn answer_last(
+        &mut self,
+        leg: LegId,
+        method: &Method,
+        (status, more): (u16, &str),
+        body: &str,
+    ) {
+        let sent = self.log.iter().rev().find_map(|(_, output)| match output {
+            Output::Request { leg: to, request, .. } if *to == leg && request.method == *method => {
+                Some(request.clone())
+            }
+            _ => None,
+        });
+        let Some(request) = sent else { return };
+        let mut response = Response::answering(&request, StatusCode::new(status).unwrap());
+        for line in more.lines() {
+            let (name, value) = line.split_once(": ").unwrap();
+            response.headers.push(name.parse().unwrap(), value);
+        }
+        if *method == Method::Invite && response.status.is_success() {
+            response.set_body("application/sdp", body);
+        }
+        self.focus.answered(self.now, leg, method, &response);
+        self.drain();
+    }
+
     pub(crate) fn drain(&mut self) {
         while let Some(output) = self.focus.poll_output() {
             self.log.push((self.now.as_millis(), output));
