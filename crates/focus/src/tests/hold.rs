@@ -117,7 +117,7 @@ fn lines_may_become_more_and_never_fewer() {
     assert_eq!(offer(&mut rig, &mut alice, "UPDATE", &many).status.code(), 200);
 }
 
-/// A30, F05 · RFC 3311 §5.2: before the ACK, and while an offer of ours is open.
+/// A30, F05, F06 · RFC 3311 §5.2: before the ACK, and while an offer of ours is open.
 #[test]
 fn update_before_the_ack_and_with_an_offer_open() {
     let mut rig = Rig::new();
