@@ -88,6 +88,8 @@ enum Wake {
     GraceOver,
     Deadline,
     Media(FromShard),
+    /// Every shard's thread has ended, though nobody told it to.
+    MixersGone,
     MediaRetry,
     Status(StatusAsked),
     /// A SIP socket has something.
@@ -165,7 +167,7 @@ impl Loop {
                 () = told(&mut stop) => Wake::Stop,
                 () = at(deadline) => Wake::Deadline,
                 () = at(give_up) => Wake::GraceOver,
-                Some(event) = from_shards.recv() => Wake::Media(event),
+                event = from_shards.recv() => event.map_or(Wake::MixersGone, Wake::Media),
                 () = at(retry) => Wake::MediaRetry,
                 Some(asked) = asked.recv() => Wake::Status(asked),
                 happening = self.wires.next(&mut buffer) => Wake::Wire(happening),
@@ -177,6 +179,10 @@ impl Loop {
                     self.node.shutdown(self.clock.now());
                 }
                 Wake::GraceOver => break,
+                Wake::MixersGone => {
+                    self.health = Health::Dead;
+                    break;
+                }
                 other => self.handle(other, &buffer),
             }
             // Not by the timer alone: packets that keep coming would put it off for ever.
@@ -226,7 +232,7 @@ impl Loop {
             // Whoever asked may have gone away.
             Wake::Status(asked) => drop(asked.send(self.status(now))),
             Wake::Wire(happening) => self.wires.handle(now, happening, buffer),
-            Wake::MediaRetry | Wake::Stop | Wake::GraceOver => {}
+            Wake::MediaRetry | Wake::MixersGone | Wake::Stop | Wake::GraceOver => {}
         }
     }
 

@@ -275,6 +275,34 @@ mod tests {
         assert_eq!(factory.hosts, ["mix.example.com", "127.0.0.1", "localhost", "example.com"]);
     }
 
+    /// A shard's thread that ends takes its end of the channel with it, and nobody may be about to
+    /// give it a command.
+    #[test]
+    fn a_server_whose_mixers_have_died_ends_by_itself() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let flags = crate::config::Flags { sip: Some(any), ..Default::default() };
+        let config = Config::from_flags(&flags).expect("good");
+        let sockets = vec![socket("127.0.0.1")];
+        let mut rng = Rng::from_seed([1; 32]);
+        let clock = Clock::start();
+        let node_config = node_config(&config, &sockets, 4, &mut rng);
+        let node = Node::new(node_config, clock.now(), unix_time(), rng.fork()).expect("a node");
+        let (mixers, mut from_shards) = Mixers::start(&config.media, rng.bytes()).expect("mixers");
+        from_shards.close();
+        let (_asked, asked_receiver) = mpsc::channel(1);
+        let (_stop, stopped) = oneshot::channel();
+        let (ready, _is_ready) = sync_channel(1);
+        let (events, mut event_receiver) = mpsc::channel(EVENTS_MAX);
+        let runtime = Builder::new_current_thread().enable_all().build().expect("an event loop");
+        let report = runtime.block_on(async {
+            let work = Loop::new(clock, node, mixers, sockets, config.access, events);
+            let ended = work.expect("sockets").run(from_shards, asked_receiver, ready, stopped);
+            tokio::time::timeout(PORTS_WITHIN, ended).await.expect("it ends")
+        });
+        assert_eq!(report.end, crate::run::EndCause::MixersDied);
+        assert!(matches!(event_receiver.blocking_recv(), Some(Event::MixersDied)));
+    }
+
     #[test]
     fn the_printed_factory_can_be_called_as_it_is_printed() {
         let config = Config::from_flags(&crate::config::Flags::default()).expect("defaults");
