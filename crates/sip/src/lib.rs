@@ -4,11 +4,12 @@
 //! [`Headers`] holds the fields with typed readers over them.
 //!
 //! The other half: [`Stack`] is the transaction layer as one machine, [`Dialog`] is data, [`uas`] has the checks that
-//! every UAS core makes, [`SuccessRetransmit`] and [`MergedGuard`] are parts of one; [`Connections`] says which stream
-//! connections there are, which one a message takes, and when one has to go.
+//! every UAS core makes, [`SuccessRetransmit`] and [`MergedGuard`] are parts of one; [`digest`] says who sent a request;
+//! [`Connections`] says which stream connections there are, which one a message takes, and when one has to go.
 
 mod connections;
 mod dialog;
+pub mod digest;
 mod essentials;
 mod frame;
 pub mod header;
