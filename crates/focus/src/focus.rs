@@ -12,6 +12,7 @@ use units::{Instant, Rng, soonest};
 use crate::answers::{CAPABILITIES, focus_contact};
 use crate::leg::{Leg, Standing};
 use crate::negotiation::{Session, check_offer};
+use crate::roster::masked;
 use crate::terms::Likeness;
 use crate::{End, EndPolicy, FocusConfig, LegEnd, LegId, MediaSeat, Output, Participant};
 
@@ -249,11 +250,26 @@ impl Focus {
         self.legs.len()
     }
 
+    /// The participant of this leg has proved to be a user: the roster shows it, and nothing says
+    /// better whether he is the creator.
+    pub fn identify(&mut self, leg: LegId, user: &str) {
+        let Some(entry) = self.legs.get_mut(&leg) else { return };
+        entry.user = Some(masked(user));
+        let creator = self.config.creator.as_ref().and_then(|creator| creator.user.as_deref());
+        if creator == Some(user) {
+            self.take_for_creator(leg, Likeness::Proved);
+        }
+    }
+
     /// The same dialog identifiers are better than the same name and address: several people may
     /// share those. Among equals the first one is it.
     fn recognise_creator(&mut self, id: LegId, incoming: &Incoming) {
         let likeness =
             self.config.creator.as_ref().map_or(Likeness::No, |creator| creator.likeness(incoming));
+        self.take_for_creator(id, likeness);
+    }
+
+    fn take_for_creator(&mut self, id: LegId, likeness: Likeness) {
         let known = self.creator_leg.map_or(Likeness::No, |(_, likeness)| likeness);
         if likeness > known {
             self.creator_leg = Some((id, likeness));

@@ -30,6 +30,8 @@ pub(crate) struct Leg {
     /// From URI and display name, masked.
     pub(crate) uri: String,
     pub(crate) display: Option<String>,
+    /// The user that he proved to be.
+    pub(crate) user: Option<String>,
     pub(crate) since: Instant,
     /// Whether this participant is taken for the one who asked for the conference.
     pub(crate) is_creator: bool,
@@ -78,6 +80,7 @@ impl Leg {
             dialog,
             uri,
             display,
+            user: None,
             since: now,
             is_creator: false,
             session,
@@ -102,6 +105,7 @@ impl Leg {
             leg: self.id,
             uri: self.uri.clone(),
             display: self.display.clone(),
+            user: self.user.clone(),
             state: match self.state {
                 State::Answered { .. } => ParticipantState::Joining,
                 State::Confirmed { .. } => ParticipantState::Joined,

@@ -31,6 +31,8 @@ pub struct Creator {
     pub from_uri: Uri,
     /// Where it came from.
     pub source: IpAddr,
+    /// The user that he proved to be, if he did.
+    pub user: Option<String>,
 }
 
 /// How surely a joiner is the creator.
@@ -41,6 +43,8 @@ pub(crate) enum Likeness {
     Likely,
     /// Same Call-ID and From tag.
     Same,
+    /// Proved to be the same user.
+    Proved,
 }
 
 impl Creator {
@@ -52,7 +56,15 @@ impl Creator {
             from_tag: essentials.from.tag().unwrap_or_default().to_owned(),
             from_uri: essentials.from.uri.clone(),
             source: incoming.source.remote.ip(),
+            user: None,
         }
+    }
+
+    /// The same, who has proved to be this user.
+    #[must_use]
+    pub fn with_user(mut self, user: Option<&str>) -> Self {
+        self.user = user.map(str::to_owned);
+        self
     }
 
     pub(crate) fn likeness(&self, joiner: &Incoming) -> Likeness {
@@ -186,6 +198,8 @@ pub struct Participant {
     pub uri: String,
     /// Display name; control characters masked.
     pub display: Option<String>,
+    /// The user that he proved to be: unlike the other two not his own word alone.
+    pub user: Option<String>,
     /// Where the leg stands.
     pub state: ParticipantState,
     /// When the leg was made.

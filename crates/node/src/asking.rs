@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use focus::Creator;
-use focus::factory::{AnswerForm, Refused, Who, identity, redirect};
+use focus::factory::{AnswerForm, Refused, identity, redirect, stateless_tag};
 use pool::{ConferenceId, Firmness, HoldRequest, Refusal, Seats};
 use sip::uas;
 use sip::{Incoming, Merged, SipUri, StatusCode};
 use units::Instant;
 
 use crate::Notice;
+use crate::auth::Caller;
 use crate::conference::{Asked, Record, State};
-use crate::node::{Node, Phase};
+use crate::node::{Node, Phase, known_tag_prefix};
 use crate::requests::Addressee;
 
 /// Most conferences that one dialog identifier (Call-ID, From tag, source) can have had within the
@@ -21,7 +22,13 @@ const GENERATIONS_MAX: u32 = 64;
 
 impl Node {
     /// Takes an INVITE to a factory.
-    pub(crate) fn asked(&mut self, now: Instant, incoming: &Incoming, index: usize, seats: u32) {
+    pub(crate) fn asked(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming,
+        caller: &Caller,
+        (index, seats): (usize, u32),
+    ) {
         if self.phase == Phase::ShuttingDown {
             return self.refuse(incoming, &Refused::ShuttingDown);
         }
@@ -46,9 +53,9 @@ impl Node {
         }
         let refused = match form {
             AnswerForm::Redirect | AnswerForm::Relay => {
-                self.redirect_to_held(now, incoming, (index, seats), &core)
+                self.redirect_to_held(now, incoming, caller, (index, seats), &core)
             }
-            AnswerForm::Deliver => self.deliver(now, incoming, (index, seats), &core),
+            AnswerForm::Deliver => self.deliver(now, incoming, caller, (index, seats), &core),
         };
         if let Err(refused) = refused {
             // It is over: its ACK proves nothing that anything was held for, and a request that comes
@@ -62,12 +69,19 @@ impl Node {
         &mut self,
         now: Instant,
         incoming: &Incoming,
+        caller: &Caller,
         asked: (usize, u32),
         core: &str,
     ) -> Result<(), Refused> {
-        let id = self.identify(now, incoming, core).ok_or(Refused::SourceBusy)?;
-        let uri = self.allocate(now, incoming, asked, id, firmness_of(incoming))?;
-        let tag = self.tag_for(incoming);
+        let id = self.identify(now, incoming, caller, core).ok_or(Refused::SourceBusy)?;
+        let firmness = firmness_of(incoming, caller);
+        let uri = self.allocate(now, incoming, caller, asked, id, firmness)?;
+        let tag = match caller.user() {
+            Some(_) => {
+                stateless_tag(&self.keys.stateless, &known_tag_prefix(self.number), incoming)
+            }
+            None => self.tag_for(incoming),
+        };
         match redirect(incoming, &uri, &tag) {
             Ok(response) => self.stack.reply_stateless(incoming, response),
             Err(_) => self.reply_status(incoming, StatusCode::LOOP_DETECTED),
@@ -80,19 +94,20 @@ impl Node {
         &mut self,
         now: Instant,
         incoming: &Incoming,
+        caller: &Caller,
         (index, seats): (usize, u32),
         core: &str,
     ) -> Result<(), Refused> {
-        let id = self.identify(now, incoming, core).ok_or(Refused::SourceBusy)?;
+        let id = self.identify(now, incoming, caller, core).ok_or(Refused::SourceBusy)?;
         let is_new = !self.records.contains_key(&id);
-        let firmness = firmness_of(incoming);
+        let firmness = firmness_of(incoming, caller);
         let is_soft = firmness != Firmness::Firm;
         let limit = self.pool.soft_limit().0;
         if is_new && is_soft && seats > limit.saturating_sub(self.unproved_seats) {
             return Err(Refused::Unproved { asked: seats, limit });
         }
-        self.allocate(now, incoming, (index, seats), id, firmness)?;
-        let joined = self.join_as(now, incoming, id);
+        self.allocate(now, incoming, caller, (index, seats), id, firmness)?;
+        let joined = self.join_as(now, incoming, caller, id);
         match &joined {
             Ok(()) if is_new && is_soft => self.count_unproved(id, seats),
             Err(_) if is_new => self.take_back(now, id),
@@ -129,28 +144,38 @@ impl Node {
 
     /// Finds the conference that this request means: one that is held, one that a copy of this very
     /// request made, or the first that was not used up yet.
-    fn identify(&self, now: Instant, incoming: &Incoming, core: &str) -> Option<ConferenceId> {
-        (0..GENERATIONS_MAX).map(|generation| self.identity(incoming, core, generation)).find(
-            |id| match self.records.get(id) {
-                None => true,
-                Some(record) => match record.state {
-                    State::Held => true,
-                    State::Active(_) | State::Ended => {
-                        record.asked.is_copy(&incoming.essentials, now)
-                    }
-                },
+    fn identify(
+        &self,
+        now: Instant,
+        incoming: &Incoming,
+        caller: &Caller,
+        core: &str,
+    ) -> Option<ConferenceId> {
+        let mut candidates = (0..GENERATIONS_MAX)
+            .map(|generation| self.identity(incoming, caller, core, generation));
+        candidates.find(|id| match self.records.get(id) {
+            None => true,
+            Some(record) => match record.state {
+                State::Held => true,
+                State::Active(_) | State::Ended => record.asked.is_copy(&incoming.essentials, now),
             },
-        )
+        })
     }
 
-    fn identity(&self, incoming: &Incoming, core: &str, generation: u32) -> ConferenceId {
+    fn identity(
+        &self,
+        incoming: &Incoming,
+        caller: &Caller,
+        core: &str,
+        generation: u32,
+    ) -> ConferenceId {
         let essentials = &incoming.essentials;
         ConferenceId(identity(
             &self.keys.identity,
             core,
             &essentials.call_id,
             essentials.from.tag().unwrap_or_default(),
-            Who::Source(incoming.source.remote.ip()),
+            caller.who(incoming),
             generation,
         ))
     }
@@ -160,6 +185,7 @@ impl Node {
         &mut self,
         now: Instant,
         incoming: &Incoming,
+        caller: &Caller,
         (index, seats): (usize, u32),
         id: ConferenceId,
         firmness: Firmness,
@@ -181,7 +207,7 @@ impl Node {
             uri: uri.clone(),
             factory: index,
             activate_by,
-            creator: Some(Creator::of(incoming)),
+            creator: Some(Creator::of(incoming).with_user(caller.user())),
             asked: Asked::of(&incoming.essentials, now),
             since: now,
             state: State::Held,
@@ -203,7 +229,8 @@ impl Node {
         let Addressee::Factory { index, seats } = self.addressee(uri) else { return };
         let core = self.factories[index].canonical_uri();
         let was_going_on = self.merged.done(&core, &ack.essentials);
-        let Some(id) = self.identify(now, ack, &core) else { return };
+        let nobody = Caller::default();
+        let Some(id) = self.identify(now, ack, &nobody, &core) else { return };
         if self.records.contains_key(&id) {
             // Unknown only if the hold has just ended: then its record goes as well.
             let _ = self.pool.confirm(now, id);
@@ -211,14 +238,22 @@ impl Node {
             // A flood has pushed the soft hold out between the 302 and this ACK. The token in the 302
             // finds the conference again by its identity. Without room now, the caller gets 404 and
             // asks anew.
-            let _ = self.allocate(now, ack, (index, seats), id, Firmness::Firm);
+            let _ = self.allocate(now, ack, &nobody, (index, seats), id, Firmness::Firm);
         }
+    }
+
+    /// A known user has acknowledged our answer: his hold was firm from the beginning.
+    pub(crate) fn known_acknowledged(&mut self, ack: &Incoming) {
+        let sip::Uri::Sip(uri) = &ack.request.uri else { return };
+        let Addressee::Factory { index, .. } = self.addressee(uri) else { return };
+        let core = self.factories[index].canonical_uri();
+        self.merged.done(&core, &ack.essentials);
     }
 }
 
-/// A connection proves the address at its other end; a datagram does not.
-fn firmness_of(incoming: &Incoming) -> Firmness {
-    if incoming.source.transport.is_reliable() {
+/// A connection proves the address at its other end, and so do credentials; a datagram does not.
+fn firmness_of(incoming: &Incoming, caller: &Caller) -> Firmness {
+    if incoming.source.transport.is_reliable() || caller.user().is_some() {
         Firmness::Firm
     } else {
         Firmness::Soft { source: incoming.source.remote.ip() }

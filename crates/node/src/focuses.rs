@@ -56,6 +56,7 @@ impl Node {
                     conference,
                     leg: participant.leg.0,
                     participant: participant.uri,
+                    user: participant.user,
                 });
             }
             FocusOutput::LegEnded { leg, dialog, cause } => {

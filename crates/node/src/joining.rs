@@ -10,13 +10,20 @@ use sip::{Incoming, Merged, Source, StatusCode};
 use units::Instant;
 
 use crate::Notice;
+use crate::auth::Caller;
 use crate::conference::{Active, Record, State};
 use crate::node::{Node, Phase, tag_prefix};
 
 impl Node {
     /// Takes an INVITE that is to join this conference; the first one activates it (RFC 4579 §5.1).
-    pub(crate) fn join(&mut self, now: Instant, incoming: &Incoming, id: ConferenceId) {
-        if let Err(refused) = self.join_as(now, incoming, id) {
+    pub(crate) fn join(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming,
+        caller: &Caller,
+        id: ConferenceId,
+    ) {
+        if let Err(refused) = self.join_as(now, incoming, caller, id) {
             self.refuse(incoming, &refused);
         }
     }
@@ -30,6 +37,7 @@ impl Node {
         &mut self,
         now: Instant,
         incoming: &Incoming,
+        caller: &Caller,
         id: ConferenceId,
     ) -> Result<(), Refused> {
         if self.phase == Phase::ShuttingDown {
@@ -50,7 +58,7 @@ impl Node {
                 self.reply(incoming, response);
                 Ok(Joined::No)
             }
-            Ok(()) => self.seat(now, incoming, id),
+            Ok(()) => self.seat(now, incoming, caller, id),
         };
         if joined != Ok(Joined::Yes) {
             // It is over. What comes by another way is looked at afresh.
@@ -65,15 +73,16 @@ impl Node {
         &mut self,
         now: Instant,
         incoming: &Incoming,
+        caller: &Caller,
         id: ConferenceId,
     ) -> Result<Joined, Refused> {
-        let source = unproved_source(incoming);
+        let source = unproved_source(incoming, caller);
         let unproved = source.and_then(|source| self.unproved.get(&source).copied()).unwrap_or(0);
         if unproved >= UNPROVED_LEGS_MAX {
             return Err(Refused::Unanswered { max: UNPROVED_LEGS_MAX });
         }
         let first = self.activate(now, id)?;
-        let joined = self.take_seat(now, incoming, id);
+        let joined = self.take_seat(now, incoming, caller, id);
         match (&joined, first) {
             (Ok(Joined::Yes), First::Yes) => self.started(id),
             (Ok(Joined::No) | Err(_), First::Yes) => self.deactivate(now, id),
@@ -86,6 +95,7 @@ impl Node {
         &mut self,
         now: Instant,
         incoming: &Incoming,
+        caller: &Caller,
         id: ConferenceId,
     ) -> Result<Joined, Refused> {
         let Some(active) = self.records.get_mut(&id).and_then(Record::active) else {
@@ -115,7 +125,10 @@ impl Node {
         match made {
             Ok(leg) => {
                 active.ports.insert(lent.id, lent);
-                if let Some(source) = unproved_source(incoming) {
+                if let Some(user) = caller.user() {
+                    active.focus.identify(leg, user);
+                }
+                if let Some(source) = unproved_source(incoming, caller) {
                     active.unproved.insert(leg, source);
                     *self.unproved.entry(source).or_default() += 1;
                 }
@@ -212,9 +225,9 @@ enum Joined {
 }
 
 /// The address that our answer goes to without its owner having shown that he wants it.
-fn unproved_source(incoming: &Incoming) -> Option<IpAddr> {
+fn unproved_source(incoming: &Incoming, caller: &Caller) -> Option<IpAddr> {
     let Source { transport, remote, .. } = incoming.source;
-    (!transport.is_reliable()).then(|| remote.ip())
+    (!transport.is_reliable() && caller.user().is_none()).then(|| remote.ip())
 }
 
 /// Legs that one address may have before it acknowledges our answers: each makes us send 21 packets

@@ -4,8 +4,8 @@
 //! deadline. The server and the simulation drive it alike.
 //!
 //! A request finds its way in `requests`: in a dialog to its focus (`focuses`), to a factory
-//! (`asking`) or to a conference URI (`joining`). What the node keeps about a conference is in
-//! `conference`; its side of the mixers in `media_link`.
+//! (`asking`) or to a conference URI (`joining`). Who may is decided in `auth`. What the node keeps
+//! about a conference is in `conference`; its side of the mixers in `media_link`.
 //!
 //! **Invariant:** before a caller has shown that he receives where he sends from, he gets one packet
 //! for one packet, and nothing is kept but a soft hold.
@@ -14,6 +14,7 @@
 
 mod agenda;
 mod asking;
+mod auth;
 mod conference;
 mod config;
 mod focuses;
@@ -25,6 +26,7 @@ mod report;
 mod requests;
 mod status;
 
+pub use auth::{AuthConfig, Entry, Role, User};
 pub use config::{Keys, NodeConfig, SipListen};
 pub use node::{Input, Node, NodeError, Output};
 pub use notice::Notice;

@@ -12,9 +12,10 @@ use sip::{Arrival, ClientTxnId, DialogId, MergedGuard, Method, Packet, Stack, St
 use units::{Instant, Rng, UnixTime, soonest};
 
 use crate::agenda::Agenda;
+use crate::auth::Auth;
 use crate::conference::{Records, State};
 use crate::media_link::{MediaFact, MediaKey, MediaLink};
-use crate::{Keys, NodeConfig, Notice, SipListen};
+use crate::{AuthConfig, Keys, NodeConfig, Notice, SipListen};
 
 /// What a node takes in.
 #[derive(Clone, Debug)]
@@ -61,6 +62,8 @@ pub struct Node {
     pub(crate) listens: Vec<SipListen>,
     pub(crate) keys: Keys,
     pub(crate) factories: Vec<Factory>,
+    /// `None`: nobody is asked who he is.
+    pub(crate) auth: Option<Auth>,
     pub(crate) stack: Stack,
     pub(crate) pool: Pool,
     pub(crate) media: MediaLink,
@@ -130,6 +133,7 @@ impl Node {
             listens: config.listens,
             keys: config.keys,
             factories,
+            auth: None,
             stack,
             pool: Pool::new(config.pool),
             media: MediaLink::new(&config.media_advertise),
@@ -148,6 +152,12 @@ impl Node {
             rng,
             outputs: VecDeque::new(),
         })
+    }
+
+    /// The same node, which asks who is there.
+    #[must_use]
+    pub fn with_auth(self, config: AuthConfig) -> Self {
+        Self { auth: Some(Auth::new(config)), ..self }
     }
 
     /// Takes a message from the network or from a media shard.
@@ -353,6 +363,12 @@ pub(crate) fn tag_prefix(node: u16) -> String {
 /// URI is still dead, since a token never makes a record, and only a request asked anew after an
 /// hour could meet its identity again.
 pub(crate) const TOMBSTONES_MAX: usize = 100_000;
+
+/// What the To tag of a stateless answer begins with, if its receiver has proved who he is already: his
+/// ACK proves nothing more.
+pub(crate) fn known_tag_prefix(node: u16) -> String {
+    format!("{}k-", tag_prefix(node))
+}
 
 /// How long a tombstone stands after the activation deadline.
 pub(crate) const TOMBSTONE_FOR: Duration = Duration::from_secs(3_600);

@@ -41,6 +41,8 @@ pub enum Notice {
         leg: u32,
         /// The participant's URI as he wrote it: not authenticated.
         participant: String,
+        /// The user that he proved to be.
+        user: Option<String>,
     },
     /// A leg left.
     Left {
@@ -66,6 +68,15 @@ pub enum Notice {
         conference: String,
         /// Why, in words.
         cause: String,
+    },
+    /// Credentials were wrong.
+    LoginFailed {
+        /// The user, if there is one of that name.
+        user: Option<String>,
+        /// Where they came from.
+        source: String,
+        /// Whether this was once too often: from now on this user is locked there.
+        locked: bool,
     },
     /// A request was refused for want of something, not for being wrong.
     Refused {

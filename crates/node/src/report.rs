@@ -56,6 +56,7 @@ fn conference(now: Instant, record: &Record, seats: u32) -> Option<ConferenceSta
                 leg: participant.leg.0,
                 participant: participant.uri,
                 display: participant.display,
+                user: participant.user,
                 creator: participant.creator,
                 seconds: seconds(participant.since),
             });

@@ -7,7 +7,8 @@ use sip::{DialogId, Incoming, Method, Response, SipUri, StatusCode, Uri};
 use units::Instant;
 
 use crate::Notice;
-use crate::node::{Node, tag_prefix};
+use crate::auth::Door;
+use crate::node::{Node, known_tag_prefix, tag_prefix};
 
 /// What a Request-URI means here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,12 @@ impl Node {
         let dialog = DialogId::of_request(&incoming.essentials);
         let is_ack = incoming.request.method == Method::Ack;
         if let Some(id) = self.dialogs.get(&dialog).copied() {
+            // Whoever is in has shown that he may be. To steer he has to show more.
+            if incoming.request.method == Method::Refer
+                && self.admit(now, incoming, Door::Steer(id)).is_none()
+            {
+                return;
+            }
             let txn = if is_ack {
                 None
             } else {
@@ -53,6 +60,9 @@ impl Node {
             // An ACK to a stateless answer of ours carries the tag that only its receiver knows.
             if proves_source(&self.keys.stateless, &tag_prefix(self.number), incoming) {
                 self.source_proved(now, incoming);
+            } else if proves_source(&self.keys.stateless, &known_tag_prefix(self.number), incoming)
+            {
+                self.known_acknowledged(incoming);
             }
         } else {
             // RFC 3261 §12.2.2. The To tag is the peer's, so it stays (§8.2.6.2).
@@ -63,24 +73,29 @@ impl Node {
     }
 
     fn out_of_dialog(&mut self, now: Instant, incoming: &Incoming) {
+        let addressee = match &incoming.request.uri {
+            Uri::Sip(uri) => self.addressee(uri),
+            Uri::Other { .. } => Addressee::Nobody,
+        };
+        // RFC 3261 §8.2.1: the method is looked at once it is known who asks.
+        let door = Door::outside(&incoming.request.method, addressee);
+        let Some(caller) = self.admit(now, incoming, door) else { return };
         if let Err(response) = uas::check_method(incoming, &focus::CAPABILITIES) {
             return self.reply(incoming, response);
         }
         // RFC 3261 §8.2.2.1: a scheme that we do not serve at all.
-        let Uri::Sip(uri) = &incoming.request.uri else {
+        if incoming.request.uri.as_sip().is_none() {
             return self.reply_status(incoming, StatusCode::UNSUPPORTED_URI_SCHEME);
-        };
-        let uri = uri.clone();
-        let addressee = self.addressee(&uri);
+        }
         match (&incoming.request.method, addressee) {
             // RFC 3261 §15.1.2: whoever it is for, it belongs to no dialog.
             (Method::Bye | Method::Update | Method::Prack, _) => {
                 self.reply_status(incoming, StatusCode::CALL_DOES_NOT_EXIST);
             }
             (Method::Invite, Addressee::Factory { index, seats }) => {
-                self.asked(now, incoming, index, seats);
+                self.asked(now, incoming, &caller, (index, seats));
             }
-            (Method::Invite, Addressee::Conference(id)) => self.join(now, incoming, id),
+            (Method::Invite, Addressee::Conference(id)) => self.join(now, incoming, &caller, id),
             (
                 Method::Options,
                 Addressee::Factory { .. } | Addressee::Conference(_) | Addressee::Host,

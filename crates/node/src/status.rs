@@ -53,6 +53,9 @@ pub struct LegStatus {
     pub participant: String,
     /// The name he goes by; control characters masked.
     pub display: Option<String>,
+    /// The user that he proved to be.
+    #[serde(default)]
+    pub user: Option<String>,
     /// Whether he asked for the conference.
     pub creator: bool,
     /// Seconds since he joined.

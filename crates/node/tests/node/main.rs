@@ -1,6 +1,7 @@
 //! The whole node, driven by hand-written messages under virtual time.
 
 mod asking;
+mod auth;
 mod fuzz;
 mod hostile;
 mod joining;

@@ -9,7 +9,7 @@ use focus::factory::{AnswerForm, FactoryConfig};
 use mix::message::{
     Action, Command, ConferenceKey, Done, Epoch, Event, LentPort, PortId, PortReport, Refused,
 };
-use node::{Input, Keys, Node, NodeConfig, Notice, Output, SipListen};
+use node::{AuthConfig, Input, Keys, Node, NodeConfig, Notice, Output, SipListen};
 use pool::{Key, PoolConfig, Seats, TokenKeys};
 use sip::{FlowId, HeaderName, Message, Packet, Request, Response, Source, Transport};
 use units::{Instant, Rng, UnixTime};
@@ -35,6 +35,7 @@ pub(crate) struct Rig {
 pub(crate) struct Setting {
     pub(crate) seats: u32,
     pub(crate) factory: FactoryConfig,
+    pub(crate) auth: Option<AuthConfig>,
 }
 
 impl Default for Setting {
@@ -50,6 +51,7 @@ impl Default for Setting {
                 end: EndPolicy::LastLeaves,
                 legs_max: None,
             },
+            auth: None,
         }
     }
 }
@@ -74,6 +76,10 @@ impl Rig {
         };
         let now = Instant::from_millis(1_000);
         let node = Node::new(config, now, WALL, Rng::from_number(1)).expect("sound");
+        let node = match setting.auth {
+            Some(auth) => node.with_auth(auth),
+            None => node,
+        };
         let mut rig = Self {
             node,
             now,

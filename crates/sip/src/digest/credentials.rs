@@ -57,6 +57,11 @@ impl Count {
 }
 
 impl Username {
+    /// The hash of a name.
+    pub fn hash(algorithm: Algorithm, user: &str, realm: &str) -> String {
+        user_hash(algorithm, user, realm)
+    }
+
     /// Whether this names `user`.
     pub fn is(&self, algorithm: Algorithm, user: &str, realm: &str) -> bool {
         match self {

@@ -317,6 +317,11 @@ fn hop_by_hop(method: Method, invite: &Request, to: &Headers, via: &Via) -> Requ
     request.headers.copy_all(&invite.headers, &HeaderName::From);
     request.headers.copy_all(to, &HeaderName::To);
     request.headers.copy_all(&invite.headers, &HeaderName::CallId);
+    // RFC 3261 §22.1: the ACK brings the credentials of its INVITE. A CANCEL is never challenged.
+    if method == Method::Ack {
+        request.headers.copy_all(&invite.headers, &HeaderName::Authorization);
+        request.headers.copy_all(&invite.headers, &HeaderName::ProxyAuthorization);
+    }
     request.headers.push(HeaderName::CSeq, CSeq { number, method }.to_string());
     request
 }
