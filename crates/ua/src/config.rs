@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use sdp::LocalMedia;
 use sip::Host;
+use sip::digest::Account;
 
 /// Calls at once, of all kinds and states. A terminal needs three; the invitees that a convener
 /// calls one by one need one each. A call beyond it is refused: ours by
@@ -46,6 +47,8 @@ pub struct UaConfig {
     pub advertised_port: u16,
     /// The User-Agent header's value.
     pub product: String,
+    /// What we prove who we are with, and to whom; empty: a challenge is a refusal.
+    pub credentials: Vec<Account>,
 }
 
 impl UaConfig {
@@ -58,6 +61,7 @@ impl UaConfig {
             advertised_host: Host::from(bind.ip()),
             advertised_port: bind.port(),
             product: concat!("convoke-terminal/", env!("CARGO_PKG_VERSION")).to_owned(),
+            credentials: Vec::new(),
         }
     }
 }

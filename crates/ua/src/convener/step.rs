@@ -167,6 +167,12 @@ fn advice_on_refusal(refusal: &Refusal) -> Option<String> {
         StatusCode::NOT_FOUND | StatusCode::GONE => Some(
             "nobody has this address: is it spelled right, has the conference ended?".to_owned(),
         ),
+        StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => Some(
+            "the server wants to know who you are: give the right --user and a password".to_owned(),
+        ),
+        StatusCode::FORBIDDEN => {
+            Some("the server knows who you are and says no: ask its operator".to_owned())
+        }
         StatusCode::NOT_ACCEPTABLE_HERE => {
             Some("no codec in common: PCMU or PCMA is needed".to_owned())
         }

@@ -3,6 +3,7 @@
 use sip::{HeaderName, Message, Method, Packet, Request, Response, StatusCode, parse_datagram};
 use units::{Instant, Rng};
 
+use crate::config::UaConfig;
 use crate::event::{Event, Output, ResolveId};
 use crate::ua::Ua;
 
@@ -20,8 +21,12 @@ pub(crate) struct Solo {
 
 impl Solo {
     pub(crate) fn new() -> Self {
+        Self::with(config("alice", ALICE))
+    }
+
+    pub(crate) fn with(config: UaConfig) -> Self {
         Self {
-            ua: Ua::new(config("alice", ALICE), Rng::from_number(1)),
+            ua: Ua::new(config, Rng::from_number(1)),
             now: Instant::ZERO,
             sent: Vec::new(),
             events: Vec::new(),

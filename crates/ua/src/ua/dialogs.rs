@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use sip::{Dialog, Essentials};
+use sip::{Dialog, Essentials, Request};
 
 /// Names a dialog in [`Dialogs`]; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,6 +73,21 @@ impl Dialogs {
             let id = &entry.dialog.id;
             id.call_id == essentials.call_id
                 && id.local_tag == local_tag
+                && id.remote_tag == remote_tag
+        };
+        self.entries.iter().find(|(_, entry)| its(entry)).map(|(key, _)| *key)
+    }
+
+    /// The dialog that a request of ours belongs to: our tag is in From, the peer's in To.
+    pub(super) fn of_own(&self, request: &Request) -> Option<DialogKey> {
+        let headers = &request.headers;
+        let (call_id, from, to) =
+            (headers.call_id().ok()?, headers.from_().ok()?, headers.to().ok()?);
+        let remote_tag = to.tag()?;
+        let its = |entry: &Entry| {
+            let id = &entry.dialog.id;
+            id.call_id == call_id
+                && Some(id.local_tag.as_str()) == from.tag()
                 && id.remote_tag == remote_tag
         };
         self.entries.iter().find(|(_, entry)| its(entry)).map(|(key, _)| *key)

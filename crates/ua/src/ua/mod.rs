@@ -10,6 +10,7 @@
 //! - `refer`: REFERs that we sent
 //! - `notified`: the NOTIFYs to us
 //! - `referral`: REFERs that were sent to us, and our NOTIFYs
+//! - `proving`: requests that were challenged; `signing`: the stack that sends them again
 //! - `dialogs`, `requests`: tables and shapes
 
 mod accepted;
@@ -20,15 +21,18 @@ mod in_dialog;
 mod incoming;
 mod notified;
 mod outgoing;
+mod proving;
 mod refer;
 mod referral;
 mod requests;
+mod signing;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
+use sip::digest::Keyring;
 use sip::{
     Arrival, ClientTxnId, Essentials, Incoming, Merged, MergedGuard, Method, Packet, Response,
     Source, Stack, StackConfig, StatusCode, Uri, uas,
@@ -43,12 +47,13 @@ use dialogs::{DialogKey, Dialogs};
 use refer::Refer;
 use referral::Referral;
 use requests::{CAPABILITIES, Identity, next_hop};
+use signing::SigningStack;
 
 /// A user agent: the machine that every terminal is built around.
 #[derive(Debug)]
 pub struct Ua {
     identity: Identity,
-    stack: Stack,
+    stack: SigningStack,
     merged: MergedGuard,
     outputs: VecDeque<Output>,
     next_id: u64,
@@ -90,12 +95,14 @@ enum Answer<'a> {
 
 impl Ua {
     /// Makes a user agent that knows nobody yet.
-    pub fn new(config: UaConfig, mut rng: Rng) -> Self {
+    pub fn new(mut config: UaConfig, mut rng: Rng) -> Self {
         let advertise =
             (config.bind, config.advertised_host.as_str().to_owned(), config.advertised_port);
         let stack_config = StackConfig { advertise: vec![advertise], tag_prefix: String::new() };
+        let stack = Stack::new(stack_config, rng.fork());
+        let keyring = Keyring::new(std::mem::take(&mut config.credentials), rng.fork());
         Self {
-            stack: Stack::new(stack_config, rng.fork()),
+            stack: SigningStack::new(stack, keyring),
             identity: Identity::new(config),
             merged: MergedGuard::new(),
             outputs: VecDeque::new(),
@@ -235,6 +242,9 @@ impl Ua {
         essentials: &Essentials,
         source: Source,
     ) {
+        if self.proves(now, txn, response) {
+            return;
+        }
         match self.requests.get(&txn).copied() {
             Some(Purpose::Invite(call)) if response.status.is_success() => {
                 self.invite_accepted(now, call, txn, response, essentials, source);

@@ -3,6 +3,7 @@
 mod chaos;
 mod incoming;
 mod outgoing;
+mod proving;
 mod redirected;
 mod refer;
 mod referral;

@@ -159,6 +159,27 @@ fn ack_to_a_failure_copies_the_invite() {
     assert_eq!(bench.events.last(), Some(&(32_100, Event::ClientEnded { txn })));
 }
 
+/// A18, J07 · RFC 3261 §22.1: the ACK brings the credentials of its INVITE; a CANCEL, which is never
+/// challenged, does not.
+#[test]
+fn ack_to_a_failure_has_the_credentials_of_the_invite() {
+    let mut bench = Bench::new();
+    let names = [HeaderName::Authorization, HeaderName::ProxyAuthorization];
+    let invite = names.iter().fold(our_request(Method::Invite), |invite, name| {
+        invite.with_header(name.clone(), "Digest username=\"a\"")
+    });
+    let txn = bench.stack.request(bench.now, invite, udp_from(PEER)).expect("room");
+    bench.drain();
+    bench.answer_to(100, &Method::Invite, StatusCode::RINGING, "alice7");
+    bench.stack.cancel(bench.now, txn);
+    bench.drain();
+    assert!(names.iter().all(|name| bench.last_request().headers.count(name) == 0));
+    bench.answer_to(200, &Method::Invite, StatusCode::REQUEST_TERMINATED, "alice7");
+    let ack = bench.last_request();
+    assert_eq!(ack.method, Method::Ack);
+    assert!(names.iter().all(|name| ack.headers.count(name) == 1));
+}
+
 /// A18 · RFC 3261 §13.2.2.4, §17.1.1.3: the ACK to a 2xx is the user's, on a branch of its own.
 #[test]
 fn ack_to_a_success_goes_past_the_transaction() {
