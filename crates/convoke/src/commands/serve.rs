@@ -136,8 +136,9 @@ fn words(notice: &Notice) -> (Tone, &'static str, String) {
             (Tone::Quiet, "expired", format!("nobody came to {conference}"))
         }
         Notice::Started { conference, .. } => (Tone::Good, "started", conference.clone()),
-        Notice::Joined { conference, leg, participant } => {
-            (Tone::Good, "joined", format!("{participant}, leg {leg} of {conference}"))
+        Notice::Joined { conference, leg, participant, user } => {
+            let user = user.as_ref().map_or_else(String::new, |user| format!(" (user {user})"));
+            (Tone::Good, "joined", format!("{participant}{user}, leg {leg} of {conference}"))
         }
         Notice::Left { conference, leg, cause } => {
             (Tone::Quiet, "left", format!("leg {leg} of {conference}: {cause}"))
@@ -145,6 +146,11 @@ fn words(notice: &Notice) -> (Tone, &'static str, String) {
         Notice::Media { .. } => (Tone::Quiet, "", String::new()),
         Notice::Ended { conference, cause } => {
             (Tone::Quiet, "ended", format!("{conference}: {cause}"))
+        }
+        Notice::LoginFailed { user, source, locked } => {
+            let user = user.as_deref().unwrap_or("somebody unknown");
+            let lock = if *locked { ", locked there for a quarter of an hour" } else { "" };
+            (Tone::Bad, "not proved", format!("{user} from {source}: wrong password{lock}"))
         }
         Notice::Refused { uri, asker, status, why } => {
             (Tone::Bad, "refused", format!("{asker}, who called {uri}: {status} {why}"))
