@@ -153,24 +153,20 @@ impl<N: Send + 'static> Terminal<N> {
         }
     }
 
-    /// Ends what is left, waits for it, and says how it was.
-    pub fn finish(mut self) -> Report {
+    /// Ends what is left, waits for it, and says how it was. `None`: the terminal panicked.
+    pub fn finish(mut self) -> Option<Report> {
         self.stop();
-        let report = self.thread.take().map(JoinHandle::join);
+        let report = self.thread.take().and_then(|thread| thread.join().ok())?;
         let DriverReport { sound, events_lost, ticks_skipped, send_errors, gave_up_waiting } =
-            match report {
-                Some(Ok(report)) => report,
-                // The panic's message is out already; the caller's exit code needs no more.
-                Some(Err(_)) | None => DriverReport::default(),
-            };
-        Report {
+            report;
+        Some(Report {
             spoke: Duration::from_millis(sound.ticks.saturating_mul(10)),
             recorded: Duration::from_micros(sound.samples_recorded.saturating_mul(125)),
             events_lost,
             frames_skipped: ticks_skipped,
             send_errors,
             gave_up_waiting,
-        }
+        })
     }
 
     fn start<A: Agent<News = N>>(
@@ -223,4 +219,49 @@ fn system_rng() -> Result<Rng, StartError> {
         kind: std::io::ErrorKind::Unsupported,
     })?;
     Ok(Rng::from_seed(seed))
+}
+
+#[cfg(test)]
+mod tests {
+    use sip::Arrival;
+    use ua::ResolveId;
+    use units::Instant;
+
+    use super::*;
+    use crate::agent::Output;
+
+    /// Panics as soon as it is asked for anything.
+    struct Faulty;
+
+    impl Agent for Faulty {
+        type News = ();
+
+        fn handle_arrival(&mut self, _: Instant, _: Arrival) {}
+        fn handle_deadline(&mut self, _: Instant) {}
+        fn deadline(&self) -> Option<Instant> {
+            None
+        }
+        fn resolved(&mut self, _: Instant, _: ResolveId, _: Option<SocketAddr>) {}
+        fn stop(&mut self, _: Instant) {}
+        fn poll_output(&mut self) -> Option<Output<()>> {
+            panic!("a fault of ours, made for this test");
+        }
+        fn is_last((): &()) -> bool {
+            false
+        }
+    }
+
+    /// Else a command that died would look as if all had gone well.
+    #[test]
+    fn a_terminal_that_panicked_has_no_report() {
+        let bind = SocketAddr::from(([127, 0, 0, 1], 0));
+        let user = "bob".to_owned();
+        let setup = Setup { bind, user, play: Vec::new(), record: None, messages: false };
+        let sockets = Sockets::bind(bind, 1).expect("bound");
+        let rng = Rng::from_seed([1; 32]);
+        let mut terminal =
+            Terminal::start(setup, sockets, Clock::start(), Faulty, rng).expect("started");
+        assert!(terminal.events.blocking_recv().is_none(), "it is gone");
+        assert_eq!(terminal.finish(), None);
+    }
 }

@@ -67,7 +67,7 @@ fn a_convener_who_calls_a_person_learns_that_it_is_no_conference() {
         while !matches!(news(&mut bob).await, Some(AnswererEvent::Ended { .. })) {}
         while news(&mut bob).await.is_some() {}
     });
-    let (alice, bob) = (alice.finish(), bob.finish());
+    let (alice, bob) = (alice.finish().expect("no panic"), bob.finish().expect("no panic"));
     assert!(!alice.gave_up_waiting && !bob.gave_up_waiting);
     assert_eq!((alice.send_errors, alice.events_lost), (0, 0));
 }

@@ -16,7 +16,6 @@ pub(crate) fn run(args: AnswerArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn answer(args: AnswerArgs) -> anyhow::Result<ExitCode> {
-    let mut stop = Stop::listen(args.common.with_parent)?;
     let printer = Printer::new(args.common.json)?;
     let setup = setup(&args.terminal, args.common, args.terminal.sip.unwrap_or(LOOPBACK))?;
     // Whoever names those he trusts means no others, wherever they call from.
@@ -26,6 +25,8 @@ async fn answer(args: AnswerArgs) -> anyhow::Result<ExitCode> {
         ..TrustPolicy::default()
     };
     let mut terminal = Terminal::answer(setup, trust, args.once)?;
+    // Not before: a file that is a pipe may keep us waiting, and there was nobody to say BYE to.
+    let mut stop = Stop::listen(args.common.with_parent)?;
     greet(&printer, &args.terminal.user, terminal.local(), "  Ctrl-C hangs up");
     let mut is_stopping = false;
     loop {
@@ -43,8 +44,7 @@ async fn answer(args: AnswerArgs) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    part(&printer, &args.terminal, terminal.finish());
-    Ok(ExitCode::SUCCESS)
+    Ok(part(&printer, &args.terminal, terminal.finish(), ExitCode::SUCCESS))
 }
 
 fn tell(printer: &Printer, news: &AnswererEvent) {

@@ -17,20 +17,18 @@ pub(crate) fn run(args: ConferenceArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn conference(args: ConferenceArgs) -> anyhow::Result<ExitCode> {
-    let mut stop = Stop::listen(args.common.with_parent)?;
     let printer = Printer::new(args.common.json)?;
     let bind = match args.terminal.sip {
         Some(bind) => bind,
-        None => tokio::select! {
-            bind = address_towards(&args.factory) => bind,
-            // A name server may take its time.
-            () = stop.told() => end_at_once(),
-        },
+        None => address_towards(&args.factory).await,
     };
     let setup = setup(&args.terminal, args.common, bind)?;
     let (refer, stay) = (args.refer.into(), args.stay);
     let mut terminal =
         Terminal::convene(setup, args.factory.clone(), args.invite.clone(), refer, stay)?;
+    // Not before: a name server may take its time, a file that is a pipe may keep us waiting, and
+    // there was nobody to say BYE to.
+    let mut stop = Stop::listen(args.common.with_parent)?;
     greet(&printer, &args.terminal.user, terminal.local(), "");
     let mut tally = Tally::new(&args.invite);
     let mut is_stopping = false;
@@ -49,8 +47,7 @@ async fn conference(args: ConferenceArgs) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    part(&printer, &args.terminal, terminal.finish());
-    Ok(tally.verdict())
+    Ok(part(&printer, &args.terminal, terminal.finish(), tally.verdict()))
 }
 
 /// Who was invited, who came.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::ExitCode;
 
 use anyhow::bail;
 use serde_json::json;
@@ -11,7 +12,7 @@ use terminal::{Event, Report, Setup, source_towards};
 
 use crate::cli::{CommonArgs, LOOPBACK, TerminalArgs};
 use crate::message;
-use crate::output::{Printer, Tone};
+use crate::output::{Printer, Tone, complain};
 
 /// Reads the files, so that what is wrong with them is said before anybody is called.
 pub(super) fn setup(
@@ -77,8 +78,18 @@ pub(super) fn show<N>(printer: &Printer, event: Event<N>, news: impl FnOnce(&Pri
     }
 }
 
-/// The last line: how long it was, and where the recording is.
-pub(super) fn part(printer: &Printer, args: &TerminalArgs, report: Report) {
+/// The last line: how long it was, and where the recording is. Gives `verdict` on, unless the terminal
+/// ended by a fault of its own.
+pub(super) fn part(
+    printer: &Printer,
+    args: &TerminalArgs,
+    report: Option<Report>,
+    verdict: ExitCode,
+) -> ExitCode {
+    let Some(report) = report else {
+        complain("the terminal ended by a fault of its own; its last words are above");
+        return ExitCode::FAILURE;
+    };
     let spoke = report.spoke.as_secs_f64();
     let fields = json!({
         "spoke_seconds": spoke,
@@ -94,4 +105,5 @@ pub(super) fn part(printer: &Printer, args: &TerminalArgs, report: Report) {
     });
     let about = format!("{spoke:.1} s in calls{recording}");
     printer.event(Tone::Quiet, "finished", &about, "finished", fields);
+    verdict
 }

@@ -193,7 +193,8 @@ fn a_full_pool_refuses_with_480_and_gives_everything_back() {
     let alone = Alone::wait();
     let config = alone.write("full.toml", "[pool]\ncapacity = 3\n");
     let server = Process::serve(&["--config", &config]);
-    let mut alice = Process::conference(&server.greeting("factory"), &["--for", "1s"]);
+    let factory = format!("{};seats=4", server.greeting("factory"));
+    let mut alice = Process::conference(&factory, &["--for", "1s"]);
     let ended = alice.until("ended");
     assert_eq!(text(&ended, "outcome"), "not-joined");
     assert!(text(&ended, "why").contains("480"), "{ended}");

@@ -1,8 +1,11 @@
-//! Output that nobody reads: a terminal held by Ctrl-S, a log collector that hangs.
+//! Output that nobody reads (a terminal held by Ctrl-S, a log collector that hangs), and input that
+//! nobody writes.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::net::UdpSocket;
-use std::process::{Command, Stdio};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 
@@ -24,7 +27,7 @@ fn a_server_whose_output_nobody_reads_still_answers_and_ends_when_told() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("convoke starts");
-    let pid = Pid::from_raw(server.id().try_into().expect("a process id"));
+    let pid = pid_of(&server);
     let mut output = BufReader::new(server.stdout.take().expect("piped"));
     let mut line = String::new();
     output.read_line(&mut line).expect("the greeting");
@@ -47,15 +50,45 @@ fn a_server_whose_output_nobody_reads_still_answers_and_ends_when_told() {
     }
 
     kill(pid, Signal::SIGTERM).expect("it is still there");
+    let status = end_of(server);
+    assert_eq!(status.code(), Some(0), "it ended by itself, though nobody reads");
+    drop(output);
+}
+
+/// Nobody has been called yet, so there is nobody to say BYE to.
+#[test]
+fn a_recording_that_never_comes_can_be_interrupted() {
+    let alone = Alone::wait();
+    let pipe = alone.text("pipe.wav");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("coreutils");
+    assert!(made.success());
+    let answer = Command::new(env!("CARGO_BIN_EXE_convoke"))
+        .args(["answer", "--sip", "127.0.0.1:0", "--play", &pipe])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("convoke starts");
+    // Returns when the other side is open: now it waits for what we never write.
+    let _writer = File::create(&pipe).expect("open on both sides");
+    kill(pid_of(&answer), Signal::SIGINT).expect("it is still there");
+    assert_eq!(end_of(answer).signal(), Some(Signal::SIGINT as i32));
+}
+
+fn pid_of(child: &Child) -> Pid {
+    Pid::from_raw(child.id().try_into().expect("a process id"))
+}
+
+/// How it ended; after the guard it is killed.
+fn end_of(mut child: Child) -> ExitStatus {
+    let pid = pid_of(&child);
     let (ended, waiting) = channel::<()>();
     let guard = thread::spawn(move || {
         if waiting.recv_timeout(GUARD).is_err() {
             let _ = kill(pid, Signal::SIGKILL);
         }
     });
-    let status = server.wait().expect("its end");
+    let status = child.wait().expect("its end");
     let _ = ended.send(());
     guard.join().expect("the guard");
-    assert_eq!(status.code(), Some(0), "it ended by itself, though nobody reads");
-    drop(output);
+    status
 }
