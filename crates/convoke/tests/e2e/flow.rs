@@ -130,7 +130,7 @@ fn a_second_ctrl_c_does_not_wait_for_anybody() {
     let mut alice = Process::conference(&server.greeting("factory"), &[]);
     alice.until("joined");
     // The server cannot answer the BYE any more.
-    server.signal(Signal::SIGSTOP);
+    server.freeze();
     alice.signal(Signal::SIGINT);
     while alice.until("message")["start_line"].as_str().is_some_and(|line| !line.starts_with("BYE"))
     {

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -132,6 +133,15 @@ impl Process {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id().try_into().expect("a process id"));
         kill(pid, signal).expect("it is still there");
+    }
+
+    /// Freezes it: once this returns none of its threads runs any more. The signal alone would not
+    /// do: `kill` returns before threads on the other core have stopped, and they still answer.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+        let pid = Pid::from_raw(self.child.id().try_into().expect("a process id"));
+        let state = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).expect("its state");
+        assert_eq!(state, WaitStatus::Stopped(pid, Signal::SIGSTOP));
     }
 
     /// Takes every event until the end; how it ended.
