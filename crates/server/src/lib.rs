@@ -12,7 +12,6 @@
 mod access;
 mod admin;
 mod bind;
-mod clock;
 pub mod config;
 mod mixers;
 mod run;

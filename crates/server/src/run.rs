@@ -1,7 +1,6 @@
 //! The loop between sockets, clock, media shards and the node.
 
 use std::collections::BTreeSet;
-use std::future::pending;
 use std::io;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -10,14 +9,13 @@ use node::{Input, Node, Notice, Output};
 use sip::{Arrival, Packet};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant as SystemInstant, sleep_until};
-use transport::{Happening, Wires};
+use tokio::time::Instant as SystemInstant;
+use transport::{Clock, Happening, Wires, at, told, unix_micros, unix_time};
 use units::{Instant, soonest};
 
 use crate::AllowList;
 use crate::admin::StatusAsked;
 use crate::bind::SipSocket;
-use crate::clock::{Clock, unix_micros, unix_time};
 use crate::mixers::{self, FromShard, Health, Mixers};
 use crate::status::{RimStatus, StatusPage};
 
@@ -321,20 +319,5 @@ impl Loop {
             Ok(()) | Err(TrySendError::Closed(_)) => {}
             Err(TrySendError::Full(_)) => self.events_lost += 1,
         }
-    }
-}
-
-async fn at(moment: Option<SystemInstant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => pending().await,
-    }
-}
-
-async fn told(stop: &mut Option<oneshot::Receiver<()>>) {
-    match stop {
-        // A handle that is gone wants the server gone too.
-        Some(stop) => drop(stop.await),
-        None => pending().await,
     }
 }

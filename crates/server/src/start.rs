@@ -12,11 +12,12 @@ use pool::{Key, PoolConfig, Seats, TokenKeys};
 use sip::Host;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
+use transport::{Clock, unix_time};
 use units::Rng;
 
 use crate::admin;
 use crate::bind::{self, BindError, SipSocket};
-use crate::clock::{Clock, unix_time};
+
 use crate::config::{Answer, Config, End, Factory};
 use crate::mixers::{self, Mixers};
 use crate::run::{EVENTS_MAX, Event, Loop, Report};

@@ -12,14 +12,13 @@ use tokio::io::ReadBuf;
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant as SystemInstant, sleep_until};
-use transport::{Happening, Wires};
+use tokio::time::Instant as SystemInstant;
+use transport::{Clock, Happening, Wires, at, told, unix_micros};
 use ua::{MediaNotice, ResolveId};
 use units::soonest;
 
 use crate::agent::{Agent, Output};
 use crate::bind::Sockets;
-use crate::clock::{Clock, unix_micros};
 use crate::sound::{Sound, SoundReport};
 use crate::wav::WavError;
 
@@ -348,20 +347,5 @@ impl Resolver {
             // Not reached: we hold a sender ourselves.
             None => pending().await,
         }
-    }
-}
-
-async fn at(moment: Option<SystemInstant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => pending().await,
-    }
-}
-
-async fn told(stop: &mut Option<oneshot::Receiver<()>>) {
-    match stop {
-        // A handle that is gone wants the terminal gone too.
-        Some(stop) => drop(stop.await),
-        None => pending().await,
     }
 }

@@ -12,7 +12,6 @@
 
 mod agent;
 mod bind;
-mod clock;
 mod driver;
 mod sound;
 mod terminal;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use sip::Uri;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
+use transport::Clock;
 use ua::{
     Answerer, AnswererConfig, AnswererEvent, Convener, ConvenerConfig, ConvenerError, ReferMode,
     Step, TrustPolicy, UaConfig,
@@ -16,7 +17,6 @@ use units::Rng;
 
 use crate::agent::Agent;
 use crate::bind::{BindError, Sockets};
-use crate::clock::Clock;
 use crate::driver::{Driver, DriverReport, Event};
 use crate::sound::Sound;
 use crate::wav::{RecordRate, Recorder, WavError};

@@ -1,14 +1,17 @@
-//! SIP's sockets, for server and terminal alike: UDP and TCP on one port.
+//! SIP's sockets, for server and terminal alike: UDP and TCP on one port; and the clock of their loops.
 //!
 //! - [`Endpoint::bind`] takes a port for both.
 //! - [`Wires`] moves bytes between sockets and [`sip::Connections`], which decides about connections.
+//! - [`Clock`] is the one clock of the loops around them; [`at`] and [`told`] are what they wait for.
 //!
 //! **Invariant:** no SIP rule is decided here, and no connection closed but by the table's word or the peer's.
 //! **Invariant:** no peer that does not read, or sends slowly, makes the loop wait.
 
 mod carrier;
+mod clock;
 mod endpoint;
 mod wires;
 
+pub use clock::{Clock, at, told, unix_micros, unix_time};
 pub use endpoint::Endpoint;
 pub use wires::{Happening, WireCounters, Wires};
