@@ -4,7 +4,7 @@
 //! [`Headers`] holds the fields with typed readers over them.
 //!
 //! The other half: [`Stack`] is the transaction layer as one machine, [`Dialog`] is data, [`uas`] has the checks that
-//! every UAS core makes, [`SuccessRetransmit`] and [`MergedGuard`] are parts of one; [`digest`] says who sent a request;
+//! every UAS core makes, [`SuccessRetransmit`], [`MergedGuard`], [`reliable`] and [`session_timer`] are parts of one; [`digest`] says who sent a request;
 //! [`Connections`] says which stream connections there are, which one a message takes, and when one has to go.
 
 mod connections;
@@ -19,6 +19,7 @@ mod message;
 mod method;
 mod parse;
 mod print;
+pub mod reliable;
 mod scan;
 pub mod session_timer;
 pub mod sipfrag;
