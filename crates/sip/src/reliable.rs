@@ -8,8 +8,8 @@ use std::{fmt, str::FromStr, time::Duration};
 use units::{Instant, Rng, soonest};
 
 use crate::{
-    CSeq, HeaderName, Headers, Response, StatusCode, T1, TRANSACTION_TIMEOUT,
-    header::ValueError, scan,
+    CSeq, HeaderName, Headers, Response, StatusCode, T1, TRANSACTION_TIMEOUT, header::ValueError,
+    scan,
 };
 
 /// The option tag.
@@ -112,7 +112,9 @@ impl ReliableReceiver {
         if !is_reliable {
             return Received::Unreliable;
         }
-        let (Ok(rseq), Ok(cseq)) = (rseq(headers), headers.cseq()) else { return Received::Dropped };
+        let (Ok(rseq), Ok(cseq)) = (rseq(headers), headers.cseq()) else {
+            return Received::Dropped;
+        };
         // The first one's number is taken as it comes; 0 is none (RFC 3262 §7.1).
         let is_next = match self.last {
             None => rseq != 0,
