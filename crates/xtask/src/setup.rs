@@ -8,8 +8,21 @@ use anyhow::bail;
 use crate::run::{self, Call};
 
 /// Debian packages: the program that shows that one is there, its package, what it is for.
-const PACKAGES: [(&str, &str, &str); 1] =
-    [("sipp", "sip-tester", "SIPp, a SIP terminal that other people wrote")];
+const PACKAGES: [(&str, &str, &str); 4] = [
+    ("sipp", "sip-tester", "SIPp, which plays any SIP dialogue that it is given"),
+    ("baresip", "baresip-core", "baresip, a phone without a screen"),
+    ("linphone-daemon", "linphone-cli", "linphone, a phone with a conference factory of its own"),
+    ("kamailio", "kamailio", "kamailio, a proxy and registrar"),
+];
+
+/// A machine that was just started may be updating itself.
+const WAITS: &str = "DPkg::Lock::Timeout=600";
+
+/// A mirror may be away for a moment.
+const RETRIES: &str = "Acquire::Retries=3";
+
+/// Where programs lie that are not for everybody's path.
+const MORE_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /// Installs what is missing; does nothing, not even ask the package index, if all is there.
 pub(crate) fn setup() -> anyhow::Result<()> {
@@ -27,11 +40,18 @@ pub(crate) fn setup() -> anyhow::Result<()> {
         bail!("no apt-get here: install what your system calls {} and try again", names.join(", "));
     }
     // A stale index asks for versions that the mirror has dropped; a failure to renew it may still be harmless.
-    if let Err(error) = run::command(Path::new("."), &as_root(&["apt-get", "update"])) {
+    if let Err(error) =
+        run::command(Path::new("."), &as_root(&["apt-get", "update", "-o", RETRIES]))
+    {
         println!("{error:#}; going on with the index that is there");
     }
-    let install = ["apt-get", "install", "-y", "--no-install-recommends"];
+    let install =
+        ["apt-get", "install", "-y", "--no-install-recommends", "-o", WAITS, "-o", RETRIES];
     run::command(Path::new("."), &as_root(&install).with_args(&names))?;
+    if names.contains(&"kamailio") && Path::new("/run/systemd/system").is_dir() {
+        // Debian starts it as a service, on the port that `convoke serve` and every phone wants.
+        run::command(Path::new("."), &as_root(&["systemctl", "disable", "--now", "kamailio"]))?;
+    }
     match missing.iter().find(|(program, ..)| !on_path(program)) {
         None => Ok(()),
         Some((program, package, _)) => {
@@ -76,10 +96,11 @@ fn is_root() -> bool {
         .is_ok_and(|out| out.stdout.trim_ascii() == b"0")
 }
 
-/// True if a folder of the path holds the program.
+/// True if a folder of the path holds the program, or one of those that only root's path has.
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    let more = MORE_FOLDERS.into_iter().map(Into::into);
+    std::env::split_paths(&path).chain(more).any(|folder| folder.join(program).is_file())
 }
 
 #[cfg(test)]

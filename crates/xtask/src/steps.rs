@@ -54,7 +54,12 @@ pub(crate) fn all(root: &Path) -> Vec<Step> {
         println!("cargo-nextest is not here; cargo test does the same, a little slower");
         cargo_test(root)
     };
-    let [(unit_runner, unit), (torture_runner, torture), (ends_runner, ends)] = tests;
+    let [
+        (unit_runner, unit),
+        (torture_runner, torture),
+        (ends_runner, ends),
+        (peers_runner, peers),
+    ] = tests;
     steps.extend([
         call("tests", "every rule, under virtual time", unit_runner, unit),
         call("doc-tests", "the examples in the documentation", Runner::DocTests, doc_tests()),
@@ -66,7 +71,8 @@ pub(crate) fn all(root: &Path) -> Vec<Step> {
             sim(&["--seeds".into(), SIM_SEEDS.into()]),
         ),
         call("demo", "four processes, real voices", Runner::Step, demo(&[])),
-        call("end-to-end", "processes and SIPp on loopback, one after another", ends_runner, ends),
+        call("end-to-end", "processes on loopback, one after another", ends_runner, ends),
+        call("peers", "programs that other people wrote, one after another", peers_runner, peers),
     ]);
     steps
 }
@@ -96,8 +102,8 @@ fn doc_tests() -> Call {
     Call::cargo(&["test", "--locked", "--workspace", "--doc"])
 }
 
-/// The unit, torture and end-to-end tests by nextest. Each asks for the whole workspace, so that all three share one build.
-fn nextest() -> [(Runner, Call); 3] {
+/// The unit, torture, end-to-end and peers' tests by nextest. Each asks for the whole workspace, so that all share one build.
+fn nextest() -> [(Runner, Call); 4] {
     let run = |filter, more: &[&str]| {
         let words = [
             "nextest",
@@ -114,20 +120,24 @@ fn nextest() -> [(Runner, Call); 3] {
     };
     [
         run(
-            "not (binary(/^torture/) or test(/^torture::/)) and not (package(convoke) and kind(test))",
+            "not (binary(/^torture/) or test(/^torture::/)) \
+             and not ((package(convoke) or package(peers)) and kind(test))",
             &[],
         ),
         run("binary(/^torture/) or test(/^torture::/)", &[]),
         run("package(convoke) and kind(test)", &["--test-threads", "1"]),
+        run("package(peers) and kind(test)", &["--test-threads", "1"]),
     ]
 }
 
 /// The same by plain cargo, which knows no filter: the tests' files are named instead.
-fn cargo_test(root: &Path) -> [(Runner, Call); 3] {
-    let (mut named, mut torture, mut ends) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+fn cargo_test(root: &Path) -> [(Runner, Call); 4] {
+    let [mut named, mut torture, mut ends, mut peers] = [const { BTreeSet::new() }; 4];
     for (package, name) in integration_tests(root) {
         if package == "convoke" {
             ends.insert(name);
+        } else if package == "peers" {
+            peers.insert(name);
         } else if name.starts_with("torture") {
             torture.insert(name);
         } else {
@@ -143,6 +153,7 @@ fn cargo_test(root: &Path) -> [(Runner, Call); 3] {
         (Runner::CargoTest, run(&["--lib", "--bins"], named)),
         (Runner::CargoTest, run(&[], torture)),
         (Runner::CargoTest, run(&[], ends).with_args(&["--", "--test-threads=1"])),
+        (Runner::CargoTest, run(&[], peers).with_args(&["--", "--test-threads=1"])),
     ]
 }
 
@@ -177,15 +188,17 @@ mod tests {
             "convoke/tests/sipp.rs",
             "convoke/tests/sipp/a.xml",
             "node/tests/node/main.rs",
+            "peers/tests/peers/main.rs",
         ] {
             let path = tree.path().join("crates").join(file);
             std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
             std::fs::write(path, "").expect("written");
         }
-        let [(_, unit), (_, torture), (_, ends)] = cargo_test(tree.path());
+        let [(_, unit), (_, torture), (_, ends), (_, peers)] = cargo_test(tree.path());
         assert!(unit.line().ends_with("--lib --bins --test node --test tick"), "{}", unit.line());
         assert!(torture.line().ends_with("--test torture"), "{}", torture.line());
         assert!(ends.line().ends_with("--test sipp -- --test-threads=1"), "{}", ends.line());
+        assert!(peers.line().ends_with("--test peers -- --test-threads=1"), "{}", peers.line());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 mod demo;
 mod errors;
 mod flow;
-mod processes;
 mod recursing_proxy;
-mod sipp;
 mod unread;
+
+use peers::processes;

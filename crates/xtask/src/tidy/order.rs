@@ -20,9 +20,9 @@ pub(super) const ORDER: [&str; 20] = [
     "transport",
     "server",
     "terminal",
+    "peers",
     "convoke",
     "sim",
-    "peers",
     "xtask",
     "fuzz",
 ];

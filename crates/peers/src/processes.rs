@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -16,35 +17,37 @@ use tempfile::TempDir;
 
 /// A guard, not a measure: whatever is waited for comes within milliseconds on an idle machine, and
 /// only a fault of ours keeps it away for so long on a busy one.
-pub(crate) const GUARD: Duration = Duration::from_secs(90);
+pub const GUARD: Duration = Duration::from_secs(90);
 
 /// Holds other tests with processes back until it is dropped: one after another, across test
 /// programs too, since they share this machine's cores.
-pub(crate) struct Alone {
+pub struct Alone {
     lock: File,
     folder: TempDir,
 }
 
 impl Alone {
-    pub(crate) fn wait() -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("processes.lock");
+    /// Waits until no other test holds it.
+    pub fn wait() -> Self {
+        let path = target().join("tmp").join("processes.lock");
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
         let lock = File::create(path).expect("a lock file");
         lock.lock().expect("the lock");
         Self { lock, folder: tempfile::tempdir().expect("a folder") }
     }
 
     /// A path in a folder that goes with the test.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The same as text.
-    pub(crate) fn text(&self, name: &str) -> String {
+    pub fn text(&self, name: &str) -> String {
         self.path(name).to_str().expect("a plain path").to_owned()
     }
 
     /// Writes a file there.
-    pub(crate) fn write(&self, name: &str, content: &str) -> String {
+    pub fn write(&self, name: &str, content: &str) -> String {
         std::fs::write(self.path(name), content).expect("written");
         self.text(name)
     }
@@ -57,43 +60,43 @@ impl Drop for Alone {
 }
 
 /// A running `convoke`, killed with the test if it has not ended before.
-pub(crate) struct Process {
+pub struct Process {
     name: String,
     child: Child,
     events: Receiver<Value>,
     complaints: Receiver<String>,
     /// Every event taken so far.
-    pub(crate) seen: Vec<Value>,
+    pub seen: Vec<Value>,
 }
 
 impl Process {
     /// Starts it with `--json --messages` and waits until it is listening.
-    pub(crate) fn start(words: &[&str]) -> Self {
+    pub fn start(words: &[&str]) -> Self {
         let mut process = Self::spawn(words);
         process.until("listening");
         process
     }
 
     /// Starts a server on free ports.
-    pub(crate) fn serve(words: &[&str]) -> Self {
+    pub fn serve(words: &[&str]) -> Self {
         let own = ["serve", "--sip", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
         Self::start(&[&own, words].concat())
     }
 
     /// Starts a terminal that answers.
-    pub(crate) fn answer(user: &str, words: &[&str]) -> Self {
+    pub fn answer(user: &str, words: &[&str]) -> Self {
         let own = ["answer", "--sip", "127.0.0.1:0", "--user", user];
         Self::start(&[&own, words].concat())
     }
 
     /// Starts a terminal that convenes.
-    pub(crate) fn conference(factory: &str, words: &[&str]) -> Self {
+    pub fn conference(factory: &str, words: &[&str]) -> Self {
         let own = ["conference", factory, "--sip", "127.0.0.1:0", "--user", "alice"];
         Self::start(&[&own, words].concat())
     }
 
     fn spawn(words: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_convoke"))
+        let mut child = Command::new(convoke())
             .args(words)
             .args(["--json", "--messages"])
             .stdin(Stdio::null())
@@ -109,7 +112,7 @@ impl Process {
     }
 
     /// Waits for the next event of this name.
-    pub(crate) fn until(&mut self, event: &str) -> Value {
+    pub fn until(&mut self, event: &str) -> Value {
         loop {
             let next = self.events.recv_timeout(GUARD);
             let Ok(object) = next else {
@@ -124,20 +127,20 @@ impl Process {
     }
 
     /// The field of the greeting.
-    pub(crate) fn greeting(&self, field: &str) -> String {
+    pub fn greeting(&self, field: &str) -> String {
         let greeting = self.seen.iter().find(|object| object["event"] == "listening");
         text(greeting.expect("listening"), field)
     }
 
     /// How a person would end it: SIGINT for Ctrl-C, or SIGTERM.
-    pub(crate) fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id().try_into().expect("a process id"));
         kill(pid, signal).expect("it is still there");
     }
 
     /// Freezes it: once this returns none of its threads runs any more. The signal alone would not
     /// do: `kill` returns before threads on the other core have stopped, and they still answer.
-    pub(crate) fn freeze(&self) {
+    pub fn freeze(&self) {
         self.signal(Signal::SIGSTOP);
         let pid = Pid::from_raw(self.child.id().try_into().expect("a process id"));
         let state = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).expect("its state");
@@ -145,7 +148,7 @@ impl Process {
     }
 
     /// Takes every event until the end; how it ended.
-    pub(crate) fn ended(&mut self) -> ExitStatus {
+    pub fn ended(&mut self) -> ExitStatus {
         while let Ok(object) = self.events.recv_timeout(GUARD) {
             self.seen.push(object);
         }
@@ -167,14 +170,14 @@ impl Process {
     }
 
     /// All events of this name that were taken.
-    pub(crate) fn all(&self, event: &str) -> Vec<&Value> {
+    pub fn all(&self, event: &str) -> Vec<&Value> {
         self.seen.iter().filter(|object| object["event"] == event).collect()
     }
 
     /// The server's status.
-    pub(crate) fn status(&self) -> Value {
+    pub fn status(&self) -> Value {
         let admin = self.greeting("admin");
-        let output = Command::new(env!("CARGO_BIN_EXE_convoke"))
+        let output = Command::new(convoke())
             .args(["status", "--json", "--admin", &admin])
             .output()
             .expect("convoke starts");
@@ -183,7 +186,7 @@ impl Process {
     }
 
     /// Asks for the status until `right` finds it right.
-    pub(crate) fn until_status(&self, what: &str, right: impl Fn(&Value) -> bool) -> Value {
+    pub fn until_status(&self, what: &str, right: impl Fn(&Value) -> bool) -> Value {
         // Each question takes a process and its exchange of packets: no need to wait in between.
         const QUESTIONS_MAX: usize = 2_000;
         for _ in 0..QUESTIONS_MAX {
@@ -200,7 +203,7 @@ impl Process {
 
     /// Asks until the server and its mixer keep nothing for anybody, transactions included: they run
     /// out after 32 s (RFC 3261 §17.1.2.2, 64*T1).
-    pub(crate) fn until_nothing_is_left(&self) {
+    pub fn until_nothing_is_left(&self) {
         self.until_status("nothing left", |status| kept(status).is_empty());
     }
 }
@@ -235,24 +238,57 @@ fn kept(status: &Value) -> Vec<&'static str> {
 }
 
 /// Runs `convoke` to its end: exit code, standard output, standard error.
-pub(crate) fn run(words: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_convoke"))
-        .args(words)
-        .stdin(Stdio::null())
-        .output()
-        .expect("convoke starts");
+pub fn run(words: &[&str]) -> (Option<i32>, String, String) {
+    let output =
+        Command::new(convoke()).args(words).stdin(Stdio::null()).output().expect("convoke starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
 /// A field that must be a text.
-pub(crate) fn text(object: &Value, field: &str) -> String {
+pub fn text(object: &Value, field: &str) -> String {
     object[field].as_str().unwrap_or_else(|| panic!("no {field} in {object}")).to_owned()
 }
 
 /// A recorded voice of the demo.
-pub(crate) fn speech(who: &str) -> String {
-    format!("{}/speech/{who}.wav", env!("CARGO_MANIFEST_DIR"))
+pub fn speech(who: &str) -> String {
+    format!("{}/../convoke/speech/{who}.wav", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The folder that cargo builds into for this profile, as in `target/debug`: tests run from its `deps`.
+fn profile() -> PathBuf {
+    let own = std::env::current_exe().expect("our own path");
+    own.ancestors().nth(2).expect("target/debug/deps").to_owned()
+}
+
+/// The folder that all profiles build into.
+fn target() -> PathBuf {
+    profile().parent().expect("target").to_owned()
+}
+
+/// The program under test, as cargo last built it. Cargo builds it for `convoke`'s own tests before they run; others ask for that
+/// themselves, once, since a stale program would prove nothing.
+fn convoke() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let given = ["CARGO_BIN_EXE_convoke", "NEXTEST_BIN_EXE_convoke"].map(std::env::var_os);
+        if let Some(given) = given.into_iter().flatten().next() {
+            return given.into();
+        }
+        let profile = profile();
+        let name = match profile.file_name().and_then(|name| name.to_str()).expect("a name") {
+            "debug" => "dev",
+            other => other,
+        };
+        // Named by the program and not by the package, it has the features of the whole workspace, as in all of `cargo xtask test`.
+        let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args(["build", "--locked", "--quiet", "--profile", name, "--bin", "convoke"])
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+            .stdin(Stdio::null())
+            .status();
+        assert!(built.expect("cargo starts").success(), "convoke cannot be built");
+        profile.join("convoke")
+    })
 }
 
 fn lines<T: Send + 'static>(

@@ -3,10 +3,10 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use crate::processes::{Alone, Process};
+use peers::processes::{Alone, Process};
 
 /// The scenario; what it proves stands on top of it.
-const SCENARIO: &str = include_str!("sipp/first_terminal_302.xml");
+const SCENARIO: &str = include_str!("first_terminal_302.xml");
 
 /// Calls in all, and how many begin each second.
 const CALLS: &str = "50";

@@ -1,0 +1,8 @@
+//! Whole programs as processes: what end-to-end tests stand on.
+//!
+//! [`processes`] steers `convoke` by what it prints.
+//!
+//! No test here passes or fails by the time that something takes: what is waited for comes, or a guard of
+//! [`processes::GUARD`] says that it never will. Whatever is started is ended by its process id.
+
+pub mod processes;

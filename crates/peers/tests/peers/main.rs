@@ -1,0 +1,3 @@
+//! Programs that other people wrote against ours, one test after another.
+
+mod crowd;
