@@ -186,9 +186,9 @@ pub(crate) struct CommonArgs {
     /// One JSON object per line instead of words
     #[arg(long)]
     pub(crate) json: bool,
-    /// With --json: one line for each SIP message too
-    #[arg(long, hide = true, requires = "json")]
-    pub(crate) messages: bool,
+    /// Show every SIP message as it goes: a ladder, or with --json one line each
+    #[arg(long, alias = "messages")]
+    pub(crate) trace: bool,
     /// End when standard input closes: so that no child outlives its parent
     #[arg(long, hide = true)]
     pub(crate) with_parent: bool,

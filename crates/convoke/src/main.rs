@@ -2,9 +2,12 @@
 
 mod cli;
 mod commands;
+mod ladder;
 mod message;
 mod output;
 mod signals;
+mod tap;
+mod trace;
 mod writer;
 
 use std::process::ExitCode;

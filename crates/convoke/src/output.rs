@@ -82,6 +82,12 @@ impl Printer {
         self.put(object_line(name, unix_micros, fields));
     }
 
+    /// A row of a trace, for people: the time, then the row.
+    pub(crate) fn row(&self, unix_micros: u64, row: &str) {
+        let time = self.paint.dim(&self.since_start(unix_micros));
+        self.put(format!("{time}  {row}"));
+    }
+
     /// Words for people only.
     pub(crate) fn words(&self, text: &str) {
         if !self.json {
@@ -108,11 +114,15 @@ impl Printer {
     }
 
     fn columns(&self, unix_micros: u64, tone: Tone, verb: &str, about: &str) -> String {
-        let since = unix_micros.saturating_sub(self.start_micros);
-        let time = format!("{:4}.{:03}", since / 1_000_000, since / 1_000 % 1_000);
+        let time = self.since_start(unix_micros);
         let verb = format!("{verb:VERB_WIDTH$}");
         let (time, verb) = (self.paint.dim(&time), self.paint.tone(tone, &verb));
         format!("{time}  {verb}{about}")
+    }
+
+    fn since_start(&self, unix_micros: u64) -> String {
+        let since = unix_micros.saturating_sub(self.start_micros);
+        format!("{:4}.{:03}", since / 1_000_000, since / 1_000 % 1_000)
     }
 }
 

@@ -29,7 +29,9 @@ fn serve_takes_what_the_issue_names() {
     assert_eq!(args.media_ip, Some(Ipv4Addr::LOCALHOST));
     assert_eq!(args.rtp_ports, Some(PortRange { first: 20_000, last: 20_099 }));
     assert_eq!(args.config, Some(PathBuf::from("c.toml")));
-    assert!(args.open && args.common.json && !args.common.messages);
+    assert!(args.open && args.common.json && !args.common.trace);
+    let Command::Serve(traced) = parse("serve --trace") else { panic!("serve") };
+    assert!(traced.common.trace && !traced.common.json);
     let Command::Serve(bare) = parse("serve") else { panic!("serve") };
     assert!(bare.sip.is_none() && bare.admin.is_none() && !bare.open && !bare.common.json);
 }

@@ -10,6 +10,7 @@ use super::{end_at_once, runtime};
 use crate::cli::{AnswerArgs, LOOPBACK};
 use crate::output::{Printer, Tone, harmless};
 use crate::signals::Stop;
+use crate::tap::Tap;
 
 pub(crate) fn run(args: AnswerArgs) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(answer(args))
@@ -17,7 +18,8 @@ pub(crate) fn run(args: AnswerArgs) -> anyhow::Result<ExitCode> {
 
 async fn answer(args: AnswerArgs) -> anyhow::Result<ExitCode> {
     let printer = Printer::new(args.common.json)?;
-    let setup = setup(&args.terminal, args.common, args.terminal.sip.unwrap_or(LOOPBACK))?;
+    let mut tap = Tap::new(&args.common, &args.terminal.user, &printer);
+    let setup = setup(&args.terminal, tap.is_open(), args.terminal.sip.unwrap_or(LOOPBACK))?;
     // Whoever names those he trusts means no others, wherever they call from.
     let trust = TrustPolicy {
         loopback: args.trust.is_empty(),
@@ -32,7 +34,7 @@ async fn answer(args: AnswerArgs) -> anyhow::Result<ExitCode> {
     loop {
         tokio::select! {
             event = terminal.next_event() => match event {
-                Some(event) => show(&printer, event, |printer, news| tell(printer, &news)),
+                Some(event) => show(&printer, &mut tap, event, |printer, news| tell(printer, &news)),
                 None => break,
             },
             () = stop.told() => {

@@ -11,6 +11,7 @@ use super::{end_at_once, runtime};
 use crate::cli::ConferenceArgs;
 use crate::output::{Printer, Tone, harmless};
 use crate::signals::Stop;
+use crate::tap::Tap;
 
 pub(crate) fn run(args: ConferenceArgs) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(conference(args))
@@ -18,11 +19,12 @@ pub(crate) fn run(args: ConferenceArgs) -> anyhow::Result<ExitCode> {
 
 async fn conference(args: ConferenceArgs) -> anyhow::Result<ExitCode> {
     let printer = Printer::new(args.common.json)?;
+    let mut tap = Tap::new(&args.common, &args.terminal.user, &printer);
     let bind = match args.terminal.sip {
         Some(bind) => bind,
         None => address_towards(&args.factory).await,
     };
-    let setup = setup(&args.terminal, args.common, bind)?;
+    let setup = setup(&args.terminal, tap.is_open(), bind)?;
     let (refer, stay) = (args.refer.into(), args.stay);
     let mut terminal =
         Terminal::convene(setup, args.factory.clone(), args.invite.clone(), refer, stay)?;
@@ -35,7 +37,7 @@ async fn conference(args: ConferenceArgs) -> anyhow::Result<ExitCode> {
     loop {
         tokio::select! {
             event = terminal.next_event() => match event {
-                Some(event) => show(&printer, event, |printer, step| tally.step(printer, &step)),
+                Some(event) => show(&printer, &mut tap, event, |printer, step| tally.step(printer, &step)),
                 None => break,
             },
             () = stop.told() => {

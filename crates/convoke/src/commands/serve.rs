@@ -10,9 +10,9 @@ use server::{Config, EndCause, Event, Notice, Report, Running, Server};
 
 use super::{end_at_once, runtime};
 use crate::cli::{ServeArgs, USAGE};
-use crate::message;
 use crate::output::{Printer, Tone, complain, harmless};
 use crate::signals::Stop;
+use crate::tap::Tap;
 
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let config = match config(args)? {
@@ -42,13 +42,14 @@ fn config(args: &ServeArgs) -> anyhow::Result<Result<Config, server::ConfigError
 async fn serve(args: &ServeArgs, config: &Config) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::listen(args.common.with_parent)?;
     let printer = Printer::new(args.common.json)?;
-    let mut server = Server::start(config, args.common.messages)?;
+    let mut tap = Tap::new(&args.common, "convoke", &printer);
+    let mut server = Server::start(config, tap.is_open())?;
     greet(&printer, config, &server);
     let mut is_stopping = false;
     loop {
         tokio::select! {
             event = server.next_event() => match event {
-                Some(event) => show(&printer, event),
+                Some(event) => show(&printer, &mut tap, event),
                 None => break,
             },
             () = stop.told() => {
@@ -104,7 +105,7 @@ fn greet(printer: &Printer, config: &Config, server: &Running) {
     ));
 }
 
-fn show(printer: &Printer, event: Event) {
+fn show(printer: &Printer, tap: &mut Tap, event: Event) {
     match event {
         Event::Notice { unix_micros, notice } => {
             let (tone, verb, about) = words(&notice);
@@ -115,9 +116,7 @@ fn show(printer: &Printer, event: Event) {
             }
         }
         Event::Message { sent, unix_micros, packet } => {
-            if printer.is_json() {
-                printer.object("message", unix_micros, message::fields(sent, &packet));
-            }
+            tap.message(printer, sent, unix_micros, &packet);
         }
         Event::MixersDied => {
             let about = "the mixers have died: this is a fault of Convoke";

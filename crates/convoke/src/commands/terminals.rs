@@ -6,18 +6,18 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use serde_json::json;
-use sip::{Packet, Uri};
+use sip::Uri;
 use terminal::wav::read_wav;
 use terminal::{Event, Report, Setup, source_towards};
 
-use crate::cli::{CommonArgs, LOOPBACK, TerminalArgs};
-use crate::message;
+use crate::cli::{LOOPBACK, TerminalArgs};
 use crate::output::{Printer, Tone, complain};
+use crate::tap::Tap;
 
 /// Reads the files, so that what is wrong with them is said before anybody is called.
 pub(super) fn setup(
     args: &TerminalArgs,
-    common: CommonArgs,
+    messages: bool,
     bind: SocketAddr,
 ) -> anyhow::Result<Setup> {
     if let (Some(play), Some(record)) = (&args.play, &args.record)
@@ -27,7 +27,7 @@ pub(super) fn setup(
     }
     let play = args.play.as_deref().map(read_wav).transpose()?.unwrap_or_default();
     let record = args.record.clone().map(|path| (path, args.record_rate));
-    Ok(Setup { bind, user: args.user.clone(), play, record, messages: common.messages })
+    Ok(Setup { bind, user: args.user.clone(), play, record, messages })
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
@@ -56,19 +56,17 @@ pub(super) fn greet(printer: &Printer, user: &str, local: SocketAddr, words: &st
     printer.event(Tone::Plain, "listening", &format!("{uri}{words}"), "listening", fields);
 }
 
-/// Shows a message; nothing to people, who did not ask for it.
-pub(super) fn show_message(printer: &Printer, sent: bool, unix_micros: u64, packet: &Packet) {
-    if printer.is_json() {
-        printer.object("message", unix_micros, message::fields(sent, packet));
-    }
-}
-
 /// The events that both terminals have.
-pub(super) fn show<N>(printer: &Printer, event: Event<N>, news: impl FnOnce(&Printer, N)) {
+pub(super) fn show<N>(
+    printer: &Printer,
+    tap: &mut Tap,
+    event: Event<N>,
+    news: impl FnOnce(&Printer, N),
+) {
     match event {
         Event::News(happened) => news(printer, happened),
         Event::Message { sent, unix_micros, packet } => {
-            show_message(printer, sent, unix_micros, &packet);
+            tap.message(printer, sent, unix_micros, &packet);
         }
         Event::RecordingStopped(error) => {
             let why = error.to_string();

@@ -4,6 +4,7 @@ mod demo;
 mod errors;
 mod flow;
 mod recursing_proxy;
+mod seeing;
 mod unread;
 
 use peers::processes;

@@ -1,12 +1,12 @@
 //! `convoke demo`: the whole flow in real processes on loopback, and the proof.
 //!
 //! Nothing here knows more than a user could: it starts `serve`, `answer`, `answer` and `conference`
-//! with `--json --messages`, reads what they print, asks `status`, and listens to the recordings.
+//! with `--json --trace`, reads what they print, asks `status`, and listens to the recordings.
 
 mod child;
 mod files;
+mod flow;
 mod heard;
-mod ladder;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,8 +20,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::child::{Child, FromChild, What};
 use self::files::{folder, hears, listen, says};
+use self::flow::{Flow, Message};
 use self::heard::Heard;
-use self::ladder::{Ladder, Message};
 use super::{runtime, status};
 use crate::cli::DemoArgs;
 use crate::output::{Paint, Tone, complain, harmless, say};
@@ -92,7 +92,7 @@ async fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     files::write_speeches(&folder)?;
     let mut demo = Demo::new(stop);
     let result = demo.play(&folder, args.talk).await;
-    demo.ladder.flush(u64::MAX);
+    demo.flow.flush(u64::MAX);
     match result {
         Err(error) if error.is::<Stopped>() => {
             complain("stopped; every process of the demo is ended");
@@ -128,7 +128,7 @@ struct Demo {
     paint: Paint,
     children: Vec<Child>,
     lines: (mpsc::Sender<FromChild>, mpsc::Receiver<FromChild>),
-    ladder: Ladder,
+    flow: Flow,
     /// What was told so far, messages apart: who, and the object.
     told: Vec<(Who, Value)>,
     closed: Vec<Who>,
@@ -151,7 +151,7 @@ impl Demo {
             paint,
             children: Vec::new(),
             lines: mpsc::channel(LINES_MAX),
-            ladder: Ladder::new(ladder::terminal_width(), paint),
+            flow: Flow::new(paint),
             told: Vec::new(),
             closed: Vec::new(),
             frames_left_out: 0,
@@ -164,26 +164,26 @@ impl Demo {
         let server = self.heard_from(Who::Server, "listening", 1).await?;
         let factory = text(&server, "/factory")?;
         let admin: SocketAddr = text(&server, "/admin")?.parse().context("the admin address")?;
-        self.ladder.place(Who::Server, &text(&server, "/sip/0")?);
+        self.flow.place(Who::Server, &text(&server, "/sip/0")?);
         for who in [Who::Bob, Who::Carol] {
             self.start_terminal(folder, who, &["answer"])?;
         }
         let mut invite = Vec::new();
         for who in [Who::Bob, Who::Carol] {
             let terminal = self.heard_from(who, "listening", 1).await?;
-            self.ladder.place(who, &text(&terminal, "/sip")?);
+            self.flow.place(who, &text(&terminal, "/sip")?);
             invite.push(text(&terminal, "/uri")?);
         }
         say(&self.paint.bold("A conference of three"));
         say(&format!(
             "alice calls {factory}, a well-known address; bob and carol wait for calls.\n"
         ));
-        say(&self.ladder.head());
+        say(&self.flow.head());
         let mut words = vec!["conference", &factory, "--invite"];
         words.extend(invite.iter().map(String::as_str));
         self.start_terminal(folder, Who::Alice, &words)?;
         let alice = self.heard_from(Who::Alice, "listening", 1).await?;
-        self.ladder.place(Who::Alice, &text(&alice, "/sip")?);
+        self.flow.place(Who::Alice, &text(&alice, "/sip")?);
 
         let joined = self.heard_from(Who::Alice, "joined", 1).await?;
         self.heard_from(Who::Alice, "invitee-joined", 2).await?;
@@ -231,7 +231,7 @@ impl Demo {
     }
 
     fn start(&mut self, who: Who, words: &[&str]) -> anyhow::Result<()> {
-        let common = ["--json", "--messages", "--with-parent"];
+        let common = ["--json", "--trace", "--with-parent"];
         let words: Vec<&str> = words.iter().chain(&common).copied().collect();
         self.children.push(Child::start(who, &words, &self.lines.0)?);
         Ok(())
@@ -288,7 +288,7 @@ impl Demo {
 
     /// Takes the next line of any child, or shows what is due.
     async fn wait(&mut self, deadline: Instant) -> anyhow::Result<Waited> {
-        let show = self.ladder.is_waiting().then(|| Instant::now() + REORDER);
+        let show = self.flow.is_waiting().then(|| Instant::now() + REORDER);
         let line = tokio::select! {
             () = self.stop.told() => return Err(Stopped.into()),
             line = timeout_at(deadline, self.lines.1.recv()) => match line {
@@ -308,7 +308,7 @@ impl Demo {
             }
         }
         let reorder = u64::try_from(REORDER.as_micros()).unwrap_or(0);
-        self.ladder.flush(crate::output::unix_micros().saturating_sub(reorder));
+        self.flow.flush(crate::output::unix_micros().saturating_sub(reorder));
         Ok(Waited::SomethingCame)
     }
 
@@ -317,13 +317,13 @@ impl Demo {
             // Each message is told twice, by who sent it and by who received it.
             Some("message") if object["dir"] == "sent" => {
                 if let Some(message) = Message::read(&object) {
-                    self.ladder.push(message);
+                    self.flow.push(message);
                 }
             }
             Some("message") => {}
             Some(event) => {
                 if who == Who::Server {
-                    self.ladder.note(event, &object);
+                    self.flow.note(event, &object);
                 }
                 self.told.push((who, object));
             }
@@ -334,7 +334,7 @@ impl Demo {
     /// Waits until every message told so far is shown, and no other has come for a while.
     async fn quiet(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        while self.ladder.is_waiting() && self.wait(deadline).await? == Waited::SomethingCame {}
+        while self.flow.is_waiting() && self.wait(deadline).await? == Waited::SomethingCame {}
         Ok(())
     }
 
@@ -350,7 +350,7 @@ impl Demo {
             bail!("{} legs, not three", found.legs.len());
         }
         say("They talk; alice leaves first.\n");
-        say(&self.ladder.head());
+        say(&self.flow.head());
         Ok(())
     }
 
@@ -362,7 +362,7 @@ impl Demo {
             let (room, left) = (node.room, node.leftovers);
             let kept = left.ports + left.holds + left.conferences + left.dialogs;
             if kept == 0 && room.free == room.capacity {
-                self.ladder.flush(u64::MAX);
+                self.flow.flush(u64::MAX);
                 say(&self.paint.dim("\nNothing is left at the server: no port, hold or dialog.\n"));
                 return Ok(());
             }

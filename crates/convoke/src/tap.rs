@@ -1,0 +1,50 @@
+//! What becomes of the SIP messages that a command sends and receives: they are shown as they go.
+
+use sip::Packet;
+
+use crate::cli::CommonArgs;
+use crate::message;
+use crate::output::Printer;
+use crate::trace::Trace;
+
+/// Takes every message, if anybody wants them.
+pub(crate) struct Tap {
+    /// For programs the printer's objects take its place.
+    trace: Option<Trace>,
+    is_shown: bool,
+}
+
+impl Tap {
+    /// `us` names this process to whoever reads its trace.
+    pub(crate) fn new(args: &CommonArgs, us: &str, printer: &Printer) -> Self {
+        let is_shown = args.trace;
+        let trace = (is_shown && !printer.is_json()).then(|| Trace::new(us, printer.paint()));
+        Self { trace, is_shown }
+    }
+
+    /// Whether messages are to be given here at all.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.is_shown
+    }
+
+    /// Takes a message that was sent or received.
+    pub(crate) fn message(
+        &mut self,
+        printer: &Printer,
+        sent: bool,
+        unix_micros: u64,
+        packet: &Packet,
+    ) {
+        match &mut self.trace {
+            Some(trace) => {
+                for row in trace.rows(sent, packet) {
+                    printer.row(unix_micros, &row);
+                }
+            }
+            None if self.is_shown => {
+                printer.object("message", unix_micros, message::fields(sent, packet));
+            }
+            None => {}
+        }
+    }
+}
