@@ -4,7 +4,8 @@
 //! [`Headers`] holds the fields with typed readers over them.
 //!
 //! The other half: [`Stack`] is the transaction layer as one machine, [`Dialog`] is data, [`uas`] has the checks that
-//! every UAS core makes, [`SuccessRetransmit`], [`MergedGuard`], [`reliable`] and [`session_timer`] are parts of one; [`digest`] says who sent a request;
+//! every UAS core makes, [`SuccessRetransmit`], [`MergedGuard`], [`reliable`] and [`session_timer`] are parts of one;
+//! [`subscription`] has both halves of an event subscription; [`digest`] says who sent a request;
 //! [`Connections`] says which stream connections there are, which one a message takes, and when one has to go.
 
 mod connections;
@@ -25,6 +26,7 @@ pub mod session_timer;
 pub mod sipfrag;
 mod stack;
 mod status;
+pub mod subscription;
 mod success;
 mod text_form;
 mod transport;

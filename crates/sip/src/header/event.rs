@@ -63,6 +63,11 @@ impl SubscriptionState {
         Self { state: "active".to_owned(), params }
     }
 
+    /// Makes a `pending` state that lasts for `expires` seconds.
+    pub fn pending(expires: u32) -> Self {
+        Self { state: "pending".to_owned(), ..Self::active(expires) }
+    }
+
     /// Makes a `terminated` state with its reason (`noresource`, `timeout`, …).
     pub fn terminated(reason: &str) -> Self {
         let mut params = Params::new();
