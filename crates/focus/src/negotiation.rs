@@ -110,14 +110,10 @@ impl Session {
 
     /// What we would offer now: the lines that there were stay, ours in its place (RFC 3264 §8).
     fn offered(&self) -> SessionDescription {
-        let mut description = sdp::offer(&self.local());
-        if let Some(said) = self.said()
-            && let Some(at) = said.media.iter().position(sdp::MediaDescription::is_plain_audio)
-        {
-            let ours = std::mem::replace(&mut description.media, said.media);
-            description.media.splice(at..=at, ours);
+        match self.said() {
+            Some(said) => sdp::offer_again(&self.local(), &said),
+            None => sdp::offer(&self.local()),
         }
-        description
     }
 
     /// Our description as last sent, read.

@@ -41,6 +41,17 @@ pub fn offer(local: &LocalMedia) -> SessionDescription {
     our_description(local, "0 0".to_owned(), vec![media])
 }
 
+/// Makes an offer in the middle of a session: the lines of what we `said` last stay, our audio in its
+/// place (RFC 3264 §8: the lines of a session never become fewer).
+pub fn offer_again(local: &LocalMedia, said: &SessionDescription) -> SessionDescription {
+    let mut description = offer(local);
+    if let Some(at) = said.media.iter().position(MediaDescription::is_plain_audio) {
+        let ours = std::mem::replace(&mut description.media, said.media.clone());
+        description.media.splice(at..=at, ours);
+    }
+    description
+}
+
 /// Answers an offer with one audio stream, all others refused: RFC 3264 §6.
 ///
 /// The first audio m-line that we can serve is taken, with the first codec in it that we speak.

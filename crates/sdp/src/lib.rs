@@ -15,7 +15,7 @@ mod media;
 mod negotiate;
 mod parse;
 
-pub use answer::{AnswerError, accept_answer, answer, offer};
+pub use answer::{AnswerError, accept_answer, answer, offer, offer_again};
 pub use description::{Attribute, Connection, Field, Origin, SessionDescription};
 pub use format::RtpMap;
 pub use media::MediaDescription;

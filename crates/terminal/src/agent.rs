@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use sip::{Arrival, Packet};
 use ua::{Answerer, AnswererEvent, AnswererOutput, Convener, ConvenerOutput, MediaNotice};
-use ua::{ResolveId, Step};
+use ua::{ResolveId, SlotId, Step};
 use units::Instant;
 
 /// A root machine of `ua`, with its outputs under common names.
@@ -16,6 +16,8 @@ pub(crate) trait Agent: Send + 'static {
     fn handle_deadline(&mut self, now: Instant);
     fn deadline(&self) -> Option<Instant>;
     fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>);
+    /// No media has come on this socket for long.
+    fn media_silent(&mut self, now: Instant, slot: SlotId);
     /// Ends every call, then finishes.
     fn stop(&mut self, now: Instant);
     fn poll_output(&mut self) -> Option<Output<Self::News>>;
@@ -48,6 +50,10 @@ impl Agent for Convener {
 
     fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>) {
         Self::resolved(self, now, id, address);
+    }
+
+    fn media_silent(&mut self, now: Instant, slot: SlotId) {
+        Self::media_silent(self, now, slot);
     }
 
     fn stop(&mut self, now: Instant) {
@@ -85,6 +91,10 @@ impl Agent for Answerer {
 
     fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>) {
         Self::resolved(self, now, id, address);
+    }
+
+    fn media_silent(&mut self, now: Instant, slot: SlotId) {
+        Self::media_silent(self, now, slot);
     }
 
     fn stop(&mut self, now: Instant) {

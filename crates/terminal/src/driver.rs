@@ -252,6 +252,9 @@ impl<A: Agent> Driver<A> {
         if let Err(error) = self.sound.tick(self.clock.now(), send) {
             tell(&self.events, &mut self.report, Event::RecordingStopped(error));
         }
+        for slot in self.sound.fallen_silent() {
+            self.agent.media_silent(self.clock.now(), slot);
+        }
     }
 
     fn show(&mut self, sent: bool, packet: &Packet) {

@@ -2,10 +2,15 @@
 
 use std::net::SocketAddr;
 
-use ua::{FRAME_SAMPLES, MediaNotice, Voice};
+use ua::{FRAME_SAMPLES, MediaNotice, SlotId, Voice};
 use units::{Instant, Rng};
 
 use crate::wav::{Recorder, WavError};
+
+/// How long nothing may come from a peer until it is asked whether it is there, in frames of 10 ms. Phones
+/// that suppress silence still send something every few seconds; a call on hold may be asked for nothing,
+/// which costs one OPTIONS each time.
+const SILENT_TICKS: u32 = 3_000;
 
 /// All calls' sound: the mouth that says the same to each, the ear that hears their sum.
 ///
@@ -13,13 +18,37 @@ use crate::wav::{Recorder, WavError};
 /// up, so that its time is the time of the calls.
 pub(crate) struct Sound {
     /// One for each media socket; `None` while no call uses it.
-    voices: Vec<Option<Voice>>,
+    voices: Vec<Option<Line>>,
     /// What is said, again and again; i16, mono, 8 kHz. Empty: silence.
     play: Vec<i16>,
     position: usize,
     recorder: Option<Recorder>,
     rng: Rng,
     ticks: u64,
+}
+
+/// One call's sound.
+struct Line {
+    voice: Voice,
+    /// What had come when we looked last.
+    life: u64,
+    /// For so many frames nothing has come.
+    silent_ticks: u32,
+}
+
+impl Line {
+    fn new(voice: Voice) -> Self {
+        Self { voice, life: 0, silent_ticks: 0 }
+    }
+
+    /// Counts one frame; whether that makes it silent for long, which is said once in that time.
+    fn has_fallen_silent(&mut self) -> bool {
+        let life = self.voice.signs_of_life();
+        let is_alive = life != self.life || self.silent_ticks == SILENT_TICKS;
+        self.life = life;
+        self.silent_ticks = if is_alive { 0 } else { self.silent_ticks + 1 };
+        self.silent_ticks == SILENT_TICKS
+    }
 }
 
 /// What is known when all is over.
@@ -53,7 +82,7 @@ impl Sound {
             MediaNotice::Started { slot, media, signalling, purpose: _ } => {
                 let voice = Voice::new(now, media, *signalling, self.rng.fork());
                 let (voice, refused) = match voice {
-                    Ok(voice) => (Some(voice), None),
+                    Ok(voice) => (Some(Line::new(voice)), None),
                     Err(refused) => (None, Some(refused)),
                 };
                 if let Some(place) = self.voices.get_mut(slot.0) {
@@ -62,7 +91,7 @@ impl Sound {
                 refused
             }
             MediaNotice::Changed { slot, media } => match self.voices.get_mut(slot.0) {
-                Some(Some(voice)) => voice.update(now, media).err(),
+                Some(Some(line)) => line.voice.update(now, media).err(),
                 Some(None) | None => None,
             },
             MediaNotice::Stopped { slot } => {
@@ -85,8 +114,8 @@ impl Sound {
         from: SocketAddr,
         bytes: &[u8],
     ) {
-        if let Some(Some(voice)) = self.voices.get_mut(socket) {
-            voice.handle_packet(now, from, bytes);
+        if let Some(Some(line)) = self.voices.get_mut(socket) {
+            line.voice.handle_packet(now, from, bytes);
         }
     }
 
@@ -103,7 +132,7 @@ impl Sound {
         let mut total = [0_i32; FRAME_SAMPLES];
         let mut heard = [0_i16; FRAME_SAMPLES];
         for (socket, voice) in self.voices.iter_mut().enumerate() {
-            if let Some(voice) = voice {
+            if let Some(Line { voice, .. }) = voice {
                 voice.tick(now, said.as_ref(), &mut heard, &mut |to, bytes| {
                     send(socket, to, bytes);
                 });
@@ -114,6 +143,17 @@ impl Sound {
         self.ticks += 1;
         let Some(recorder) = &mut self.recorder else { return Ok(()) };
         recorder.push(&heard).inspect_err(|_| self.recorder = None)
+    }
+
+    /// The media sockets from whose peers nothing has come for [`SILENT_TICKS`]. Call it once a tick.
+    pub(crate) fn fallen_silent(&mut self) -> Vec<SlotId> {
+        let mut silent = Vec::new();
+        for (socket, line) in self.voices.iter_mut().enumerate() {
+            if line.as_mut().is_some_and(Line::has_fallen_silent) {
+                silent.push(SlotId(socket));
+            }
+        }
+        silent
     }
 
     /// Closes the recording.

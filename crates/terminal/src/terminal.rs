@@ -242,6 +242,7 @@ mod tests {
             None
         }
         fn resolved(&mut self, _: Instant, _: ResolveId, _: Option<SocketAddr>) {}
+        fn media_silent(&mut self, _: Instant, _: ua::SlotId) {}
         fn stop(&mut self, _: Instant) {}
         fn poll_output(&mut self) -> Option<Output<()>> {
             panic!("a fault of ours, made for this test");

@@ -155,6 +155,14 @@ impl Answerer {
         self.pump(now);
     }
 
+    /// No media has come on this socket for long: if its call's peer is not there any more, the call ends.
+    pub fn media_silent(&mut self, now: Instant, slot: SlotId) {
+        if let Some(call) = self.slots.call_on(slot) {
+            self.ua.media_silent(now, call);
+        }
+        self.pump(now);
+    }
+
     /// Takes whatever the SIP sockets have to tell.
     pub fn handle_arrival(&mut self, now: Instant, arrival: Arrival) {
         self.ua.handle_arrival(now, arrival);
@@ -250,6 +258,7 @@ impl Answerer {
             // Of no interest to a person here; and this terminal refers nobody.
             Event::Redirected { .. }
             | Event::Ringing { .. }
+            | Event::HoldEnded { .. }
             | Event::ReferralEnded { .. }
             | Event::ReferAccepted { .. }
             | Event::ReferProgress { .. }

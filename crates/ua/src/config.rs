@@ -24,6 +24,10 @@ pub const REFERRALS_MAX: usize = CALLS_MAX;
 /// [`crate::CallFailure::TooManyRedirects`].
 pub const REDIRECTS_MAX: usize = 5;
 
+/// How often one call is placed anew because a session interval was too small (422). Each proxy on the way
+/// may ask once; the next 422 is a refusal.
+pub const INTERVALS_MAX: usize = 4;
+
 /// Contacts kept from redirections of one call, tried or not. A 302 with more loses its last ones.
 pub const TARGETS_MAX: usize = 16;
 

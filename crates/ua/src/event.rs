@@ -78,6 +78,15 @@ pub enum Event {
         /// What holds from now on.
         media: Negotiated,
     },
+    /// A hold or resume of ours has come to its end. What of the media changed was told before.
+    HoldEnded {
+        /// Whose.
+        call: CallId,
+        /// Whether the peer is on hold from now on.
+        on_hold: bool,
+        /// Why it was not done: the session is as it was (RFC 3261 §14.1).
+        refused: Option<Refusal>,
+    },
     /// The call ended before it was established.
     CallFailed {
         /// Which.
@@ -248,6 +257,12 @@ pub enum EndCause {
     /// The peer does not know the dialog any more, or did not answer in it (RFC 3261 §12.2.1.2).
     #[error("the peer has forgotten the call")]
     DialogLost,
+    /// No media came for long, and the peer did not answer the question whether it is there.
+    #[error("the peer is not there any more")]
+    Silent,
+    /// Nobody refreshed the session in time (RFC 4028 §10).
+    #[error("the session was not refreshed")]
+    Expired,
     /// The answer in the ACK cannot be used.
     #[error("the peer's session description cannot be used")]
     BadDescription,

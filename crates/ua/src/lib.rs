@@ -31,8 +31,8 @@ mod voice;
 
 pub use answerer::{Answerer, AnswererConfig, AnswererEvent, AnswererOutput};
 pub use config::{
-    CALLS_MAX, CallOptions, FORKS_MAX, REDIRECTS_MAX, REFERRALS_MAX, REFERS_MAX, TARGETS_MAX,
-    UaConfig,
+    CALLS_MAX, CallOptions, FORKS_MAX, INTERVALS_MAX, REDIRECTS_MAX, REFERRALS_MAX, REFERS_MAX,
+    TARGETS_MAX, UaConfig,
 };
 pub use convener::{
     Convener, ConvenerConfig, ConvenerError, ConvenerOutput, INVITEES_MAX, InviteeFailure, Outcome,

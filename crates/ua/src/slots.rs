@@ -142,6 +142,14 @@ impl Slots {
         self.entries.iter().filter_map(used).collect()
     }
 
+    /// The call that uses it.
+    pub(crate) fn call_on(&self, slot: SlotId) -> Option<CallId> {
+        match self.entries.get(slot.0).map(|(_, usage)| *usage) {
+            Some(Use::Taken(call) | Use::Speaking(call)) => Some(call),
+            Some(Use::Free) | None => None,
+        }
+    }
+
     fn of(&self, call: CallId) -> Option<SlotId> {
         let its = |(_, usage): &(MediaSlot, Use)| match usage {
             Use::Free => false,

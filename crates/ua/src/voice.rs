@@ -75,6 +75,12 @@ impl Voice {
         }
     }
 
+    /// How much has come from the peer so far, of whatever kind: while it grows, somebody is there.
+    pub fn signs_of_life(&self) -> u64 {
+        let report = self.port.report();
+        report.received + report.rtcp + report.dropped_held + report.dropped_payload_type
+    }
+
     /// What has passed through so far.
     pub fn report(&self) -> PortReport {
         self.port.report()

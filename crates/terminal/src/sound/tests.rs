@@ -109,3 +109,25 @@ fn an_ended_call_is_silent_and_its_socket_can_be_used_again() {
     sound.notice(Instant::ZERO, &started(0, 2002));
     assert!(sound.is_on());
 }
+
+/// A server that died says no BYE: after 30 s without a packet it is asked whether it is there.
+#[test]
+fn a_peer_from_whom_nothing_comes_is_silent_after_30_s_and_again_30_s_later() {
+    let mut a = Sound::new(2, Vec::new(), None, Rng::from_seed([1; 32]));
+    let mut b = Sound::new(1, Vec::new(), None, Rng::from_seed([2; 32]));
+    a.notice(Instant::ZERO, &started(0, 2000));
+    b.notice(Instant::ZERO, &started(0, 1000));
+    let mut silent = Vec::new();
+    for ticks in 1..=9_600_u64 {
+        let now = Instant::from_millis(ticks * 10);
+        if ticks <= 500 {
+            tick(now, &mut b, &[2000], &mut [(&mut a, 1000)]);
+        }
+        a.tick(now, &mut |_, _, _| {}).expect("nothing is recorded");
+        silent.extend(a.fallen_silent().into_iter().map(|slot| (ticks, slot)));
+    }
+    let times: Vec<u64> = silent.iter().map(|(ticks, _)| *ticks).collect();
+    assert_eq!(silent.iter().map(|(_, slot)| *slot).collect::<Vec<_>>(), [SlotId(0); 3]);
+    assert!((3_490..=3_501).contains(&times[0]), "{times:?}");
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 3_001), "{times:?}");
+}

@@ -169,6 +169,14 @@ impl Convener {
         self.pump(now);
     }
 
+    /// No media has come on this socket for long: if its call's peer is not there any more, the call ends.
+    pub fn media_silent(&mut self, now: Instant, slot: SlotId) {
+        if let Some(call) = self.slots.call_on(slot) {
+            self.ua.media_silent(now, call);
+        }
+        self.pump(now);
+    }
+
     /// Takes whatever the SIP sockets have to tell.
     pub fn handle_arrival(&mut self, now: Instant, arrival: Arrival) {
         self.ua.handle_arrival(now, arrival);
@@ -303,7 +311,7 @@ impl Convener {
             Event::ReferAccepted { refer } => self.refer_accepted(now, refer),
             Event::ReferProgress { refer, status } => self.refer_progress(refer, status),
             Event::ReferEnded { refer, outcome } => self.refer_ended(now, refer, outcome),
-            Event::ReferralEnded { .. } => {}
+            Event::HoldEnded { .. } | Event::ReferralEnded { .. } => {}
         }
     }
 

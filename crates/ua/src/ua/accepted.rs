@@ -13,6 +13,7 @@ use crate::event::{CallFailure, CallId, Event};
 use super::Ua;
 use super::call::{Acknowledged, Call, CallState, Local};
 use super::dialogs::DialogKey;
+use super::session::Session;
 
 impl Ua {
     pub(super) fn invite_accepted(
@@ -45,7 +46,7 @@ impl Ua {
         let (ack, to) = (dialog.ack(essentials.cseq.number), dialog.destination());
         self.stack.send_once(ack.clone(), to);
         let remote_tag = remote_tag.to_owned();
-        let known = Acknowledged { remote_tag, ack, to, invite: sent };
+        let known = Acknowledged { remote_tag, ack, to, invite: Some(sent) };
         self.acknowledged.entry(txn).or_default().push(known);
         let key = self.dialogs.insert(dialog);
         if self.is_inviting(call, txn) {
@@ -64,7 +65,7 @@ impl Ua {
                 CallState::Inviting { sent, txn: current, .. }
                 | CallState::Cancelling { sent, txn: current, .. },
             ) if *current == txn => Some(sent.clone()),
-            Some(_) | None => Some(self.acknowledged.get(&txn)?.first()?.invite.clone()),
+            Some(_) | None => self.acknowledged.get(&txn)?.first()?.invite.clone(),
         }
     }
 
@@ -88,7 +89,9 @@ impl Ua {
             Some(agreed) => {
                 let (media, description) = (placing.media.clone(), placing.offer.clone());
                 let local = Box::new(Local { media, description });
-                let state = CallState::Established { dialog, local, unacked: None };
+                let session = Session::called(now, &response.headers, agreed.direction);
+                let session = Box::new(session);
+                let state = CallState::Established { dialog, local, session, unacked: None };
                 self.set_state(call, state);
                 self.now_established(now, call, agreed, peer, focus_uri(response));
             }

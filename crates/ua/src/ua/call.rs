@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use sdp::{LocalMedia, SessionDescription};
 use sip::{ClientTxnId, Incoming, Request, Response, ServerTxnId, Source, SuccessRetransmit};
-use units::Instant;
+use units::{Instant, soonest};
 
 use crate::event::{CallId, ReferralId};
 use crate::redirect::TargetSet;
 
 use super::dialogs::DialogKey;
+use super::session::Session;
 
 /// How long we let our call ring, over all its redirections, until we CANCEL. A user agent has no
 /// such limit in RFC 3261; a proxy's is above 3 minutes (§16.6 step 11), and this is as long as a
@@ -39,7 +40,12 @@ pub(super) enum CallState {
     /// The peer's INVITE waits for our owner's decision. The dialog is early.
     Offered { txn: ServerTxnId, incoming: Box<Incoming>, dialog: DialogKey, until: Instant },
     /// Up; or the ACK will bring the answer that makes it so.
-    Established { dialog: DialogKey, local: Box<Local>, unacked: Option<Box<Unacked>> },
+    Established {
+        dialog: DialogKey,
+        local: Box<Local>,
+        session: Box<Session>,
+        unacked: Option<Box<Unacked>>,
+    },
     /// We want to end it, and may not before the ACK has come (RFC 3261 §15).
     Leaving { dialog: DialogKey, unacked: Box<Unacked> },
 }
@@ -72,6 +78,8 @@ pub(super) struct Placing {
     pub(super) offer: SessionDescription,
     /// `None`: redirections are not followed.
     pub(super) targets: Option<TargetSet>,
+    /// How often a longer session interval was asked for.
+    pub(super) intervals: usize,
     pub(super) gives_up_at: Instant,
 }
 
@@ -112,8 +120,9 @@ pub(super) struct Acknowledged {
     pub(super) remote_tag: String,
     pub(super) ack: Request,
     pub(super) to: Source,
-    /// The INVITE: a fork that answers later makes its dialog of it.
-    pub(super) invite: Box<Request>,
+    /// The INVITE: a fork that answers later makes its dialog of it. `None` for a re-INVITE, which has
+    /// no forks.
+    pub(super) invite: Option<Box<Request>>,
 }
 
 impl Call {
@@ -136,8 +145,9 @@ impl Call {
             }
             CallState::Cancelling { .. } => None, // the transaction has the timer
             CallState::Offered { until, .. } => Some(*until),
-            CallState::Established { unacked, .. } => {
-                unacked.as_ref().and_then(|unacked| unacked.retransmit.deadline())
+            CallState::Established { session, unacked, .. } => {
+                let copies = unacked.as_ref().and_then(|unacked| unacked.retransmit.deadline());
+                soonest(copies, session.deadline())
             }
             CallState::Leaving { unacked, .. } => unacked.retransmit.deadline(),
         }

@@ -132,6 +132,9 @@ impl Ua {
             self.calls.iter().filter(|(_, call)| is_due(call)).map(|(id, _)| *id).collect();
         for call in due {
             self.call_due(now, call);
+            if self.calls.get(&call).is_some_and(|call| call.has_session_due(now)) {
+                self.session_due(now, call);
+            }
         }
     }
 

@@ -30,6 +30,7 @@ impl Ua {
                 Some(call) => self.reinvite(now, call, key, &incoming),
                 None => self.refuse(now, &incoming, StatusCode::CALL_DOES_NOT_EXIST),
             },
+            Method::Update => self.update(now, key, &incoming),
             Method::Bye => self.bye(now, key, &incoming),
             Method::Options => self.answer_options(now, &incoming, ""),
             Method::Refer => self.refer_received(now, incoming, Some(key)),
@@ -39,7 +40,7 @@ impl Ua {
         }
     }
 
-    fn call_of(&self, key: DialogKey) -> Option<CallId> {
+    pub(super) fn call_of(&self, key: DialogKey) -> Option<CallId> {
         let its = |call: &Call| call.dialog() == Some(key);
         self.calls.iter().find(|(_, call)| its(call)).map(|(id, _)| *id)
     }
@@ -109,16 +110,21 @@ impl Ua {
             sdp::accept_answer(offer, &answer).ok()
         };
         match awaits {
-            Awaits::Ack => {}
+            Awaits::Ack => self.change(now, call),
             Awaits::FirstAnswer(offer) => match agreed(&offer) {
                 Some(media) => {
                     let peer = incoming.source.remote;
+                    self.agreed_on(call, &media);
                     self.now_established(now, call, media, peer, None);
                 }
                 None => self.drop_call(now, call, Told::No),
             },
             Awaits::NewAnswer(offer) => match agreed(&offer) {
-                Some(media) => self.emit(Event::MediaChanged { call, media }),
+                Some(media) => {
+                    self.agreed_on(call, &media);
+                    self.emit(Event::MediaChanged { call, media });
+                    self.change(now, call);
+                }
                 None => self.drop_call(now, call, Told::Yes),
             },
         }

@@ -1,6 +1,7 @@
 //! INVITE as its server: calls to us, and changes of calls.
 
 use sdp::{LocalMedia, SessionDescription};
+use sip::session_timer::{self, Terms};
 use sip::{Dialog, Incoming, Response, ServerTxnId, StatusCode, SuccessRetransmit};
 use units::Instant;
 
@@ -11,6 +12,7 @@ use super::Ua;
 use super::call::{Awaits, Call, CallState, Local, OFFERED_MAX, Unacked};
 use super::dialogs::DialogKey;
 use super::requests::SDP;
+use super::session::Session;
 
 impl Ua {
     /// Somebody calls.
@@ -22,6 +24,11 @@ impl Ua {
             return self.refuse(now, &incoming, status);
         }
         let tag = self.stack.new_tag();
+        // RFC 4028 §9: an interval that is too small is refused at once.
+        if let Err(error) = session_timer::agree(&incoming.request.headers, None) {
+            let refusal = error.refusal(&incoming).with_to_tag(&tag);
+            return self.answer(now, &incoming, refusal);
+        }
         let dialog = match Dialog::answering(&incoming, &tag, self.identity.contact()) {
             Ok(dialog) => dialog,
             Err(error) => return self.refuse(now, &incoming, error.status()),
@@ -88,17 +95,22 @@ impl Ua {
                 return Err(CommandError::NoCommonCodec);
             }
         };
-        let mut response = self.answer_in(dialog, incoming, StatusCode::OK);
+        let headers = &incoming.request.headers;
+        let terms = session_timer::agree(headers, None).ok().flatten(); // checked when it came
+        let mut response = self.success_in(dialog, incoming, terms);
         response.set_body(SDP, description.to_string());
         let awaits = match agreed {
             Some(_) => Awaits::Ack,
             None => Awaits::FirstAnswer(description.clone()),
         };
+        let direction = agreed.as_ref().map_or(media.direction, |agreed| agreed.direction);
+        let session = Box::new(Session::answered(now, headers, terms, direction));
         let peer = incoming.source.remote;
         let conference = focus_uri(incoming);
         let waiting = waiting_for_ack(now, &response, incoming, awaits);
         let local = Box::new(Local { media, description });
-        self.set_state(call, CallState::Established { dialog, local, unacked: Some(waiting) });
+        let unacked = Some(waiting);
+        self.set_state(call, CallState::Established { dialog, local, session, unacked });
         self.stack.respond(now, txn, response);
         if let Some(agreed) = agreed {
             self.now_established(now, call, agreed, peer, conference);
@@ -176,16 +188,20 @@ impl Ua {
         key: DialogKey,
         incoming: &Incoming,
     ) {
-        let Some(CallState::Established { local, unacked, .. }) =
+        let Some(CallState::Established { local, session, unacked, .. }) =
             self.calls.get_mut(&call).map(|call| &mut call.state)
         else {
             // We are about to say BYE, or there is only a subscription left.
             return self.refuse(now, incoming, StatusCode::CALL_DOES_NOT_EXIST);
         };
-        if unacked.as_ref().is_some_and(|unacked| !matches!(unacked.awaits, Awaits::Ack)) {
-            // RFC 3261 §14.2: an offer of ours is still open.
+        // RFC 3261 §14.2: a re-INVITE of ours, or an offer of ours in a 2xx, is still open.
+        if session.is_reinviting() || has_open_offer(unacked.as_deref()) {
             return self.refuse(now, incoming, StatusCode::REQUEST_PENDING);
         }
+        let terms = match session.agree(incoming) {
+            Ok(terms) => terms,
+            Err(error) => return self.answer(now, incoming, error.refusal(incoming)),
+        };
         let answered = match offer_in(incoming) {
             Ok(offer) => local.describe(offer.as_ref()).map_err(status_of),
             Err(status) => Err(status),
@@ -205,21 +221,46 @@ impl Ua {
         let Ok(txn) = self.stack.accept(now, incoming) else {
             return self.refuse(now, incoming, StatusCode::SERVICE_UNAVAILABLE);
         };
-        let mut response = self.answer_in(key, incoming, StatusCode::OK);
+        let mut response = self.success_in(key, incoming, terms);
         response.set_body(SDP, description.to_string());
         let awaits = match agreed {
             Some(_) => Awaits::Ack,
             None => Awaits::NewAnswer(description),
         };
-        if let Some(CallState::Established { unacked: slot, .. }) =
+        if let Some(CallState::Established { session, unacked: slot, .. }) =
             self.calls.get_mut(&call).map(|call| &mut call.state)
         {
+            session.refreshed_by_peer(now, &incoming.request.headers, terms);
             *slot = Some(waiting_for_ack(now, &response, incoming, awaits));
         }
         self.stack.respond(now, txn, response);
         if let Some(media) = agreed {
+            self.agreed_on(call, &media);
             self.emit(Event::MediaChanged { call, media });
         }
+    }
+
+    /// What was agreed on in a call.
+    pub(super) fn agreed_on(&mut self, call: CallId, media: &sdp::Negotiated) {
+        if let Some(CallState::Established { session, .. }) =
+            self.calls.get_mut(&call).map(|call| &mut call.state)
+        {
+            session.direction = media.direction;
+        }
+    }
+
+    /// The 200 to an INVITE, re-INVITE or UPDATE.
+    pub(super) fn success_in(
+        &self,
+        key: DialogKey,
+        incoming: &Incoming,
+        terms: Option<Terms>,
+    ) -> Response {
+        let mut response = self.answer_in(key, incoming, StatusCode::OK);
+        if let Some(terms) = terms {
+            session_timer::write_terms(terms, &mut response.headers);
+        }
+        response
     }
 
     /// An answer in a dialog, or one that makes it.
@@ -240,15 +281,20 @@ impl Ua {
 impl Local {
     /// Answers an offer, or makes one, and counts the version in `o=` up if that says something
     /// new (RFC 3264 §8).
-    fn describe(
+    pub(super) fn describe(
         &mut self,
         offer: Option<&SessionDescription>,
     ) -> Result<Option<sdp::Negotiated>, u16> {
+        // RFC 3264 §8: the lines of a session never become fewer.
+        if offer.is_some_and(|offer| offer.media.len() < self.description.media.len()) {
+            return Err(NOT_ACCEPTABLE_HERE);
+        }
+        let said = self.description.clone();
         let make = |media: &LocalMedia| match offer {
             Some(offer) => sdp::answer(offer, media)
                 .map(|(answer, agreed)| (answer, Some(agreed)))
                 .map_err(|error| error.status()),
-            None => Ok((sdp::offer(media), None)),
+            None => Ok((sdp::offer_again(media, &said), None)),
         };
         let (mut description, agreed) = make(&self.media)?;
         if description != self.description {
@@ -260,8 +306,16 @@ impl Local {
     }
 }
 
+/// RFC 3261 §21.4.26
+const NOT_ACCEPTABLE_HERE: u16 = 488;
+
+/// Whether a 2xx of ours carries an offer that has no answer.
+pub(super) fn has_open_offer(unacked: Option<&Unacked>) -> bool {
+    unacked.is_some_and(|unacked| !matches!(unacked.awaits, Awaits::Ack))
+}
+
 /// The offer in an INVITE; `None`: our 200 makes one (RFC 3261 §13.2.1).
-fn offer_in(incoming: &Incoming) -> Result<Option<SessionDescription>, StatusCode> {
+pub(super) fn offer_in(incoming: &Incoming) -> Result<Option<SessionDescription>, StatusCode> {
     if incoming.request.body.is_empty() {
         return Ok(None);
     }
@@ -271,7 +325,7 @@ fn offer_in(incoming: &Incoming) -> Result<Option<SessionDescription>, StatusCod
     }
 }
 
-fn status_of(code: u16) -> StatusCode {
+pub(super) fn status_of(code: u16) -> StatusCode {
     StatusCode::new(code).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE)
 }
 

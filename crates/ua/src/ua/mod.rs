@@ -5,7 +5,8 @@
 //! - `outgoing`: INVITE as its client, redirections
 //! - `accepted`: the 2xx to it
 //! - `ending`: CANCEL, BYE and time
-//! - `incoming`: INVITE as its server, re-INVITE
+//! - `incoming`: INVITE as its server, re-INVITE; `updated`: UPDATE as its server
+//! - `session`, `changing`, `keeping`: what we change in an established call, and what keeps it alive
 //! - `in_dialog`: ACK, BYE and whatever else comes in a dialog
 //! - `refer`: REFERs that we sent
 //! - `notified`: the NOTIFYs to us
@@ -15,19 +16,23 @@
 
 mod accepted;
 mod call;
+mod changing;
 mod dialogs;
 mod ending;
 mod in_dialog;
 mod incoming;
+mod keeping;
 mod notified;
 mod outgoing;
 mod proving;
 mod refer;
 mod referral;
 mod requests;
+mod session;
 mod signing;
 #[cfg(test)]
 mod tests;
+mod updated;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -67,6 +72,7 @@ pub struct Ua {
     requests: BTreeMap<ClientTxnId, Purpose>,
     /// The 2xx that were acknowledged, by the transaction of their INVITE.
     acknowledged: BTreeMap<ClientTxnId, Vec<Acknowledged>>,
+    rng: Rng,
 }
 
 /// Who waits for an address.
@@ -80,6 +86,15 @@ enum Waiter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     Invite(CallId),
+    /// Changes or refreshes an established call, whose dialog it holds until its transaction ends.
+    Reinvite {
+        call: CallId,
+        dialog: DialogKey,
+    },
+    /// Refreshes an established call.
+    Update(CallId),
+    /// Asks whether the peer of an established call is still there.
+    Probe(CallId),
     /// Ends a dialog, which it holds until it is answered.
     Bye(DialogKey),
     Refer(ReferId),
@@ -114,6 +129,7 @@ impl Ua {
             lookups: BTreeMap::new(),
             requests: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
+            rng,
         }
     }
 
@@ -225,7 +241,9 @@ impl Ua {
                 None => {}
             },
             sip::Event::ClientEnded { txn } => {
-                self.requests.remove(&txn);
+                if let Some(Purpose::Reinvite { dialog, .. }) = self.requests.remove(&txn) {
+                    self.dialogs.release(dialog);
+                }
                 self.acknowledged.remove(&txn);
             }
             // A refusal of ours that was never acknowledged changes nothing, and no table holds a
@@ -253,6 +271,9 @@ impl Ua {
                 self.invite_rings(call, txn, response.status);
             }
             Some(Purpose::Invite(call)) => self.invite_refused(now, call, txn, response),
+            Some(Purpose::Reinvite { call, dialog }) if response.status.is_success() => {
+                self.reinvite_accepted(now, (call, dialog), txn, response, essentials);
+            }
             // RFC 4320 §4.1: a provisional answer to anything else says nothing.
             Some(_) if response.status.is_provisional() => {}
             Some(_) => self.request_over(now, txn, &Answer::Response(response)),
@@ -262,11 +283,19 @@ impl Ua {
 
     /// A request other than INVITE has had its final answer, or will have none.
     fn request_over(&mut self, now: Instant, txn: ClientTxnId, answer: &Answer<'_>) {
-        match self.requests.remove(&txn) {
+        let purpose = self.requests.get(&txn).copied();
+        if let Some(Purpose::Reinvite { call, .. }) = purpose {
+            // It stays in the table until its transaction has ended.
+            return self.reinvite_over(now, call, txn, answer);
+        }
+        self.requests.remove(&txn);
+        match purpose {
             Some(Purpose::Bye(dialog)) => self.dialogs.release(dialog), // whatever it was
+            Some(Purpose::Update(call)) => self.update_over(now, call, txn, answer),
+            Some(Purpose::Probe(call)) => self.probe_answered(now, call, answer),
             Some(Purpose::Refer(refer)) => self.refer_answered(now, refer, answer),
             Some(Purpose::Notify(referral)) => self.notify_answered(now, referral, answer),
-            Some(Purpose::Invite(_)) | None => {}
+            Some(Purpose::Invite(_) | Purpose::Reinvite { .. }) | None => {}
         }
     }
 

@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 
+use sip::session_timer::{self, SESSION_SECONDS, SESSION_SECONDS_MIN};
 use sip::{
-    CSeq, ClientTxnId, Contacts, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
-    Uri,
+    CSeq, ClientTxnId, Contacts, HeaderName, HeaderValue, Headers, Method, Request, Response,
+    StatusCode, Uri,
 };
 use units::Instant;
 
-use crate::config::{CALLS_MAX, CallOptions};
+use crate::config::{CALLS_MAX, CallOptions, INTERVALS_MAX};
 use crate::event::{CallFailure, CallId, CommandError, Event, ReferralId, Refusal};
 use crate::redirect::{TargetSet, TooMany};
 use crate::uri_headers;
@@ -50,6 +51,8 @@ impl Ua {
         let (call_id, tag) = (self.stack.new_call_id(), self.stack.new_tag());
         let mut first = self.identity.request(Method::Invite, sip_uri, &call_id, &tag);
         first.set_body(SDP, offer.to_string());
+        // RFC 4028 §7.1: as is recommended; who refreshes is left to the peer.
+        first.headers.set(HeaderName::SessionExpires, SESSION_SECONDS);
         if let Some(referred_by) = options.referred_by {
             first.headers.push(HeaderName::ReferredBy, HeaderValue::from(referred_by));
         }
@@ -60,6 +63,7 @@ impl Ua {
             media: options.media,
             offer,
             targets: options.follow_redirects.then(|| TargetSet::new(target.clone())),
+            intervals: 0,
             gives_up_at: now + SETUP_MAX,
         });
         let call = CallId(self.new_id());
@@ -140,6 +144,11 @@ impl Ua {
         let Some((sent, mut onward)) = self.take_inviting(call, txn) else {
             return self.cancel_done(now, call, txn);
         };
+        if response.status == StatusCode::SESSION_INTERVAL_TOO_SMALL
+            && onward.placing.lengthens(&response.headers)
+        {
+            return self.ask_again(now, onward, *sent, CallFailure::Refused(refusal));
+        }
         match onward.placing.targets.as_mut() {
             Some(targets) if is_followed(response.status) => {
                 match targets.redirected(&sent.uri, contacts(response)) {
@@ -158,6 +167,36 @@ impl Ua {
             Some(_) | None => {
                 self.call_over(now, call, onward.referral, CallFailure::Refused(refusal));
             }
+        }
+    }
+
+    /// The same INVITE to the same target, with the session interval that is asked for (RFC 4028 §7.3).
+    fn ask_again(
+        &mut self,
+        now: Instant,
+        mut onward: Onward,
+        mut request: Request,
+        why: CallFailure,
+    ) {
+        let Onward { call, referral, .. } = onward;
+        let Ok(hop) = next_hop(&request.uri) else {
+            return self.call_over(now, call, referral, why); // it was called before
+        };
+        let placing = &mut onward.placing;
+        placing.cseq += 1;
+        let cseq = CSeq::new(placing.cseq, Method::Invite);
+        request.headers.set(HeaderName::CSeq, cseq.to_string());
+        for name in [HeaderName::SessionExpires, HeaderName::MinSe] {
+            request.headers.remove(&name);
+            request.headers.copy_all(&placing.first.headers, &name);
+        }
+        match hop {
+            NextHop::At(remote) => {
+                if self.send_invite(now, onward, request, remote).is_err() {
+                    self.call_over(now, call, referral, CallFailure::Unreachable);
+                }
+            }
+            NextHop::Ask { host, port } => self.locate(onward, request, host, port),
         }
     }
 
@@ -227,6 +266,24 @@ impl Ua {
             }
             _ => None, // ruled out above
         }
+    }
+}
+
+impl Placing {
+    /// Takes the Min-SE of a 422 into what is asked for from now on; whether that is worth another
+    /// attempt.
+    fn lengthens(&mut self, refusal: &Headers) -> bool {
+        let Ok(asked) = session_timer::min_se(refusal) else { return false };
+        let so_far = session_timer::min_se(&self.first.headers).unwrap_or(SESSION_SECONDS_MIN);
+        if self.intervals == INTERVALS_MAX {
+            return false;
+        }
+        self.intervals += 1;
+        // RFC 4028 §7.3: the highest of those seen.
+        let min_se = asked.max(so_far);
+        self.first.headers.set(HeaderName::MinSe, min_se);
+        self.first.headers.set(HeaderName::SessionExpires, min_se.max(SESSION_SECONDS));
+        true
     }
 }
 

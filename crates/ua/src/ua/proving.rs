@@ -67,7 +67,11 @@ impl Ua {
                     *cseq = number;
                 }
             }
-            Purpose::Bye(_) | Purpose::Notify(_) => {}
+            Purpose::Reinvite { .. }
+            | Purpose::Update(_)
+            | Purpose::Probe(_)
+            | Purpose::Bye(_)
+            | Purpose::Notify(_) => {}
         }
     }
 }

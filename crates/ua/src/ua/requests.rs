@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use sip::{
     FlowId, HeaderName, Headers, Method, NameAddr, Request, Response, SipUri, Source, StatusCode,
-    Transport, Uri, Warning, uas::Capabilities,
+    Transport, Uri, Warning, session_timer, uas::Capabilities,
 };
 
 use crate::config::UaConfig;
@@ -24,10 +24,11 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
         Method::Bye,
         Method::Cancel,
         Method::Options,
+        Method::Update,
         Method::Refer,
         Method::Notify,
     ],
-    extensions: &[],
+    extensions: &[session_timer::TIMER],
     accept: &[SDP, SIPFRAG],
     events: &["refer"],
 };
@@ -114,10 +115,12 @@ impl Identity {
 
     /// Adds to a request what it says of us.
     pub(super) fn describe_request(&self, mut request: Request) -> Request {
-        if matches!(request.method, Method::Invite | Method::Refer) {
+        if matches!(request.method, Method::Invite | Method::Update | Method::Refer) {
             request.headers.set(HeaderName::Contact, self.contact().to_string());
             capabilities(&mut request.headers);
         }
+        // RFC 4028 §7.1: in every request but ACK.
+        request.headers.set(HeaderName::Supported, CAPABILITIES.extensions.join(", "));
         request.headers.set(HeaderName::UserAgent, self.config.product.as_str());
         request
     }
@@ -128,6 +131,7 @@ impl Identity {
             response.headers.push(HeaderName::Contact, self.contact().to_string());
         }
         capabilities(&mut response.headers);
+        response.headers.set(HeaderName::Supported, CAPABILITIES.extensions.join(", "));
         response.headers.set(HeaderName::Server, self.config.product.as_str());
         response
     }

@@ -1,5 +1,6 @@
 //! One user agent against messages written by hand; two of them: `crate::convener`, `crate::answerer`.
 
+mod changing;
 mod chaos;
 mod incoming;
 mod outgoing;
@@ -7,3 +8,4 @@ mod proving;
 mod redirected;
 mod refer;
 mod referral;
+mod refreshing;
