@@ -14,6 +14,10 @@ use terminal::{Pattern, ReferMode};
 
 use crate::output::complain;
 
+mod user;
+
+pub(crate) use user::{UserAddArgs, UserArgs, UserCommand, UserListArgs, UserRemoveArgs, WhoArgs};
+
 /// What a wrong command line ends with; clap's own choice for what it finds itself.
 pub(crate) const USAGE: u8 = 2;
 
@@ -46,6 +50,7 @@ pub(crate) enum Command {
     Conference(ConferenceArgs),
     Answer(AnswerArgs),
     Status(StatusArgs),
+    User(UserArgs),
     Demo(DemoArgs),
 }
 
@@ -74,7 +79,8 @@ pub(crate) struct ServeArgs {
     /// A TOML file: several listeners, factories, who is let in. Flags win over it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Let everybody in: needed where others can reach us and the file has no `[access]` allow list
+    /// Let everybody in: needed where others can reach us and the file has neither `[auth]` users nor
+    /// an `[access]` allow list
     #[arg(long)]
     pub(crate) open: bool,
     #[command(flatten)]

@@ -5,6 +5,7 @@ mod commands;
 mod ladder;
 mod message;
 mod output;
+mod password;
 mod signals;
 mod tap;
 mod trace;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Command::Conference(args) => commands::conference::run(args),
         Command::Answer(args) => commands::answer::run(args),
         Command::Status(args) => commands::status::run(&args),
+        Command::User(args) => commands::user::run(&args),
         Command::Demo(args) => commands::demo::run(&args),
     };
     done.unwrap_or_else(|error| {

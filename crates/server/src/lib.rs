@@ -3,6 +3,7 @@
 //!
 //! - [`config`]: TOML and flags become one [`Config`], checked whole before any port is bound.
 //! - [`Server::start`] binds, starts the media shard and the loop; [`Running`] is the handle.
+//! - [`users`]: the file of users.
 //! - [`StatusPage`] is what `GET /v1/status` gives.
 //!
 //! **Invariant:** no SIP rule is decided here. What to answer is `node`'s business; this crate
@@ -11,16 +12,18 @@
 
 mod access;
 mod admin;
+mod auth;
 mod bind;
 pub mod config;
 mod mixers;
 mod run;
 mod start;
 mod status;
+pub mod users;
 
 pub use access::{AllowList, Network, NetworkError};
 pub use config::{Config, ConfigError};
-pub use node::{ConferenceState, ConferenceStatus, Notice};
+pub use node::{ConferenceState, ConferenceStatus, Notice, Role, User};
 pub use run::{EndCause, Event, Report};
 pub use start::{Running, Server, StartError};
 pub use status::{MixerStatus, RimStatus, StatusPage};

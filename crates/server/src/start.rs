@@ -16,11 +16,13 @@ use transport::{Clock, unix_time};
 use units::Rng;
 
 use crate::admin;
+use crate::auth;
 use crate::bind::{self, BindError, SipSocket};
 
 use crate::config::{Answer, Config, End, Factory};
 use crate::mixers::{self, Mixers};
 use crate::run::{EVENTS_MAX, Event, Loop, Report};
+use crate::users::UsersError;
 
 /// How long the mixers may take to bind their first ports: milliseconds, on a machine that is alive.
 const PORTS_WITHIN: Duration = Duration::from_secs(10);
@@ -51,6 +53,8 @@ pub struct Running {
 pub enum StartError {
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error(transparent)]
+    Users(#[from] UsersError),
     #[error("media: {0}; choose others with --media-ip and --rtp-ports")]
     Media(media::StartError),
     #[error(transparent)]
@@ -67,13 +71,18 @@ impl Server {
     /// # Errors
     /// An address that cannot be bound, in one line that says what to do.
     pub fn start(config: &Config, messages: bool) -> Result<Running, StartError> {
+        let mut rng = system_rng()?;
+        let auth = config.auth.as_ref().map(|auth| auth::load(auth, &mut rng)).transpose()?;
         let sockets = config.sip.iter().map(bind::sip).collect::<Result<Vec<_>, _>>()?;
         let (listener, admin) = bind::admin(config.admin)?;
-        let mut rng = system_rng()?;
         let capacity = config.capacity.unwrap_or_else(|| mixers::seats(&config.media));
         let clock = Clock::start();
         let node_config = node_config(config, &sockets, capacity, &mut rng);
         let node = Node::new(node_config, clock.now(), unix_time(), rng.fork())?;
+        let node = match auth {
+            Some(auth) => node.with_auth(auth),
+            None => node,
+        };
         let factories = factory_uris(config, &sockets);
         let sip = sockets.iter().map(|socket| socket.local).collect();
         let (mixers, from_shards) =

@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod serve;
 pub(crate) mod status;
 mod terminals;
+pub(crate) mod user;
 
 use anyhow::Context as _;
 use tokio::runtime::{Builder, Runtime};
@@ -16,7 +17,7 @@ fn runtime() -> anyhow::Result<Runtime> {
 }
 
 /// Ends at once, without another word: told to stop a second time.
-fn end_at_once() -> ! {
+pub(crate) fn end_at_once() -> ! {
     // 128 + SIGINT, as shells report it.
     std::process::exit(130)
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use server::config::Flags;
+use server::config::{Entry, Flags};
 use server::{Config, EndCause, Event, Notice, Report, Running, Server};
 
 use super::{end_at_once, runtime};
@@ -73,6 +73,7 @@ fn greet(printer: &Printer, config: &Config, server: &Running) {
             "sip": server.sip().iter().map(ToString::to_string).collect::<Vec<_>>(),
             "admin": server.admin().to_string(),
             "capacity": server.capacity(),
+            "realm": config.auth.as_ref().map(|auth| auth.realm.as_str()),
             "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"),
         });
@@ -95,14 +96,26 @@ fn greet(printer: &Printer, config: &Config, server: &Running) {
          convoke answer --sip {here}:5071\n  \
          convoke answer --sip {here}:5072\n  \
          convoke conference {factory} --invite sip:{here}:5071 sip:{here}:5072\n\n\
-         Room for {capacity} legs, audio at {media} ports {ports}. Who is in: {ask}\n\
+         {who}Room for {capacity} legs, audio at {media} ports {ports}. Who is in: {ask}\n\
          Ctrl-C ends every call.\n",
         version = env!("CARGO_PKG_VERSION"),
         factories = factories.join("\n  "),
+        who = who_may(config),
         capacity = server.capacity(),
         media = config.media.bind,
         ports = config.media.ports,
     ));
+}
+
+/// Who needs a password for what; nothing where nobody is asked.
+fn who_may(config: &Config) -> String {
+    let Some(auth) = &config.auth else { return String::new() };
+    let needs = |what, entry| match entry {
+        Entry::Open => format!("{what} needs nobody known"),
+        Entry::Required => format!("{what} needs a user of {}", auth.realm),
+    };
+    let (make, join) = (needs("Making a conference", auth.factory), needs("joining it", auth.join));
+    format!("{make}, {join}.\n")
 }
 
 fn show(printer: &Printer, tap: &mut Tap, event: Event) {

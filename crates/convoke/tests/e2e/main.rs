@@ -6,5 +6,6 @@ mod flow;
 mod recursing_proxy;
 mod seeing;
 mod unread;
+mod users;
 
 use peers::processes;

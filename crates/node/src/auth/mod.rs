@@ -75,6 +75,24 @@ pub enum Role {
     Admin,
 }
 
+impl Role {
+    const ALL: [Self; 3] = [Self::Creator, Self::Moderator, Self::Admin];
+
+    /// The role in one word, as it stands in files and on command lines.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Creator => "creator",
+            Self::Moderator => "moderator",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// Reads that word.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+}
+
 /// The node's half of authentication.
 #[derive(Debug)]
 pub(crate) struct Auth {

@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::error::{ConfigError, Place, Problem};
 use super::file::{self, File, Text, line_of};
-use super::{Advertise, Answer, Config, End, Factory, Flags, MediaListen, SipListen};
+use super::{Advertise, Answer, Config, End, Factory, Flags, MediaListen, SipListen, auth};
 use crate::{AllowList, mixers};
 
 /// Shorter, and a caller on a slow line loses the room he was promised; longer, and a caller who
@@ -27,7 +27,7 @@ pub(super) struct Origin<'a> {
 }
 
 impl Origin<'_> {
-    fn error(&self, span: &Range<usize>, problem: Problem) -> ConfigError {
+    pub(super) fn error(&self, span: &Range<usize>, problem: Problem) -> ConfigError {
         let line = line_of(self.text, span.start);
         ConfigError { place: Some(Place { path: self.path.to_owned(), line }), problem }
     }
@@ -36,7 +36,10 @@ impl Origin<'_> {
 /// Turns what was written, and the flags, into what will be done.
 pub(super) fn check(file: File, origin: &Origin<'_>, flags: &Flags) -> Result<Config, ConfigError> {
     let access = access(file.access, origin)?;
-    let guarded = flags.open || access != AllowList::Everybody;
+    let auth = auth::check(file.auth, origin)?;
+    let guarded = flags.open
+        || access != AllowList::Everybody
+        || auth.as_ref().is_some_and(auth::Auth::guards);
     let sip = sip_listens(file.sip.listen, origin, flags, guarded)?;
     let media = media_listen(file.media.listen, origin, flags, sip[0].bind.ip(), guarded)?;
     let capacity = capacity(file.pool.capacity, origin, &media)?;
@@ -47,6 +50,7 @@ pub(super) fn check(file: File, origin: &Origin<'_>, flags: &Flags) -> Result<Co
         admin: admin(file.admin.bind, origin, flags)?,
         capacity,
         access,
+        auth,
         sip,
         media,
     })
@@ -110,7 +114,7 @@ fn check_sip(listen: &SipListen, guarded: bool) -> Result<(), Problem> {
     if ip.is_unspecified() && listen.advertise.host.is_none() {
         return Err(Problem::NoAdvertise(ip));
     }
-    // Architecture §9.9: nothing here asks for a password yet, so the list is the only door.
+    // Architecture §9.9: strangers may not have conferences made by default.
     if !ip.is_loopback() && !guarded {
         return Err(Problem::OpenToOthers(listen.bind));
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use super::PortRange;
+use crate::users::NameError;
 
 /// What is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +32,9 @@ pub enum Problem {
     #[error("{0}")]
     Unreadable(String),
     #[error(
-        "others can reach {0} and there is no allow list: add [access] allow = [\"192.0.2.0/24\"] \
-         (your networks) to the --config file, or pass --open to let everybody in"
+        "others can reach {0}, and anybody could make conferences: in the --config file ask who calls by \
+         [auth] (convoke help user), or name your networks by [access] allow = [\"192.0.2.0/24\"]; or pass \
+         --open to let everybody in"
     )]
     OpenToOthers(SocketAddr),
     #[error(
@@ -61,6 +63,10 @@ pub enum Problem {
     BadUser { user: String },
     #[error("allow is empty, so nobody could call: name networks, as in allow = [\"127.0.0.0/8\"]")]
     NobodyAllowed,
+    #[error("{0}: write realm = \"example.com\", the one that the users were added for")]
+    BadRealm(NameError),
+    #[error("users is empty: name the file that `convoke user add` made")]
+    NoUsersFile,
     #[error(
         "capacity = {capacity} is more than the {legs} legs that ports {ports} are enough for: each \
          takes an even port"

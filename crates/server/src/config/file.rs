@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::error::{ConfigError, Place, Problem};
 use super::value::ValueError;
-use super::{Advertise, Answer, End, PortRange, parse_duration};
+use super::{Advertise, Answer, End, PortRange, auth, parse_duration};
 use crate::{Network, NetworkError};
 
 /// Reads `text`; an error names the line, and for an unknown key the keys that are known.
@@ -57,6 +57,7 @@ pub(super) struct File {
     pub(super) admin: Admin,
     pub(super) pool: Pool,
     pub(super) access: Option<Access>,
+    pub(super) auth: Option<Spanned<auth::Written>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

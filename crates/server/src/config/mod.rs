@@ -27,10 +27,19 @@
 //!
 //! [access]
 //! allow = ["127.0.0.0/8"]           # source networks that are let in
+//!
+//! [auth]                            # digest authentication; without it nobody is asked who he is
+//! realm = "example.com"             # what the users belong to, and what phones show
+//! users = "users"                   # made by `convoke user add`; relative to this file
+//! md5 = false                       # offer MD5 after SHA-256: for phones that know nothing else
+//! factory = "required"              # making a conference needs a user; or "open"
+//! join = "open"                     # holding a conference's URI is enough; or "required"
+//! subscribe = "required"            # looking on without joining needs a user; or "open"
 //! ```
 //!
 //! Every key may be left out; a key that is not listed here is an error with its line.
 
+mod auth;
 mod check;
 mod error;
 mod file;
@@ -44,6 +53,7 @@ use std::time::Duration;
 
 use sip::Host;
 
+pub use auth::{Auth, Entry};
 pub use error::{ConfigError, Place, Problem};
 pub use value::{Advertise, PortRange, ValueError, parse_duration};
 
@@ -64,6 +74,8 @@ pub struct Config {
     pub capacity: Option<u32>,
     /// Who is let in.
     pub access: AllowList,
+    /// Who has to prove who he is; `None`: nobody is asked.
+    pub auth: Option<Auth>,
 }
 
 /// One UDP socket for SIP.
@@ -150,7 +162,7 @@ pub struct Flags {
     pub rtp_ports: Option<PortRange>,
     /// `--admin`.
     pub admin: Option<SocketAddr>,
-    /// `--open`: a non-loopback address needs no allow list.
+    /// `--open`: a non-loopback address needs neither an allow list nor `[auth]`.
     pub open: bool,
 }
 

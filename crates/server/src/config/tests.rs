@@ -114,7 +114,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "[[sip.listen]]\nbind = \"192.0.2.1:5060\"",
-        "convoke.toml:2: others can reach 192.0.2.1:5060 and there is no allow list: add [access] allow = [\"192.0.2.0/24\"] (your networks) to the --config file, or pass --open to let everybody in",
+        "convoke.toml:2: others can reach 192.0.2.1:5060, and anybody could make conferences: in the --config file ask who calls by [auth] (convoke help user), or name your networks by [access] allow = [\"192.0.2.0/24\"]; or pass --open to let everybody in",
     ),
     (
         "[[sip.listen]]\nbind = \"127.0.0.1:7\"\n[[sip.listen]]\nbind = \"127.0.0.1:7\"",
@@ -203,10 +203,28 @@ const MISTAKES: &[(&str, &str)] = &[
         "convoke.toml:2: invalid type: string \"9\", expected a whole number",
     ),
     ("[access]", "convoke.toml:1: missing key `allow`"),
+    ("\n[auth]\nusers = \"u\"", "convoke.toml:2: missing key `realm`"),
+    ("[auth]\nrealm = \"r\"", "convoke.toml:1: missing key `users`"),
+    (
+        "[auth]\nusers = \"u\"\nrealm = \"a b\"",
+        "convoke.toml:3: a realm has 1 to 128 characters, none of them a space, `:`, `\"` or `\\`: write realm = \"example.com\", the one that the users were added for",
+    ),
+    (
+        "[auth]\nrealm = \"r\"\nusers = \"\"",
+        "convoke.toml:3: users is empty: name the file that `convoke user add` made",
+    ),
+    (
+        "[auth]\nrealm = \"r\"\nusers = \"u\"\njoin = \"closed\"",
+        "convoke.toml:4: unknown value `closed`, expected `open` or `required`",
+    ),
+    (
+        "[auth]\nrealm = \"r\"\nusers = \"u\"\npassword = \"x\"",
+        "convoke.toml:4: unknown key `password`, expected one of `realm`, `users`, `md5`, `factory`, `join`, `subscribe`",
+    ),
     ("pool = {capacity = 1", "convoke.toml:1: unclosed inline table, expected `}`"),
     (
         "[cluster]",
-        "convoke.toml:1: unknown key `cluster`, expected one of `sip`, `media`, `factory`, `admin`, `pool`, `access`",
+        "convoke.toml:1: unknown key `cluster`, expected one of `sip`, `media`, `factory`, `admin`, `pool`, `access`, `auth`",
     ),
 ];
 
@@ -250,6 +268,36 @@ fn a_non_loopback_bind_needs_an_allow_list_or_open() {
     let media = Flags { media_ip: Some(Ipv4Addr::new(192, 0, 2, 1)), ..Flags::default() };
     let refused = Config::from_flags(&media).expect_err("media is reachable too");
     assert!(matches!(refused.problem, Problem::OpenToOthers(_)));
+}
+
+/// A stranger can make nothing where making needs a user. Where it does not, `[auth]` is no door.
+#[test]
+fn a_non_loopback_bind_needs_no_more_than_users() {
+    let closed = Flags { sip: Some(address("192.0.2.1:5060")), ..Flags::default() };
+    let auth = "[auth]\nrealm = \"example.com\"\nusers = \"users\"\n";
+    let config = Config::from_toml("/etc/convoke/c.toml", auth, &closed).expect("users");
+    let expected = Auth {
+        realm: "example.com".to_owned(),
+        users: "/etc/convoke/users".into(),
+        md5: false,
+        factory: Entry::Required,
+        join: Entry::Open,
+        subscribe: Entry::Required,
+    };
+    assert_eq!((config.auth, config.access), (Some(expected), AllowList::Everybody));
+
+    let open = format!(
+        "{auth}md5 = true\nfactory = \"open\"\njoin = \"required\"\nsubscribe = \"open\"\n"
+    );
+    let refused = Config::from_toml("c", &open, &closed).expect_err("everybody makes conferences");
+    assert!(matches!(refused.problem, Problem::OpenToOthers(_)));
+    let config = Config::from_toml("c", &open, &Flags { open: true, ..closed }).expect("--open");
+    let auth = config.auth.expect("users");
+    assert!(auth.md5);
+    assert_eq!(
+        (auth.factory, auth.join, auth.subscribe),
+        (Entry::Open, Entry::Required, Entry::Open)
+    );
 }
 
 #[test]

@@ -1,0 +1,116 @@
+//! The file of users, from the command that makes it to the server that reads it.
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
+
+use crate::processes::{Alone, run};
+
+const REALM: &str = "convoke.example";
+
+/// Adds a user with a password from standard input; what was said.
+pub(crate) fn add(file: &str, name: &str, password: &str, words: &[&str]) -> String {
+    let own = ["user", "add", name, "--users", file, "--password-stdin"];
+    let mut child = Command::new(env!("CARGO_BIN_EXE_convoke"))
+        .args([&own, words].concat())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("convoke starts");
+    let mut input = child.stdin.take().expect("piped");
+    writeln!(input, "{password}").expect("written");
+    drop(input);
+    let output = child.wait_with_output().expect("its end");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[test]
+fn users_are_added_listed_and_removed_and_no_secret_is_shown() {
+    let alone = Alone::wait();
+    let file = alone.text("users");
+    let realm = ["--realm", REALM];
+    let mut said = add(&file, "alice", "alice's password", &realm);
+    assert_eq!(
+        said,
+        format!("added alice of {REALM} as creator in {file}; a server reads it when it starts\n")
+    );
+    said += &add(&file, "desk", "desk's password", &["--md5", "--role", "moderator"]);
+    let before = std::fs::read_to_string(&file).expect("a file");
+    said += &add(&file, "alice", "another", &["--role", "admin"]);
+    assert!(said.contains(&format!("changed alice of {REALM} as admin")), "{said}");
+    let after = std::fs::read_to_string(&file).expect("a file");
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    assert_ne!(lines(&before)[0], lines(&after)[0]);
+    assert_eq!(lines(&before)[1], lines(&after)[1], "the others stay as they are");
+    let mode = std::fs::metadata(&file).expect("a file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let (code, listed, _) = run(&["user", "list", "--users", &file]);
+    assert_eq!(code, Some(0));
+    assert_eq!(
+        listed,
+        format!("alice  admin      {REALM}  SHA-256\ndesk   moderator  {REALM}  SHA-256, MD5\n")
+    );
+    let (_, json, _) = run(&["user", "list", "--users", &file, "--json"]);
+    said += &(listed + &json);
+    let hashes = after.split([':', '\n']).filter_map(|field| field.split_once('='));
+    for (_, secret) in hashes.chain([("", "password"), ("", "another")]) {
+        assert!(!secret.is_empty() && !said.contains(secret), "{said}");
+    }
+
+    let (code, _, _) = run(&["user", "remove", "alice", "--users", &file]);
+    assert_eq!(code, Some(0));
+    let (code, _, error) = run(&["user", "remove", "alice", "--users", &file]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("has no alice of"), "{error}");
+    assert_eq!(std::fs::read_dir(alone.path(".")).expect("a folder").count(), 1, "nothing is left");
+}
+
+#[test]
+fn what_is_wrong_with_users_is_told_in_one_line() {
+    let alone = Alone::wait();
+    let file = alone.text("users");
+    let told = |words: &[&str], code| {
+        let (got, out, error) = run(words);
+        assert_eq!((got, out.as_str()), (Some(code), ""), "{words:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        error
+    };
+    let line = told(&["user", "list", "--users", &file], 1);
+    assert!(line.contains("there is no such file: make it with `convoke user add NAME"), "{line}");
+    let line = told(&["user", "add", "a:b", "--users", &file], 2);
+    assert!(line.contains("a user's name has 1 to 64 characters"), "{line}");
+    let line = told(&["user", "add", "alice", "--users", &file], 1);
+    assert!(line.contains("as in --realm example.com"), "{line}");
+    let line = told(&["user", "add", "alice", "--users", &file, "--realm", REALM], 1);
+    assert!(line.contains("pipe the password in with --password-stdin"), "{line}");
+    let empty = ["user", "add", "alice", "--users", &file, "--realm", REALM, "--password-stdin"];
+    let line = told(&empty, 1);
+    assert!(line.contains("the password is empty"), "{line}");
+    assert!(!alone.path("users").exists() && !alone.path("users.new").exists());
+
+    let config =
+        alone.write("c.toml", &format!("[auth]\nrealm = \"{REALM}\"\nusers = \"users\"\n"));
+    let serve =
+        ["serve", "--sip", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--config", config.as_str()];
+    let line = told(&serve, 1);
+    assert!(line.contains("users: there is no such file"), "{line}");
+    add(&file, "alice", "secret", &["--realm", "elsewhere.example"]);
+    let line = told(&serve, 1);
+    assert!(line.contains(&format!("has no user of realm {REALM:?}")), "{line}");
+    alone.write("users", "alice:convoke.example:creator:SHA-256=beef\n");
+    let line = told(&serve, 1);
+    assert!(line.contains("users:1: \"SHA-256\" is no secret"), "{line}");
+    assert!(!line.contains("beef"), "{line}");
+    alone.write("users.new", "");
+    let add = ["user", "remove", "alice", "--users", &file];
+    alone.write("users", "");
+    assert!(told(&add, 1).contains("name the realm"));
+    let add = ["user", "remove", "alice", "--users", &file, "--realm", REALM];
+    let line = told(&add, 1);
+    assert!(line.contains("users.new is there: somebody else changes the users now"), "{line}");
+    assert!(alone.path("users.new").exists(), "it is somebody else's");
+}
