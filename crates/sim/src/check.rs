@@ -37,6 +37,11 @@ pub enum Broken {
         /// Who.
         who: &'static str,
     },
+    /// Somebody is not in, and nothing was tried as often as the RFC's timers ask for.
+    GaveUpEarly {
+        /// Who.
+        who: &'static str,
+    },
     /// Somebody cannot hear somebody.
     Deaf {
         /// Who hears.
@@ -82,11 +87,12 @@ pub fn all_joined(world: &World) -> Vec<Broken> {
     missing.map(|terminal| Broken::NotJoined { who: terminal.name }).collect()
 }
 
-/// Everybody hears all others and not himself.
+/// Everybody who is in hears all others who are, and not himself.
 pub fn who_hears_whom(world: &World) -> Vec<Broken> {
     let mut broken = Vec::new();
-    for ear in &world.terminals {
-        for voice in &world.terminals {
+    let present = || world.terminals.iter().filter(|terminal| terminal.is_in_conference());
+    for ear in present() {
+        for voice in present() {
             let dbfs = audio::goertzel(&ear.heard, 8_000, voice.tone_hz);
             if ear.name == voice.name {
                 if dbfs > ECHO_DBFS {

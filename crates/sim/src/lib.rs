@@ -12,6 +12,7 @@
 //! **Invariant:** nothing here reads a clock; a run of a minute takes a fraction of a second.
 
 pub mod check;
+pub mod loss;
 pub mod network;
 pub mod scenario;
 mod serving;

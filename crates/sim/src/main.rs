@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use sim::loss;
 use sim::scenario::{self, Options};
 
 /// The whole flow under virtual time, with a network that loses, repeats, delays and reorders.
@@ -14,6 +15,9 @@ struct Arguments {
     /// Run seeds 0 to N-1.
     #[arg(long, default_value_t = 50)]
     seeds: u64,
+    /// Lose so many of 100 SIP messages. Who is not in then must have been given up as the timers allow.
+    #[arg(long)]
+    loss: Option<f64>,
 }
 
 #[expect(clippy::print_stdout, reason = "a command for people")]
@@ -23,10 +27,18 @@ fn main() -> ExitCode {
         Some(seed) => seed..seed + 1,
         None => 0..arguments.seeds,
     };
+    let again = arguments.loss.map(|loss| format!(" --loss {loss}")).unwrap_or_default();
     let (mut passed, mut failed) = (0, 0);
+    let (mut came, mut invited) = (0, 0);
     for seed in seeds {
-        let options = Options::drawn(seed);
-        let report = scenario::run(options);
+        let mut options = Options::drawn(seed);
+        let report = match arguments.loss {
+            None => scenario::run(options),
+            Some(loss_percent) => {
+                options.signalling.loss_percent = loss_percent;
+                loss::run(options)
+            }
+        };
         if arguments.seed.is_some() {
             println!("{options:#?}");
             for sniffed in &report.world.sniffed {
@@ -34,16 +46,19 @@ fn main() -> ExitCode {
             }
             println!("{:?}, {} steps", report.world.network.counts, report.world.steps);
         }
+        let turnout = loss::turnout(&report.world);
+        (came, invited) = (came + turnout.0, invited + turnout.1);
         if report.broken.is_empty() {
             passed += 1;
         } else {
             failed += 1;
-            println!("seed {seed}: repeat it with `cargo xtask sim --seed {seed}`");
+            println!("seed {seed}: repeat it with `cargo xtask sim --seed {seed}{again}`");
             for broken in &report.broken {
                 println!("  {broken}");
             }
         }
     }
+    println!("{came} of {invited} came in");
     println!("sim: {passed} passed, {failed} failed");
     ExitCode::from(u8::from(failed > 0))
 }

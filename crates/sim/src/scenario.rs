@@ -139,13 +139,7 @@ pub fn run(options: Options) -> Report {
     if world.run_until(JOIN_WITHIN, everybody_in) {
         // The jitter buffers fill, the last one's first words arrive.
         world.run_for(Duration::from_secs(1));
-        for terminal in &mut world.terminals {
-            terminal.listening = true;
-        }
-        world.run_for(Duration::from_secs(2));
-        for terminal in &mut world.terminals {
-            terminal.listening = false;
-        }
+        listen(&mut world);
         broken.extend(check::who_hears_whom(&world));
     } else {
         broken.extend(check::all_joined(&world));
@@ -156,6 +150,17 @@ pub fn run(options: Options) -> Report {
     world.run_for(AFTER);
     broken.extend(check::nothing_left_over(&world));
     Report { world, broken }
+}
+
+/// All listen for two seconds.
+pub(crate) fn listen(world: &mut World) {
+    for terminal in &mut world.terminals {
+        terminal.listening = true;
+    }
+    world.run_for(Duration::from_secs(2));
+    for terminal in &mut world.terminals {
+        terminal.listening = false;
+    }
 }
 
 /// As [`run`], up to some trouble: not everybody need get in, but everybody gets out, and everything
@@ -189,7 +194,7 @@ fn run_into(mut world: World, trouble: Trouble) -> Report {
 }
 
 /// Everybody leaves: alice first. Where her leaving ends the conference, the others are hung up.
-fn leave(world: &mut World, end: EndPolicy) {
+pub(crate) fn leave(world: &mut World, end: EndPolicy) {
     let now = world.now;
     world.terminals[0].leave(now);
     world.settle();
@@ -218,7 +223,7 @@ const AFTER: Duration = Duration::from_secs(150);
 /// subscription lasts up to 300 s, and its last NOTIFY 32 s.
 const AFTER_TROUBLE: Duration = Duration::from_secs(400);
 
-fn build(options: Options) -> World {
+pub(crate) fn build(options: Options) -> World {
     let mut rng = Rng::from_number(options.seed ^ 0x5eed);
     let network = Network::new(options.signalling, options.media, rng.fork());
     let sip = SocketAddr::from(NODE_SIP);

@@ -12,21 +12,14 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Nothing is left over and no request had two answers, whether they all got in or not.
-fn must_hold(broken: &[Broken]) -> Vec<&Broken> {
-    let may_break = |broken: &&Broken| {
-        !matches!(broken, Broken::NotJoined { .. } | Broken::Deaf { .. } | Broken::Echo { .. })
-    };
-    broken.iter().filter(may_break).collect()
-}
-
-/// A fifth of all SIP messages is lost.
+/// A fifth of all SIP messages is lost: everybody is in and heard, or is known not to come because something was tried as
+/// often as the timers ask for. `cargo xtask sim --loss 20 --seeds 200` goes through more.
 #[test]
-fn heavy_loss_leaves_nothing() {
-    for seed in 0..SEEDS {
+fn of_a_fifth_lost_nothing_is_left_and_nobody_is_missing_untold() {
+    for seed in 0..2 * SEEDS {
         let signalling = Faults { loss_percent: 20.0, ..Options::drawn(seed).signalling };
         let options = Options { signalling, ..Options::drawn(seed) };
-        assert_eq!(must_hold(&run(options).broken), Vec::<&Broken>::new(), "{options:#?}");
+        assert_eq!(sim::loss::run(options).broken, [], "{options:#?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The one door for people: `cargo xtask test`, `demo`, `tidy`, `sim`, `setup`.
+//! The one door for people: `cargo xtask test`, `demo`, `tidy`, `sim`, `fuzz`, `setup`.
 //!
 //! `test` is all that CI runs, and it sets up a fresh machine by itself; the other commands are its steps, to be
 //! called alone. What each step is stands in `steps`; what the project asks of its own tree, in `tidy`.
@@ -43,6 +43,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Feeds hostile bytes and histories to all that meets strangers, as in `fuzz --seconds 60`
+    Fuzz {
+        /// Handed on to the fuzzer
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Checks the tree's own rules: crate order, no I/O, lengths, citations, true tables
     Tidy {
         /// Rewrites the tables that are made from the tests' doc comments
@@ -59,6 +65,7 @@ fn main() -> ExitCode {
         Command::Test { steps } => return test::test(&root, &steps),
         Command::Demo { args } => run::command(&root, &steps::demo(&args)),
         Command::Sim { args } => run::command(&root, &steps::sim(&args)),
+        Command::Fuzz { args } => run::command(&root, &steps::fuzz(&args)),
         Command::Tidy { write } => tidy::tidy(&root, write),
         Command::Setup => setup::setup(),
     };

@@ -27,6 +27,12 @@ pub(crate) enum Action {
 /// Seeds of the simulation that each run of `test` goes through.
 const SIM_SEEDS: &str = "50";
 
+/// The simulation on a network that loses one SIP message of five.
+const SIM_LOSS: [&str; 4] = ["--loss", "20", "--seeds", "200"];
+
+/// Time of the processor that each run of `test` gives each target of the fuzzer.
+const FUZZ_SECONDS: &str = "10";
+
 /// All steps, the cheapest answers first.
 pub(crate) fn all(root: &Path) -> Vec<Step> {
     let call =
@@ -70,6 +76,18 @@ pub(crate) fn all(root: &Path) -> Vec<Step> {
             Runner::Plain,
             sim(&["--seeds".into(), SIM_SEEDS.into()]),
         ),
+        call(
+            "sim-loss",
+            "the same, and one SIP message of five is lost",
+            Runner::Plain,
+            sim(&SIM_LOSS.map(String::from)),
+        ),
+        call(
+            "fuzz",
+            "hostile bytes, hostile histories",
+            Runner::Plain,
+            fuzz(&["--seconds".into(), FUZZ_SECONDS.into()]),
+        ),
         call("demo", "four processes, real voices", Runner::Step, demo(&[])),
         call("end-to-end", "processes on loopback, one after another", ends_runner, ends),
         call("peers", "programs that other people wrote, one after another", peers_runner, peers),
@@ -87,6 +105,11 @@ pub(crate) fn demo(args: &[String]) -> Call {
 /// The simulation, likewise; `args` go on to it.
 pub(crate) fn sim(args: &[String]) -> Call {
     Call::cargo(&["run", "--locked", "--quiet", "--bin", "sim", "--"]).with_args(args)
+}
+
+/// The fuzzer, likewise; `args` go on to it.
+pub(crate) fn fuzz(args: &[String]) -> Call {
+    Call::cargo(&["run", "--locked", "--quiet", "--bin", "fuzz", "--"]).with_args(args)
 }
 
 fn clippy() -> Call {
