@@ -5,22 +5,28 @@
 //! - [`g711`]: mu-law and A-law, and [`Encoder`]/[`Decoder`], the one trait pair for codecs.
 //! - [`mix`]: sums in `i32`, mix-minus with saturation.
 //! - [`level`]: loudness as RFC 6464 wants it.
+//! - [`Activity`]: whether somebody talks.
+//! - [`Limiter`]: a sum made to fit, without distortion.
 //! - [`Concealment`]: what is played where a packet is missing.
 //! - [`Resampler`]: between 8, 16 and 48 kHz.
 //! - [`tone`] and [`goertzel`]: make a tone, measure one.
 //! - [`correlate`]: which known utterances are contained in a recording.
 
+mod activity;
 mod codec;
 mod conceal;
 pub mod correlate;
 pub mod g711;
 pub mod level;
+mod limiter;
 pub mod mix;
 mod resample;
 mod tone;
 
+pub use activity::Activity;
 pub use codec::{Decoder, Encoder};
 pub use conceal::Concealment;
 pub use g711::G711;
+pub use limiter::Limiter;
 pub use resample::{RateError, Resampler};
 pub use tone::{goertzel, tone};
