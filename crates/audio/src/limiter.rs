@@ -1,5 +1,7 @@
 //! Keeps a sum of voices within 16 bits.
 
+use crate::mix::saturated;
+
 /// Turns the gain down before a peak and slowly up after it, frame by frame.
 ///
 /// It looks ahead to the end of the frame that it is given, and no further: looking ahead must not cost
@@ -65,11 +67,6 @@ impl Default for Limiter {
 #[expect(clippy::cast_possible_truncation, reason = "a float cast saturates")]
 fn rounded(sample: f32) -> i16 {
     sample.round() as i16
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "clamped to what fits")]
-fn saturated(sum: i32) -> i16 {
-    sum.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
 }
 
 /// Full scale: what G.711 can still say.

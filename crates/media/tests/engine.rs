@@ -64,7 +64,7 @@ impl Rig {
                     assert_eq!((of, replied), (shard, id));
                     return outcome;
                 }
-                (_, Event::Latched { .. } | Event::Silent { .. }) => {}
+                (_, Event::Latched { .. } | Event::Silent { .. } | Event::Talking { .. }) => {}
                 (_, event @ Event::Failed { .. }) => panic!("{event:?}"),
             }
         }

@@ -4,10 +4,14 @@ use std::net::SocketAddr;
 
 use units::Instant;
 
+use audio::Limiter;
+
 use crate::FRAME_SAMPLES;
-use crate::message::{ConferenceKey, Epoch, Event, PortId};
+use crate::heard::{self, Voice};
+use crate::message::{Codec, ConferenceKey, Epoch, Event, PortId};
 use crate::port::Port;
 use crate::shard::{Notices, Sink};
+use crate::stream;
 
 /// The ports of one conference, and their sum.
 #[derive(Debug)]
@@ -17,8 +21,12 @@ pub(crate) struct Conference {
     /// By place; a place stays the same while its port is in, and is used again after.
     seats: Vec<Option<Box<Seat>>>,
     ports_count: usize,
-    /// Everything that was said in this tick.
+    /// How many are heard at a time.
+    places: usize,
+    /// Everything that is heard in this tick.
     total: [i32; FRAME_SAMPLES],
+    /// Of what those hear who are not heard themselves.
+    limiter: Limiter,
 }
 
 /// A port and its part in the current tick.
@@ -28,15 +36,26 @@ pub(crate) struct Seat {
     pub(crate) port: Port,
     /// Which of the shard's tick phases its packets are sent in.
     pub(crate) phase: usize,
-    /// What it added to the total, if it said anything.
+    voice: Voice,
+    /// What it added to the total, if it is heard.
     own: Option<[i16; FRAME_SAMPLES]>,
+    /// Of what it hears while it is heard itself.
+    limiter: Limiter,
     /// The latch that was last told.
     latch_told: Option<SocketAddr>,
 }
 
 impl Seat {
     pub(crate) const fn new(id: PortId, port: Port, phase: usize) -> Self {
-        Self { id, port, phase, own: None, latch_told: None }
+        Self {
+            id,
+            port,
+            phase,
+            voice: Voice::new(),
+            own: None,
+            limiter: Limiter::new(),
+            latch_told: None,
+        }
     }
 
     fn lent(&self) -> u32 {
@@ -45,8 +64,17 @@ impl Seat {
 }
 
 impl Conference {
-    pub(crate) const fn new(key: ConferenceKey, epoch: Epoch) -> Self {
-        Self { key, epoch, seats: Vec::new(), ports_count: 0, total: [0; FRAME_SAMPLES] }
+    /// A conference without legs, of which at most `places` are heard at a time.
+    pub(crate) const fn new(key: ConferenceKey, epoch: Epoch, places: usize) -> Self {
+        Self {
+            key,
+            epoch,
+            seats: Vec::new(),
+            ports_count: 0,
+            places,
+            total: [0; FRAME_SAMPLES],
+            limiter: Limiter::new(),
+        }
     }
 
     pub(crate) const fn ports_count(&self) -> usize {
@@ -97,13 +125,22 @@ impl Conference {
         self.notice(now, notices);
     }
 
-    /// Sums what everyone says.
+    /// Sums what those say who are heard.
     fn listen(&mut self, now: Instant) {
+        for seat in self.seats.iter_mut().flatten() {
+            seat.voice.listen(seat.port.hear(now));
+        }
+        heard::choose(&mut self.seats, self.places, |seat| Some(&mut seat.as_mut()?.voice));
         self.total.fill(0);
         for seat in self.seats.iter_mut().flatten() {
-            seat.own = seat.port.hear(now).copied();
+            let was_heard = seat.own.is_some();
+            seat.own = seat.voice.contribution().copied();
             if let Some(own) = &seat.own {
                 audio::mix::add(&mut self.total, own);
+                if !was_heard {
+                    // What he hears goes on as loud as it was.
+                    seat.limiter = self.limiter.clone();
+                }
             }
         }
     }
@@ -111,13 +148,20 @@ impl Conference {
     /// Gives everyone the sum without his own voice.
     fn speak(&mut self, sink: &mut impl Sink) {
         let mut frame = [0; FRAME_SAMPLES];
+        self.limiter.frame(&self.total, &mut frame);
+        let mut everything = Everything { frame, pcma: None, pcmu: None };
         for seat in self.seats.iter_mut().flatten() {
-            match &seat.own {
-                Some(own) => audio::mix::mix_minus(&self.total, own, &mut frame),
-                None => audio::mix::saturate(&self.total, &mut frame),
-            }
             let lent = seat.lent();
-            if let Some(packet) = seat.port.say(&frame) {
+            let packet = match &seat.own {
+                Some(own) => {
+                    let mut others = self.total;
+                    audio::mix::subtract(&mut others, own);
+                    seat.limiter.frame(&others, &mut frame);
+                    seat.port.say(&frame)
+                }
+                None => seat.port.say_encoded(everything.encoded(seat.port.codec())),
+            };
+            if let Some(packet) = packet {
                 sink.send(lent, packet.to, packet.bytes);
             }
         }
@@ -135,11 +179,33 @@ impl Conference {
             {
                 seat.latch_told = latched;
             }
+            if let Some(is_talking) = seat.voice.news()
+                && notices.push(Event::Talking { conference, port, is_talking })
+            {
+                seat.voice.told();
+            }
             if let Some(for_ms) = seat.port.silent_for_ms(now)
                 && notices.push(Event::Silent { conference, port, for_ms })
             {
                 seat.port.silence_told(now);
             }
         }
+    }
+}
+
+/// What all those hear who are not heard themselves, encoded once for each codec.
+struct Everything {
+    frame: [i16; FRAME_SAMPLES],
+    pcma: Option<[u8; FRAME_SAMPLES]>,
+    pcmu: Option<[u8; FRAME_SAMPLES]>,
+}
+
+impl Everything {
+    fn encoded(&mut self, codec: Codec) -> &[u8; FRAME_SAMPLES] {
+        let place = match codec {
+            Codec::Pcma => &mut self.pcma,
+            Codec::Pcmu => &mut self.pcmu,
+        };
+        place.get_or_insert_with(|| stream::encoded(codec, &self.frame))
     }
 }

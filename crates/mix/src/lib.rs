@@ -24,6 +24,7 @@ pub mod message;
 pub mod stream;
 
 mod conference;
+mod heard;
 mod port;
 #[cfg(test)]
 mod rig;
@@ -32,8 +33,8 @@ mod transport;
 
 pub use port::{Outgoing, Port, Verdict};
 pub use shard::{
-    CATCH_UP_TICKS_MAX, CONFERENCES_MAX, LEGS_PER_CONFERENCE_MAX, Leftovers, Shard, ShardConfig,
-    Sink,
+    CATCH_UP_TICKS_MAX, CONFERENCES_MAX, HEARD_DEFAULT, LEGS_PER_CONFERENCE_MAX, Leftovers, Shard,
+    ShardConfig, Sink,
 };
 
 /// Samples in one frame: 10 ms at 8 kHz, one tick.

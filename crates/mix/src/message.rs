@@ -213,6 +213,15 @@ pub enum Event {
         /// How long it has been silent, in milliseconds.
         for_ms: u64,
     },
+    /// Somebody has begun to talk or has stopped. Pauses between words are part of talking.
+    Talking {
+        /// Its conference.
+        conference: ConferenceKey,
+        /// Its name.
+        port: PortId,
+        /// Which of the two.
+        is_talking: bool,
+    },
 }
 
 /// What a command did.

@@ -9,8 +9,8 @@ use rtp::RtpPacket;
 use units::{Instant, Rng};
 
 use crate::message::{
-    Format, LABEL_BYTES_MAX, PTIME_MS_MAX, PortReport, RECEIVE_FORMATS_MAX, Refused, StreamSpec,
-    TransportSpec,
+    Codec, Format, LABEL_BYTES_MAX, PTIME_MS_MAX, PortReport, RECEIVE_FORMATS_MAX, Refused,
+    StreamSpec, TransportSpec,
 };
 use crate::stream::{Receiver, Sender};
 use crate::transport::{Destination, Judgement, Origin, Transport};
@@ -107,26 +107,39 @@ impl Port {
     /// Gives the peer the next 10 ms; a packet comes out when its packet time is full and there is
     /// an address to send it to. Call it once per tick. Does not allocate.
     pub fn say(&mut self, frame: &[i16; FRAME_SAMPLES]) -> Option<Outgoing<'_>> {
-        if !self.stream.direction.sends() {
-            self.sender.skip(1);
-            return None;
+        let to = self.to()?;
+        let bytes = self.sender.push(frame)?;
+        self.counts.sent += 1;
+        Some(Outgoing { to, bytes })
+    }
+
+    /// The same with a frame that is encoded already, in the codec that the port [sends](Self::codec):
+    /// many hear the same.
+    pub(crate) fn say_encoded(&mut self, frame: &[u8; FRAME_SAMPLES]) -> Option<Outgoing<'_>> {
+        let to = self.to()?;
+        let bytes = self.sender.push_encoded(frame)?;
+        self.counts.sent += 1;
+        Some(Outgoing { to, bytes })
+    }
+
+    /// What it sends.
+    pub(crate) const fn codec(&self) -> Codec {
+        self.sender.format().codec
+    }
+
+    /// Where the next 10 ms go to. If nowhere, they pass unsaid, so that the clock stays true.
+    fn to(&mut self) -> Option<SocketAddr> {
+        let destination = match self.stream.direction.sends() {
+            true => self.transport.destination(),
+            false => Destination::Nowhere,
+        };
+        match destination {
+            Destination::To(to) => return Some(to),
+            Destination::Nowhere => {}
+            Destination::Withheld => self.counts.withheld_frames += 1,
         }
-        match self.transport.destination() {
-            Destination::To(to) => {
-                let bytes = self.sender.push(frame)?;
-                self.counts.sent += 1;
-                Some(Outgoing { to, bytes })
-            }
-            Destination::Nowhere => {
-                self.sender.skip(1);
-                None
-            }
-            Destination::Withheld => {
-                self.sender.skip(1);
-                self.counts.withheld_frames += 1;
-                None
-            }
-        }
+        self.sender.skip(1);
+        None
     }
 
     /// Lets `ticks` times 10 ms pass in which nothing was said, so that the clock stays true.

@@ -58,6 +58,11 @@ impl Talker {
         Self { header, codec, voice: audio::tone(hz, 8_000, dbfs, 8_000), position: 0 }
     }
 
+    /// Goes on with another tone.
+    pub(crate) fn say(&mut self, hz: f64, dbfs: f64) {
+        self.voice = audio::tone(hz, 8_000, dbfs, 8_000);
+    }
+
     /// The next `samples` as a packet.
     pub(crate) fn packet(&mut self, samples: usize) -> Vec<u8> {
         let said: Vec<i16> =
@@ -141,9 +146,24 @@ impl Rig {
         rig
     }
 
-    /// A shard with an open conference.
+    /// A shard with an open conference, three of which are heard.
     pub(crate) fn with_conference() -> Self {
-        let mut rig = Self::new();
+        Self::new().opened()
+    }
+
+    /// The same without that limit.
+    pub(crate) fn where_all_are_heard() -> Self {
+        Self::with(ShardConfig { heard: u32::MAX, ..ShardConfig::default() }).opened()
+    }
+
+    /// What was told, without who talks.
+    pub(crate) fn events_but_talking(&self) -> Vec<Event> {
+        let is_talking = |event: &&Event| matches!(event, Event::Talking { .. });
+        self.events.iter().filter(|event| !is_talking(event)).cloned().collect()
+    }
+
+    fn opened(self) -> Self {
+        let mut rig = self;
         assert_eq!(rig.command(Action::OpenConference), Ok(Done::ConferenceOpened));
         rig
     }

@@ -21,12 +21,18 @@ pub struct ShardConfig {
     pub conferences: u32,
     /// Ports in one conference, at most [`LEGS_PER_CONFERENCE_MAX`].
     pub legs_per_conference: u32,
+    /// How many are heard at a time in a conference, at least one.
+    pub heard: u32,
 }
 
 impl Default for ShardConfig {
-    /// The most there can be.
+    /// The most there can be, and [`HEARD_DEFAULT`].
     fn default() -> Self {
-        Self { conferences: CONFERENCES_MAX, legs_per_conference: LEGS_PER_CONFERENCE_MAX }
+        Self {
+            conferences: CONFERENCES_MAX,
+            legs_per_conference: LEGS_PER_CONFERENCE_MAX,
+            heard: HEARD_DEFAULT,
+        }
     }
 }
 
@@ -63,6 +69,8 @@ pub struct ShardCounters {
 pub struct Shard {
     rng: Rng,
     legs_per_conference: u32,
+    /// Places of those who are heard, in each conference.
+    places: usize,
     slots: Vec<Slot>,
     /// Slots with an open conference, ascending.
     open: Vec<usize>,
@@ -114,6 +122,7 @@ impl Shard {
         Self {
             rng,
             legs_per_conference: config.legs_per_conference.min(LEGS_PER_CONFERENCE_MAX),
+            places: usize::try_from(config.heard.max(1)).unwrap_or(usize::MAX),
             slots: (0..slots).map(|_| Slot::default()).collect(),
             open: Vec::with_capacity(slots as usize),
             lent: BTreeMap::new(),
@@ -262,6 +271,9 @@ pub const CONFERENCES_MAX: u32 = 4_096;
 /// Most ports in one conference: twice what one core can send to, and the sum of so many full-scale
 /// samples stays far inside an i32. One more is refused.
 pub const LEGS_PER_CONFERENCE_MAX: u32 = 4_096;
+
+/// More voices at a time are a din, in which nobody is understood.
+pub const HEARD_DEFAULT: u32 = 3;
 
 /// So late a tick may be and still be made good. Three times 10 ms are what a busy machine steals now
 /// and then, and what a listener's jitter buffer takes; more would be a burst.

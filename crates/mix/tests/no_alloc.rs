@@ -83,7 +83,7 @@ fn ten_conferences_of_ten_legs_mix_without_an_allocation() {
     let mut now = Instant::from_millis(1);
     let mut sink = Count { packets: 0, bytes: 0 };
     let mut rng = Rng::from_number(1);
-    let (mut asked, mut silent, mut latched) = (0, 0, 0);
+    let (mut asked, mut silent, mut latched, mut talked) = (0, 0, 0, 0);
     let mut bytes = [0; 700];
     for tick in 0..TICKS {
         for leg in (0..CONFERENCES * LEGS).filter(|leg| (u64::from(*leg) + tick) % 2 == 0) {
@@ -102,6 +102,7 @@ fn ten_conferences_of_ten_legs_mix_without_an_allocation() {
             match event {
                 Event::Silent { .. } => silent += 1,
                 Event::Latched { .. } => latched += 1,
+                Event::Talking { .. } => talked += 1,
                 other => panic!("{other:?}"),
             }
         }
@@ -114,6 +115,7 @@ fn ten_conferences_of_ten_legs_mix_without_an_allocation() {
     assert!(sink.bytes > 0);
     assert!(latched >= 90, "{latched}");
     assert!(silent >= 10, "{silent}");
+    assert!(talked >= 90, "{talked}");
 }
 
 /// Writes what leg number `leg` sends: mostly RTP, some of it broken in one way or another.

@@ -1,6 +1,6 @@
 //! What the node keeps about each conference that it made a URI for.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
 
@@ -54,8 +54,21 @@ pub(crate) struct Active {
     /// Legs that have not acknowledged our answer, and the address that it went to. At most one a
     /// leg.
     pub(crate) unproved: BTreeMap<LegId, IpAddr>,
+    /// Legs whose participant talks just now. At most one entry a leg.
+    pub(crate) talking: BTreeSet<LegId>,
     /// Seats that count as soft until one leg of this conference has acknowledged our answer.
     pub(crate) unproved_seats: u32,
+}
+
+impl Active {
+    /// Takes note of who talks. The mixer may tell it of a leg that has just ended.
+    pub(crate) fn talks(&mut self, leg: LegId, is_talking: bool) {
+        if !is_talking {
+            self.talking.remove(&leg);
+        } else if self.focus.roster().iter().any(|participant| participant.leg == leg) {
+            self.talking.insert(leg);
+        }
+    }
 }
 
 /// The requests to the factory that this conference answered, as far as copies of them from the wire

@@ -62,6 +62,9 @@ impl Node {
             FocusOutput::LegEnded { leg, dialog, cause } => {
                 self.dialogs.remove(&dialog);
                 self.no_longer_unproved(id, leg);
+                if let Some(active) = self.active(id) {
+                    active.talking.remove(&leg);
+                }
                 self.pool.leave(now, id);
                 let conference = self.uri(id);
                 self.notice(Notice::Left { conference, leg: leg.0, cause: cause.to_string() });

@@ -1,6 +1,6 @@
 //! Somebody calls a conference URI: a seat, a port, a leg.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use focus::factory::Refused;
@@ -169,6 +169,7 @@ impl Node {
             media,
             ports: BTreeMap::new(),
             unproved: BTreeMap::new(),
+            talking: BTreeSet::new(),
             unproved_seats: 0,
         }));
         self.by_media.insert(media, id);

@@ -30,6 +30,8 @@ pub(crate) enum MediaFact {
     PortRemoved(MediaKey, PortId, PortReport),
     /// Nothing has come from the peer for long.
     PortSilent(MediaKey, PortId),
+    /// Who is behind the port has begun to talk or has stopped.
+    PortTalks(MediaKey, PortId, bool),
 }
 
 /// What a command was for, until its reply comes.
@@ -182,6 +184,9 @@ impl MediaLink {
             Event::Latched { .. } => None,
             Event::Silent { conference, port, .. } => {
                 Some(MediaFact::PortSilent(MediaKey { shard, key: conference }, port))
+            }
+            Event::Talking { conference, port, is_talking } => {
+                Some(MediaFact::PortTalks(MediaKey { shard, key: conference }, port, is_talking))
             }
             Event::Failed { conference, .. } => {
                 // Commands that are under way still have their replies.

@@ -333,6 +333,12 @@ impl Node {
                     self.drain_focus(now, id);
                 }
             }
+            MediaFact::PortTalks(media, port, is_talking) => {
+                let id = self.by_media.get(&media).copied();
+                if let Some(active) = id.and_then(|id| self.active(id)) {
+                    active.talks(LegId(port.0), is_talking);
+                }
+            }
             MediaFact::PortRemoved(media, port, report) => {
                 let conference =
                     format!("{}/{}.{}", media.shard, media.key.slot, media.key.generation);

@@ -58,6 +58,7 @@ fn conference(now: Instant, record: &Record, seats: u32) -> Option<ConferenceSta
                 display: participant.display,
                 user: participant.user,
                 creator: participant.creator,
+                talking: active.talking.contains(&participant.leg),
                 seconds: seconds(participant.since),
             });
             (ConferenceState::Active, legs.collect())

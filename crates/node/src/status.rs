@@ -58,6 +58,9 @@ pub struct LegStatus {
     pub user: Option<String>,
     /// Whether he asked for the conference.
     pub creator: bool,
+    /// Whether he talks just now.
+    #[serde(default)]
+    pub talking: bool,
     /// Seconds since he joined.
     pub seconds: u64,
 }

@@ -20,5 +20,6 @@ pub mod sequence;
 pub use jitter::{Counters, Frame, Inserted, JitterBuffer, JitterConfig};
 pub use packet::{
     Extension, HEADER_BYTES, Header, RtpError, RtpPacket, VERSION, WriteError, is_rtcp, write,
+    write_header,
 };
 pub use quality::Path;

@@ -122,20 +122,31 @@ impl<'a> RtpPacket<'a> {
 /// Writes a packet without CSRCs, extension or padding to the front of `out`; gives its length in
 /// bytes. Nothing is written on an error.
 pub fn write(header: &Header, payload: &[u8], out: &mut [u8]) -> Result<usize, WriteError> {
-    if header.payload_type & MARKER_BIT != 0 {
-        return Err(WriteError::PayloadType { got: header.payload_type });
-    }
     let (needed, got) = (HEADER_BYTES + payload.len(), out.len());
     let Some(out) = out.get_mut(..needed) else {
         return Err(WriteError::NoRoom { needed, got });
+    };
+    write_header(header, out)?;
+    out[HEADER_BYTES..].copy_from_slice(payload);
+    Ok(needed)
+}
+
+/// Writes the header of such a packet to the front of `out`, before a payload that stands there already.
+/// Nothing is written on an error.
+pub fn write_header(header: &Header, out: &mut [u8]) -> Result<(), WriteError> {
+    if header.payload_type & MARKER_BIT != 0 {
+        return Err(WriteError::PayloadType { got: header.payload_type });
+    }
+    let got = out.len();
+    let Some(out) = out.first_chunk_mut::<HEADER_BYTES>() else {
+        return Err(WriteError::NoRoom { needed: HEADER_BYTES, got });
     };
     out[0] = VERSION << 6;
     out[1] = header.payload_type | if header.marker { MARKER_BIT } else { 0 };
     out[2..4].copy_from_slice(&header.sequence.to_be_bytes());
     out[4..8].copy_from_slice(&header.timestamp.to_be_bytes());
     out[8..12].copy_from_slice(&header.ssrc.to_be_bytes());
-    out[HEADER_BYTES..].copy_from_slice(payload);
-    Ok(needed)
+    Ok(())
 }
 
 /// Tells RTCP from RTP on one port by the second byte, 192..=223: RFC 5761 §4. False for what is

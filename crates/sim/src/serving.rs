@@ -189,4 +189,5 @@ impl Sink for Wire<'_> {
 pub(crate) const MEDIA_IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 
 /// As big as a scenario needs.
-pub(crate) const SHARD: ShardConfig = ShardConfig { conferences: 64, legs_per_conference: 64 };
+pub(crate) const SHARD: ShardConfig =
+    ShardConfig { conferences: 64, legs_per_conference: 64, heard: 64 };

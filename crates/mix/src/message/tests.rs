@@ -32,6 +32,7 @@ fn an_event_read_back_is_the_one_that_was_written() {
         Event::Lent { ports: vec![LentPort { id: 1, address: peer(1) }] },
         Event::Latched { conference, port, remote: peer(2) },
         Event::Silent { conference, port, for_ms: SILENT_AFTER_MS },
+        Event::Talking { conference, port, is_talking: true },
         Event::Failed { conference, epoch },
     ];
     for event in events {

@@ -103,7 +103,7 @@ impl Shard {
             return Err(Refused::SlotInUse { current: conference.key.generation });
         }
         entry.latest = Some((key.generation, epoch));
-        entry.conference = Some(Box::new(Conference::new(key, epoch)));
+        entry.conference = Some(Box::new(Conference::new(key, epoch, self.places)));
         if let Err(index) = self.open.binary_search(&slot) {
             self.open.insert(index, slot);
         }

@@ -11,6 +11,7 @@ use crate::message::Codec;
 
 pub use receiver::{PACKET_SAMPLES_MAX, Receiver};
 pub use sender::Sender;
+pub(crate) use sender::encoded;
 
 /// The codec itself; G.711 has no state to keep between packets.
 const fn codec(codec: Codec) -> G711 {

@@ -4,8 +4,7 @@ use audio::Encoder as _;
 use rtp::{HEADER_BYTES, Header};
 use units::Rng;
 
-use super::codec;
-use crate::message::{Format, PTIME_MS_MAX};
+use crate::message::{Codec, Format, PTIME_MS_MAX};
 use crate::{FRAME_SAMPLES, TICK};
 
 /// Makes RTP packets of frames, under an SSRC, a sequence and a clock of its own (F11).
@@ -21,9 +20,9 @@ pub struct Sender {
     timestamp: u32,
     /// Frames since the packet boundary, taken or skipped.
     position: u32,
-    samples: Box<[i16; SAMPLES_MAX]>,
-    /// Of the current packet; less than `position` frames if one was skipped.
-    samples_count: usize,
+    /// Bytes of the current packet's payload; less than `position` frames if one was skipped.
+    payload_bytes: usize,
+    /// The packet that is put together: its payload from [`HEADER_BYTES`] on.
     packet: Box<[u8; HEADER_BYTES + SAMPLES_MAX]>,
     spurt: Spurt,
 }
@@ -46,8 +45,7 @@ impl Sender {
             sequence: u16::from_be_bytes([high, low]),
             timestamp: rng.u32(),
             position: 0,
-            samples: Box::new([0; SAMPLES_MAX]),
-            samples_count: 0,
+            payload_bytes: 0,
             packet: Box::new([0; HEADER_BYTES + SAMPLES_MAX]),
             spurt: Spurt::Begins,
         }
@@ -66,18 +64,30 @@ impl Sender {
     /// already passed. What was gathered is dropped.
     pub fn align(&mut self, position: u32) {
         self.position = position % self.frames_per_packet();
-        self.samples_count = 0;
+        self.payload_bytes = 0;
+    }
+
+    /// How it sends.
+    pub(crate) const fn format(&self) -> Format {
+        self.format
     }
 
     /// Takes 10 ms; gives a packet when it is full.
     pub fn push(&mut self, frame: &[i16; FRAME_SAMPLES]) -> Option<&[u8]> {
-        let begin = self.samples_count;
+        self.push_encoded(&encoded(self.format.codec, frame))
+    }
+
+    /// Takes 10 ms that are encoded already, for its own codec; gives a packet when it is full. G.711
+    /// keeps nothing from one sample to the next, so it does not matter who encoded the one before.
+    pub(crate) fn push_encoded(&mut self, frame: &[u8; FRAME_SAMPLES]) -> Option<&[u8]> {
+        let begin = self.payload_bytes;
         // A packet begins at its boundary or not at all.
         if samples(self.position) == begin {
-            self.samples[begin..begin + FRAME_SAMPLES].copy_from_slice(frame);
-            self.samples_count += FRAME_SAMPLES;
+            let begin = HEADER_BYTES + begin;
+            self.packet[begin..begin + FRAME_SAMPLES].copy_from_slice(frame);
+            self.payload_bytes += FRAME_SAMPLES;
         }
-        let full = self.samples_count == samples(self.frames_per_packet());
+        let full = self.payload_bytes == samples(self.frames_per_packet());
         let first_timestamp = self.timestamp.wrapping_sub(self.position * FRAME_TICKS);
         self.pass(1);
         if full { self.finish(first_timestamp) } else { None }
@@ -85,15 +95,12 @@ impl Sender {
 
     /// Lets `ticks` times 10 ms pass without media.
     pub fn skip(&mut self, ticks: u32) {
-        self.samples_count = 0;
+        self.payload_bytes = 0;
         self.spurt = Spurt::Begins;
         self.pass(ticks);
     }
 
     fn finish(&mut self, timestamp: u32) -> Option<&[u8]> {
-        let samples = &self.samples[..self.samples_count];
-        let mut payload = [0; SAMPLES_MAX];
-        let payload_bytes = codec(self.format.codec).encode(samples, &mut payload);
         let header = Header {
             marker: self.spurt == Spurt::Begins,
             payload_type: self.format.payload_type,
@@ -101,8 +108,8 @@ impl Sender {
             timestamp,
             ssrc: self.ssrc,
         };
-        self.samples_count = 0;
-        let bytes = rtp::write(&header, &payload[..payload_bytes], &mut self.packet[..]).ok()?;
+        let bytes = HEADER_BYTES + std::mem::take(&mut self.payload_bytes);
+        rtp::write_header(&header, &mut self.packet[..]).ok()?;
         self.sequence = self.sequence.wrapping_add(1);
         self.spurt = Spurt::GoesOn;
         Some(&self.packet[..bytes])
@@ -119,7 +126,14 @@ impl Sender {
     }
 }
 
-/// Samples in so many frames.
+/// 10 ms in a codec's own bytes.
+pub(crate) fn encoded(codec: Codec, frame: &[i16; FRAME_SAMPLES]) -> [u8; FRAME_SAMPLES] {
+    let mut bytes = [0; FRAME_SAMPLES];
+    super::codec(codec).encode(frame, &mut bytes);
+    bytes
+}
+
+/// Samples in so many frames; with G.711 as many bytes.
 const fn samples(frames: u32) -> usize {
     frames as usize * FRAME_SAMPLES
 }
@@ -132,5 +146,5 @@ const TICK_MS: u32 = TICK.as_millis() as u32;
 #[expect(clippy::cast_possible_truncation, reason = "80")]
 const FRAME_TICKS: u32 = FRAME_SAMPLES as u32;
 
-/// Samples in the longest packet; with G.711 as many bytes.
+/// Samples in the longest packet.
 const SAMPLES_MAX: usize = samples(PTIME_MS_MAX / TICK_MS);

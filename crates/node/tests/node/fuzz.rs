@@ -178,7 +178,10 @@ impl World {
         };
         let now = Instant::from_millis(1_000);
         let node = Node::new(config, now, WALL, rng.fork()).expect("sound");
-        let shard = Shard::new(ShardConfig { conferences: 8, legs_per_conference: 8 }, rng.fork());
+        let shard = Shard::new(
+            ShardConfig { conferences: 8, legs_per_conference: 8, heard: 3 },
+            rng.fork(),
+        );
         let peers = (0..PEERS).map(|number| Peer {
             caller: Caller::new(&format!("p{number}"), number),
             uri: FACTORY.to_owned(),
@@ -389,7 +392,8 @@ impl World {
         let odd = self.rng.percent(20.0);
         let port = PortId(u32::try_from(self.below(4)).unwrap_or(0));
         let event = match self.below(8) {
-            0..=4 => Event::Silent { conference, port, for_ms: 30_000 },
+            0..=2 => Event::Silent { conference, port, for_ms: 30_000 },
+            3..=4 => Event::Talking { conference, port, is_talking: self.rng.percent(50.0) },
             5 => Event::Latched { conference, port, remote: NODE },
             6 if odd => Event::Failed { conference, epoch: Epoch(1) },
             _ => return,
