@@ -113,14 +113,19 @@ impl Process {
 
     /// Waits for the next event of this name.
     pub fn until(&mut self, event: &str) -> Value {
+        self.until_so(event, |object| object["event"] == event)
+    }
+
+    /// Waits for the next event that is so.
+    pub fn until_so(&mut self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         loop {
             let next = self.events.recv_timeout(GUARD);
             let Ok(object) = next else {
                 let complaints: Vec<String> = self.complaints.try_iter().collect();
-                panic!("{} was not {event}: {complaints:?}, {:#?}", self.name, self.seen);
+                panic!("{} was not {what}: {complaints:?}, {:#?}", self.name, self.seen);
             };
             self.seen.push(object.clone());
-            if object["event"] == event {
+            if is_so(&object) {
                 return object;
             }
         }

@@ -1,3 +1,4 @@
 //! Programs that other people wrote against ours, one test after another.
 
 mod crowd;
+mod refer;
