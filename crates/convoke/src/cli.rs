@@ -14,8 +14,10 @@ use terminal::{Pattern, ReferMode};
 
 use crate::output::complain;
 
+mod reach;
 mod user;
 
+pub(crate) use reach::ReachArgs;
 pub(crate) use user::{UserAddArgs, UserArgs, UserCommand, UserListArgs, UserRemoveArgs, WhoArgs};
 
 /// What a wrong command line ends with; clap's own choice for what it finds itself.
@@ -175,6 +177,8 @@ pub(crate) struct TerminalArgs {
     /// The name in our own URI
     #[arg(long, value_name = "NAME", default_value = "terminal", value_parser = user_name)]
     pub(crate) user: String,
+    #[command(flatten)]
+    pub(crate) reach: ReachArgs,
     /// Say this, again and again: 8, 16 or 48 kHz, mono or stereo [default: silence]
     #[arg(long, value_name = "WAV")]
     pub(crate) play: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! Passwords: from a terminal without showing them, from standard input, from a file.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
@@ -41,6 +42,13 @@ pub(crate) async fn ask(about: &str) -> anyhow::Result<Password> {
 pub(crate) fn from_stdin() -> anyhow::Result<Password> {
     let line = first_line(io::stdin().lock()).context("standard input")?;
     checked(line).context("standard input")
+}
+
+/// The first line of a file.
+pub(crate) fn from_file(path: &Path) -> anyhow::Result<Password> {
+    let name = path.display().to_string();
+    let file = std::fs::File::open(path).with_context(|| format!("cannot read {name}"))?;
+    first_line(io::BufReader::new(file)).and_then(checked).with_context(|| name)
 }
 
 fn prompt(text: &str) -> anyhow::Result<String> {

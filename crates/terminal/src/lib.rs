@@ -19,5 +19,7 @@ pub mod wav;
 
 pub use bind::{BindError, Sockets, source_towards};
 pub use driver::Event;
-pub use terminal::{Report, Setup, StartError, Terminal};
-pub use ua::{AnswererEvent, Outcome, Pattern, ReferMode, Step, TrustPolicy};
+pub use terminal::{Reach, Report, Setup, StartError, Terminal};
+pub use ua::{
+    AnswererEvent, Outcome, Pattern, ReferMode, RegisterConfig, RegistrationNews, Step, TrustPolicy,
+};

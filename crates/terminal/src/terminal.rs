@@ -6,12 +6,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use sip::Uri;
+use sip::digest::Account;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 use transport::Clock;
 use ua::{
     Answerer, AnswererConfig, AnswererEvent, Convener, ConvenerConfig, ConvenerError, ReferMode,
-    Step, TrustPolicy, UaConfig,
+    RegisterConfig, Step, TrustPolicy, UaConfig,
 };
 use units::Rng;
 
@@ -36,6 +37,8 @@ pub struct Setup {
     pub bind: SocketAddr,
     /// The user part of our own URI.
     pub user: String,
+    /// How we prove who we are, and how we are reached.
+    pub reach: Reach,
     /// What is said, again and again: i16, mono, 8 kHz. Empty: silence.
     pub play: Vec<i16>,
     /// Where to write what is heard, and how. The file is made when the sockets are bound: a taken
@@ -43,6 +46,24 @@ pub struct Setup {
     pub record: Option<(PathBuf, RecordRate)>,
     /// Whether every SIP message becomes an event too.
     pub messages: bool,
+}
+
+/// How a terminal proves who it is, and how it is reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// What we prove who we are with, and to whom.
+    pub credentials: Vec<Account>,
+    /// Where everything outside a dialog goes first.
+    pub proxy: Option<Uri>,
+    /// Where we register, and as whom.
+    pub register: Option<RegisterConfig>,
+}
+
+impl Setup {
+    fn ua(&self, sockets: &Sockets) -> UaConfig {
+        let Reach { credentials, proxy, register } = self.reach.clone();
+        UaConfig { credentials, proxy, register, ..UaConfig::new(&self.user, sockets.sip()) }
+    }
 }
 
 /// Why a terminal did not start.
@@ -101,7 +122,7 @@ impl Terminal<Step> {
         let clock = Clock::start();
         let mut rng = system_rng()?;
         let config = ConvenerConfig {
-            ua: UaConfig::new(&setup.user, sockets.sip()),
+            ua: setup.ua(&sockets),
             factory,
             invitees,
             refer,
@@ -123,12 +144,8 @@ impl Terminal<AnswererEvent> {
         let sockets = Sockets::bind(setup.bind, ANSWERER_SOCKETS)?;
         let clock = Clock::start();
         let mut rng = system_rng()?;
-        let config = AnswererConfig {
-            ua: UaConfig::new(&setup.user, sockets.sip()),
-            trust,
-            media: sockets.slots.clone(),
-            once,
-        };
+        let config =
+            AnswererConfig { ua: setup.ua(&sockets), trust, media: sockets.slots.clone(), once };
         let answerer = Answerer::new(config, rng.fork());
         Self::start(setup, sockets, clock, answerer, rng)
     }
@@ -257,7 +274,8 @@ mod tests {
     fn a_terminal_that_panicked_has_no_report() {
         let bind = SocketAddr::from(([127, 0, 0, 1], 0));
         let user = "bob".to_owned();
-        let setup = Setup { bind, user, play: Vec::new(), record: None, messages: false };
+        let reach = Reach::default();
+        let setup = Setup { bind, user, reach, play: Vec::new(), record: None, messages: false };
         let sockets = Sockets::bind(bind, 1).expect("bound");
         let rng = Rng::from_seed([1; 32]);
         let mut terminal =

@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use sip::Uri;
 use terminal::wav::RecordRate;
-use terminal::{AnswererEvent, Event, Outcome, ReferMode, Setup, Step, Terminal, TrustPolicy};
+use terminal::{
+    AnswererEvent, Event, Outcome, Reach, ReferMode, Setup, Step, Terminal, TrustPolicy,
+};
 
 /// A guard, not a measure.
 const GUARD: Duration = Duration::from_secs(60);
 
 fn setup(user: &str, messages: bool) -> Setup {
     let bind = SocketAddr::from(([127, 0, 0, 1], 0));
-    Setup { bind, user: user.to_owned(), play: vec![1_000; 800], record: None, messages }
+    let reach = Reach::default();
+    Setup { bind, user: user.to_owned(), reach, play: vec![1_000; 800], record: None, messages }
 }
 
 fn run<T>(test: impl Future<Output = T>) -> T {

@@ -7,6 +7,7 @@ use sdp::LocalMedia;
 use sip::{Arrival, NameAddr, Packet, StatusCode, Uri};
 use units::{Instant, Rng};
 
+use crate::RegistrationNews;
 use crate::config::UaConfig;
 use crate::event::{CallFailure, CallId, EndCause, Event, Output, ReferralId, Referrer, ResolveId};
 use crate::slots::{MediaNotice, MediaSlot, Purpose, SlotId, Slots};
@@ -100,6 +101,8 @@ pub enum AnswererEvent {
         /// Why.
         why: EndCause,
     },
+    /// Our registration has begun, failed or ended.
+    Registration(RegistrationNews),
     /// Nothing is left to do, after `hang_up_all` or with `once`.
     Finished,
 }
@@ -207,6 +210,20 @@ impl Answerer {
 
     /// Takes all that the user agent has to say, and what follows from it.
     fn pump(&mut self, now: Instant) {
+        self.pump_once(now);
+        let may_finish = matches!(self.stage, Stage::OnceUsed | Stage::Closing);
+        if may_finish && self.ua.is_quiet() {
+            self.stage = Stage::Closing;
+            self.ua.unregister(now);
+            self.pump_once(now);
+            if self.ua.is_quiet() {
+                self.stage = Stage::Finished;
+                self.show(AnswererEvent::Finished);
+            }
+        }
+    }
+
+    fn pump_once(&mut self, now: Instant) {
         while let Some(output) = self.ua.poll_output() {
             match output {
                 Output::Send(packet) => self.outputs.push_back(AnswererOutput::Send(packet)),
@@ -215,11 +232,6 @@ impl Answerer {
                 }
                 Output::Event(event) => self.event(now, event),
             }
-        }
-        let may_finish = matches!(self.stage, Stage::OnceUsed | Stage::Closing);
-        if may_finish && self.ua.is_quiet() {
-            self.stage = Stage::Finished;
-            self.show(AnswererEvent::Finished);
         }
     }
 
@@ -255,6 +267,7 @@ impl Answerer {
                 self.media(notice);
                 self.show(AnswererEvent::Ended { call, why });
             }
+            Event::Registration(news) => self.show(AnswererEvent::Registration(news)),
             // Of no interest to a person here; and this terminal refers nobody.
             Event::Redirected { .. }
             | Event::Ringing { .. }

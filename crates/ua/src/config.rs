@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 
 use sdp::LocalMedia;
-use sip::Host;
 use sip::digest::Account;
+use sip::{Host, Uri};
+
+use crate::RegisterConfig;
 
 /// Calls at once, of all kinds and states. A terminal needs three; the invitees that a convener
 /// calls one by one need one each. A call beyond it is refused: ours by
@@ -53,6 +55,10 @@ pub struct UaConfig {
     pub product: String,
     /// What we prove who we are with, and to whom; empty: a challenge is a refusal.
     pub credentials: Vec<Account>,
+    /// Where everything outside a dialog goes first (RFC 3261 §8.1.2); `None`: to its target.
+    pub proxy: Option<Uri>,
+    /// Where we register, and as whom; `None`: nowhere, and others know us by our own address.
+    pub register: Option<RegisterConfig>,
 }
 
 impl UaConfig {
@@ -66,6 +72,8 @@ impl UaConfig {
             advertised_port: bind.port(),
             product: concat!("convoke-terminal/", env!("CARGO_PKG_VERSION")).to_owned(),
             credentials: Vec::new(),
+            proxy: None,
+            register: None,
         }
     }
 }

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use sdp::Negotiated;
 use sip::{NameAddr, Packet, StatusCode, Uri};
 
+use crate::RegistrationNews;
+
 /// Names one call of one [`crate::Ua`]; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId(pub u64);
@@ -145,6 +147,8 @@ pub enum Event {
         /// Which.
         referral: ReferralId,
     },
+    /// Our registration has begun, failed or ended.
+    Registration(RegistrationNews),
 }
 
 /// Who sent a REFER, as far as that can be known without authentication.

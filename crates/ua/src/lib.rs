@@ -44,5 +44,5 @@ pub use event::{
 };
 pub use slots::{MediaNotice, MediaSlot, Purpose, SlotId};
 pub use trust::{Pattern, PatternError, TrustPolicy};
-pub use ua::Ua;
+pub use ua::{RegisterConfig, RegisterFailure, RegistrationNews, Ua};
 pub use voice::{FRAME_SAMPLES, PortReport, Refused, Voice};

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use serde_json::json;
 use terminal::{AnswererEvent, Terminal, TrustPolicy};
 
-use super::terminals::{greet, part, setup, show};
+use super::reach::tell_registration;
+use super::terminals::{greet, own_address, part, setup, show};
 use super::{end_at_once, runtime};
-use crate::cli::{AnswerArgs, LOOPBACK};
+use crate::cli::AnswerArgs;
 use crate::output::{Printer, Tone, harmless};
 use crate::signals::Stop;
 use crate::tap::Tap;
@@ -19,7 +20,8 @@ pub(crate) fn run(args: AnswerArgs) -> anyhow::Result<ExitCode> {
 async fn answer(args: AnswerArgs) -> anyhow::Result<ExitCode> {
     let printer = Printer::new(args.common.json)?;
     let mut tap = Tap::new(&args.common, &args.terminal.user, &printer);
-    let setup = setup(&args.terminal, tap.is_open(), args.terminal.sip.unwrap_or(LOOPBACK))?;
+    let bind = own_address(&args.terminal, None).await;
+    let setup = setup(&args.terminal, tap.is_open(), bind, None)?;
     // Whoever names those he trusts means no others, wherever they call from.
     let trust = TrustPolicy {
         loopback: args.trust.is_empty(),
@@ -89,6 +91,7 @@ fn tell(printer: &Printer, news: &AnswererEvent) {
             let fields = json!({ "call": call.0, "why": why.to_string() });
             line(Tone::Quiet, "ended", why.to_string(), "ended", fields);
         }
+        AnswererEvent::Registration(news) => tell_registration(printer, news),
         // The parting line follows, with more in it.
         AnswererEvent::Finished => {}
     }

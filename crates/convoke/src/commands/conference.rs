@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use sip::Uri;
 use terminal::{Outcome, Step, Terminal};
 
-use super::terminals::{address_towards, greet, part, setup, show};
+use super::reach::tell_registration;
+use super::terminals::{greet, own_address, part, setup, show};
 use super::{end_at_once, runtime};
 use crate::cli::ConferenceArgs;
 use crate::output::{Printer, Tone, harmless};
@@ -20,11 +21,8 @@ pub(crate) fn run(args: ConferenceArgs) -> anyhow::Result<ExitCode> {
 async fn conference(args: ConferenceArgs) -> anyhow::Result<ExitCode> {
     let printer = Printer::new(args.common.json)?;
     let mut tap = Tap::new(&args.common, &args.terminal.user, &printer);
-    let bind = match args.terminal.sip {
-        Some(bind) => bind,
-        None => address_towards(&args.factory).await,
-    };
-    let setup = setup(&args.terminal, tap.is_open(), bind)?;
+    let bind = own_address(&args.terminal, Some(&args.factory)).await;
+    let setup = setup(&args.terminal, tap.is_open(), bind, Some(&args.factory))?;
     let (refer, stay) = (args.refer.into(), args.stay);
     let mut terminal =
         Terminal::convene(setup, args.factory.clone(), args.invite.clone(), refer, stay)?;
@@ -81,6 +79,7 @@ impl<'a> Tally<'a> {
                     *came = true;
                 }
             }
+            Step::Registration(news) => return tell_registration(printer, news),
             _ => {}
         }
         let line = self.line(step);
@@ -122,7 +121,7 @@ impl<'a> Tally<'a> {
             | Step::InviteeRefused { .. } => invitee_line(step, &who),
             Step::Ended { outcome } => ended_line(outcome),
             // The parting line follows, with more in it.
-            Step::Finished => Line::new(Tone::Quiet, "", String::new(), ""),
+            Step::Registration(_) | Step::Finished => Line::new(Tone::Quiet, "", String::new(), ""),
         }
     }
 }
@@ -188,6 +187,7 @@ fn invitee_line(step: &Step, who: &dyn Fn(usize) -> String) -> Line {
         | Step::Ringing { .. }
         | Step::Joined { .. }
         | Step::Ended { .. }
+        | Step::Registration(_)
         | Step::Finished => Line::new(Tone::Quiet, "", String::new(), ""),
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 pub(crate) mod conference;
 pub(crate) mod demo;
+mod reach;
 pub(crate) mod serve;
 pub(crate) mod status;
 mod terminals;

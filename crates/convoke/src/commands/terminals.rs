@@ -10,6 +10,7 @@ use sip::Uri;
 use terminal::wav::read_wav;
 use terminal::{Event, Report, Setup, source_towards};
 
+use super::reach::{reach, way_out};
 use crate::cli::{LOOPBACK, TerminalArgs};
 use crate::output::{Printer, Tone, complain};
 use crate::tap::Tap;
@@ -19,7 +20,9 @@ pub(super) fn setup(
     args: &TerminalArgs,
     messages: bool,
     bind: SocketAddr,
+    called: Option<&Uri>,
 ) -> anyhow::Result<Setup> {
+    let reach = reach(args, called)?;
     if let (Some(play), Some(record)) = (&args.play, &args.record)
         && is_same(play, record)
     {
@@ -27,7 +30,7 @@ pub(super) fn setup(
     }
     let play = args.play.as_deref().map(read_wav).transpose()?.unwrap_or_default();
     let record = args.record.clone().map(|path| (path, args.record_rate));
-    Ok(Setup { bind, user: args.user.clone(), play, record, messages })
+    Ok(Setup { bind, user: args.user.clone(), reach, play, record, messages })
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
@@ -38,8 +41,17 @@ fn is_same(one: &Path, other: &Path) -> bool {
     }
 }
 
+/// Our own address: the one that was given, or one that whom we speak to first can answer to.
+pub(super) async fn own_address(args: &TerminalArgs, called: Option<&Uri>) -> SocketAddr {
+    match (args.sip, way_out(&args.reach).or(called)) {
+        (Some(bind), _) => bind,
+        (None, Some(uri)) => address_towards(uri).await,
+        (None, None) => LOOPBACK,
+    }
+}
+
 /// The address of this machine that `uri` can answer to; loopback if that cannot be known.
-pub(super) async fn address_towards(uri: &Uri) -> SocketAddr {
+async fn address_towards(uri: &Uri) -> SocketAddr {
     let Uri::Sip(uri) = uri else { return LOOPBACK };
     let host = uri.host.as_str().to_owned();
     let Ok(mut addresses) = tokio::net::lookup_host((host, uri.port.unwrap_or(5060))).await else {

@@ -4,7 +4,9 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
-use crate::processes::{Alone, run};
+use serde_json::Value;
+
+use crate::processes::{Alone, Process, run};
 
 const REALM: &str = "convoke.example";
 
@@ -113,4 +115,60 @@ fn what_is_wrong_with_users_is_told_in_one_line() {
     let line = told(&add, 1);
     assert!(line.contains("users.new is there: somebody else changes the users now"), "{line}");
     assert!(alone.path("users.new").exists(), "it is somebody else's");
+}
+
+/// The statuses of all answers that a process received, in order; those of its own are not among them.
+fn answers(process: &Process) -> Vec<String> {
+    let line = |message: &&Value| {
+        let line = message["start_line"].as_str()?.strip_prefix("SIP/2.0 ")?;
+        (message["dir"] == "received").then(|| line[..3].to_owned())
+    };
+    process.all("message").iter().filter_map(line).collect()
+}
+
+fn guarded(alone: &Alone, join: &str) -> Process {
+    add(&alone.text("users"), "alice", "alice's password", &["--realm", REALM]);
+    let text = format!("[auth]\nrealm = \"{REALM}\"\nusers = \"users\"\njoin = \"{join}\"\n");
+    Process::serve(&["--config", &alone.write("c.toml", &text)])
+}
+
+/// J07, B02 · RFC 3261 §22.2, §22.3: one challenge, by the factory; its nonce, counted up, opens the focus
+/// after the 302 as well.
+#[test]
+fn one_challenge_opens_factory_and_focus() {
+    let alone = Alone::wait();
+    let server = guarded(&alone, "required");
+    let factory = server.greeting("factory");
+    let password = alone.write("password", "alice's password\n");
+    let words = ["--password-file", password.as_str(), "--for", "1s"];
+    let mut alice = Process::conference(&factory, &words);
+    alice.until("joined");
+    assert_eq!(alice.ended().code(), Some(0));
+    let heard: Vec<String> = answers(&alice).into_iter().filter(|code| *code != "100").collect();
+    assert_eq!(heard, ["401", "302", "200", "200"], "challenged once; the last one is to the BYE");
+    let legs = |status: &Value| status["conferences"].as_array().is_some_and(Vec::is_empty);
+    server.until_status("empty", legs);
+}
+
+#[test]
+fn a_wrong_password_or_none_is_told_with_advice() {
+    let alone = Alone::wait();
+    let server = guarded(&alone, "open");
+    let factory = server.greeting("factory");
+    let wrong = alone.write("password", "a guess");
+    for words in [&[][..], &["--password-file", wrong.as_str()]] {
+        let mut alice = Process::conference(&factory, words);
+        let ended = alice.until("ended");
+        assert_eq!(ended["outcome"], "not-joined");
+        assert!(ended["why"].as_str().is_some_and(|why| why.contains("401")), "{ended}");
+        assert!(ended["advice"].as_str().is_some_and(|advice| advice.contains("password")));
+        assert_eq!(alice.ended().code(), Some(1));
+        assert!(!format!("{:?}", alice.seen).contains("a guess"));
+    }
+    let (code, _, error) = run(&["conference", &factory, "--password-file", &alone.text("none")]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("cannot read") && error.contains("none"), "{error}");
+    let (code, _, error) = run(&["answer", "--register"]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("--register sip:example.com, or add --proxy"), "{error}");
 }

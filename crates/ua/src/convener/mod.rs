@@ -235,6 +235,18 @@ impl Convener {
 
     /// Takes all that the user agent has to say, and what follows from it.
     fn pump(&mut self, now: Instant) {
+        self.pump_once(now);
+        if matches!(self.stage, Stage::Ending) && self.ua.is_quiet() {
+            self.ua.unregister(now);
+            self.pump_once(now);
+        }
+        if matches!(self.stage, Stage::Ending) && self.ua.is_quiet() {
+            self.stage = Stage::Finished;
+            self.step(Step::Finished);
+        }
+    }
+
+    fn pump_once(&mut self, now: Instant) {
         loop {
             while let Some(output) = self.ua.poll_output() {
                 match output {
@@ -250,10 +262,6 @@ impl Convener {
             if !self.begin_waiting(now) {
                 break;
             }
-        }
-        if matches!(self.stage, Stage::Ending) && self.ua.is_quiet() {
-            self.stage = Stage::Finished;
-            self.step(Step::Finished);
         }
     }
 
@@ -312,6 +320,7 @@ impl Convener {
             Event::ReferProgress { refer, status } => self.refer_progress(refer, status),
             Event::ReferEnded { refer, outcome } => self.refer_ended(now, refer, outcome),
             Event::HoldEnded { .. } | Event::ReferralEnded { .. } => {}
+            Event::Registration(news) => self.step(Step::Registration(news)),
         }
     }
 

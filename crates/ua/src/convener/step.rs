@@ -2,6 +2,7 @@
 
 use sip::{StatusCode, Uri};
 
+use crate::RegistrationNews;
 use crate::event::{CallFailure, EndCause, Refusal};
 
 /// One step. `invitee` is an index into the configured list.
@@ -70,6 +71,8 @@ pub enum Step {
         /// How.
         outcome: Outcome,
     },
+    /// Our registration has begun, failed or ended.
+    Registration(RegistrationNews),
     /// Nothing is left: no call, no REFER, no transaction that anyone waits for.
     Finished,
 }

@@ -11,6 +11,7 @@
 //! - `refer`: REFERs that we sent
 //! - `notified`: the NOTIFYs to us
 //! - `referral`: REFERs that were sent to us, and our NOTIFYs
+//! - `registration`, `registering`: our address at a registrar
 //! - `proving`: requests that were challenged; `signing`: the stack that sends them again
 //! - `dialogs`, `requests`: tables and shapes
 
@@ -27,6 +28,8 @@ mod outgoing;
 mod proving;
 mod refer;
 mod referral;
+mod registering;
+mod registration;
 mod requests;
 mod session;
 mod signing;
@@ -51,6 +54,8 @@ use call::{Acknowledged, Call};
 use dialogs::{DialogKey, Dialogs};
 use refer::Refer;
 use referral::Referral;
+use registering::Registering;
+pub use registration::{RegisterConfig, RegisterFailure, RegistrationNews};
 use requests::{CAPABILITIES, Identity, next_hop};
 use signing::SigningStack;
 
@@ -72,6 +77,7 @@ pub struct Ua {
     requests: BTreeMap<ClientTxnId, Purpose>,
     /// The 2xx that were acknowledged, by the transaction of their INVITE.
     acknowledged: BTreeMap<ClientTxnId, Vec<Acknowledged>>,
+    registering: Option<Registering>,
     rng: Rng,
 }
 
@@ -80,6 +86,7 @@ pub struct Ua {
 enum Waiter {
     Call(CallId),
     Refer(ReferId),
+    Register,
 }
 
 /// What a request of ours is for.
@@ -99,6 +106,7 @@ enum Purpose {
     Bye(DialogKey),
     Refer(ReferId),
     Notify(ReferralId),
+    Register,
 }
 
 /// What came of a request of ours.
@@ -116,8 +124,11 @@ impl Ua {
         let stack_config = StackConfig { advertise: vec![advertise], tag_prefix: String::new() };
         let stack = Stack::new(stack_config, rng.fork());
         let keyring = Keyring::new(std::mem::take(&mut config.credentials), rng.fork());
+        let mut stack = SigningStack::new(stack, keyring);
+        let register = config.register.clone();
+        let registering = register.map(|register| Registering::new(register, &mut stack));
         Self {
-            stack: SigningStack::new(stack, keyring),
+            stack,
             identity: Identity::new(config),
             merged: MergedGuard::new(),
             outputs: VecDeque::new(),
@@ -129,6 +140,7 @@ impl Ua {
             lookups: BTreeMap::new(),
             requests: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
+            registering,
             rng,
         }
     }
@@ -138,6 +150,7 @@ impl Ua {
         match self.lookups.remove(&id) {
             Some(Waiter::Call(call)) => self.call_resolved(now, call, address),
             Some(Waiter::Refer(refer)) => self.refer_resolved(now, refer, address),
+            Some(Waiter::Register) => self.register_resolved(now, address),
             None => {} // Nobody waits for it any more.
         }
         self.pump(now);
@@ -162,6 +175,7 @@ impl Ua {
         self.calls_deadline(now);
         self.refers_deadline(now);
         self.referrals_deadline(now);
+        self.registration_deadline(now);
         self.pump(now);
     }
 
@@ -170,7 +184,8 @@ impl Ua {
         let calls = self.calls.values().filter_map(Call::deadline).min();
         let refers = self.refers.values().filter_map(Refer::deadline).min();
         let referrals = self.referrals.values().filter_map(Referral::deadline).min();
-        [calls, refers, referrals].into_iter().fold(self.stack.deadline(), soonest)
+        let registering = self.registering.as_ref().and_then(Registering::deadline);
+        [calls, refers, referrals, registering].into_iter().fold(self.stack.deadline(), soonest)
     }
 
     /// The next thing to do.
@@ -187,6 +202,7 @@ impl Ua {
             && self.referrals.is_empty()
             && self.refers.values().all(Refer::has_ended)
             && !self.requests.values().any(is_bye)
+            && self.registering.as_ref().is_none_or(Registering::is_quiet)
     }
 
     /// Whether a URI is one that we can call: `sip:`, over UDP.
@@ -295,6 +311,7 @@ impl Ua {
             Some(Purpose::Probe(call)) => self.probe_answered(now, call, answer),
             Some(Purpose::Refer(refer)) => self.refer_answered(now, refer, answer),
             Some(Purpose::Notify(referral)) => self.notify_answered(now, referral, answer),
+            Some(Purpose::Register) => self.register_answered(now, answer),
             Some(Purpose::Invite(_) | Purpose::Reinvite { .. }) | None => {}
         }
     }

@@ -15,7 +15,7 @@ use crate::redirect::{TargetSet, TooMany};
 use crate::uri_headers;
 
 use super::call::{Call, CallState, Onward, Placing, SETUP_MAX};
-use super::requests::{FIRST_CSEQ, NextHop, SDP, next_hop, refusal};
+use super::requests::{FIRST_CSEQ, NextHop, SDP, refusal};
 use super::{Purpose, Ua, Waiter};
 
 impl Ua {
@@ -43,7 +43,7 @@ impl Ua {
         referral: Option<ReferralId>,
     ) -> Result<CallId, CommandError> {
         let Uri::Sip(sip_uri) = target else { return Err(CommandError::UnsupportedUri) };
-        let hop = next_hop(target)?;
+        let hop = self.identity.next_hop(target)?;
         if self.calls.len() >= CALLS_MAX {
             return Err(CommandError::Full);
         }
@@ -179,7 +179,7 @@ impl Ua {
         why: CallFailure,
     ) {
         let Onward { call, referral, .. } = onward;
-        let Ok(hop) = next_hop(&request.uri) else {
+        let Ok(hop) = self.identity.next_hop(&request.uri) else {
             return self.call_over(now, call, referral, why); // it was called before
         };
         let placing = &mut onward.placing;
@@ -219,7 +219,10 @@ impl Ua {
         let Onward { call, referral, .. } = onward;
         while let Some(target) = onward.placing.targets.as_mut().and_then(TargetSet::next) {
             // What cannot be called (tel:, another transport) is passed over.
-            let (Uri::Sip(uri), Ok(hop)) = (&target.uri, next_hop(&target.uri)) else { continue };
+            let (Uri::Sip(uri), Ok(hop)) = (&target.uri, self.identity.next_hop(&target.uri))
+            else {
+                continue;
+            };
             let placing = &mut onward.placing;
             placing.cseq += 1;
             // RFC 3261 §8.1.3.4: the same request with another Request-URI; the stack gives it a

@@ -67,6 +67,11 @@ impl Ua {
                     *cseq = number;
                 }
             }
+            Purpose::Register => {
+                if let Some(registering) = &mut self.registering {
+                    registering.renumbered(number);
+                }
+            }
             Purpose::Reinvite { .. }
             | Purpose::Update(_)
             | Purpose::Probe(_)

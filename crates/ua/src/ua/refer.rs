@@ -13,7 +13,7 @@ use crate::event::{CommandError, EndCause, Event, How, ReferId, ReferOutcome};
 
 use super::call::CallState;
 use super::dialogs::DialogKey;
-use super::requests::{FIRST_CSEQ, NextHop, next_hop, refusal};
+use super::requests::{FIRST_CSEQ, NextHop, refusal};
 use super::{Answer, Purpose, Ua, Waiter};
 
 /// A REFER that we sent.
@@ -114,7 +114,7 @@ impl Ua {
         refer_to: &Uri,
     ) -> Result<ReferId, CommandError> {
         let Uri::Sip(sip_uri) = target else { return Err(CommandError::UnsupportedUri) };
-        let hop = next_hop(target)?;
+        let hop = self.identity.next_hop(target)?;
         let (call_id, local_tag) = (self.stack.new_call_id(), self.stack.new_tag());
         let request = self.identity.request(Method::Refer, sip_uri, &call_id, &local_tag);
         let request = self.point_to(request, refer_to);
@@ -157,7 +157,7 @@ impl Ua {
     fn point_to(&self, request: Request, refer_to: &Uri) -> Request {
         request
             .with_header(HeaderName::ReferTo, format!("<{refer_to}>"))
-            .with_header(HeaderName::ReferredBy, self.identity.contact().to_string())
+            .with_header(HeaderName::ReferredBy, self.identity.known_as().to_string())
     }
 
     fn send_refer(

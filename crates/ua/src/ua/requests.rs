@@ -71,13 +71,33 @@ pub(super) fn next_hop(uri: &Uri) -> Result<NextHop, CommandError> {
 pub(super) struct Identity {
     config: UaConfig,
     uri: Uri,
+    /// The address that others know us by.
+    known_as: Uri,
+    /// The proxy as a route.
+    route: Option<NameAddr>,
 }
 
 impl Identity {
     pub(super) fn new(config: UaConfig) -> Self {
         let host = config.advertised_host.clone();
         let uri = SipUri::new(host, Some(config.advertised_port)).with_user(&config.user);
-        Self { config, uri: Uri::Sip(uri) }
+        let uri = Uri::Sip(uri);
+        let known_as = config.register.as_ref().map_or_else(|| uri.clone(), |its| its.aor.clone());
+        let route = config.proxy.as_ref().map(|proxy| NameAddr::new(loose(proxy)));
+        Self { config, uri, known_as, route }
+    }
+
+    /// The next hop for a request to `target` outside any dialog: the proxy, if there is one.
+    pub(super) fn next_hop(&self, target: &Uri) -> Result<NextHop, CommandError> {
+        match &self.route {
+            Some(route) => next_hop(&route.uri),
+            None => next_hop(target),
+        }
+    }
+
+    /// The address that others know us by: for From and Referred-By.
+    pub(super) fn known_as(&self) -> NameAddr {
+        NameAddr::new(self.known_as.clone())
     }
 
     pub(super) fn contact(&self) -> NameAddr {
@@ -85,7 +105,7 @@ impl Identity {
     }
 
     pub(super) fn from(&self, tag: &str) -> NameAddr {
-        let mut from = NameAddr::new(self.uri.clone()).with_tag(tag);
+        let mut from = self.known_as().with_tag(tag);
         from.display.clone_from(&self.config.display);
         from
     }
@@ -110,6 +130,11 @@ impl Identity {
             .with_header(HeaderName::From, self.from(tag).to_string())
             .with_header(HeaderName::CallId, call_id)
             .with_header(HeaderName::CSeq, format!("{FIRST_CSEQ} {method}"));
+        let request = match &self.route {
+            // RFC 3261 §8.1.2: a route set that is given beforehand.
+            Some(route) => request.with_header(HeaderName::Route, route.to_string()),
+            None => request,
+        };
         self.describe_request(request)
     }
 
@@ -134,6 +159,14 @@ impl Identity {
         response.headers.set(HeaderName::Supported, CAPABILITIES.extensions.join(", "));
         response.headers.set(HeaderName::Server, self.config.product.as_str());
         response
+    }
+}
+
+/// RFC 3261 §8.1.2: only strict routers want to be in the Request-URI, and people leave out `lr`.
+fn loose(proxy: &Uri) -> Uri {
+    match proxy {
+        Uri::Sip(uri) if !uri.is_loose() => uri.clone().with_param("lr", None).into(),
+        Uri::Sip(_) | Uri::Other { .. } => proxy.clone(),
     }
 }
 

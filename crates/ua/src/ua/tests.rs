@@ -9,3 +9,4 @@ mod redirected;
 mod refer;
 mod referral;
 mod refreshing;
+mod registering;
