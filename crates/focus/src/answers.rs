@@ -1,7 +1,10 @@
 //! What all our answers have in common.
 
 use sip::uas::{self, Capabilities};
-use sip::{HeaderName, Incoming, Method, NameAddr, Response, SipUri, Uri, session_timer};
+use sip::{
+    HeaderName, Headers, Incoming, Method, NameAddr, Response, SipUri, StatusCode, Uri,
+    session_timer,
+};
 
 /// What a focus understands (RFC 3261 §8.2). Only what is served is shown (RFC 4579 §5.13 has
 /// `replaces`, `join` and the event packages as examples).
@@ -14,12 +17,14 @@ pub const CAPABILITIES: Capabilities = Capabilities {
         Method::Bye,
         Method::Update,
         Method::Prack,
+        Method::Refer,
+        Method::Subscribe,
     ],
     // 100rel (RFC 3262): every INVITE is answered by a final response at once, so there never is a
     // provisional one to be sent reliably, and any PRACK matches none (481).
-    extensions: &["100rel", session_timer::TIMER],
+    extensions: &["100rel", session_timer::TIMER, "norefersub", "tdialog"],
     accept: &["application/sdp"],
-    events: &[],
+    events: &["refer"],
 };
 
 /// Answers OPTIONS to a conference URI, in a dialog or outside, joined or only held: the two are
@@ -29,6 +34,13 @@ pub fn options(conference_uri: &SipUri, incoming: &Incoming, tag: &str) -> Respo
     uas::options_answer(incoming, &CAPABILITIES)
         .with_to_tag(tag)
         .with_header(HeaderName::Contact, contact)
+}
+
+/// Refuses a SUBSCRIBE to a package that is not served here (RFC 6665 §4.2.1.1). To `refer` nobody
+/// subscribes from outside: its subscriptions are made by REFER (RFC 3515 §2.4.4).
+pub fn bad_event(incoming: &Incoming) -> Response {
+    Response::answering(&incoming.request, StatusCode::BAD_EVENT)
+        .with_header(HeaderName::AllowEvents, CAPABILITIES.events.join(", "))
 }
 
 /// The Contact of everything a focus sends or answers: the conference URI and a bare `isfocus`
@@ -42,13 +54,10 @@ pub(crate) fn focus_contact(conference_uri: &SipUri, incoming: &Incoming) -> Nam
     NameAddr::new(Uri::Sip(uri)).with_isfocus()
 }
 
-/// Says in a 200 to INVITE what we can do (RFC 3261 §13.3.1.4, RFC 4579 §5.13). Allow-Events
-/// is left out as long as there is nothing to list.
-pub(crate) fn push_capabilities(response: &mut Response) {
-    response.headers.push(HeaderName::Allow, uas::allow(&CAPABILITIES));
-    response.headers.push(HeaderName::Accept, CAPABILITIES.accept.join(", "));
-    response.headers.push(HeaderName::Supported, CAPABILITIES.extensions.join(", "));
-    if !CAPABILITIES.events.is_empty() {
-        response.headers.push(HeaderName::AllowEvents, CAPABILITIES.events.join(", "));
-    }
+/// Says in an INVITE and in a 200 to one what we can do (RFC 3261 §13.2.1, §13.3.1.4; RFC 4579 §5.13).
+pub(crate) fn push_capabilities(headers: &mut Headers) {
+    headers.push(HeaderName::Allow, uas::allow(&CAPABILITIES));
+    headers.push(HeaderName::Accept, CAPABILITIES.accept.join(", "));
+    headers.push(HeaderName::Supported, CAPABILITIES.extensions.join(", "));
+    headers.push(HeaderName::AllowEvents, CAPABILITIES.events.join(", "));
 }

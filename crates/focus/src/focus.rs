@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use sip::{
-    Dialog, DialogId, Incoming, Method, Response, ServerTxnId, SipUri, StatusCode, session_timer,
-    uas,
+    Dialog, DialogId, Incoming, Method, Response, ServerTxnId, SipUri, Source, StatusCode,
+    session_timer, uas,
 };
 use units::{Instant, Rng, soonest};
 
 use crate::answers::{CAPABILITIES, focus_contact};
+use crate::dialling::{DialEnd, Dialling};
 use crate::leg::{Leg, Standing};
 use crate::negotiation::{Session, check_offer};
+use crate::refer::{Pace, Right};
+use crate::referral::{Referral, ReferralId};
 use crate::roster::masked;
 use crate::terms::Likeness;
 use crate::{End, EndPolicy, FocusConfig, LegEnd, LegId, MediaSeat, Output, Participant};
@@ -20,18 +23,29 @@ use crate::{End, EndPolicy, FocusConfig, LegEnd, LegId, MediaSeat, Output, Parti
 /// read [`Focus::deadline`].
 ///
 /// - In: [`Self::invite`], [`Self::request`], [`Self::response`], [`Self::answered`],
-///   [`Self::request_failed`], [`Self::media_silent`], [`Self::media_failed`], [`Self::handle_deadline`].
+///   [`Self::request_failed`], [`Self::seated`], [`Self::dial_failed`], [`Self::media_silent`],
+///   [`Self::media_failed`], [`Self::handle_deadline`].
 /// - Commands: [`Self::end`].
 /// - Out: [`Self::poll_output`], [`Self::deadline`].
 ///
 /// **Invariant:** every leg that was started ends with one `CloseMedia` and one `LegEnded`, whatever
-/// the peer does or does not do; a conference that had a leg ends with one `Ended`.
+/// the peer does or does not do, every call of ours becomes a leg or ends with one `DialEnded`; a
+/// conference that had a leg ends with one `Ended`.
 #[derive(Debug)]
 pub struct Focus {
     pub(crate) config: FocusConfig,
     pub(crate) rng: Rng,
     pub(crate) legs: BTreeMap<LegId, Leg>,
     pub(crate) by_dialog: BTreeMap<DialogId, LegId>,
+    /// Legs that we are calling ourselves; with `legs` at most [`LEGS_MAX`], and those that were
+    /// answered less than 32 s ago.
+    pub(crate) dialling: BTreeMap<LegId, Dialling>,
+    /// REFERs whose results are reported; at most [`REFERRALS_MAX`](crate::referral::REFERRALS_MAX).
+    pub(crate) referrals: BTreeMap<ReferralId, Referral>,
+    pub(crate) next_referral: u32,
+    /// Dialogs that serve reports only: at most one for each of `referrals`.
+    pub(crate) report_dialogs: BTreeMap<DialogId, Dialog>,
+    pub(crate) refers: Pace,
     pub(crate) next_leg: u32,
     /// The leg taken for the creator's, and how surely.
     pub(crate) creator_leg: Option<(LegId, Likeness)>,
@@ -57,6 +71,11 @@ impl Focus {
             rng,
             legs: BTreeMap::new(),
             by_dialog: BTreeMap::new(),
+            dialling: BTreeMap::new(),
+            referrals: BTreeMap::new(),
+            next_referral: 0,
+            report_dialogs: BTreeMap::new(),
+            refers: Pace::default(),
             next_leg: 0,
             creator_leg: None,
             phase: Phase::Running,
@@ -77,7 +96,7 @@ impl Focus {
         incoming: &Incoming,
         seat: MediaSeat,
     ) -> Result<LegId, Response> {
-        let tag = format!("{}{}", self.config.tag_prefix, self.rng.token(TAG_CHARS));
+        let tag = self.new_tag();
         self.admit(now, txn, incoming, seat, &tag).map_err(|response| response.with_to_tag(&tag))
     }
 
@@ -97,7 +116,7 @@ impl Focus {
             Dialog::answering(incoming, tag, contact).map_err(|error| refuse(error.status()))?;
         let terms = session_timer::agree(&incoming.request.headers, None)
             .map_err(|error| error.refusal(incoming))?;
-        let session = Session::new(seat, self.rng.u64() >> SESSION_ID_SHIFT);
+        let session = Session::new(seat, self.new_session_id());
         let id = LegId(self.next_leg);
         let (leg, response) = Leg::answer(now, id, incoming, dialog, (session, terms))
             .map_err(|error| error.refusal(incoming, self.config.conference_uri.host.as_str()))?;
@@ -122,18 +141,34 @@ impl Focus {
     }
 
     /// The value of `next_leg` after one more leg.
-    fn next_leg(&self) -> Result<u32, StatusCode> {
+    pub(crate) fn next_leg(&self) -> Result<u32, StatusCode> {
         match self.phase {
             Phase::Running => {}
             Phase::Ending(_) | Phase::Over => return Err(StatusCode::NOT_FOUND),
         }
-        let next_leg = self.next_leg.checked_add(1).filter(|_| self.legs.len() < LEGS_MAX);
+        let next_leg = self.next_leg.checked_add(1).filter(|_| self.leg_count() < LEGS_MAX);
         next_leg.ok_or(StatusCode::BUSY_HERE)
+    }
+
+    pub(crate) fn new_tag(&mut self) -> String {
+        format!("{}{}", self.config.tag_prefix, self.rng.token(TAG_CHARS))
+    }
+
+    pub(crate) fn new_session_id(&mut self) -> u64 {
+        self.rng.u64() >> SESSION_ID_SHIFT
     }
 
     /// Takes a request of a leg's dialog. `txn` is `None` for ACK only. A dialog that is not known
     /// here gets 481 (RFC 3261 §12.2.2).
     pub fn request(&mut self, now: Instant, txn: Option<ServerTxnId>, incoming: &Incoming) {
+        if let Some(txn) = txn {
+            if incoming.request.method == Method::Refer {
+                return self.refer(now, txn, incoming, Right::ByDialog);
+            }
+            if self.report_request(now, txn, incoming) {
+                return self.settle(now);
+            }
+        }
         let dialog = DialogId::of_request(&incoming.essentials);
         let leg = self.by_dialog.get(&dialog).and_then(|id| self.legs.get_mut(id));
         let is_ack = incoming.request.method == Method::Ack;
@@ -165,10 +200,18 @@ impl Focus {
         self.settle(now);
     }
 
-    /// Takes a final response to a request that we sent, with all that it says: that to our own
-    /// re-INVITE or UPDATE needs more than its status.
-    pub fn answered(&mut self, now: Instant, leg: LegId, method: &Method, response: &Response) {
+    /// Takes a response to a request that we sent, with all that it says: that to an INVITE or UPDATE of
+    /// ours needs more than its status. `path` is the way that it came.
+    pub fn answered(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        method: &Method,
+        response: &Response,
+        path: Source,
+    ) {
         match method {
+            Method::Invite if self.dial_answered(now, leg, response, path) => {}
             Method::Invite | Method::Update => {
                 let Self { legs, rng, outputs, .. } = self;
                 if response.status.is_final()
@@ -184,6 +227,9 @@ impl Focus {
 
     /// A request that we sent got no answer, or could not be sent.
     pub fn request_failed(&mut self, now: Instant, leg: LegId, method: &Method) {
+        if *method == Method::Invite && self.is_dialling(leg) {
+            return self.dial_failed(now, leg, DialEnd::Timeout);
+        }
         if let Some(leg) = self.legs.get_mut(&leg) {
             leg.request_failed(now, method, &mut self.outputs);
         }
@@ -222,12 +268,16 @@ impl Focus {
                 leg.handle_deadline(now, &mut self.outputs);
             }
         }
+        self.dialling_due(now);
         self.settle(now);
     }
 
     /// When something is due next.
     pub fn deadline(&self) -> Option<Instant> {
-        self.legs.values().map(Leg::deadline).fold(None, soonest)
+        let legs = self.legs.values().map(Leg::deadline);
+        let reports = self.referrals.values().map(|referral| referral.notifier.deadline());
+        let dialling = self.dialling.values().map(Dialling::deadline);
+        legs.chain(dialling).chain(reports).fold(None, soonest)
     }
 
     /// What the focus wants done, oldest first.
@@ -240,14 +290,18 @@ impl Focus {
         &self.config.conference_uri
     }
 
-    /// Who is in, by leg.
+    /// Who is in, and who is being called, by leg.
     pub fn roster(&self) -> Vec<Participant> {
-        self.legs.values().map(Leg::participant).collect()
+        let legs = self.legs.values().map(Leg::participant);
+        let mut roster: Vec<_> =
+            legs.chain(self.dialling.values().filter_map(Dialling::participant)).collect();
+        roster.sort_by_key(|line| line.leg);
+        roster
     }
 
-    /// Legs there are, those on their way out included.
+    /// Legs there are, those on their way in and out included.
     pub fn leg_count(&self) -> usize {
-        self.legs.len()
+        self.legs.len() + self.dialling.values().filter(|dialling| dialling.is_pending()).count()
     }
 
     /// The participant of this leg has proved to be a user: the roster shows it, and nothing says
@@ -280,29 +334,31 @@ impl Focus {
     }
 
     /// Draws the consequences of what happened to the legs.
-    fn settle(&mut self, now: Instant) {
+    pub(crate) fn settle(&mut self, now: Instant) {
         if self.phase == Phase::Running
             && let Some(cause) = self.cause_to_end()
         {
             self.begin_end(now, cause);
         }
-        let by_dialog = &mut self.by_dialog;
-        self.legs.retain(|_, leg| {
-            let stays = leg.standing() != Standing::Gone;
-            if !stays {
-                by_dialog.remove(&leg.dialog.id);
-            }
-            stays
-        });
+        let is_gone = |_: &LegId, leg: &mut Leg| leg.standing() == Standing::Gone;
+        let gone: Vec<Leg> = self.legs.extract_if(.., is_gone).map(|(_, leg)| leg).collect();
+        for leg in gone {
+            self.by_dialog.remove(&leg.dialog.id);
+            self.outlive(leg.dialog);
+        }
+        self.dialling.retain(|_, dialling| !dialling.is_over());
+        self.settle_referrals(now);
         if let Some((creator, _)) = self.creator_leg
             && !self.is_staying(creator)
         {
             self.creator_leg = None;
         }
         if let Phase::Ending(cause) = self.phase
-            && self.legs.is_empty()
+            && self.leg_count() == 0
         {
             self.phase = Phase::Over;
+            self.dialling.clear();
+            self.close_referrals(now);
             self.outputs.push_back(Output::Ended { cause });
         }
     }
@@ -327,6 +383,9 @@ impl Focus {
         self.phase = Phase::Ending(cause);
         for leg in self.legs.values_mut() {
             leg.let_go(now, LegEnd::ConferenceEnded, &mut self.outputs);
+        }
+        for leg in self.dialling.keys().copied().collect::<Vec<_>>() {
+            self.call_off(now, leg, DialEnd::ConferenceEnded);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One leg: a dialog, its media, and how far in or out it is. A leaf: the focus owns the queue.
 
+mod dialled;
 mod refresh;
 mod state;
 mod update;
@@ -13,6 +14,7 @@ use sip::{
 };
 use units::{Instant, soonest};
 
+pub(crate) use self::dialled::Dialled;
 pub(crate) use self::refresh::{RefreshSnapshot, Refreshing};
 
 use self::state::Input;
@@ -35,6 +37,10 @@ pub(crate) struct Leg {
     pub(crate) since: Instant,
     /// Whether this participant is taken for the one who asked for the conference.
     pub(crate) is_creator: bool,
+    /// Whether we called this participant.
+    pub(crate) is_dialled: bool,
+    /// Whether a REFER whose result is reported came in its dialog.
+    pub(crate) was_referring: bool,
     pub(crate) session: Session,
     pub(crate) media: LegMedia,
     pub(crate) state: State,
@@ -83,6 +89,8 @@ impl Leg {
             user: None,
             since: now,
             is_creator: false,
+            is_dialled: false,
+            was_referring: false,
             session,
             media,
             state,
@@ -115,6 +123,7 @@ impl Leg {
             },
             since: self.since,
             creator: self.is_creator,
+            dialled: self.is_dialled,
         }
     }
 
@@ -147,6 +156,9 @@ impl Leg {
                 let tag = &self.dialog.id.local_tag;
                 let response = answers::options(conference_uri, incoming, tag);
                 self.respond(txn, response, out);
+            }
+            (Standing::Staying, Method::Subscribe) => {
+                self.respond(txn, answers::bad_event(incoming), out);
             }
             // Going: our BYE is on its way or waits for the ACK; for us the session is over
             // (RFC 3261 §15.1.1). Other methods did not pass the check, CANCEL never comes here, and
@@ -376,7 +388,7 @@ fn success(
 /// The 200 to what refreshes a session, without a description.
 fn accepted(dialog: &Dialog, incoming: &Incoming, terms: Option<Terms>) -> Response {
     let mut response = dialog.response(incoming, StatusCode::OK);
-    push_capabilities(&mut response);
+    push_capabilities(&mut response.headers);
     if let Some(terms) = terms {
         session_timer::write_terms(terms, &mut response.headers);
     }

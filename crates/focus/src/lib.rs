@@ -8,18 +8,29 @@
 //! [`Output::OpenMedia`] and its kin into media commands.
 
 mod answers;
+mod dial_out;
+mod dialling;
 pub mod factory;
 mod focus;
 mod leg;
 mod negotiation;
+mod order;
+mod refer;
+mod referral;
+mod reporting;
 mod roster;
 mod snapshot;
+mod targets;
 mod terms;
 
-pub use answers::{CAPABILITIES, options};
+pub use answers::{CAPABILITIES, bad_event, options};
+pub use dialling::DialEnd;
 pub use focus::{Focus, LEGS_MAX, check};
+pub use refer::Right;
+pub use referral::ReferralId;
 pub use roster::masked;
 pub use snapshot::{FOCUS_SNAPSHOT_VERSION, FocusSnapshot, RestoreError};
+pub use targets::{DialRule, DialRuleError, DialRules, HostPattern, Pattern};
 pub use terms::{
     Creator, End, EndPolicy, FocusConfig, LegEnd, LegId, LegMedia, MediaPort, MediaSeat, Output,
     Participant, ParticipantState,

@@ -2,7 +2,8 @@
 //!
 //! Times are ages, since no two machines share a monotonic clock. Transactions are not written: the
 //! wait for an ACK starts anew, a probe under way is forgotten, a refresh under way is due again, and a BYE under way is sent again
-//! (its peer answers 200 or 481, and both end the leg).
+//! (its peer answers 200 or 481, and both end the leg). A call of ours that nobody had answered is over: to
+//! call again would ring twice.
 
 use std::collections::VecDeque;
 
@@ -16,11 +17,12 @@ use units::{Instant, Rng};
 use crate::focus::Phase;
 use crate::leg::{Leg, Probe, RefreshSnapshot, Standing, State, Unacked};
 use crate::negotiation::Session;
+use crate::referral::ReferralSnapshot;
 use crate::terms::Likeness;
-use crate::{Focus, FocusConfig, LegEnd, LegId, LegMedia, Output};
+use crate::{DialEnd, Focus, FocusConfig, LegEnd, LegId, LegMedia, MediaPort, Output};
 
 /// The version written now. It rises with every change that an older reader would misunderstand.
-pub const FOCUS_SNAPSHOT_VERSION: u16 = 2;
+pub const FOCUS_SNAPSHOT_VERSION: u16 = 3;
 
 /// A conference with the version of its form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +34,18 @@ pub struct FocusSnapshot {
     creator_leg: Option<(LegId, Likeness)>,
     phase: Phase,
     legs: Vec<LegSnapshot>,
+    /// Calls of ours without a final answer. Their INVITEs are lost with the node that sent them.
+    dialling: Vec<DiallingSnapshot>,
+    next_referral: u32,
+    referrals: Vec<ReferralSnapshot>,
+    /// Dialogs that serve reports only.
+    report_dialogs: Vec<DialogSnapshot>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct DiallingSnapshot {
+    id: LegId,
+    port: Option<MediaPort>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +57,8 @@ struct LegSnapshot {
     user: Option<String>,
     age_ms: u64,
     is_creator: bool,
+    is_dialled: bool,
+    was_referring: bool,
     session: Session,
     media: LegMedia,
     state: StateSnapshot,
@@ -74,6 +90,8 @@ pub enum RestoreError {
     Version { got: u16, expected: u16 },
     #[error("leg {}: {error}", leg.0)]
     Dialog { leg: LegId, error: SnapshotError },
+    #[error("a dialog of reports: {0}")]
+    ReportDialog(SnapshotError),
     #[error("leg {}: its answer cannot be read", leg.0)]
     Answer { leg: LegId },
 }
@@ -88,6 +106,19 @@ impl Focus {
             creator_leg: self.creator_leg,
             phase: self.phase,
             legs: self.legs.values().filter_map(|leg| LegSnapshot::of(now, leg)).collect(),
+            dialling: self
+                .dialling
+                .values()
+                .filter(|dialling| dialling.is_pending())
+                .map(|dialling| DiallingSnapshot { id: dialling.id, port: dialling.port() })
+                .collect(),
+            next_referral: self.next_referral,
+            referrals: self
+                .referrals
+                .iter()
+                .map(|(number, referral)| ReferralSnapshot::of(*number, referral))
+                .collect(),
+            report_dialogs: self.report_dialogs.values().map(DialogSnapshot::of).collect(),
         }
     }
 
@@ -97,16 +128,30 @@ impl Focus {
     /// # Errors
     /// [`RestoreError`]: the snapshot is of another version, or damaged.
     pub fn restore(now: Instant, snapshot: FocusSnapshot, rng: Rng) -> Result<Self, RestoreError> {
-        let FocusSnapshot { version: got, config, next_leg, creator_leg, phase, legs } = snapshot;
+        let FocusSnapshot { version: got, config, next_leg, creator_leg, phase, .. } = snapshot;
         if got != FOCUS_SNAPSHOT_VERSION {
             return Err(RestoreError::Version { got, expected: FOCUS_SNAPSHOT_VERSION });
         }
         let mut focus = Self::new(now, config, rng);
-        for leg in legs {
+        for leg in snapshot.legs {
             let leg = leg.restore(now, &mut focus.outputs)?;
             focus.by_dialog.insert(leg.dialog.id.clone(), leg.id);
             focus.legs.insert(leg.id, leg);
         }
+        for DiallingSnapshot { id, port } in snapshot.dialling {
+            let why = DialEnd::Interrupted;
+            focus.outputs.push_back(Output::DialEnded { leg: id, port, why });
+        }
+        for dialog in snapshot.report_dialogs {
+            let dialog = dialog.restore().map_err(RestoreError::ReportDialog)?;
+            focus.outputs.push_back(Output::DialogOpened { dialog: dialog.id.clone() });
+            focus.report_dialogs.insert(dialog.id.clone(), dialog);
+        }
+        for referral in snapshot.referrals {
+            focus.referrals.insert(referral.number, referral.restore(now));
+        }
+        focus.next_referral = snapshot.next_referral;
+        focus.settle_referrals(now);
         focus.next_leg = next_leg;
         focus.creator_leg = creator_leg;
         focus.phase = phase;
@@ -139,6 +184,8 @@ impl LegSnapshot {
             user: leg.user.clone(),
             age_ms: u64::try_from(age).unwrap_or(u64::MAX),
             is_creator: leg.is_creator,
+            is_dialled: leg.is_dialled,
+            was_referring: leg.was_referring,
             session: leg.session.clone(),
             media: leg.media.clone(),
             state,
@@ -174,6 +221,8 @@ impl LegSnapshot {
             user: self.user,
             since,
             is_creator: self.is_creator,
+            is_dialled: self.is_dialled,
+            was_referring: self.was_referring,
             session: self.session,
             media: self.media,
             state,

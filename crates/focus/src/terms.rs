@@ -5,8 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use sdp::{Codec, Direction};
 use serde::{Deserialize, Serialize};
-use sip::{DialogId, Incoming, Request, Response, ServerTxnId, SipUri, Source, Uri};
+use sip::{DialogId, Incoming, Request, Response, ServerTxnId, SipUri, Source, StatusCode, Uri};
 use units::Instant;
+
+use crate::{DialEnd, DialRules, ReferralId};
 
 /// When a conference ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +92,8 @@ pub struct FocusConfig {
     pub creator: Option<Creator>,
     /// What our tags begin with: node and shard.
     pub tag_prefix: String,
+    /// Whom it may call on somebody's behalf.
+    pub dial_out: DialRules,
 }
 
 /// Numbers a leg within its conference; never used twice.
@@ -146,6 +150,8 @@ pub enum LegEnd {
     MediaFailed,
     /// Our 2xx was never acknowledged (RFC 3261 §13.3.1.4).
     NoAck,
+    /// Somebody who may had him removed (RFC 4579 §5.11).
+    Removed,
     /// Silent, and no answer to our OPTIONS (or 408, or 481).
     Silent,
 }
@@ -159,6 +165,7 @@ impl fmt::Display for LegEnd {
             Self::Left => "left",
             Self::MediaFailed => "its media failed",
             Self::NoAck => "never acknowledged our answer",
+            Self::Removed => "removed",
             Self::Silent => "silent, and does not answer",
         })
     }
@@ -206,12 +213,18 @@ pub struct Participant {
     pub since: Instant,
     /// Whether he asked for the conference.
     pub creator: bool,
+    /// Whether the focus called him.
+    pub dialled: bool,
 }
 
 /// Where a participant's leg stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ParticipantState {
+    /// Called by us; it rings.
+    Alerting,
+    /// Being called by us.
+    Dialling,
     /// In.
     Joined,
     /// Answered; the ACK is awaited.
@@ -251,7 +264,57 @@ pub enum Output {
         /// The next hop.
         to: Source,
     },
-    /// Send the ACK to a 2xx of our re-INVITE (RFC 3261 §13.2.2.4).
+    /// Find a seat and a port for a leg that is to be called, and say so by
+    /// [`Focus::seated`](crate::Focus::seated).
+    SeatWanted {
+        /// The leg to be.
+        leg: LegId,
+        /// Whom it will call.
+        target: SipUri,
+    },
+    /// Send an INVITE to somebody who is to join. Each answer, provisional ones and copies included,
+    /// comes back by [`Focus::answered`](crate::Focus::answered); that it cannot be sent, by
+    /// [`Focus::dial_failed`](crate::Focus::dial_failed).
+    Dial {
+        /// The leg to be.
+        leg: LegId,
+        /// The INVITE.
+        request: Request,
+        /// Where it goes: its Request-URI.
+        target: SipUri,
+    },
+    /// Cancel the INVITE of [`Output::Dial`] that was sent last (RFC 3261 §9.1).
+    Cancel {
+        /// The leg to be.
+        leg: LegId,
+    },
+    /// It rings, or makes progress.
+    Ringing {
+        /// The leg to be.
+        leg: LegId,
+        /// 101-199.
+        status: StatusCode,
+    },
+    /// A leg that was to be called will not be: its seat goes back, and its port.
+    DialEnded {
+        /// The leg that is not.
+        leg: LegId,
+        /// The lent port, if it had one.
+        port: Option<MediaPort>,
+        /// Why.
+        why: DialEnd,
+    },
+    /// Send a request whose answer nobody waits for: PRACK, or the BYE to a fork of a call that another
+    /// place has answered.
+    Aside {
+        /// The leg that it is for.
+        leg: LegId,
+        /// The request.
+        request: Request,
+        /// The next hop.
+        to: Source,
+    },
+    /// Send the ACK to a 2xx of an INVITE of ours (RFC 3261 §13.2.2.4).
     Acknowledge {
         /// The leg.
         leg: LegId,
@@ -259,6 +322,27 @@ pub enum Output {
         request: Request,
         /// The next hop.
         to: Source,
+    },
+    /// Send a report of what came of a REFER; its end comes back by
+    /// [`Focus::notify_answered`](crate::Focus::notify_answered) or
+    /// [`Focus::notify_unsent`](crate::Focus::notify_unsent).
+    Notify {
+        /// Whose.
+        referral: ReferralId,
+        /// The NOTIFY.
+        request: Request,
+        /// The next hop.
+        to: Source,
+    },
+    /// Requests of this dialog are this focus's, though it is no leg's.
+    DialogOpened {
+        /// The dialog.
+        dialog: DialogId,
+    },
+    /// The end of one of those.
+    DialogClosed {
+        /// The dialog.
+        dialog: DialogId,
     },
     /// A leg was made: in-dialog requests of this dialog are this focus's.
     LegStarted {

@@ -1,11 +1,14 @@
 //! The focus and the factory under virtual time, driven by messages as they come off the wire.
 
+mod callee;
 mod dial_in;
+mod dialling;
 mod ending;
 mod factory;
 mod histories;
 mod hold;
 mod in_dialog;
+mod refer;
 mod refresh;
 mod rig;
 mod snapshots;

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use focus::{Creator, Focus, LegId};
 use mix::message::LentPort;
 use pool::ConferenceId;
-use sip::{Essentials, SipUri};
+use sip::{ClientTxnId, Essentials, SipUri};
 use units::{Instant, UnixTime};
 
 use crate::media_link::MediaKey;
@@ -51,6 +51,8 @@ pub(crate) struct Active {
     pub(crate) media: MediaKey,
     /// Ports taken for legs, by their lent number. At most one a leg.
     pub(crate) ports: BTreeMap<u32, LentPort>,
+    /// INVITEs of ours that may be cancelled, by the leg to be.
+    pub(crate) calling: BTreeMap<LegId, ClientTxnId>,
     /// Legs that have not acknowledged our answer, and the address that it went to. At most one a
     /// leg.
     pub(crate) unproved: BTreeMap<LegId, IpAddr>,

@@ -7,7 +7,7 @@ use units::Instant;
 
 use crate::Notice;
 use crate::conference::{Active, State};
-use crate::node::{Node, TOMBSTONE_FOR, TOMBSTONES_MAX};
+use crate::node::{Node, Sent, TOMBSTONE_FOR, TOMBSTONES_MAX};
 
 impl Node {
     /// The running conference, if it runs.
@@ -34,7 +34,7 @@ impl Node {
                 let method = request.method.clone();
                 match self.stack.request(now, request, to) {
                     Ok(txn) => {
-                        self.client_txns.insert(txn, (id, leg, method));
+                        self.client_txns.insert(txn, (id, Sent::ByLeg(leg, method)));
                     }
                     // Its next outputs are taken by who is taking this one.
                     Err(sip::Full) => {
@@ -45,6 +45,37 @@ impl Node {
                 }
             }
             FocusOutput::Acknowledge { leg: _, request, to } => self.stack.send_once(request, to),
+            FocusOutput::SeatWanted { leg, target } => self.seat_wanted(now, id, leg, &target),
+            FocusOutput::Dial { leg, request, target } => {
+                self.dial(now, (id, leg), request, &target);
+            }
+            FocusOutput::Cancel { leg } => self.cancel_dial(now, id, leg),
+            FocusOutput::Ringing { .. } => {}
+            FocusOutput::DialEnded { leg, port, why } => {
+                self.dial_ended(now, (id, leg), port, &why);
+            }
+            // Nobody waits for its answer. If it cannot be sent, its peer asks again or gives up.
+            FocusOutput::Aside { leg: _, request, to } => {
+                let _unsent = self.stack.request(now, request, to);
+            }
+            FocusOutput::Notify { referral, request, to } => {
+                match self.stack.request(now, request, to) {
+                    Ok(txn) => {
+                        self.client_txns.insert(txn, (id, Sent::Report(referral)));
+                    }
+                    Err(sip::Full) => {
+                        if let Some(active) = self.active(id) {
+                            active.focus.notify_unsent(now, referral);
+                        }
+                    }
+                }
+            }
+            FocusOutput::DialogOpened { dialog } => {
+                self.dialogs.insert(dialog, id);
+            }
+            FocusOutput::DialogClosed { dialog } => {
+                self.dialogs.remove(&dialog);
+            }
             FocusOutput::LegStarted { leg: _, dialog } => {
                 self.dialogs.insert(dialog, id);
             }
@@ -117,7 +148,7 @@ impl Node {
         self.notice(Notice::Ended { conference, cause: cause.to_owned() });
     }
 
-    fn uri(&self, id: ConferenceId) -> String {
+    pub(crate) fn uri(&self, id: ConferenceId) -> String {
         self.records.get(&id).map(|record| record.uri.to_string()).unwrap_or_default()
     }
 }

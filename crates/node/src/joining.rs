@@ -161,6 +161,7 @@ impl Node {
             end: self.factories[record.factory].config().end,
             creator: record.creator.clone(),
             tag_prefix: tag_prefix(self.number),
+            dial_out: self.dial_out.clone(),
         };
         let focus = Focus::new(now, config, self.rng.fork());
         record.since = now;
@@ -168,6 +169,7 @@ impl Node {
             focus,
             media,
             ports: BTreeMap::new(),
+            calling: BTreeMap::new(),
             unproved: BTreeMap::new(),
             talking: BTreeSet::new(),
             unproved_seats: 0,

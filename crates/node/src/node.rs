@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use focus::factory::{Factory, FactoryError};
-use focus::{End, LegId};
+use focus::{DialRules, End, LegId, ReferralId};
 use mix::message::{Command, Event as MediaEvent};
 use pool::{ConferenceId, Pool};
 use sip::{Arrival, ClientTxnId, DialogId, MergedGuard, Method, Packet, Stack, StackConfig};
@@ -14,6 +14,7 @@ use units::{Instant, Rng, UnixTime, soonest};
 use crate::agenda::Agenda;
 use crate::auth::Auth;
 use crate::conference::{Records, State};
+use crate::dialling::Called;
 use crate::media_link::{MediaFact, MediaKey, MediaLink};
 use crate::{AuthConfig, Keys, NodeConfig, Notice, SipListen};
 
@@ -74,7 +75,7 @@ pub struct Node {
     /// Dialogs of all legs; entries come and go with `LegStarted` and `LegEnded`.
     pub(crate) dialogs: BTreeMap<DialogId, ConferenceId>,
     /// Requests that focuses sent; entries go with `ClientEnded`.
-    pub(crate) client_txns: BTreeMap<ClientTxnId, (ConferenceId, LegId, Method)>,
+    pub(crate) client_txns: BTreeMap<ClientTxnId, (ConferenceId, Sent)>,
     pub(crate) merged: MergedGuard,
     /// Legs that have not acknowledged our answer, by where it went; entries go with the ACK or the
     /// leg.
@@ -82,6 +83,10 @@ pub struct Node {
     /// Seats of conferences that a factory delivered to callers who have not shown that they receive
     /// where they send from: kept as low as soft holds.
     pub(crate) unproved_seats: u32,
+    /// Whom the focuses have called lately.
+    pub(crate) called: Called,
+    /// Whom they may call.
+    pub(crate) dial_out: DialRules,
     /// When each focus is due.
     pub(crate) focus_agenda: Agenda<ConferenceId>,
     /// When each tombstone crumbles.
@@ -92,6 +97,15 @@ pub struct Node {
     wall: (UnixTime, Instant),
     pub(crate) rng: Rng,
     outputs: VecDeque<Output>,
+}
+
+/// What a request of a focus was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// A leg's.
+    ByLeg(LegId, Method),
+    /// A report of what came of a REFER.
+    Report(ReferralId),
 }
 
 /// Whether the node takes new conferences.
@@ -144,6 +158,8 @@ impl Node {
             merged: MergedGuard::new(),
             unproved: BTreeMap::new(),
             unproved_seats: 0,
+            called: Called::default(),
+            dial_out: DialRules::default(),
             focus_agenda: Agenda::new(),
             tombstones: Agenda::new(),
             phase: Phase::Running,
@@ -158,6 +174,12 @@ impl Node {
     #[must_use]
     pub fn with_auth(self, config: AuthConfig) -> Self {
         Self { auth: Some(Auth::new(config)), ..self }
+    }
+
+    /// The same node, whose conferences call whom these rules allow.
+    #[must_use]
+    pub fn with_dial_out(self, dial_out: DialRules) -> Self {
+        Self { dial_out, ..self }
     }
 
     /// Takes a message from the network or from a media shard.
@@ -268,23 +290,37 @@ impl Node {
     fn stack_event(&mut self, now: Instant, event: sip::Event) {
         match event {
             sip::Event::Request(incoming) => self.request(now, &incoming),
-            sip::Event::Response { txn, response, .. } => {
-                if response.status.is_final()
-                    && let Some((id, leg, method)) = self.client_txns.get(&txn).cloned()
-                {
-                    if let Some(active) = self.active(id) {
-                        active.focus.answered(now, leg, &method, &response);
+            sip::Event::Response { txn, response, source, .. } => {
+                let Some((id, sent)) = self.client_txns.get(&txn).cloned() else { return };
+                if let Some(active) = self.active(id) {
+                    match sent {
+                        Sent::ByLeg(leg, method) => {
+                            active.focus.answered(now, leg, &method, &response, source);
+                        }
+                        Sent::Report(referral) => {
+                            active.focus.notify_answered(now, referral, Some(&response));
+                        }
                     }
-                    self.drain_focus(now, id);
                 }
+                self.drain_focus(now, id);
             }
             sip::Event::Failed { txn, .. } => {
-                if let Some((id, leg, method)) = self.client_txns.get(&txn).cloned() {
-                    self.request_failed(now, id, leg, &method);
+                let Some((id, sent)) = self.client_txns.get(&txn).cloned() else { return };
+                if let Some(active) = self.active(id) {
+                    match sent {
+                        Sent::ByLeg(leg, method) => active.focus.request_failed(now, leg, &method),
+                        Sent::Report(referral) => active.focus.notify_answered(now, referral, None),
+                    }
                 }
+                self.drain_focus(now, id);
             }
             sip::Event::ClientEnded { txn } => {
-                self.client_txns.remove(&txn);
+                if let Some((id, Sent::ByLeg(leg, Method::Invite))) = self.client_txns.remove(&txn)
+                    && let Some(active) = self.active(id)
+                    && active.calling.get(&leg) == Some(&txn)
+                {
+                    active.calling.remove(&leg);
+                }
             }
             // A focus answers every INVITE at once: nothing is pending that a CANCEL could stop, and
             // nothing waits for the ACK to a refusal.
@@ -292,19 +328,6 @@ impl Node {
             | sip::Event::AckMissing { .. }
             | sip::Event::ServerEnded { .. } => {}
         }
-    }
-
-    pub(crate) fn request_failed(
-        &mut self,
-        now: Instant,
-        id: ConferenceId,
-        leg: LegId,
-        method: &Method,
-    ) {
-        if let Some(active) = self.active(id) {
-            active.focus.request_failed(now, leg, method);
-        }
-        self.drain_focus(now, id);
     }
 
     fn media_fact(&mut self, now: Instant, fact: MediaFact) {

@@ -44,6 +44,26 @@ pub enum Notice {
         /// The user that he proved to be.
         user: Option<String>,
     },
+    /// A conference calls somebody, because it was told to.
+    Calling {
+        /// The conference URI.
+        conference: String,
+        /// The number of the leg to be.
+        leg: u32,
+        /// Where the call goes.
+        target: String,
+    },
+    /// Whom a conference called does not join.
+    NotReached {
+        /// The conference URI.
+        conference: String,
+        /// The number of the leg that is not.
+        leg: u32,
+        /// The final answer, or what it amounts to.
+        status: u16,
+        /// Why, in words.
+        why: String,
+    },
     /// A leg left.
     Left {
         /// The conference URI.

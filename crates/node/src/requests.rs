@@ -39,10 +39,8 @@ impl Node {
         let is_ack = incoming.request.method == Method::Ack;
         if let Some(id) = self.dialogs.get(&dialog).copied() {
             // Whoever is in has shown that he may be. To steer he has to show more.
-            if incoming.request.method == Method::Refer
-                && self.admit(now, incoming, Door::Steer(id)).is_none()
-            {
-                return;
+            if incoming.request.method == Method::Refer {
+                return self.steered(now, incoming, id);
             }
             let txn = if is_ack {
                 None
@@ -79,6 +77,9 @@ impl Node {
         };
         // RFC 3261 §8.2.1: the method is looked at once it is known who asks.
         let door = Door::outside(&incoming.request.method, addressee);
+        if let Door::Steer(id) = door {
+            return self.steered(now, incoming, id);
+        }
         let Some(caller) = self.admit(now, incoming, door) else { return };
         if let Err(response) = uas::check_method(incoming, &focus::CAPABILITIES) {
             return self.reply(incoming, response);
@@ -96,6 +97,13 @@ impl Node {
                 self.asked(now, incoming, &caller, (index, seats));
             }
             (Method::Invite, Addressee::Conference(id)) => self.join(now, incoming, &caller, id),
+            // RFC 4579 §5.5 gives it a meaning at a conference only.
+            (Method::Refer, Addressee::Factory { .. }) => {
+                self.refuse(incoming, &Refused::NoReferHere)
+            }
+            (Method::Subscribe, Addressee::Factory { .. } | Addressee::Conference(_)) => {
+                self.reply(incoming, focus::bad_event(incoming));
+            }
             (
                 Method::Options,
                 Addressee::Factory { .. } | Addressee::Conference(_) | Addressee::Host,

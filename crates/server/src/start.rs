@@ -78,7 +78,8 @@ impl Server {
         let capacity = config.capacity.unwrap_or_else(|| mixers::seats(&config.media));
         let clock = Clock::start();
         let node_config = node_config(config, &sockets, capacity, &mut rng);
-        let node = Node::new(node_config, clock.now(), unix_time(), rng.fork())?;
+        let node = Node::new(node_config, clock.now(), unix_time(), rng.fork())?
+            .with_dial_out(config.dial_out.clone());
         let node = match auth {
             Some(auth) => node.with_auth(auth),
             None => node,

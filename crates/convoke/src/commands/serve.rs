@@ -152,6 +152,12 @@ fn words(notice: &Notice) -> (Tone, &'static str, String) {
             let user = user.as_ref().map_or_else(String::new, |user| format!(" (user {user})"));
             (Tone::Good, "joined", format!("{participant}{user}, leg {leg} of {conference}"))
         }
+        Notice::Calling { conference, leg, target } => {
+            (Tone::Good, "calling", format!("leg {leg} {target} for {conference}"))
+        }
+        Notice::NotReached { conference, leg, status, why } => {
+            (Tone::Bad, "not reached", format!("leg {leg} {status} {why} for {conference}"))
+        }
         Notice::Left { conference, leg, cause } => {
             (Tone::Quiet, "left", format!("leg {leg} of {conference}: {cause}"))
         }

@@ -34,10 +34,19 @@ pub enum Refused {
         /// Its limit.
         legs_max: u32,
     },
+    /// Somebody whom a conference shall call was called too often.
+    CalledTooOften {
+        /// How often he may be within a minute.
+        max: u32,
+    },
     /// The pool has no seat for one more leg.
     NoSeat,
     /// The node has no free media port.
     NoPort,
+    /// A factory was told to bring somebody in.
+    NoReferHere,
+    /// A REFER came before anybody had joined.
+    NobodyIn,
     /// No such conference, whatever the reason.
     NotFound,
     /// We are shutting down.
@@ -56,9 +65,12 @@ impl Refused {
             | Self::Unproved { .. }
             | Self::SourceBusy
             | Self::Unanswered { .. }
+            | Self::CalledTooOften { .. }
+            | Self::NobodyIn
             | Self::NoSeat
             | Self::NoPort => StatusCode::TEMPORARILY_UNAVAILABLE,
             Self::ConferenceFull { .. } => StatusCode::BUSY_HERE,
+            Self::NoReferHere => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotServed => StatusCode::NOT_IMPLEMENTED,
@@ -72,11 +84,15 @@ impl Refused {
             | Self::Unproved { .. }
             | Self::SourceBusy
             | Self::Unanswered { .. }
+            | Self::CalledTooOften { .. }
             | Self::NoSeat
             | Self::NoPort => true,
-            Self::ConferenceFull { .. } | Self::NotFound | Self::ShuttingDown | Self::NotServed => {
-                false
-            }
+            Self::ConferenceFull { .. }
+            | Self::NoReferHere
+            | Self::NobodyIn
+            | Self::NotFound
+            | Self::ShuttingDown
+            | Self::NotServed => false,
         }
     }
 
@@ -107,12 +123,20 @@ impl fmt::Display for Refused {
             Self::ConferenceFull { legs_max } => {
                 write!(f, "This conference is full: its limit is {legs_max} participants")
             }
+            Self::CalledTooOften { max } => write!(
+                f,
+                "The conferences of this server call nobody more than {max} times a minute. Try again later"
+            ),
             Self::NoSeat => f.write_str(
                 "This conference has outgrown the room held for it and the server is full. Try again shortly",
             ),
             Self::NoPort => {
                 f.write_str("No media port is free on the server. Try again shortly")
             }
+            Self::NoReferHere => f.write_str(
+                "This address makes conferences: bring others in by a REFER to the conference itself, which is the Contact of its 302 or 200",
+            ),
+            Self::NobodyIn => f.write_str("Nobody has joined this conference yet: call it first"),
             Self::NotFound => f.write_str("No such conference here"),
             Self::ShuttingDown => f.write_str("The conference server is shutting down"),
             Self::NotServed => f.write_str(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sip::session_timer::{
-    self, Refresher, SESSION_SECONDS_MIN, SessionAction, SessionTimer, Terms,
+    self, Refresher, SESSION_SECONDS, SESSION_SECONDS_MIN, SessionAction, SessionTimer, Terms,
 };
 use sip::{HeaderName, Headers, Incoming, Method, Response, StatusCode, T2, uas};
 use units::{Instant, Rng};
@@ -59,6 +59,19 @@ impl Refreshing {
             under_way: UnderWay::Nothing,
         };
         refreshing.refreshed_by_peer(now, headers, terms);
+        refreshing
+    }
+
+    /// The leg of an INVITE of ours, whose 2xx this is.
+    pub(super) fn dialled(now: Instant, headers: &Headers, min_se: u32) -> Self {
+        let terms = accepted_terms(headers, SESSION_SECONDS.max(min_se));
+        let mut refreshing = Self {
+            timer: Some(SessionTimer::new(now, terms, Refresher::Uac)),
+            takes_update: false,
+            min_se,
+            under_way: UnderWay::Nothing,
+        };
+        refreshing.learn_allow(headers);
         refreshing
     }
 
@@ -201,8 +214,7 @@ impl Leg {
             StatusCode::SESSION_INTERVAL_TOO_SMALL => {
                 let asked = session_timer::min_se(&response.headers).unwrap_or(SESSION_SECONDS_MIN);
                 // RFC 4028 §7.3: the highest seen.
-                self.refreshing.min_se =
-                    self.refreshing.min_se.max(asked.min(session_timer::SESSION_SECONDS));
+                self.refreshing.min_se = self.refreshing.min_se.max(asked.min(SESSION_SECONDS));
                 Some(RETRY_AFTER_422)
             }
             // RFC 3261 §14.1: 0 to 2 s in units of 10 ms, since the Call-ID is the peer's.
@@ -225,15 +237,7 @@ impl Leg {
         self.refreshing.learn_allow(&response.headers);
         let Some(timer) = &self.refreshing.timer else { return };
         let ours = timer.terms().seconds.max(self.refreshing.min_se);
-        let terms = match session_timer::session_expires(&response.headers) {
-            Ok(Some(theirs)) => Terms {
-                // A UAS must not raise it, nor go below 90 (RFC 4028 §9).
-                seconds: theirs.seconds.clamp(SESSION_SECONDS_MIN, ours),
-                refresher: theirs.refresher.unwrap_or(Refresher::Uac),
-            },
-            // RFC 4028 §7.2: a peer that knows nothing of it; then it is on us.
-            Ok(None) | Err(_) => Terms { seconds: ours, refresher: Refresher::Uac },
-        };
+        let terms = accepted_terms(&response.headers, ours);
         self.refreshing.timer = Some(SessionTimer::new(now, terms, Refresher::Uac));
         if reinvited {
             self.answer_received(response, out);
@@ -285,6 +289,19 @@ impl Leg {
                 self.refreshing.again_at(now + wait);
             }
         }
+    }
+}
+
+/// What holds after a 2xx to a request of ours that asked for `ours` seconds.
+fn accepted_terms(headers: &Headers, ours: u32) -> Terms {
+    match session_timer::session_expires(headers) {
+        Ok(Some(theirs)) => Terms {
+            // A UAS must not raise it, nor go below 90 (RFC 4028 §9).
+            seconds: theirs.seconds.clamp(SESSION_SECONDS_MIN, ours),
+            refresher: theirs.refresher.unwrap_or(Refresher::Uac),
+        },
+        // RFC 4028 §7.2: a peer that knows nothing of it; then it is on us.
+        Ok(None) | Err(_) => Terms { seconds: ours, refresher: Refresher::Uac },
     }
 }
 

@@ -33,7 +33,7 @@ fn the_200_has_the_conference_uri_a_bare_isfocus_and_what_the_focus_can_do() {
     assert_eq!(header(&response, &HeaderName::Contact), format!("<{CONFERENCE}>;isfocus"));
     assert_eq!(
         header(&response, &HeaderName::Allow),
-        "INVITE, ACK, CANCEL, OPTIONS, BYE, UPDATE, PRACK"
+        "INVITE, ACK, CANCEL, OPTIONS, BYE, UPDATE, PRACK, REFER, SUBSCRIBE"
     );
     assert_eq!(header(&response, &HeaderName::Accept), "application/sdp");
     assert_eq!(response.headers.count(&HeaderName::Supported), 1);

@@ -65,11 +65,16 @@ fn made_up_tags_get_481_and_lower_cseq_500_and_gaps_are_fine() {
 #[test]
 fn methods_that_a_focus_does_not_serve() {
     let (mut rig, mut callers, _) = joined(&["alice"]);
-    for (method, status) in [("INFO", 405), ("REFER", 405), ("PUBLISH", 405), ("FOO", 501)] {
+    for (method, status) in [("INFO", 405), ("MESSAGE", 405), ("PUBLISH", 405), ("FOO", 501)] {
         let response = rig.send(&callers[0].next(method, "")).unwrap();
         assert_eq!(response.status.code(), status, "{method}");
         assert!(header(&response, &HeaderName::Allow).contains("INVITE"));
     }
+    // C16: a package that is not served, in or out of the call.
+    callers[0].more = "Event: presence\n".to_owned();
+    let response = rig.send(&callers[0].next("SUBSCRIBE", "")).unwrap();
+    assert_eq!(response.status.code(), 489);
+    assert!(header(&response, &HeaderName::AllowEvents).contains("refer"));
     assert_eq!(rig.focus.roster()[0].state, ParticipantState::Joined);
 }
 

@@ -9,7 +9,8 @@ use sip::{
 use units::{Instant, Rng};
 
 use crate::{
-    Creator, EndPolicy, Focus, FocusConfig, LegEnd, LegId, LegMedia, MediaPort, MediaSeat, Output,
+    Creator, DialRules, EndPolicy, Focus, FocusConfig, LegEnd, LegId, LegMedia, MediaPort,
+    MediaSeat, Output,
 };
 
 pub(crate) const CONFERENCE: &str =
@@ -131,6 +132,10 @@ impl Rig {
             end,
             creator,
             tag_prefix: "n1s0".to_owned(),
+            dial_out: DialRules {
+                allow: vec!["192.0.2.0/24".parse().unwrap()],
+                ..DialRules::default()
+            },
         };
         Self::around(Focus::new(Instant::ZERO, config, Rng::from_number(1)))
     }
@@ -233,7 +238,7 @@ impl Rig {
         if *method == Method::Invite && response.status.is_success() {
             response.set_body("application/sdp", body);
         }
-        self.focus.answered(self.now, leg, method, &response);
+        self.focus.answered(self.now, leg, method, &response, source("192.0.2.250:5060"));
         self.drain();
     }
 

@@ -5,6 +5,7 @@ mod auth;
 mod fuzz;
 mod hostile;
 mod joining;
+mod referring;
 mod refusing;
 mod rig;
 mod torture;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use focus::EndPolicy;
 use focus::factory::{AnswerForm, FactoryConfig};
+use focus::{DialRules, EndPolicy};
 use mix::message::{
     Action, Command, ConferenceKey, Done, Epoch, Event, LentPort, PortId, PortReport, Refused,
 };
@@ -36,6 +36,7 @@ pub(crate) struct Setting {
     pub(crate) seats: u32,
     pub(crate) factory: FactoryConfig,
     pub(crate) auth: Option<AuthConfig>,
+    pub(crate) dial_out: DialRules,
 }
 
 impl Default for Setting {
@@ -52,6 +53,7 @@ impl Default for Setting {
                 legs_max: None,
             },
             auth: None,
+            dial_out: DialRules::default(),
         }
     }
 }
@@ -75,7 +77,9 @@ impl Rig {
             },
         };
         let now = Instant::from_millis(1_000);
-        let node = Node::new(config, now, WALL, Rng::from_number(1)).expect("sound");
+        let node = Node::new(config, now, WALL, Rng::from_number(1))
+            .expect("sound")
+            .with_dial_out(setting.dial_out);
         let node = match setting.auth {
             Some(auth) => node.with_auth(auth),
             None => node,

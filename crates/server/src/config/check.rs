@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
+use focus::DialRules;
 use sip::{Host, Uri};
 use toml::Spanned;
 
@@ -19,6 +20,9 @@ const HOLD_SECONDS: (u64, u64) = (1, 3_600);
 
 /// A seat is one leg; more than a machine can have ports for is a mistake in writing.
 const SEATS: (u64, u64) = (1, 30_000);
+
+/// Ten a second is what a person's programs may want; none is what an empty allow list is for.
+const REFERS_PER_MINUTE: (u64, u64) = (1, 600);
 
 /// Where the spans of the file point to.
 pub(super) struct Origin<'a> {
@@ -48,12 +52,23 @@ pub(super) fn check(file: File, origin: &Origin<'_>, flags: &Flags) -> Result<Co
     Ok(Config {
         factories: factories(file.factory, origin, room)?,
         admin: admin(file.admin.bind, origin, flags)?,
+        dial_out: dial_out(file.dial_out, origin)?,
         capacity,
         access,
         auth,
         sip,
         media,
     })
+}
+
+fn dial_out(written: file::DialOut, origin: &Origin<'_>) -> Result<DialRules, ConfigError> {
+    let usual = DialRules::default();
+    let refers_per_minute = match written.refers_per_minute {
+        None => usual.refers_per_minute,
+        Some(number) => within("refers_per_minute", &number, REFERS_PER_MINUTE, origin)?,
+    };
+    let allow = written.allow.into_iter().map(|rule| rule.0).collect();
+    Ok(DialRules { allow, refers_per_minute })
 }
 
 fn access(written: Option<file::Access>, origin: &Origin<'_>) -> Result<AllowList, ConfigError> {
@@ -262,11 +277,18 @@ fn seats(
     written: Option<Spanned<u64>>,
     origin: &Origin<'_>,
 ) -> Result<Option<u32>, ConfigError> {
-    let Some(written) = written else { return Ok(None) };
-    let (least, most) = SEATS;
+    written.map(|written| within(key, &written, SEATS, origin)).transpose()
+}
+
+fn within(
+    key: &'static str,
+    written: &Spanned<u64>,
+    (least, most): (u64, u64),
+    origin: &Origin<'_>,
+) -> Result<u32, ConfigError> {
     let found = *written.get_ref();
     match u32::try_from(found) {
-        Ok(seats) if (least..=most).contains(&found) => Ok(Some(seats)),
+        Ok(number) if (least..=most).contains(&found) => Ok(number),
         Ok(_) | Err(_) => {
             Err(origin.error(&written.span(), Problem::OutOfRange { key, least, most, found }))
         }

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use focus::DialRule;
 use serde::{Deserialize, Deserializer, de};
 use sip::Host;
 use toml::Spanned;
@@ -58,6 +59,7 @@ pub(super) struct File {
     pub(super) pool: Pool,
     pub(super) access: Option<Access>,
     pub(super) auth: Option<Spanned<auth::Written>>,
+    pub(super) dial_out: DialOut,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -117,6 +119,13 @@ pub(super) struct Access {
     pub(super) allow: Spanned<Vec<Text<Network>>>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DialOut {
+    pub(super) allow: Vec<Text<DialRule>>,
+    pub(super) refers_per_minute: Option<Spanned<u64>>,
+}
+
 /// A value that is written as a string.
 #[derive(Debug)]
 pub(super) struct Text<T>(pub(super) T);
@@ -174,6 +183,15 @@ impl Written for Duration {
     type Error = ValueError;
     fn read(text: &str) -> Result<Self, ValueError> {
         parse_duration(text)
+    }
+}
+
+impl Written for DialRule {
+    type Error = &'static str;
+    fn read(text: &str) -> Result<Self, Self::Error> {
+        text.parse().map_err(|_| {
+            "is no rule for calls: write \"sip:*@example.com\", \"sip:+4930*@gw.example.com\" or a network as \"192.0.2.0/24\""
+        })
     }
 }
 

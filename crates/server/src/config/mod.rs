@@ -35,7 +35,14 @@
 //! factory = "required"              # making a conference needs a user; or "open"
 //! join = "open"                     # holding a conference's URI is enough; or "required"
 //! subscribe = "required"            # looking on without joining needs a user; or "open"
+//!
+//! [dial_out]                        # whom a conference may call when its creator tells it to by REFER
+//! allow = ["sip:*@example.com",     # a user, or all who begin so: sip:+4930*@gw.example.com
+//!          "192.0.2.0/24"]          # whoever is called at an address of this network; default: nobody
+//! refers_per_minute = 60            # REFERs that one conference takes
 //! ```
+//!
+//! Who is called must also be let in by `[access]`, or his answers are not.
 //!
 //! Every key may be left out; a key that is not listed here is an error with its line.
 
@@ -51,6 +58,7 @@ mod tests;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use focus::DialRules;
 use sip::Host;
 
 pub use auth::{Auth, Entry};
@@ -76,6 +84,8 @@ pub struct Config {
     pub access: AllowList,
     /// Who has to prove who he is; `None`: nobody is asked.
     pub auth: Option<Auth>,
+    /// Whom conferences may call.
+    pub dial_out: DialRules,
 }
 
 /// One UDP socket for SIP.

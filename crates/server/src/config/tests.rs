@@ -224,7 +224,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("pool = {capacity = 1", "convoke.toml:1: unclosed inline table, expected `}`"),
     (
         "[cluster]",
-        "convoke.toml:1: unknown key `cluster`, expected one of `sip`, `media`, `factory`, `admin`, `pool`, `access`, `auth`",
+        "convoke.toml:1: unknown key `cluster`, expected one of `sip`, `media`, `factory`, `admin`, `pool`, `access`, `auth`, `dial_out`",
     ),
 ];
 
@@ -330,5 +330,26 @@ fn durations_have_units() {
     assert_eq!(parse_duration("2h"), Ok(Duration::from_secs(7_200)));
     for bad in ["", "s", "20", "20 s", "-1s", "1.5s", "99999999999999999999s", "20sec"] {
         assert_eq!(parse_duration(bad), Err(ValueError::NotADuration), "{bad:?}");
+    }
+}
+
+/// T31: whom a conference may call is written down, or it calls nobody.
+#[test]
+fn whom_conferences_may_call_is_written_down() {
+    let nobody = read("").expect("defaults are right").dial_out;
+    assert_eq!((nobody.allow.len(), nobody.refers_per_minute), (0, 60));
+    let text =
+        "[dial_out]\nallow = [\"sip:*@example.com\", \"192.0.2.0/24\"]\nrefers_per_minute = 5\n";
+    let some = read(text).expect("a good table").dial_out;
+    let allows = |target: &str| some.allows(&target.parse().expect("a good URI"));
+    assert!(allows("sip:bob@example.com") && allows("sip:bob@192.0.2.9"));
+    assert!(!allows("sip:bob@example.org"));
+    assert_eq!(some.refers_per_minute, 5);
+    for (text, told) in [
+        ("[dial_out]\nallow = [\"*\"]\n", "sip:*@example.com"),
+        ("[dial_out]\nrefers_per_minute = 0\n", "refers_per_minute"),
+    ] {
+        let error = error(text);
+        assert!(error.contains(told) && error.contains("convoke.toml:2"), "{error}");
     }
 }

@@ -1,0 +1,257 @@
+//! A conference calls somebody because its creator says so: room, way, reports.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use focus::DialRules;
+use node::{Leftovers, Notice};
+use sip::{HeaderName, Message, Method, Request, Response, StatusCode};
+
+use crate::rig::{Caller, FACTORY, NODE, Rig, Setting, header, requests};
+
+/// A node that may call anybody on loopback, with a conference whose creator is in it.
+fn conference() -> (Rig, Caller, String) {
+    with(Setting::default())
+}
+
+fn with(setting: Setting) -> (Rig, Caller, String) {
+    let allow = vec!["127.0.0.0/8".parse().expect("a rule")];
+    let mut rig =
+        Rig::with(Setting { dial_out: DialRules { allow, ..DialRules::default() }, ..setting });
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    assert_eq!(rig.join(&mut alice, &uri).status.code(), 200);
+    (rig, alice, uri)
+}
+
+/// The creator's REFER inside his dialog; the messages that it causes.
+fn refer(rig: &mut Rig, alice: &mut Caller, uri: &str, refer_to: &str) -> Vec<Message> {
+    alice.cseq += 1;
+    alice.extra = format!("Refer-To: <{refer_to}>\r\n");
+    let got = rig.receive(alice.address, &alice.request("REFER", uri));
+    alice.extra.clear();
+    got
+}
+
+fn status(messages: &[Message]) -> u16 {
+    let first = messages.iter().find_map(|message| match message {
+        Message::Response(response) => Some(response.status.code()),
+        Message::Request(_) => None,
+    });
+    first.expect("an answer")
+}
+
+fn only(messages: Vec<Message>, method: &Method) -> Vec<Request> {
+    requests(messages).into_iter().filter(|request| request.method == *method).collect()
+}
+
+const BOB: &str = "sip:bob@127.0.0.1:6002";
+
+fn bob() -> SocketAddr {
+    "127.0.0.1:6002".parse().expect("an address")
+}
+
+fn answer(request: &Request, status: u16) -> Response {
+    let status = StatusCode::new(status).expect("a status");
+    let response = Response::answering(request, status).with_to_tag("bobs");
+    if request.method == Method::Invite && status.is_success() {
+        let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+                   m=audio 16002 RTP/AVP 0 8\r\n";
+        return response
+            .with_header(HeaderName::Contact, format!("<{BOB}>"))
+            .with_body("application/sdp", sdp);
+    }
+    response
+}
+
+fn say(rig: &mut Rig, from: SocketAddr, response: &Response) -> Vec<Message> {
+    rig.receive_bytes(from, &response.to_bytes())
+}
+
+/// Answers every NOTIFY with 200; gives the first lines of their bodies, once a NOTIFY.
+fn take_reports(rig: &mut Rig, alice: &Caller, messages: Vec<Message>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut notifies = only(messages, &Method::Notify);
+    notifies.dedup_by_key(|notify| notify.headers.cseq().expect("there").number);
+    for notify in notifies {
+        let body = String::from_utf8_lossy(&notify.body).into_owned();
+        lines.push(body.lines().next().unwrap_or_default().to_owned());
+        say(rig, alice.address, &answer(&notify, 200));
+    }
+    lines
+}
+
+/// B20, B21, C02, C04 · RFC 4579 §5.5
+#[test]
+fn the_creator_brings_somebody_in_and_nothing_is_left_afterwards() {
+    let (mut rig, mut alice, uri) = conference();
+    let got = refer(&mut rig, &mut alice, &uri, BOB);
+    assert_eq!(status(&got), 200);
+    let invite = only(got.clone(), &Method::Invite).remove(0);
+    assert_eq!(take_reports(&mut rig, &alice, got), ["SIP/2.0 100 Trying"]);
+    assert_eq!(rig.used_and_held(), (2, 2), "room before the call");
+    let contact = invite.headers.contact().expect("readable").expect("there");
+    assert_eq!((contact.uri.to_string(), contact.is_focus()), (uri.clone(), true));
+
+    say(&mut rig, bob(), &answer(&invite, 180));
+    let got = say(&mut rig, bob(), &answer(&invite, 200));
+    assert_eq!(only(got, &Method::Ack).len(), 1);
+    assert_eq!(rig.node.status(rig.now).conferences[0].legs.len(), 2);
+    let got = rig.pass(Duration::from_secs(3));
+    assert_eq!(take_reports(&mut rig, &alice, got), ["SIP/2.0 200 OK"]);
+
+    rig.leave(&mut alice, &uri);
+    let mut bob_in = Caller::new("bob", 2);
+    bob_in.call_id = invite.headers.call_id().expect("there").to_owned();
+    bob_in.from_tag = "bobs".to_owned();
+    bob_in.to_tag = invite.headers.from_().expect("there").tag().map(str::to_owned);
+    rig.leave(&mut bob_in, &uri);
+    rig.pass(Duration::from_secs(40));
+    assert_eq!(rig.node.leftovers(), Leftovers::default());
+    assert!(rig.notices.iter().any(|notice| matches!(notice, Notice::Calling { .. })));
+}
+
+/// A16, B21: whoever does not come leaves nothing.
+#[test]
+fn who_refuses_gives_seat_and_port_back() {
+    let (mut rig, mut alice, uri) = conference();
+    let got = refer(&mut rig, &mut alice, &uri, BOB);
+    let invite = only(got.clone(), &Method::Invite).remove(0);
+    take_reports(&mut rig, &alice, got);
+    let got = say(&mut rig, bob(), &answer(&invite, 486));
+    assert_eq!(only(got, &Method::Ack).len(), 1);
+    assert_eq!(rig.used_and_held(), (1, 3));
+    let got = rig.pass(Duration::from_secs(2));
+    assert_eq!(take_reports(&mut rig, &alice, got), ["SIP/2.0 486 Busy Here"]);
+    let missed = |notice: &Notice| matches!(notice, Notice::NotReached { status: 486, .. });
+    assert!(rig.notices.iter().any(missed));
+    rig.leave(&mut alice, &uri);
+    rig.pass(Duration::from_secs(40));
+    assert_eq!(rig.node.leftovers(), Leftovers::default());
+}
+
+#[test]
+fn who_answers_nothing_is_given_up() {
+    let (mut rig, mut alice, uri) = conference();
+    let got = refer(&mut rig, &mut alice, &uri, BOB);
+    take_reports(&mut rig, &alice, got);
+    let got = rig.pass(Duration::from_secs(35));
+    assert_eq!(take_reports(&mut rig, &alice, got), ["SIP/2.0 408 Request Timeout"]);
+    assert_eq!(rig.used_and_held(), (1, 3));
+}
+
+/// RFC 3261 §9.1: a callee who has rung gets a CANCEL when the conference ends.
+#[test]
+fn the_end_of_the_conference_cancels_the_call() {
+    let (mut rig, mut alice, uri) = conference();
+    let got = refer(&mut rig, &mut alice, &uri, BOB);
+    let invite = only(got, &Method::Invite).remove(0);
+    say(&mut rig, bob(), &answer(&invite, 180));
+    alice.cseq += 1;
+    let got = rig.receive(alice.address, &alice.request("BYE", &uri));
+    let cancel = only(got, &Method::Cancel).remove(0);
+    say(&mut rig, bob(), &answer(&cancel, 200));
+    say(&mut rig, bob(), &answer(&invite, 487));
+    rig.pass(Duration::from_secs(40));
+    assert_eq!(rig.node.leftovers(), Leftovers::default());
+}
+
+/// B22 · RFC 4579 §5.5
+#[test]
+fn a_refer_to_the_factory_is_refused_and_makes_no_conference() {
+    let mut rig = Rig::new();
+    let mut alice = Caller::new("alice", 1);
+    alice.extra = format!("Refer-To: <{BOB}>\r\n");
+    let refused = rig.ask(alice.address, &alice.request("REFER", FACTORY));
+    assert_eq!(refused.status.code(), 403);
+    assert!(header(&refused, &HeaderName::Warning).expect("a reason").contains("302"));
+    assert_eq!(rig.node.leftovers(), Leftovers::default());
+}
+
+/// T31: no refusal keeps anything, and nobody steers who is not in.
+#[test]
+fn who_may_not_steer_gets_one_answer_and_nothing_is_kept() {
+    let (mut rig, _, uri) = conference();
+    let before = rig.node.leftovers();
+    let mut eve = Caller::new("eve", 9);
+    for refer_to in [BOB, "sip:alice@example.com;method=BYE", "tel:+19005551234"] {
+        eve.cseq += 1;
+        eve.extra = format!("Refer-To: <{refer_to}>\r\n");
+        assert_eq!(rig.ask(eve.address, &eve.request("REFER", &uri)).status.code(), 403);
+    }
+    assert_eq!(rig.node.leftovers(), before);
+    // Held, and nobody in it.
+    let frank = Caller::new("frank", 5);
+    let held = rig.conference(&frank);
+    eve.cseq += 1;
+    assert_eq!(rig.ask(eve.address, &eve.request("REFER", &held)).status.code(), 480);
+}
+
+/// What has no rule, no room or no way.
+#[test]
+fn what_cannot_be_called_is_said() {
+    let (mut rig, mut alice, uri) = conference();
+    assert_eq!(status(&refer(&mut rig, &mut alice, &uri, "sip:bob@192.0.2.1")), 403);
+    for refer_to in ["sip:bob@127.0.0.1;transport=tls", "sips:bob@127.0.0.1"] {
+        let got = refer(&mut rig, &mut alice, &uri, refer_to);
+        assert_eq!(status(&got), 200);
+        take_reports(&mut rig, &alice, got);
+        let got = rig.pass(Duration::from_secs(2));
+        assert_eq!(take_reports(&mut rig, &alice, got), ["SIP/2.0 503 Service Unavailable"]);
+    }
+    assert_eq!(rig.used_and_held(), (1, 3));
+    let legs_max = Some(1);
+    let setting = Setting::default();
+    let factory = focus::factory::FactoryConfig { legs_max, expect: 1, ..setting.factory.clone() };
+    let (mut rig, mut alice, uri) = with(Setting { factory, ..setting });
+    let got = refer(&mut rig, &mut alice, &uri, BOB);
+    assert_eq!(only(got.clone(), &Method::Invite).len(), 0);
+    take_reports(&mut rig, &alice, got);
+    let got = rig.pass(Duration::from_secs(2));
+    assert_eq!(take_reports(&mut rig, &alice, got), ["SIP/2.0 486 Busy Here"]);
+}
+
+/// T32: nobody is rung again and again, whichever conferences it is for.
+#[test]
+fn one_target_is_called_so_often_a_minute_and_no_more() {
+    let (mut rig, mut alice, uri) = conference();
+    let mut called = 0;
+    for _ in 0..10 {
+        let got = refer(&mut rig, &mut alice, &uri, BOB);
+        for invite in only(got, &Method::Invite) {
+            called += 1;
+            say(&mut rig, bob(), &answer(&invite, 486));
+        }
+    }
+    assert_eq!(called, 6);
+    rig.pass(Duration::from_secs(61));
+    let got = refer(&mut rig, &mut alice, &uri, BOB);
+    assert_eq!(only(got, &Method::Invite).len(), 1);
+}
+
+/// RFC 3261 §8.2.2.2: one REFER by two ways calls once.
+#[test]
+fn a_refer_that_comes_by_two_ways_is_followed_once() {
+    let (mut rig, mut alice, uri) = conference();
+    let mut outside = alice.clone();
+    outside.to_tag = None;
+    outside.call_id = "outside".to_owned();
+    outside.extra = format!("Refer-To: <{BOB}>\r\n");
+    let got = rig.receive(outside.address, &outside.request("REFER", &uri));
+    assert_eq!((status(&got), only(got, &Method::Invite).len()), (200, 1));
+    outside.rebranch();
+    assert_eq!(rig.ask(outside.address, &outside.request("REFER", &uri)).status.code(), 482);
+    rig.leave(&mut alice, &uri);
+}
+
+/// C15 and B33: SUBSCRIBE to what is not served, and the node's own address.
+#[test]
+fn subscriptions_to_unknown_packages_are_refused_with_what_is_known() {
+    let (mut rig, _, uri) = conference();
+    let mut eve = Caller::new("eve", 9);
+    eve.extra = "Event: presence\r\n".to_owned();
+    let refused = rig.ask(eve.address, &eve.request("SUBSCRIBE", &uri));
+    assert_eq!(refused.status.code(), 489);
+    assert!(header(&refused, &HeaderName::AllowEvents).expect("there").contains("refer"));
+    assert_eq!(NODE.port(), 5060);
+}
