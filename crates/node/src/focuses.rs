@@ -1,8 +1,9 @@
 //! What the focuses want done: their outputs, carried to stack, media, pool and people.
 
-use focus::{LegMedia, Output as FocusOutput};
+use focus::{LegId, LegMedia, Output as FocusOutput, Participant, ReferralId};
 use mix::message::{Codec, Direction, Format, Kind, PortId, StreamSpec, TransportSpec};
 use pool::ConferenceId;
+use sip::{Request, Source};
 use units::Instant;
 
 use crate::Notice;
@@ -31,18 +32,7 @@ impl Node {
                 self.stack.resend_success(&response, to);
             }
             FocusOutput::Request { leg, request, to } => {
-                let method = request.method.clone();
-                match self.stack.request(now, request, to) {
-                    Ok(txn) => {
-                        self.client_txns.insert(txn, (id, Sent::ByLeg(leg, method)));
-                    }
-                    // Its next outputs are taken by who is taking this one.
-                    Err(sip::Full) => {
-                        if let Some(active) = self.active(id) {
-                            active.focus.request_failed(now, leg, &method);
-                        }
-                    }
-                }
+                self.send_for_leg(now, (id, leg), request, to);
             }
             FocusOutput::Acknowledge { leg: _, request, to } => self.stack.send_once(request, to),
             FocusOutput::SeatWanted { leg, target } => self.seat_wanted(now, id, leg, &target),
@@ -59,16 +49,7 @@ impl Node {
                 let _unsent = self.stack.request(now, request, to);
             }
             FocusOutput::Notify { referral, request, to } => {
-                match self.stack.request(now, request, to) {
-                    Ok(txn) => {
-                        self.client_txns.insert(txn, (id, Sent::Report(referral)));
-                    }
-                    Err(sip::Full) => {
-                        if let Some(active) = self.active(id) {
-                            active.focus.notify_unsent(now, referral);
-                        }
-                    }
-                }
+                self.send_report(now, (id, referral), request, to);
             }
             FocusOutput::DialogOpened { dialog } => {
                 self.dialogs.insert(dialog, id);
@@ -79,17 +60,7 @@ impl Node {
             FocusOutput::LegStarted { leg: _, dialog } => {
                 self.dialogs.insert(dialog, id);
             }
-            FocusOutput::Joined(participant) => {
-                self.no_longer_unproved(id, participant.leg);
-                self.asker_proved(id);
-                let conference = self.uri(id);
-                self.notice(Notice::Joined {
-                    conference,
-                    leg: participant.leg.0,
-                    participant: participant.uri,
-                    user: participant.user,
-                });
-            }
+            FocusOutput::Joined(participant) => self.joined(id, participant),
             FocusOutput::LegEnded { leg, dialog, cause } => {
                 self.dialogs.remove(&dialog);
                 self.no_longer_unproved(id, leg);
@@ -116,6 +87,58 @@ impl Node {
             }
             FocusOutput::Ended { cause } => self.conference_ended(now, id, &cause.to_string()),
         }
+    }
+
+    fn send_for_leg(
+        &mut self,
+        now: Instant,
+        (id, leg): (ConferenceId, LegId),
+        request: Request,
+        to: Source,
+    ) {
+        let method = request.method.clone();
+        match self.stack.request(now, request, to) {
+            Ok(txn) => {
+                self.client_txns.insert(txn, (id, Sent::ByLeg(leg, method)));
+            }
+            // Its next outputs are taken by who is taking this one.
+            Err(sip::Full) => {
+                if let Some(active) = self.active(id) {
+                    active.focus.request_failed(now, leg, &method);
+                }
+            }
+        }
+    }
+
+    fn send_report(
+        &mut self,
+        now: Instant,
+        (id, referral): (ConferenceId, ReferralId),
+        request: Request,
+        to: Source,
+    ) {
+        match self.stack.request(now, request, to) {
+            Ok(txn) => {
+                self.client_txns.insert(txn, (id, Sent::Report(referral)));
+            }
+            Err(sip::Full) => {
+                if let Some(active) = self.active(id) {
+                    active.focus.notify_unsent(now, referral);
+                }
+            }
+        }
+    }
+
+    fn joined(&mut self, id: ConferenceId, participant: Participant) {
+        self.no_longer_unproved(id, participant.leg);
+        self.asker_proved(id);
+        let conference = self.uri(id);
+        self.notice(Notice::Joined {
+            conference,
+            leg: participant.leg.0,
+            participant: participant.uri,
+            user: participant.user,
+        });
     }
 
     fn open_media(&mut self, id: ConferenceId, port: PortId, media: &LegMedia) {

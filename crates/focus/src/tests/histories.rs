@@ -219,41 +219,61 @@ enum Mark {
     Ended,
 }
 
+/// What is no leg: calls of ours, and whether each is over; dialogs of reports.
+#[derive(Default)]
+struct Aside {
+    dials: BTreeMap<LegId, bool>,
+    open_dialogs: BTreeSet<sip::DialogId>,
+}
+
+impl Aside {
+    fn check(&mut self, output: &Output, is_leg: impl Fn(&LegId) -> bool) -> Result<(), String> {
+        match output {
+            Output::SeatWanted { leg, .. } => {
+                ensure(self.dials.insert(*leg, false).is_none(), "a leg wanted twice")
+            }
+            Output::DialEnded { leg, .. } => {
+                ensure(self.dials.insert(*leg, true) == Some(false), "a call ended twice")?;
+                ensure(!is_leg(leg), "a call ended that had become a leg")
+            }
+            Output::Dial { leg, .. } | Output::Cancel { leg } | Output::Ringing { leg, .. } => {
+                ensure(self.dials.get(leg) == Some(&false), "a call goes on after its end")?;
+                ensure(!is_leg(leg), "a call goes on as a leg")
+            }
+            Output::DialogOpened { dialog } => {
+                ensure(self.open_dialogs.insert(dialog.clone()), "a dialog opened twice")
+            }
+            Output::DialogClosed { dialog } => {
+                ensure(self.open_dialogs.remove(dialog), "a dialog closed twice")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 fn check(log: &[(u64, Output)]) -> Result<(), String> {
     let mut marks: BTreeMap<LegId, Vec<Mark>> = BTreeMap::new();
     let mut byes = BTreeSet::new();
     let mut ended = false;
-    let mut dials = BTreeMap::new();
-    let mut open_dialogs = BTreeSet::new();
+    let mut aside = Aside::default();
     for (ms, output) in log {
         // Who still asks gets 481.
         ensure(!ended || matches!(output, Output::Respond { .. }), "something after Ended")?;
         let mark = match output {
-            Output::SeatWanted { leg, .. } => {
-                ensure(dials.insert(*leg, false).is_none(), "a leg wanted twice")?;
-                continue;
-            }
-            Output::DialEnded { leg, .. } => {
-                ensure(dials.insert(*leg, true) == Some(false), "a call ended twice")?;
-                ensure(!marks.contains_key(leg), "a call ended that had become a leg")?;
-                continue;
-            }
-            Output::Dial { leg, .. } | Output::Cancel { leg } | Output::Ringing { leg, .. } => {
-                ensure(dials.get(leg) == Some(&false), "a call goes on after its end")?;
-                ensure(!marks.contains_key(leg), "a call goes on as a leg")?;
-                continue;
-            }
-            Output::DialogOpened { dialog } => {
-                ensure(open_dialogs.insert(dialog), "a dialog opened twice")?;
-                continue;
-            }
-            Output::DialogClosed { dialog } => {
-                ensure(open_dialogs.remove(dialog), "a dialog closed twice")?;
+            Output::SeatWanted { .. }
+            | Output::DialEnded { .. }
+            | Output::Dial { .. }
+            | Output::Cancel { .. }
+            | Output::Ringing { .. }
+            | Output::DialogOpened { .. }
+            | Output::DialogClosed { .. } => {
+                aside.check(output, |leg| marks.contains_key(leg))?;
                 continue;
             }
             Output::Aside { .. } | Output::Notify { .. } => continue,
-            Output::LegStarted { leg, .. } if dials.contains_key(leg) => {
-                ensure(dials.insert(*leg, true) == Some(false), "a leg after the end of its call")?;
+            Output::LegStarted { leg, .. } if aside.dials.contains_key(leg) => {
+                let before = aside.dials.insert(*leg, true);
+                ensure(before == Some(false), "a leg after the end of its call")?;
                 (leg, Mark::Started)
             }
             Output::LegStarted { leg, .. } => (leg, Mark::Started),
@@ -286,7 +306,7 @@ fn check(log: &[(u64, Output)]) -> Result<(), String> {
             Output::Acknowledge { leg, .. } => {
                 // Forks of a call of ours come when they like.
                 let is_over = marks.get(leg).is_some_and(|marks| marks.contains(&Mark::Ended));
-                ensure(dials.contains_key(leg) || !is_over, "ACK after the end")?;
+                ensure(aside.dials.contains_key(leg) || !is_over, "ACK after the end")?;
                 continue;
             }
             Output::Joined(_) | Output::Respond { .. } => continue,
@@ -296,8 +316,8 @@ fn check(log: &[(u64, Output)]) -> Result<(), String> {
         so_far.push(mark.1);
     }
     ensure(ended, "not ended")?;
-    ensure(open_dialogs.is_empty(), "a dialog of reports stays open")?;
-    ensure(dials.values().all(|over| *over), "a call did not come to its end")?;
+    ensure(aside.open_dialogs.is_empty(), "a dialog of reports stays open")?;
+    ensure(aside.dials.values().all(|over| *over), "a call did not come to its end")?;
     let whole = [Mark::Started, Mark::Opened, Mark::Closed, Mark::Ended];
     ensure(marks.values().all(|marks| *marks == whole), "a leg did not come to its end")
 }
