@@ -208,11 +208,13 @@ impl ReliableSender {
         self.unacknowledged.as_ref().is_some_and(|waiting| waiting.has_description)
     }
 
-    /// The INVITE has its final answer: nothing is sent again.
-    pub fn finish(&mut self) {
+    /// The INVITE has its final answer: nothing is sent again, and the PRACK may still come.
+    #[must_use]
+    pub fn finished(mut self) -> Self {
         if let Some(waiting) = &mut self.unacknowledged {
             waiting.give_up_at = None;
         }
+        self
     }
 
     /// When to call [`Self::handle_deadline`] next.

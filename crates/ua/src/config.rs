@@ -87,11 +87,14 @@ pub struct CallOptions {
     pub referred_by: Option<Vec<u8>>,
     /// Whether 300, 301 and 302 are followed (RFC 3261 §8.1.3.4) or are a failure like another.
     pub follow_redirects: bool,
+    /// Whether the INVITE carries our offer. Without, the peer makes one, and our answer is in the PRACK
+    /// or the ACK (RFC 3261 §13.2.1, RFC 3262 §5).
+    pub offers: bool,
 }
 
 impl CallOptions {
     /// Offers `media` and follows redirections.
     pub fn new(media: LocalMedia) -> Self {
-        Self { media, referred_by: None, follow_redirects: true }
+        Self { media, referred_by: None, follow_redirects: true, offers: true }
     }
 }

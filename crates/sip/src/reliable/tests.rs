@@ -123,7 +123,7 @@ fn success_waits_only_for_a_response_with_a_description() {
     early.set_body("application/sdp", "v=0\r\n");
     sender.send(Instant::ZERO, &mut early).unwrap();
     assert!(sender.holds_success());
-    sender.finish();
+    let mut sender = sender.finished();
     assert_eq!(sender.deadline(), None, "nothing is sent again after the final answer");
     assert!(sender.acknowledge(&rseq_of(&early)), "its PRACK is still answered 2xx");
     assert!(!sender.holds_success());

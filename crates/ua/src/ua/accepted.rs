@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use sdp::{Negotiated, SessionDescription};
+use sdp::Negotiated;
 use sip::{ClientTxnId, Dialog, Essentials, Request, Response, Source, Uri};
 use units::Instant;
 
@@ -11,8 +11,10 @@ use crate::config::FORKS_MAX;
 use crate::event::{CallFailure, CallId, Event};
 
 use super::Ua;
-use super::call::{Acknowledged, Call, CallState, Local};
+use super::call::{Acknowledged, CallState};
 use super::dialogs::DialogKey;
+use super::early::Agreed;
+use super::requests::SDP;
 use super::session::Session;
 
 impl Ua {
@@ -43,14 +45,29 @@ impl Ua {
             }
             return;
         };
-        let (ack, to) = (dialog.ack(essentials.cseq.number), dialog.destination());
+        let (mut ack, to) = (dialog.ack(essentials.cseq.number), dialog.destination());
+        let early = self.take_early(txn, remote_tag, &dialog);
+        // What was answered in a reliable response is not negotiated again (RFC 3261 §13.2.1).
+        let agreed = match self.placing(call).filter(|_| self.is_inviting(call, txn)) {
+            Some(placing) => match early.as_ref().and_then(|early| early.agreed.clone()) {
+                Some(agreed) => Some(Agreed { is_ours: false, ..agreed }),
+                None => placing.agree(response),
+            },
+            None => None,
+        };
+        if let Some(Agreed { local, is_ours: true, .. }) = &agreed {
+            ack.set_body(SDP, local.description.to_string());
+        }
         self.stack.send_once(ack.clone(), to);
         let remote_tag = remote_tag.to_owned();
         let known = Acknowledged { remote_tag, ack, to, invite: Some(sent) };
         self.acknowledged.entry(txn).or_default().push(known);
-        let key = self.dialogs.insert(dialog);
+        let key = match early {
+            Some(early) => early.key,
+            None => self.dialogs.insert(dialog),
+        };
         if self.is_inviting(call, txn) {
-            self.established(now, call, key, response, source.remote);
+            self.established(now, (call, key), agreed, response, source.remote);
         } else {
             // A fork, or it crossed our CANCEL: what we do not want gets a BYE.
             self.send_bye(now, key);
@@ -73,27 +90,18 @@ impl Ua {
     fn established(
         &mut self,
         now: Instant,
-        call: CallId,
-        dialog: DialogKey,
+        (call, dialog): (CallId, DialogKey),
+        agreed: Option<Agreed>,
         response: &Response,
         peer: SocketAddr,
     ) {
-        let Some(Call { state: CallState::Inviting { placing, .. }, .. }) = self.calls.get(&call)
-        else {
-            return;
-        };
-        let agreed = SessionDescription::parse(&response.body)
-            .ok()
-            .and_then(|answer| sdp::accept_answer(&placing.offer, &answer).ok());
         match agreed {
-            Some(agreed) => {
-                let (media, description) = (placing.media.clone(), placing.offer.clone());
-                let local = Box::new(Local { media, description });
-                let session = Session::called(now, &response.headers, agreed.direction);
-                let session = Box::new(session);
+            Some(Agreed { local, media, .. }) => {
+                let session = Session::called(now, &response.headers, media.direction);
+                let (local, session) = (Box::new(local), Box::new(session));
                 let state = CallState::Established { dialog, local, session, unacked: None };
                 self.set_state(call, state);
-                self.now_established(now, call, agreed, peer, focus_uri(response));
+                self.now_established(now, call, media, peer, focus_uri(response));
             }
             None => {
                 // RFC 3261 §13.2.2.4: acknowledged, and ended at once.

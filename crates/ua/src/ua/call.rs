@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sdp::{LocalMedia, SessionDescription};
+use sip::reliable::ReliableSender;
 use sip::{ClientTxnId, Incoming, Request, Response, ServerTxnId, Source, SuccessRetransmit};
 use units::{Instant, soonest};
 
@@ -38,7 +39,13 @@ pub(super) enum CallState {
     /// It was to be cancelled; the transaction ends by itself.
     Cancelling { txn: ClientTxnId, sent: Box<Request>, cause: CancelCause },
     /// The peer's INVITE waits for our owner's decision. The dialog is early.
-    Offered { txn: ServerTxnId, incoming: Box<Incoming>, dialog: DialogKey, until: Instant },
+    Offered {
+        txn: ServerTxnId,
+        incoming: Box<Incoming>,
+        dialog: DialogKey,
+        until: Instant,
+        ringing: Option<Box<Ringing>>,
+    },
     /// Up; or the ACK will bring the answer that makes it so.
     Established {
         dialog: DialogKey,
@@ -50,8 +57,15 @@ pub(super) enum CallState {
     Leaving { dialog: DialogKey, unacked: Box<Unacked> },
 }
 
-/// Our half of a call's media.
+/// A reliable 180 of ours.
 #[derive(Debug)]
+pub(super) struct Ringing {
+    pub(super) response: Response,
+    pub(super) sender: ReliableSender,
+}
+
+/// Our half of a call's media.
+#[derive(Clone, Debug)]
 pub(super) struct Local {
     pub(super) media: LocalMedia,
     /// The description that we sent last.
@@ -65,6 +79,8 @@ pub(super) enum CancelCause {
     Owner,
     /// It rang for [`SETUP_MAX`].
     RangTooLong,
+    /// The peer's offer in a provisional response is of no use.
+    BadDescription,
 }
 
 /// A call on its way out.
@@ -75,7 +91,8 @@ pub(super) struct Placing {
     /// The CSeq number of the INVITE sent last.
     pub(super) cseq: u32,
     pub(super) media: LocalMedia,
-    pub(super) offer: SessionDescription,
+    /// `None`: the peer makes the offer.
+    pub(super) offer: Option<SessionDescription>,
     /// `None`: redirections are not followed.
     pub(super) targets: Option<TargetSet>,
     /// How often a longer session interval was asked for.
@@ -144,7 +161,10 @@ impl Call {
                 Some(placing.gives_up_at)
             }
             CallState::Cancelling { .. } => None, // the transaction has the timer
-            CallState::Offered { until, .. } => Some(*until),
+            CallState::Offered { until, ringing, .. } => {
+                let copies = ringing.as_ref().and_then(|ringing| ringing.sender.deadline());
+                soonest(copies, Some(*until))
+            }
             CallState::Established { session, unacked, .. } => {
                 let copies = unacked.as_ref().and_then(|unacked| unacked.retransmit.deadline());
                 soonest(copies, session.deadline())

@@ -24,7 +24,7 @@ impl Ua {
         self.pump(now);
     }
 
-    fn cancel(&mut self, now: Instant, call: CallId, cause: CancelCause) {
+    pub(super) fn cancel(&mut self, now: Instant, call: CallId, cause: CancelCause) {
         let Some(entry) = self.calls.get_mut(&call) else { return };
         if let CallState::Inviting { txn, sent, .. } = &entry.state {
             let (txn, sent) = (*txn, sent.clone());
@@ -40,6 +40,7 @@ impl Ua {
                 match cause {
                     CancelCause::Owner => CallFailure::Cancelled,
                     CancelCause::RangTooLong => CallFailure::NoAnswer,
+                    CancelCause::BadDescription => CallFailure::BadDescription,
                 }
             }
             Some(_) | None => return,
@@ -143,9 +144,10 @@ impl Ua {
         match &mut entry.state {
             CallState::Locating { .. } => self.call_failed(now, call, CallFailure::NoAnswer),
             CallState::Inviting { .. } => self.cancel(now, call, CancelCause::RangTooLong),
-            CallState::Offered { .. } => {
+            CallState::Offered { until, .. } if *until <= now => {
                 self.refuse_call(now, call, StatusCode::TEMPORARILY_UNAVAILABLE);
             }
+            CallState::Offered { .. } => self.ringing_due(now, call),
             CallState::Cancelling { .. } | CallState::Established { unacked: None, .. } => {}
             CallState::Established { unacked: Some(unacked), .. }
             | CallState::Leaving { unacked, .. } => match unacked.retransmit.handle_deadline(now) {

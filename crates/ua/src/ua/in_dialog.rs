@@ -31,6 +31,7 @@ impl Ua {
                 None => self.refuse(now, &incoming, StatusCode::CALL_DOES_NOT_EXIST),
             },
             Method::Update => self.update(now, key, &incoming),
+            Method::Prack => self.prack(now, key, &incoming),
             Method::Bye => self.bye(now, key, &incoming),
             Method::Options => self.answer_options(now, &incoming, ""),
             Method::Refer => self.refer_received(now, incoming, Some(key)),

@@ -40,26 +40,10 @@ impl Ua {
         let (from, source) = (incoming.essentials.from.clone(), incoming.source.remote);
         let dialog = self.dialogs.insert(dialog);
         let until = now + OFFERED_MAX;
-        let state = CallState::Offered { txn, incoming: Box::new(incoming), dialog, until };
+        let incoming = Box::new(incoming);
+        let state = CallState::Offered { txn, incoming, dialog, until, ringing: None };
         self.calls.insert(call, Call { state, referral: None });
         self.emit(Event::IncomingCall { call, from, source });
-    }
-
-    /// Says 180 to an incoming call.
-    ///
-    /// # Errors
-    ///
-    /// [`CommandError::WrongState`].
-    pub fn ring(&mut self, now: Instant, call: CallId) -> Result<(), CommandError> {
-        let Some(CallState::Offered { txn, incoming, dialog, .. }) =
-            self.calls.get(&call).map(|call| &call.state)
-        else {
-            return Err(CommandError::WrongState);
-        };
-        let response = self.answer_in(*dialog, incoming, StatusCode::RINGING);
-        self.stack.respond(now, *txn, response);
-        self.pump(now);
-        Ok(())
     }
 
     /// Answers an incoming call with 200: [`Event::Established`] follows, at once or with the ACK.
@@ -74,12 +58,13 @@ impl Ua {
         call: CallId,
         media: LocalMedia,
     ) -> Result<(), CommandError> {
-        let Some(CallState::Offered { txn, incoming, dialog, .. }) =
-            self.calls.get(&call).map(|call| &call.state)
+        let Some(CallState::Offered { txn, incoming, dialog, ringing, .. }) =
+            self.calls.get_mut(&call).map(|call| &mut call.state)
         else {
             return Err(CommandError::WrongState);
         };
-        let (txn, dialog) = (*txn, *dialog);
+        let (txn, dialog, ringing, incoming) = (*txn, *dialog, ringing.take(), incoming.clone());
+        let incoming = incoming.as_ref();
         let answered = match offer_in(incoming) {
             Ok(Some(offer)) => sdp::answer(&offer, &media)
                 .map(|(answer, agreed)| (answer, Some(agreed)))
@@ -104,7 +89,8 @@ impl Ua {
             None => Awaits::FirstAnswer(description.clone()),
         };
         let direction = agreed.as_ref().map_or(media.direction, |agreed| agreed.direction);
-        let session = Box::new(Session::answered(now, headers, terms, direction));
+        let mut session = Box::new(Session::answered(now, headers, terms, direction));
+        session.rang = ringing.map(|ringing| ringing.sender.finished());
         let peer = incoming.source.remote;
         let conference = focus_uri(incoming);
         let waiting = waiting_for_ack(now, &response, incoming, awaits);

@@ -3,9 +3,9 @@
 //! - this file: the root machine, its tables, and which part of it gets what comes from the stack
 //! - `call`: the states of a call
 //! - `outgoing`: INVITE as its client, redirections
-//! - `accepted`: the 2xx to it
+//! - `early`: the provisional answers to it, and PRACK; `accepted`: the 2xx to it
 //! - `ending`: CANCEL, BYE and time
-//! - `incoming`: INVITE as its server, re-INVITE; `updated`: UPDATE as its server
+//! - `incoming`: INVITE as its server, re-INVITE; `ringing`: our 180 to it; `updated`: UPDATE as its server
 //! - `session`, `changing`, `keeping`: what we change in an established call, and what keeps it alive
 //! - `in_dialog`: ACK, BYE and whatever else comes in a dialog
 //! - `refer`: REFERs that we sent
@@ -19,6 +19,7 @@ mod accepted;
 mod call;
 mod changing;
 mod dialogs;
+mod early;
 mod ending;
 mod in_dialog;
 mod incoming;
@@ -31,6 +32,7 @@ mod referral;
 mod registering;
 mod registration;
 mod requests;
+mod ringing;
 mod session;
 mod signing;
 #[cfg(test)]
@@ -52,6 +54,7 @@ use crate::event::{CallFailure, CallId, Event, Output, ReferId, ReferralId, Reso
 
 use call::{Acknowledged, Call};
 use dialogs::{DialogKey, Dialogs};
+use early::Early;
 use refer::Refer;
 use referral::Referral;
 use registering::Registering;
@@ -78,6 +81,8 @@ pub struct Ua {
     /// The 2xx that were acknowledged, by the transaction of their INVITE.
     acknowledged: BTreeMap<ClientTxnId, Vec<Acknowledged>>,
     registering: Option<Registering>,
+    /// The early dialogs that reliable provisional responses made, by the transaction of their INVITE.
+    early: BTreeMap<ClientTxnId, Vec<Early>>,
     rng: Rng,
 }
 
@@ -104,6 +109,8 @@ enum Purpose {
     Probe(CallId),
     /// Ends a dialog, which it holds until it is answered.
     Bye(DialogKey),
+    /// Acknowledges a provisional response; whatever is answered changes nothing.
+    Prack,
     Refer(ReferId),
     Notify(ReferralId),
     Register,
@@ -141,6 +148,7 @@ impl Ua {
             requests: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
             registering,
+            early: BTreeMap::new(),
             rng,
         }
     }
@@ -205,6 +213,11 @@ impl Ua {
             && self.registering.as_ref().is_none_or(Registering::is_quiet)
     }
 
+    #[cfg(test)]
+    pub(crate) fn dialog_count(&self) -> usize {
+        self.dialogs.count()
+    }
+
     /// Whether a URI is one that we can call: `sip:`, over UDP.
     pub fn can_call(uri: &Uri) -> bool {
         next_hop(uri).is_ok()
@@ -261,6 +274,7 @@ impl Ua {
                     self.dialogs.release(dialog);
                 }
                 self.acknowledged.remove(&txn);
+                self.forget_early(txn);
             }
             // A refusal of ours that was never acknowledged changes nothing, and no table holds a
             // server transaction longer than its call.
@@ -284,7 +298,7 @@ impl Ua {
                 self.invite_accepted(now, call, txn, response, essentials, source);
             }
             Some(Purpose::Invite(call)) if response.status.is_provisional() => {
-                self.invite_rings(call, txn, response.status);
+                self.invite_rings(now, (call, txn), response, essentials, source);
             }
             Some(Purpose::Invite(call)) => self.invite_refused(now, call, txn, response),
             Some(Purpose::Reinvite { call, dialog }) if response.status.is_success() => {
@@ -312,7 +326,7 @@ impl Ua {
             Some(Purpose::Refer(refer)) => self.refer_answered(now, refer, answer),
             Some(Purpose::Notify(referral)) => self.notify_answered(now, referral, answer),
             Some(Purpose::Register) => self.register_answered(now, answer),
-            Some(Purpose::Invite(_) | Purpose::Reinvite { .. }) | None => {}
+            Some(Purpose::Prack | Purpose::Invite(_) | Purpose::Reinvite { .. }) | None => {}
         }
     }
 

@@ -47,10 +47,12 @@ impl Ua {
         if self.calls.len() >= CALLS_MAX {
             return Err(CommandError::Full);
         }
-        let offer = sdp::offer(&options.media);
+        let offer = options.offers.then(|| sdp::offer(&options.media));
         let (call_id, tag) = (self.stack.new_call_id(), self.stack.new_tag());
         let mut first = self.identity.request(Method::Invite, sip_uri, &call_id, &tag);
-        first.set_body(SDP, offer.to_string());
+        if let Some(offer) = &offer {
+            first.set_body(SDP, offer.to_string());
+        }
         // RFC 4028 §7.1: as is recommended; who refreshes is left to the peer.
         first.headers.set(HeaderName::SessionExpires, SESSION_SECONDS);
         if let Some(referred_by) = options.referred_by {
@@ -122,13 +124,6 @@ impl Ua {
                 }
             }
             None => self.try_next(now, onward, CallFailure::Unresolved { host }),
-        }
-    }
-
-    /// A provisional answer to an INVITE.
-    pub(super) fn invite_rings(&mut self, call: CallId, txn: ClientTxnId, status: StatusCode) {
-        if self.is_inviting(call, txn) && status != StatusCode::TRYING {
-            self.emit(Event::Ringing { call, status });
         }
     }
 

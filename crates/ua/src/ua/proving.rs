@@ -76,6 +76,7 @@ impl Ua {
             | Purpose::Update(_)
             | Purpose::Probe(_)
             | Purpose::Bye(_)
+            | Purpose::Prack
             | Purpose::Notify(_) => {}
         }
     }

@@ -7,6 +7,8 @@ use sip::{
     Transport, Uri, Warning, session_timer, uas::Capabilities,
 };
 
+use sip::reliable::RELIABLE;
+
 use crate::config::UaConfig;
 use crate::event::{CommandError, Refusal};
 
@@ -25,10 +27,11 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
         Method::Cancel,
         Method::Options,
         Method::Update,
+        Method::Prack,
         Method::Refer,
         Method::Notify,
     ],
-    extensions: &[session_timer::TIMER],
+    extensions: &[RELIABLE, session_timer::TIMER],
     accept: &[SDP, SIPFRAG],
     events: &["refer"],
 };

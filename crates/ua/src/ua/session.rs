@@ -2,6 +2,7 @@
 //! way in it.
 
 use sdp::{Direction, LocalMedia, SessionDescription};
+use sip::reliable::ReliableSender;
 use sip::session_timer::{
     self, Refresher, SESSION_SECONDS, SESSION_SECONDS_MIN, SessionTimer, Terms, TermsError,
 };
@@ -27,6 +28,8 @@ pub(super) struct Session {
     /// When what is wanted may be sent again.
     pub(super) again_at: Option<Instant>,
     pub(super) under_way: UnderWay,
+    /// The 180 of ours whose PRACK may still come.
+    pub(super) rang: Option<ReliableSender>,
     /// Whether an OPTIONS asks whether the peer is still there.
     pub(super) is_probing: bool,
 }
@@ -96,6 +99,7 @@ impl Session {
             wanted: None,
             again_at: None,
             under_way: UnderWay::Nothing,
+            rang: None,
             is_probing: false,
         }
     }

@@ -10,3 +10,4 @@ mod refer;
 mod referral;
 mod refreshing;
 mod registering;
+mod reliable;

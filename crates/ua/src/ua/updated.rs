@@ -1,5 +1,6 @@
 //! UPDATE as its server (RFC 3311 §5.2).
 
+use sdp::SessionDescription;
 use sip::{HeaderName, Incoming, Response, StatusCode};
 use units::Instant;
 
@@ -8,6 +9,7 @@ use crate::event::Event;
 use super::Ua;
 use super::call::CallState;
 use super::dialogs::DialogKey;
+use super::early::Agreed;
 use super::incoming::{has_open_offer, offer_in, status_of};
 use super::requests::SDP;
 
@@ -21,6 +23,9 @@ impl Ua {
             Ok(offer) => offer,
             Err(status) => return self.refuse(now, incoming, status),
         };
+        if self.early_by(key).is_some() {
+            return self.update_early(now, key, offer.as_ref(), incoming);
+        }
         let call = self.call_of(key);
         let state = call.and_then(|call| self.calls.get_mut(&call)).map(|call| &mut call.state);
         let (terms, changed) = match state {
@@ -60,12 +65,7 @@ impl Ua {
             )
             | None => return self.refuse(now, incoming, StatusCode::CALL_DOES_NOT_EXIST),
         };
-        if let (Ok(Some(contact)), Some(dialog)) =
-            (incoming.request.headers.contact(), self.dialogs.get_mut(key))
-        {
-            // One that we cannot use leaves the target (RFC 3261 §12.2.2).
-            let _unusable = dialog.refresh_target(contact);
-        }
+        self.peer_moved(key, incoming);
         let mut response = self.success_in(key, incoming, terms);
         if let Some((_, description)) = &changed {
             response.set_body(SDP, description.to_string());
@@ -75,5 +75,46 @@ impl Ua {
             self.agreed_on(call, &media);
             self.emit(Event::MediaChanged { call, media });
         }
+    }
+
+    /// RFC 3261 §12.2.2: a target refresh. A Contact that we cannot use leaves the target.
+    fn peer_moved(&mut self, key: DialogKey, incoming: &Incoming) {
+        if let (Ok(Some(contact)), Some(dialog)) =
+            (incoming.request.headers.contact(), self.dialogs.get_mut(key))
+        {
+            let _unusable = dialog.refresh_target(contact);
+        }
+    }
+
+    /// The peer of an INVITE of ours changes what was agreed on before the final answer; it counts from
+    /// the 2xx on.
+    fn update_early(
+        &mut self,
+        now: Instant,
+        key: DialogKey,
+        offer: Option<&SessionDescription>,
+        incoming: &Incoming,
+    ) {
+        let agreed = self.early_by(key).and_then(|early| early.agreed.as_mut());
+        let description = match (offer, agreed) {
+            (None, _) => None,
+            (Some(offer), Some(Agreed { local, media, .. })) => match local.describe(Some(offer)) {
+                Ok(changed) => {
+                    if let Some(changed) = changed {
+                        *media = changed;
+                    }
+                    Some(local.description.to_string())
+                }
+                Err(code) => return self.refuse(now, incoming, status_of(code)),
+            },
+            // RFC 3311 §5.2: our own offer has no answer.
+            (Some(_), None) => return self.refuse(now, incoming, StatusCode::REQUEST_PENDING),
+        };
+        self.peer_moved(key, incoming);
+        let mut response = self.success_in(key, incoming, None);
+        if let Some(description) = description {
+            response.set_body(SDP, description);
+        }
+        self.answer(now, incoming, response);
     }
 }

@@ -228,3 +228,24 @@ fn a_redirection_to_a_name_asks_for_its_address() {
     assert_eq!(solo.sent[0].1, "192.0.2.3:5060");
     assert_eq!(solo.next_request(&Method::Invite).headers.cseq().expect("CSeq").number, 2);
 }
+
+/// B32 · RFC 3911 §5: whoever is sent on asks to join the same dialog there.
+#[test]
+fn join_is_repeated_in_the_redirected_invite() {
+    let mut solo = Solo::new();
+    let join = "abc%40192.0.2.9%3Bto-tag%3D1%3Bfrom-tag%3D2";
+    let target = uri(&format!("sip:conference@192.0.2.2?Join={join}"));
+    let options = CallOptions::new(media(20_000));
+    solo.run(|ua, now| ua.call(now, &target, options)).expect("called");
+    let value = |request: &sip::Request| {
+        request.headers.get(&HeaderName::Join).expect("Join").text().into_owned()
+    };
+    let first = solo.next_request(&Method::Invite);
+    assert_eq!(value(&first), "abc@192.0.2.9;to-tag=1;from-tag=2");
+    let moved = reply(&first, 302, "bob").with_header(HeaderName::Contact, "<sip:c@192.0.2.3>");
+    solo.receive(moved.to_bytes());
+    solo.next_request(&Method::Ack);
+    let second = solo.next_request(&Method::Invite);
+    assert_eq!(second.uri, uri("sip:c@192.0.2.3"));
+    assert_eq!(value(&second), value(&first));
+}
