@@ -1,6 +1,7 @@
 //! Typed values of header fields. Each reads by `FromStr` and prints by `Display` what a peer must be able to read.
 
 mod cseq;
+mod dialog_ref;
 mod event;
 mod media_type;
 mod name_addr;
@@ -13,6 +14,7 @@ mod warning;
 mod tests;
 
 pub use cseq::CSeq;
+pub use dialog_ref::{DialogRef, dialog_ref};
 pub use event::{EventHeader, SubscriptionState};
 pub use media_type::MediaType;
 pub use name_addr::{Contacts, NameAddr};

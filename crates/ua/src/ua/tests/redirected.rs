@@ -237,7 +237,7 @@ fn join_is_repeated_in_the_redirected_invite() {
     let target = uri(&format!("sip:conference@192.0.2.2?Join={join}"));
     let options = CallOptions::new(media(20_000));
     solo.run(|ua, now| ua.call(now, &target, options)).expect("called");
-    let value = |request: &sip::Request| {
+    let value = |request: &Request| {
         request.headers.get(&HeaderName::Join).expect("Join").text().into_owned()
     };
     let first = solo.next_request(&Method::Invite);
