@@ -219,10 +219,10 @@ impl Leg {
 
     /// Takes an ACK. One that acknowledges nothing is a copy, or belongs to an older re-INVITE.
     pub(crate) fn ack(&mut self, now: Instant, incoming: &Incoming, out: &mut VecDeque<Output>) {
-        let Some(unacked) = self.state.unacked() else { return };
-        if unacked.cseq != incoming.essentials.cseq.number {
-            return;
-        }
+        let number = incoming.essentials.cseq.number;
+        let Some(unacked) = self.state.unacked().filter(|unacked| unacked.cseq == number) else {
+            return out.push_back(Output::AckIgnored { leg: self.id });
+        };
         let Some(offer) = &unacked.offer else { return self.step(now, Input::Acked, out) };
         // RFC 3261 §13.2.2.4: the offer was ours, so the answer is in the ACK.
         let answer = read_description(&incoming.request)

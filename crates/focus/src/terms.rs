@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use sdp::{Codec, Direction};
 use serde::{Deserialize, Serialize};
 use sip::{DialogId, Incoming, Request, Response, ServerTxnId, SipUri, Source, StatusCode, Uri};
-use units::Instant;
+use units::{Instant, causes};
 
 use crate::{DialEnd, DialRules, ReferralId};
 
@@ -134,26 +134,28 @@ pub struct LegMedia {
     pub ptime_ms: u32,
 }
 
-/// Why a leg ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LegEnd {
-    /// The ACK did not answer our offer, or not so that we understand it.
-    BadAnswer,
-    /// The conference ended.
-    ConferenceEnded,
-    /// Nobody refreshed the session in time (RFC 4028 §10).
-    Expired,
-    /// The participant sent BYE.
-    Left,
-    /// The mixer refused or lost its port.
-    MediaFailed,
-    /// Our 2xx was never acknowledged (RFC 3261 §13.3.1.4).
-    NoAck,
-    /// Somebody who may had him removed (RFC 4579 §5.11).
-    Removed,
-    /// Silent, and no answer to our OPTIONS (or 408, or 481).
-    Silent,
+causes! {
+    /// Why a leg ended.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum LegEnd {
+        /// The ACK did not answer our offer, or not so that we understand it.
+        BadAnswer => "bad_answer",
+        /// The conference ended.
+        ConferenceEnded => "conference_ended",
+        /// Nobody refreshed the session in time (RFC 4028 §10).
+        Expired => "expired",
+        /// The participant sent BYE.
+        Left => "left",
+        /// The mixer refused or lost its port.
+        MediaFailed => "media_failed",
+        /// Our 2xx was never acknowledged (RFC 3261 §13.3.1.4).
+        NoAck => "no_ack",
+        /// Somebody who may had him removed (RFC 4579 §5.11).
+        Removed => "removed",
+        /// Silent, and no answer to our OPTIONS (or 408, or 481).
+        Silent => "silent",
+    }
 }
 
 impl fmt::Display for LegEnd {
@@ -171,18 +173,20 @@ impl fmt::Display for LegEnd {
     }
 }
 
-/// Why a conference ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum End {
-    /// The creator left.
-    CreatorLeft,
-    /// The last leg left.
-    LastLeft,
-    /// Its mixer failed.
-    MediaFailed,
-    /// The node said so: shutdown, an administrator.
-    Ordered,
+causes! {
+    /// Why a conference ended.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum End {
+        /// The creator left.
+        CreatorLeft => "creator_left",
+        /// The last leg left.
+        LastLeft => "last_left",
+        /// Its mixer failed.
+        MediaFailed => "media_failed",
+        /// The node said so: shutdown, an administrator.
+        Ordered => "ordered",
+    }
 }
 
 impl fmt::Display for End {
@@ -343,6 +347,11 @@ pub enum Output {
     DialogClosed {
         /// The dialog.
         dialog: DialogId,
+    },
+    /// An ACK acknowledged nothing: a copy, or one to an older answer.
+    AckIgnored {
+        /// The leg.
+        leg: LegId,
     },
     /// A leg was made: in-dialog requests of this dialog are this focus's.
     LegStarted {

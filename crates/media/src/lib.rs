@@ -15,4 +15,4 @@ mod stats;
 mod thread;
 
 pub use engine::{CommandError, Engine, EngineConfig, SHARDS_MAX, StartError};
-pub use report::{Delivery, EngineReport, ShardReport};
+pub use report::{Delivery, EngineReport, ShardDropped, ShardReport};

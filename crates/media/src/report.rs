@@ -1,6 +1,7 @@
 //! What goes out of an engine.
 
 use mix::message::Event;
+use units::{Tally, causes};
 
 /// What became of an event that was handed to the caller's function.
 #[derive(Debug)]
@@ -52,4 +53,28 @@ pub struct ShardReport {
     pub legs: u64,
     /// Conferences ended because of a fault of ours.
     pub conferences_failed: u64,
+}
+
+causes! {
+    /// Why a datagram got nowhere.
+    pub enum ShardDropped {
+        /// It came to a socket that no leg uses.
+        Stray => "stray",
+        /// The operating system did not take it.
+        SendError => "send_error",
+        /// The operating system gave an error instead of it.
+        ReceiveError => "receive_error",
+    }
+}
+
+impl ShardReport {
+    /// Datagrams that got nowhere, by cause. What a leg's port drops is in the leg's own report.
+    pub fn dropped(&self) -> Tally<ShardDropped> {
+        let dropped = [
+            (ShardDropped::Stray, self.stray),
+            (ShardDropped::SendError, self.send_errors),
+            (ShardDropped::ReceiveError, self.receive_errors),
+        ];
+        dropped.into_iter().collect()
+    }
 }

@@ -9,7 +9,11 @@
 //! - the [`Epoch`]: a conference remembers the highest that it was commanded with, and refuses
 //!   everything below.
 
+mod report;
+
 use std::net::{IpAddr, SocketAddr};
+
+pub use self::report::PacketDropped;
 
 use serde::{Deserialize, Serialize};
 

@@ -30,7 +30,7 @@ impl Node {
         (index, seats): (usize, u32),
     ) {
         if self.phase == Phase::ShuttingDown {
-            return self.refuse(incoming, &Refused::ShuttingDown);
+            return self.refuse(now, incoming, &Refused::ShuttingDown);
         }
         let form = self.factories[index].config().answer;
         let checked = match form {
@@ -43,7 +43,7 @@ impl Node {
             return self.reply(incoming, response);
         }
         if form == AnswerForm::Relay {
-            return self.refuse(incoming, &Refused::NotServed);
+            return self.refuse(now, incoming, &Refused::NotServed);
         }
         let core = self.factories[index].canonical_uri();
         match self.merged.check(now, &core, &incoming.essentials) {
@@ -61,7 +61,7 @@ impl Node {
             // It is over: its ACK proves nothing that anything was held for, and a request that comes
             // by another way is looked at afresh.
             self.merged.done(&core, &incoming.essentials);
-            self.refuse(incoming, &refused);
+            self.refuse(now, incoming, &refused);
         }
     }
 
@@ -138,8 +138,14 @@ impl Node {
             let conference = record.uri.to_string();
             self.records.remove(&id);
             self.pool.end(now, id);
-            self.notice(Notice::HoldExpired { conference });
+            self.hold_expired(conference);
         }
+    }
+
+    /// Nobody came, or nobody could be let in.
+    pub(crate) fn hold_expired(&mut self, conference: String) {
+        self.tallies.holds_expired += 1;
+        self.notice(Notice::HoldExpired { conference });
     }
 
     /// Finds the conference that this request means: one that is held, one that a copy of this very
@@ -213,6 +219,7 @@ impl Node {
             state: State::Held,
         };
         self.records.insert(id, record);
+        self.tallies.holds_made += 1;
         self.notice(Notice::Held {
             conference: uri.to_string(),
             asker: focus::masked(&incoming.essentials.from.uri.to_string()),

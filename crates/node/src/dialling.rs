@@ -101,6 +101,7 @@ impl Node {
         });
         match sent {
             Ok(txn) => {
+                self.tallies.dial_outs += 1;
                 self.client_txns.insert(txn, (id, Sent::ByLeg(leg, Method::Invite)));
                 if let Some(active) = self.active(id) {
                     active.calling.insert(leg, txn);
@@ -140,6 +141,7 @@ impl Node {
                 self.pool.leave(now, id);
             }
         }
+        self.tallies.dial_outs_failed += 1;
         let conference = self.uri(id);
         self.notice(Notice::NotReached {
             conference,

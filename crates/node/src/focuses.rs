@@ -8,6 +8,7 @@ use units::Instant;
 
 use crate::Notice;
 use crate::conference::{Active, State};
+use crate::figures::{AckIgnored, Refusal};
 use crate::node::{Node, Sent, TOMBSTONE_FOR, TOMBSTONES_MAX};
 
 impl Node {
@@ -27,7 +28,13 @@ impl Node {
 
     fn focus_output(&mut self, now: Instant, id: ConferenceId, output: FocusOutput) {
         match output {
-            FocusOutput::Respond { txn, response } => self.stack.respond(now, txn, response),
+            FocusOutput::Respond { txn, response } => {
+                self.count_refusal(response.status, Refusal::of_status(response.status));
+                self.stack.respond(now, txn, response);
+            }
+            FocusOutput::AckIgnored { leg: _ } => {
+                self.tallies.acks_ignored.count(AckIgnored::Copy);
+            }
             FocusOutput::ResendSuccess { leg: _, response, to } => {
                 self.stack.resend_success(&response, to);
             }
@@ -68,6 +75,7 @@ impl Node {
                     active.talking.remove(&leg);
                 }
                 self.pool.leave(now, id);
+                self.tallies.legs_ended.count(cause);
                 let conference = self.uri(id);
                 self.notice(Notice::Left { conference, leg: leg.0, cause: cause.to_string() });
             }
@@ -85,7 +93,10 @@ impl Node {
                     self.media.remove(at, PortId(leg.0));
                 }
             }
-            FocusOutput::Ended { cause } => self.conference_ended(now, id, &cause.to_string()),
+            FocusOutput::Ended { cause } => {
+                self.tallies.conferences_ended.count(cause);
+                self.conference_ended(now, id, &cause.to_string());
+            }
         }
     }
 
@@ -132,6 +143,7 @@ impl Node {
     fn joined(&mut self, id: ConferenceId, participant: Participant) {
         self.no_longer_unproved(id, participant.leg);
         self.asker_proved(id);
+        self.tallies.legs_joined += 1;
         let conference = self.uri(id);
         self.notice(Notice::Joined {
             conference,

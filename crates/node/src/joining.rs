@@ -24,7 +24,7 @@ impl Node {
         id: ConferenceId,
     ) {
         if let Err(refused) = self.join_as(now, incoming, caller, id) {
-            self.refuse(incoming, &refused);
+            self.refuse(now, incoming, &refused);
         }
     }
 
@@ -208,6 +208,7 @@ impl Node {
             && let Some(shard) = record.active().map(|active| active.media.shard)
         {
             let conference = record.uri.to_string();
+            self.tallies.conferences_started += 1;
             self.notice(Notice::Started { conference, shard });
         }
     }

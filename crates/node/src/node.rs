@@ -15,7 +15,9 @@ use crate::agenda::Agenda;
 use crate::auth::Auth;
 use crate::conference::{Records, State};
 use crate::dialling::Called;
+use crate::figures::Tallies;
 use crate::media_link::{MediaFact, MediaKey, MediaLink};
+use crate::throttle::{Telling, Throttle};
 use crate::{AuthConfig, Keys, NodeConfig, Notice, SipListen};
 
 /// What a node takes in.
@@ -94,6 +96,8 @@ pub struct Node {
     pub(crate) phase: Phase,
     /// Refusals by status code; there are at most 600 codes.
     pub(crate) refused: BTreeMap<u16, u64>,
+    pub(crate) tallies: Tallies,
+    throttle: Throttle,
     wall: (UnixTime, Instant),
     pub(crate) rng: Rng,
     outputs: VecDeque<Output>,
@@ -164,6 +168,8 @@ impl Node {
             tombstones: Agenda::new(),
             phase: Phase::Running,
             refused: BTreeMap::new(),
+            tallies: Tallies::default(),
+            throttle: Throttle::default(),
             wall: (wall, now),
             rng,
             outputs: VecDeque::new(),
@@ -269,6 +275,19 @@ impl Node {
         self.outputs.push_back(Output::Notice(notice));
     }
 
+    /// Tells of a refusal, but not of each one in a flood.
+    pub(crate) fn notice_refusal(&mut self, now: Instant, notice: Notice) {
+        match self.throttle.one_more(now) {
+            Telling::NotTold => {}
+            Telling::Told { before } => {
+                if before > 0 {
+                    self.notice(Notice::NotTold { refusals: before });
+                }
+                self.notice(notice);
+            }
+        }
+    }
+
     /// Moves what the parts have to say to each other until none has anything left to say.
     fn settle(&mut self, now: Instant) {
         loop {
@@ -363,6 +382,7 @@ impl Node {
                 }
             }
             MediaFact::PortRemoved(media, port, report) => {
+                self.tallies.media.add(&report);
                 let conference =
                     format!("{}/{}.{}", media.shard, media.key.slot, media.key.generation);
                 self.notice(Notice::Media { mixer: conference, leg: port.0, report });
@@ -377,7 +397,7 @@ impl Node {
         {
             let conference = record.uri.to_string();
             self.records.remove(&id);
-            self.notice(Notice::HoldExpired { conference });
+            self.hold_expired(conference);
         }
     }
 }

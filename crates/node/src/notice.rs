@@ -109,4 +109,10 @@ pub enum Notice {
         /// Why, in words that also went out as a Warning.
         why: String,
     },
+    /// Refusals and wrong credentials came too fast for each to be told: so many were not, before the next
+    /// notice. All are counted by cause.
+    NotTold {
+        /// How many.
+        refusals: u64,
+    },
 }

@@ -21,7 +21,7 @@ impl Node {
             return;
         }
         let Some(active) = self.active(id) else {
-            return self.refuse(incoming, &Refused::NobodyIn);
+            return self.refuse(now, incoming, &Refused::NobodyIn);
         };
         // No refusal keeps anything, in or out of a dialog; the number of one in a dialog is counted with
         // those that are taken.

@@ -1,15 +1,15 @@
 //! The status and what is left over, read off the parts.
 
-use units::Instant;
+use units::{Cause, Instant, Tally};
 
 use crate::conference::{Record, State};
 use crate::node::Node;
-use crate::{ConferenceState, ConferenceStatus, Leftovers, LegStatus, RoomStatus, Status};
+use crate::{ConferenceState, ConferenceStatus, Leftovers, LegStatus, Status};
 
 impl Node {
     /// Everything that the status shows.
     pub fn status(&self, now: Instant) -> Status {
-        let room = self.pool.room();
+        let figures = self.figures();
         Status {
             conferences: self
                 .records
@@ -19,15 +19,14 @@ impl Node {
                     conference(now, record, seats)
                 })
                 .collect(),
-            room: RoomStatus {
-                capacity: room.capacity,
-                used: room.used,
-                held: room.held,
-                free: room.free,
-            },
+            room: figures.room,
             leftovers: self.leftovers(),
             counters: *self.stack.counters(),
             refused: self.refused.clone(),
+            refusals: struck(&figures.tallies.refusals).collect(),
+            dropped: struck(&figures.dropped)
+                .chain(struck(&figures.tallies.acks_ignored))
+                .collect(),
         }
     }
 
@@ -45,6 +44,12 @@ impl Node {
             media_commands: self.media.pending(),
         }
     }
+}
+
+/// The causes that have struck, by label.
+fn struck<C: Cause>(tally: &Tally<C>) -> impl Iterator<Item = (String, u64)> + '_ {
+    let struck = tally.iter().filter(|(_, count)| *count > 0);
+    struck.map(|(cause, count)| (cause.label().to_owned(), count))
 }
 
 fn conference(now: Instant, record: &Record, seats: u32) -> Option<ConferenceStatus> {

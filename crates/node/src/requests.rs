@@ -8,6 +8,7 @@ use units::Instant;
 
 use crate::Notice;
 use crate::auth::Door;
+use crate::figures::{AckIgnored, Refusal};
 use crate::node::{Node, known_tag_prefix, tag_prefix};
 
 /// What a Request-URI means here.
@@ -31,6 +32,8 @@ impl Node {
             self.in_dialog(now, incoming);
         } else if incoming.request.method != Method::Ack {
             self.out_of_dialog(now, incoming);
+        } else {
+            self.tallies.acks_ignored.count(AckIgnored::Stray);
         }
     }
 
@@ -61,11 +64,13 @@ impl Node {
             } else if proves_source(&self.keys.stateless, &known_tag_prefix(self.number), incoming)
             {
                 self.known_acknowledged(incoming);
+            } else {
+                self.tallies.acks_ignored.count(AckIgnored::Stray);
             }
         } else {
             // RFC 3261 §12.2.2. The To tag is the peer's, so it stays (§8.2.6.2).
             let status = StatusCode::CALL_DOES_NOT_EXIST;
-            self.count_refusal(status);
+            self.count_refusal(status, Refusal::NoDialog);
             self.stack.reply_stateless(incoming, Response::answering(&incoming.request, status));
         }
     }
@@ -99,7 +104,7 @@ impl Node {
             (Method::Invite, Addressee::Conference(id)) => self.join(now, incoming, &caller, id),
             // RFC 4579 §5.5 gives it a meaning at a conference only.
             (Method::Refer, Addressee::Factory { .. }) => {
-                self.refuse(incoming, &Refused::NoReferHere)
+                self.refuse(now, incoming, &Refused::NoReferHere)
             }
             (Method::Subscribe, Addressee::Factory { .. } | Addressee::Conference(_)) => {
                 self.reply(incoming, focus::bad_event(incoming));
@@ -170,8 +175,19 @@ impl Node {
     /// Answers without keeping anything (RFC 3261 §8.2.7): the source address may be forged, so it
     /// gets one packet for one packet.
     pub(crate) fn reply(&mut self, incoming: &Incoming, response: Response) {
+        let cause = Refusal::of_status(response.status);
+        self.reply_because(incoming, response, cause);
+    }
+
+    /// The same, where more is known than the status says.
+    pub(crate) fn reply_because(
+        &mut self,
+        incoming: &Incoming,
+        response: Response,
+        cause: Refusal,
+    ) {
         let response = response.with_to_tag(&self.tag_for(incoming));
-        self.count_refusal(response.status);
+        self.count_refusal(response.status, cause);
         self.stack.reply_stateless(incoming, response);
     }
 
@@ -180,27 +196,32 @@ impl Node {
     }
 
     /// Refuses for want of something, without keeping anything.
-    pub(crate) fn refuse(&mut self, incoming: &Incoming, refused: &Refused) {
+    pub(crate) fn refuse(&mut self, now: Instant, incoming: &Incoming, refused: &Refused) {
         let tag = self.tag_for(incoming);
         let agent = self.listen_for(incoming).advertise.0.to_string();
         let response = refusal(incoming, refused, &agent, &tag, &mut self.rng);
-        self.count_refusal(response.status);
-        self.notice(Notice::Refused {
+        self.count_refusal(response.status, Refusal::of(refused));
+        let notice = Notice::Refused {
             uri: focus::masked(&incoming.request.uri.to_string()),
             asker: focus::masked(&incoming.essentials.from.uri.to_string()),
             status: response.status.code(),
             why: refused.to_string(),
-        });
+        };
+        self.notice_refusal(now, notice);
         self.stack.reply_stateless(incoming, response);
     }
 
-    fn count_refusal(&mut self, status: StatusCode) {
-        *self.refused.entry(status.code()).or_default() += 1;
+    /// Counts an answer, if it is a refusal.
+    pub(crate) fn count_refusal(&mut self, status: StatusCode, cause: Refusal) {
+        if status.code() >= 400 {
+            *self.refused.entry(status.code()).or_default() += 1;
+            self.tallies.refusals.count(cause);
+        }
     }
 
-    /// The transaction table is full.
+    /// The transaction table is full. The stack has counted the cause.
     pub(crate) fn overloaded(&mut self, incoming: &Incoming) {
-        self.count_refusal(StatusCode::SERVICE_UNAVAILABLE);
+        *self.refused.entry(StatusCode::SERVICE_UNAVAILABLE.code()).or_default() += 1;
         self.stack.refuse_full(incoming);
     }
 

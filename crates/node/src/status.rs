@@ -17,6 +17,12 @@ pub struct Status {
     pub counters: sip::Counters,
     /// Requests refused since the start, by status code.
     pub refused: BTreeMap<u16, u64>,
+    /// The same by cause, as in the metrics; those that struck.
+    #[serde(default)]
+    pub refusals: BTreeMap<String, u64>,
+    /// Messages that came to nothing, by cause, as in the metrics; those that struck.
+    #[serde(default)]
+    pub dropped: BTreeMap<String, u64>,
 }
 
 /// One conference.

@@ -14,21 +14,25 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::connections::Connections;
 use crate::StatusPage;
+use crate::metrics::{self, Snapshot};
 
 /// Questions that wait for the loop. Each is answered in the loop's next turn; one more hears 503.
 pub(crate) const ASKED_MAX: usize = 16;
 
 /// A question to the loop.
-pub(crate) type StatusAsked = oneshot::Sender<StatusPage>;
+pub(crate) enum Asked {
+    /// The status.
+    Status(oneshot::Sender<StatusPage>),
+    /// What was counted.
+    Metrics(oneshot::Sender<Snapshot>),
+}
 
 /// Serves until the runtime ends. Must be called inside a tokio runtime.
-pub(crate) fn serve(
-    listener: TcpListener,
-    asked: mpsc::Sender<StatusAsked>,
-) -> std::io::Result<()> {
+pub(crate) fn serve(listener: TcpListener, asked: mpsc::Sender<Asked>) -> std::io::Result<()> {
     let listener = Connections::new(tokio::net::TcpListener::from_std(listener)?);
     let router = Router::new()
         .route("/v1/status", get(status))
+        .route("/metrics", get(metrics))
         .layer(middleware::from_fn(only_local_names))
         .with_state(asked);
     tokio::spawn(async move {
@@ -39,16 +43,31 @@ pub(crate) fn serve(
     Ok(())
 }
 
-async fn status(State(asked): State<mpsc::Sender<StatusAsked>>) -> Response {
+async fn status(State(asked): State<mpsc::Sender<Asked>>) -> Response {
+    match ask(&asked, Asked::Status).await {
+        Some(page) => Json(page).into_response(),
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+async fn metrics(State(asked): State<mpsc::Sender<Asked>>) -> Response {
+    match ask(&asked, Asked::Metrics).await {
+        Some(snapshot) => {
+            ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(&snapshot))
+                .into_response()
+        }
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+/// Asks the loop. `None`: it has too many questions, or has ended.
+async fn ask<T>(
+    asked: &mpsc::Sender<Asked>,
+    what: impl FnOnce(oneshot::Sender<T>) -> Asked,
+) -> Option<T> {
     let (answer, answered) = oneshot::channel();
-    if asked.try_send(answer).is_err() {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
-    }
-    match answered.await {
-        Ok(page) => Json(page).into_response(),
-        // The loop has ended in between.
-        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-    }
+    asked.try_send(what(answer)).ok()?;
+    answered.await.ok()
 }
 
 /// Answers only those who called us by a loopback name. A web page somewhere can point its own

@@ -15,6 +15,7 @@ mod admin;
 mod auth;
 mod bind;
 pub mod config;
+mod metrics;
 mod mixers;
 mod run;
 mod start;

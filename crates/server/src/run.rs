@@ -14,8 +14,9 @@ use transport::{Clock, Happening, Wires, at, told, unix_micros, unix_time};
 use units::{Instant, soonest};
 
 use crate::AllowList;
-use crate::admin::StatusAsked;
+use crate::admin::Asked;
 use crate::bind::SipSocket;
+use crate::metrics::Snapshot;
 use crate::mixers::{self, FromShard, Health, Mixers};
 use crate::status::{RimStatus, StatusPage};
 
@@ -89,7 +90,7 @@ enum Wake {
     /// Every shard's thread has ended, though nobody told it to.
     MixersGone,
     MediaRetry,
-    Status(StatusAsked),
+    Asked(Asked),
     /// A SIP socket has something.
     Wire(Happening),
 }
@@ -145,7 +146,7 @@ impl Loop {
     pub(crate) async fn run(
         mut self,
         mut from_shards: mpsc::Receiver<FromShard>,
-        mut asked: mpsc::Receiver<StatusAsked>,
+        mut asked: mpsc::Receiver<Asked>,
         ready: SyncSender<()>,
         stop: oneshot::Receiver<()>,
     ) -> Report {
@@ -167,7 +168,7 @@ impl Loop {
                 () = at(give_up) => Wake::GraceOver,
                 event = from_shards.recv() => event.map_or(Wake::MixersGone, Wake::Media),
                 () = at(retry) => Wake::MediaRetry,
-                Some(asked) = asked.recv() => Wake::Status(asked),
+                Some(asked) = asked.recv() => Wake::Asked(asked),
                 happening = self.wires.next(&mut buffer) => Wake::Wire(happening),
             };
             match wake {
@@ -228,7 +229,8 @@ impl Loop {
                 self.node.handle_input(now, Input::Media { shard, event });
             }
             // Whoever asked may have gone away.
-            Wake::Status(asked) => drop(asked.send(self.status(now))),
+            Wake::Asked(Asked::Status(asked)) => drop(asked.send(self.status(now))),
+            Wake::Asked(Asked::Metrics(asked)) => drop(asked.send(self.snapshot(now))),
             Wake::Wire(happening) => self.wires.handle(now, happening, buffer),
             Wake::MediaRetry | Wake::MixersGone | Wake::Stop | Wake::GraceOver => {}
         }
@@ -289,6 +291,20 @@ impl Loop {
             node: self.node.status(now),
             rim: self.rim(),
             mixers: self.mixers.report().shards.iter().map(Into::into).collect(),
+        }
+    }
+
+    fn snapshot(&self, now: Instant) -> Snapshot {
+        let (connections, connections_open) = self.wires.connections();
+        Snapshot {
+            version: env!("CARGO_PKG_VERSION"),
+            started: unix_time().0.saturating_sub(now.since(Instant::ZERO).as_secs()),
+            node: self.node.figures(),
+            wires: self.wires.counters(),
+            connections,
+            connections_open,
+            mixers: self.mixers.report().shards,
+            events_lost: self.events_lost,
         }
     }
 

@@ -38,6 +38,33 @@ fn the_status_is_json_for_whoever_asks_by_a_loopback_name() {
 }
 
 #[test]
+fn the_metrics_are_prometheus_text_and_count_what_was_refused() {
+    let server = Server::start(&config(), false).expect("started");
+    let peer = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let local = peer.local_addr().expect("an address");
+    let nobody = format!(
+        "INVITE sip:nobody@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK1\r\n\
+         From: <sip:a@h>;tag=1\r\nTo: <sip:nobody@127.0.0.1>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\
+         Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+    );
+    peer.send_to(nobody.as_bytes(), server.sip()[0]).expect("sent");
+    let mut answer = [0; 2_048];
+    let length = peer.recv(&mut answer).expect("answered");
+    assert!(answer[..length].starts_with(b"SIP/2.0 404 "));
+    let page = get(&server, "/metrics", &server.admin().to_string());
+    assert!(page.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{page}");
+    for line in [
+        "convoke_sip_requests_received_total{method=\"INVITE\"} 1",
+        "convoke_sip_responses_sent_total{class=\"4xx\"} 1",
+        "convoke_sip_requests_refused_total{cause=\"not_found\"} 1",
+        "convoke_sip_requests_refused_total{cause=\"pool_full\"} 0",
+        "convoke_pool_seats{state=\"free\"} 500",
+    ] {
+        assert!(page.contains(&format!("\n{line}\n")), "no {line} in {page}");
+    }
+}
+
+#[test]
 fn a_stopped_server_gives_every_port_back() {
     let server = Server::start(&config(), false).expect("started");
     let (sip, admin) = (server.sip()[0], server.admin());

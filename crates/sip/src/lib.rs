@@ -35,9 +35,9 @@ pub mod uas;
 pub mod uri;
 
 pub use connections::{
-    CONNECT_MAX, CONNECTIONS_MAX, CONNECTIONS_PER_SOURCE_MAX, ConnectionCounters, ConnectionOutput,
-    ConnectionRefused, Connections, FIRST_MESSAGE_MAX, IDLE_MAX, LINGER_MAX, PARTIAL_MAX,
-    STALL_MAX, WRITE_QUEUE_BYTES_MAX,
+    CONNECT_MAX, CONNECTIONS_MAX, CONNECTIONS_PER_SOURCE_MAX, ConnectionClosed, ConnectionCounters,
+    ConnectionDenied, ConnectionOutput, ConnectionRefused, Connections, FIRST_MESSAGE_MAX,
+    IDLE_MAX, LINGER_MAX, PARTIAL_MAX, STALL_MAX, WRITE_QUEUE_BYTES_MAX,
 };
 pub use dialog::{
     DIALOG_SNAPSHOT_VERSION, Dialog, DialogError, DialogId, DialogSnapshot, Reach, SnapshotError,
@@ -54,8 +54,9 @@ pub use message::{Message, Request, Response};
 pub use method::{Method, MethodError};
 pub use parse::{ParseError, ParseFailure, Salvage, parse_datagram};
 pub use stack::{
-    ClientTxnId, Counters, Event, Failure, Full, Incoming, MAX_FORWARDS, Output, ServerTxnId,
-    Stack, StackConfig, TXN_BYTES_MAX, TXN_MAX,
+    ClientTxnId, Counters, Event, Failure, Full, Incoming, MAX_FORWARDS, MessageDropped,
+    MessageKind, Output, ServerTxnId, Stack, StackConfig, StackRefusal, TXN_BYTES_MAX, TXN_MAX,
+    Traffic,
 };
 pub use status::{StatusCode, StatusCodeError};
 pub use success::{SuccessAction, SuccessRetransmit};

@@ -14,4 +14,4 @@ mod wires;
 
 pub use clock::{Clock, at, told, unix_micros, unix_time};
 pub use endpoint::Endpoint;
-pub use wires::{Happening, WireCounters, Wires};
+pub use wires::{Happening, WireCounters, WireLoss, Wires};

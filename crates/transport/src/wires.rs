@@ -16,7 +16,7 @@ use tokio::io::ReadBuf;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::{Instant as SystemInstant, sleep_until};
-use units::Instant;
+use units::{Instant, Tally, causes};
 
 use crate::carrier::{Carried, Carrier, Tell};
 use crate::endpoint::Endpoint;
@@ -41,6 +41,39 @@ pub struct WireCounters {
     pub send_errors: u64,
     /// Connections that the system could not give us.
     pub accept_errors: u64,
+    /// Errors that the system gave instead of a datagram: as a rule, that an earlier one met nobody.
+    #[serde(default)]
+    pub receive_errors: u64,
+}
+
+causes! {
+    /// Why something did not get through a socket.
+    pub enum WireLoss {
+        /// A datagram or a connection from a network that is not let in: dropped unread.
+        NotAllowed => "not_allowed",
+        /// A datagram that the system did not take.
+        SendError => "send_error",
+        /// A connection that the system could not give us.
+        AcceptError => "accept_error",
+        /// An error that the system gave instead of a datagram.
+        ReceiveError => "receive_error",
+    }
+}
+
+impl WireCounters {
+    /// What did not get through, by cause. Naming every field makes a new one a compile error here.
+    pub fn by_cause(&self) -> Tally<WireLoss> {
+        use WireLoss as L;
+        let Self { received: _, denied, sent: _, send_errors, accept_errors, receive_errors } =
+            *self;
+        let losses = [
+            (L::NotAllowed, denied),
+            (L::SendError, send_errors),
+            (L::AcceptError, accept_errors),
+            (L::ReceiveError, receive_errors),
+        ];
+        losses.into_iter().collect()
+    }
 }
 
 /// Something that happened at a socket, for [`Wires::handle`].
@@ -62,6 +95,7 @@ enum What {
     AcceptFailed,
     Carried(FlowId, Carried),
     /// A socket reported that an earlier packet met nobody.
+    ReceiveFailed,
     Nothing,
 }
 
@@ -171,6 +205,7 @@ impl Wires {
                 self.accept_again = Some(SystemInstant::now() + ACCEPT_PAUSE);
             }
             What::Carried(flow, carried) => self.carried(now, flow, carried),
+            What::ReceiveFailed => self.counters.receive_errors += 1,
             What::Nothing => {}
         }
         self.settle(now);
@@ -326,7 +361,7 @@ fn datagram(
     let mut read = ReadBuf::new(buffer);
     udp.poll_recv_from(context, &mut read).map(|from| match from {
         Ok(from) => What::Datagram { socket, from, length: read.filled().len() },
-        Err(_) => What::Nothing,
+        Err(_) => What::ReceiveFailed,
     })
 }
 

@@ -1,4 +1,4 @@
-//! Time and randomness as arguments.
+//! Time and randomness as arguments, and counts by cause.
 //!
 //! Everything without I/O takes `now` and a [`Rng`] from outside, so that a test or the simulation
 //! decides both. Three clocks are told apart by type and name:
@@ -10,7 +10,9 @@
 //! **Invariant:** nothing here reads a clock or the operating system's randomness.
 
 mod rng;
+mod tally;
 mod time;
 
 pub use rng::Rng;
+pub use tally::{Cause, Tally};
 pub use time::{Instant, UnixTime, soonest};

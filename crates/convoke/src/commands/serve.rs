@@ -170,6 +170,10 @@ fn words(notice: &Notice) -> (Tone, &'static str, String) {
             let lock = if *locked { ", locked there for a quarter of an hour" } else { "" };
             (Tone::Bad, "not proved", format!("{user} from {source}: wrong password{lock}"))
         }
+        Notice::NotTold { refusals } => {
+            let about = format!("{refusals} more, too fast to be told one by one");
+            (Tone::Bad, "refused", about)
+        }
         Notice::Refused { uri, asker, status, why } => {
             (Tone::Bad, "refused", format!("{asker}, who called {uri}: {status} {why}"))
         }

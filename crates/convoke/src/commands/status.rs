@@ -1,5 +1,6 @@
 //! `convoke status`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -13,6 +14,9 @@ use crate::output::{Paint, harmless, say};
 
 /// Loopback and one turn of a loop: more than this and the server hangs.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Causes on one line.
+const CAUSES_SHOWN: usize = 5;
 
 pub(crate) fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let text = fetch(args.admin)?;
@@ -55,6 +59,11 @@ fn show(page: &StatusPage, paint: Paint) -> String {
         "Room for {} legs: {} in use, {} held, {} free",
         room.capacity, room.used, room.held, room.free
     );
+    for (what, counts) in [("Refused", &page.node.refusals), ("Dropped", &page.node.dropped)] {
+        if let Some(line) = causes(counts) {
+            let _ = writeln!(out, "{what} {line}");
+        }
+    }
     if page.node.conferences.is_empty() {
         let _ = writeln!(out, "\nNo conference.");
     }
@@ -63,6 +72,22 @@ fn show(page: &StatusPage, paint: Paint) -> String {
         out.push_str(&show_conference(conference, paint));
     }
     out
+}
+
+/// `17: 12 not found, 5 pool full`, the most frequent first. `None`: nothing has struck.
+fn causes(counts: &BTreeMap<String, u64>) -> Option<String> {
+    let sum: u64 = counts.values().sum();
+    let mut causes: Vec<(&String, &u64)> = counts.iter().collect();
+    causes.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let mut told: Vec<String> = causes
+        .iter()
+        .take(CAUSES_SHOWN)
+        .map(|(cause, count)| format!("{count} {}", harmless(&cause.replace('_', " "))))
+        .collect();
+    if causes.len() > CAUSES_SHOWN {
+        told.push("others: see /metrics".to_owned());
+    }
+    (sum > 0).then(|| format!("{sum}: {}", told.join(", ")))
 }
 
 /// A conference and its roster.
@@ -116,6 +141,7 @@ mod tests {
             "leftovers": {"ports": 2, "holds": 0, "conferences": 1, "dialogs": 2,
                           "transactions": 0, "timers": 0, "media_commands": 0},
             "counters": sip::Counters::default(), "refused": {},
+            "refusals": {"not_found": 12, "pool_full": 17},
             "rim": {"received": 1, "denied": 0, "sent": 1, "send_errors": 0, "events_lost": 0},
             "mixers": [],
         });
@@ -128,7 +154,8 @@ mod tests {
         assert_eq!(
             shown,
             "Convoke 0.1.0  up 1:02:03  sip:conference@127.0.0.1:5060\n\
-             Room for 500 legs: 2 in use, 2 held, 496 free\n\n\
+             Room for 500 legs: 2 in use, 2 held, 496 free\n\
+             Refused 29: 17 pool full, 12 not found\n\n\
              sip:conf-a@127.0.0.1:5060\n  active for 0:42, 4 seats\n  \
              leg 1  sip:alice@127.0.0.1:1  0:42  asked for it\n  \
              leg 2  sip:b?[2J@h            0:05\n"

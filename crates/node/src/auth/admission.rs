@@ -10,6 +10,7 @@ use units::{Instant, UnixTime};
 use super::locks::Wrong;
 use super::{Auth, Door, Entry, Role};
 use crate::Notice;
+use crate::figures::Refusal;
 use crate::node::Node;
 use crate::requests::Addressee;
 
@@ -74,24 +75,29 @@ impl Node {
         let challenge = |is_stale| auth.challenge(self.number, times.1, incoming, is_stale);
         let refusal = match (shown, entry) {
             (Shown::User { name, role }, _) if self.may(door, &name, role) => Ok(Some(name)),
-            (Shown::User { .. }, _) => Err(self.forbidden(incoming, NO_ROLE)),
+            (Shown::User { .. }, _) => Err((self.forbidden(incoming, NO_ROLE), Refusal::Forbidden)),
             (_, Entry::Open) => Ok(None),
-            (Shown::Nothing | Shown::Wrong, Entry::Required) => Err(challenge(false)),
+            (Shown::Nothing, Entry::Required) => Err((challenge(false), Refusal::Challenged)),
+            (Shown::Wrong, Entry::Required) => Err((challenge(false), Refusal::WrongPassword)),
             // RFC 7616 §3.3: the proof was right, and a new nonce is all that is needed.
-            (Shown::Stale, Entry::Required) => Err(challenge(true)),
-            (Shown::Locked, Entry::Required) => Err(self.forbidden(incoming, LOCKED)),
+            (Shown::Stale, Entry::Required) => Err((challenge(true), Refusal::StaleNonce)),
+            (Shown::Locked, Entry::Required) => {
+                Err((self.forbidden(incoming, LOCKED), Refusal::LockedOut))
+            }
             (Shown::Improper(what), Entry::Required) => {
-                Err(self.warned(incoming, StatusCode::BAD_REQUEST, what))
+                let response = self.warned(incoming, StatusCode::BAD_REQUEST, what);
+                Err((response, Refusal::BadCredentials))
             }
         };
         self.auth = Some(auth);
         if let Some(notice) = notice {
-            self.notice(notice);
+            self.tallies.logins_failed += 1;
+            self.notice_refusal(now, notice);
         }
         match refusal {
             Ok(user) => Some(Caller { user }),
-            Err(response) => {
-                self.reply(incoming, response);
+            Err((response, cause)) => {
+                self.reply_because(incoming, response, cause);
                 None
             }
         }

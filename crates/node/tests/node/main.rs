@@ -2,6 +2,7 @@
 
 mod asking;
 mod auth;
+mod counting;
 mod fuzz;
 mod hostile;
 mod joining;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use units::Instant;
 
 use self::connection::{Connection, Overdue};
-pub use self::counters::ConnectionCounters;
+pub use self::counters::{ConnectionClosed, ConnectionCounters, ConnectionDenied};
 use crate::{Arrival, FlowId, Frame, Packet, Source, Transport};
 
 /// The most connections at once. Each costs a file and some 1 KiB while it is quiet: with 1,024 files, which is what many

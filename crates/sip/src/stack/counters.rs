@@ -1,6 +1,7 @@
 //! What a stack has dropped or refused, by cause.
 
 use serde::{Deserialize, Serialize};
+use units::{Tally, causes};
 
 /// Counts since the stack was made. Every message that came in and had no effect is in one of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,4 +32,80 @@ pub struct Counters {
     pub late_answers: u64,
     /// 1xx of the user to something else than INVITE (RFC 3261 §8.2.6.1, RFC 4320 §4.1).
     pub needless_provisionals: u64,
+}
+
+causes! {
+    /// Why a message had no effect, or only that of being answered by the stack itself.
+    pub enum MessageDropped {
+        /// CRLFs or zero bytes that only keep a NAT open.
+        KeepAlive => "keep_alive",
+        /// Not to be read, nor to be answered.
+        Malformed => "malformed",
+        /// A response that belongs to no transaction of ours (RFC 6026 §8.9).
+        StrayResponse => "stray_response",
+        /// A response with more than one Via (RFC 3261 §8.1.3.3).
+        ResponseWithVias => "response_with_vias",
+        /// A response whose top Via is not the one we sent (RFC 3261 §18.1.2).
+        ForeignResponse => "foreign_response",
+        /// A copy of a request or an ACK that a transaction absorbed.
+        RequestCopy => "request_copy",
+        /// A copy of an answer, or a late one, that a transaction absorbed.
+        ResponseCopy => "response_copy",
+        /// An answer of ours after the final one, or after the transaction's end.
+        LateAnswer => "late_answer",
+        /// A 1xx of ours to something else than INVITE (RFC 3261 §8.2.6.1, RFC 4320 §4.1).
+        NeedlessProvisional => "needless_provisional",
+    }
+}
+
+causes! {
+    /// Why the stack itself refused a request.
+    pub enum StackRefusal {
+        /// It was malformed: 400 or 505.
+        Malformed => "malformed",
+        /// A CANCEL with nothing to cancel: 481.
+        StrayCancel => "stray_cancel",
+        /// The table of transactions was full: 503.
+        TransactionsFull => "transactions_full",
+    }
+}
+
+impl Counters {
+    /// What came to nothing, by cause, and what the stack refused. Naming every field makes a new one a
+    /// compile error here.
+    pub fn by_cause(&self) -> (Tally<MessageDropped>, Tally<StackRefusal>) {
+        use {MessageDropped as D, StackRefusal as R};
+        let Self {
+            packets: _,
+            keep_alives,
+            malformed_answered,
+            malformed_dropped,
+            stray_responses,
+            responses_with_vias,
+            foreign_responses,
+            request_copies,
+            response_copies,
+            stray_cancels,
+            refused_full,
+            late_answers,
+            needless_provisionals,
+        } = *self;
+        let dropped = [
+            (D::KeepAlive, keep_alives),
+            (D::Malformed, malformed_dropped),
+            (D::StrayResponse, stray_responses),
+            (D::ResponseWithVias, responses_with_vias),
+            (D::ForeignResponse, foreign_responses),
+            (D::RequestCopy, request_copies),
+            (D::ResponseCopy, response_copies),
+            (D::LateAnswer, late_answers),
+            (D::NeedlessProvisional, needless_provisionals),
+        ];
+        let refused = [
+            (R::Malformed, malformed_answered),
+            (R::StrayCancel, stray_cancels),
+            (R::TransactionsFull, refused_full),
+        ];
+        (dropped.into_iter().collect(), refused.into_iter().collect())
+    }
 }

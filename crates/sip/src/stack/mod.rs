@@ -6,6 +6,7 @@ mod event;
 mod key;
 mod server;
 mod stateless;
+mod traffic;
 mod via;
 
 #[cfg(test)]
@@ -22,8 +23,9 @@ use self::key::{ClientKey, ServerKey};
 use self::server::ServerTxn;
 use self::stateless::StatelessTags;
 pub use self::{
-    counters::Counters,
+    counters::{Counters, MessageDropped, StackRefusal},
     event::{ClientTxnId, Event, Failure, Full, Incoming, Output, ServerTxnId},
+    traffic::{MessageKind, Traffic},
 };
 use crate::header::BRANCH_COOKIE;
 use crate::{Arrival, Host, Message, Packet, Source, Via, parse_datagram};
@@ -94,6 +96,7 @@ pub struct Stack {
     txn_bytes_max: usize,
     outputs: VecDeque<Output>,
     counters: Counters,
+    traffic: Traffic,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,6 +134,7 @@ impl Stack {
             txn_bytes_max: TXN_BYTES_MAX,
             outputs: VecDeque::new(),
             counters: Counters::default(),
+            traffic: Traffic::default(),
         }
     }
 
@@ -142,7 +146,11 @@ impl Stack {
             self.counters.keep_alives += 1;
             return;
         }
-        match parse_datagram(&packet.bytes) {
+        let parsed = parse_datagram(&packet.bytes);
+        if parsed.is_ok() {
+            self.traffic.received.count(MessageKind::of(&packet.bytes));
+        }
+        match parsed {
             Ok(Message::Request(request)) => self.handle_request(now, request, packet.path),
             Ok(Message::Response(response)) => self.handle_response(now, response, packet.path),
             Err(failure) => self.refuse_malformed(&failure, packet.path),
@@ -189,6 +197,16 @@ impl Stack {
         &self.counters
     }
 
+    /// What came in and what went out so far.
+    pub const fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// The server transactions that exist, and the client transactions.
+    pub fn transaction_counts(&self) -> (usize, usize) {
+        (self.servers.len(), self.clients.len())
+    }
+
     /// The transactions that exist, of both kinds.
     pub fn transaction_count(&self) -> usize {
         self.servers.len() + self.clients.len()
@@ -229,6 +247,7 @@ impl Stack {
     }
 
     fn send(&mut self, path: Source, bytes: Vec<u8>) {
+        self.traffic.sent.count(MessageKind::of(&bytes));
         self.outputs.push_back(Output::Send(Packet { path, bytes }));
     }
 

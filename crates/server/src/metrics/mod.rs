@@ -1,0 +1,249 @@
+//! `GET /metrics`: what was counted, by cause, for Prometheus and whoever reads its text format.
+//!
+//! The parts of the server count in plain numbers of their own, without I/O; this only writes them down.
+//! [docs/METRICS.md](../../../../docs/METRICS.md) says what each means and what to do about it.
+
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use media::ShardReport;
+use node::Figures;
+use sip::{ConnectionCounters, MessageKind};
+use transport::WireCounters;
+use units::{Cause, Tally};
+
+use self::text::Kind::{Counter, Gauge};
+use self::text::{Kind, Page};
+
+/// The media type of the page.
+pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Everything that is shown, read off at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) version: &'static str,
+    /// Seconds since 1970.
+    pub(crate) started: u64,
+    pub(crate) node: Figures,
+    pub(crate) wires: WireCounters,
+    pub(crate) connections: ConnectionCounters,
+    pub(crate) connections_open: usize,
+    /// One per mixer.
+    pub(crate) mixers: Vec<ShardReport>,
+    pub(crate) events_lost: u64,
+}
+
+/// Writes the page.
+pub(crate) fn render(snapshot: &Snapshot) -> String {
+    let mut page = Page::default();
+    page.family(Gauge, "build_info", "1, with the version of this server.")
+        .sample(&[("version", snapshot.version)], 1_u64);
+    let help = "When this server started, in seconds since 1970.";
+    page.one(Gauge, "start_time_seconds", help, snapshot.started);
+    messages(&mut page, &snapshot.node);
+    sockets(&mut page, snapshot);
+    pool(&mut page, &snapshot.node);
+    conferences(&mut page, &snapshot.node);
+    legs(&mut page, &snapshot.node);
+    mixers(&mut page, &snapshot.mixers);
+    let help = "Events and messages that nobody took in time: only what is shown of them is lost.";
+    page.one(Counter, "events_lost_total", help, snapshot.events_lost);
+    page.finish()
+}
+
+fn messages(page: &mut Page, node: &Figures) {
+    let kinds = [
+        (
+            "sip_requests_received_total",
+            "SIP requests received that could be read, copies included.",
+            "sip_responses_received_total",
+            "SIP responses received that could be read, copies included.",
+            &node.traffic.received,
+        ),
+        (
+            "sip_requests_sent_total",
+            "SIP requests sent, copies included.",
+            "sip_responses_sent_total",
+            "SIP responses sent, copies included.",
+            &node.traffic.sent,
+        ),
+    ];
+    for (requests, of_requests, responses, of_responses, tally) in kinds {
+        by_kind(page, requests, of_requests, "method", tally, true);
+        by_kind(page, responses, of_responses, "class", tally, false);
+    }
+    let help = "SIP requests refused: a final answer of 400 or more.";
+    by_cause(page, "sip_requests_refused_total", help, &node.tallies.refusals);
+    let help = "SIP messages that came in, or were to go out, and had no effect.";
+    let mut dropped = page.family(Counter, "sip_messages_dropped_total", help);
+    for (cause, count) in node.dropped.iter() {
+        dropped.sample(&[("cause", cause.label())], count);
+    }
+    for (cause, count) in node.tallies.acks_ignored.iter() {
+        dropped.sample(&[("cause", cause.label())], count);
+    }
+    let help = "Credentials whose password was wrong.";
+    page.one(Counter, "sip_logins_failed_total", help, node.tallies.logins_failed);
+    let mut transactions = page.family(Gauge, "sip_transactions", "SIP transactions there are.");
+    transactions.sample(&[("role", "server")], node.transactions.0);
+    transactions.sample(&[("role", "client")], node.transactions.1);
+    page.one(Gauge, "sip_dialogs", "SIP dialogs there are.", node.leftovers.dialogs);
+}
+
+fn sockets(page: &mut Page, snapshot: &Snapshot) {
+    let help = "Datagrams and connections that did not get through a SIP socket.";
+    by_cause(page, "sip_socket_losses_total", help, &snapshot.wires.by_cause());
+    let (denied, closed) = snapshot.connections.by_cause();
+    page.one(Gauge, "sip_connections", "TCP connections for SIP.", snapshot.connections_open);
+    let mut opened = page.family(
+        Counter,
+        "sip_connections_opened_total",
+        "TCP connections for SIP that were begun, by the peer or by us.",
+    );
+    opened.sample(&[("by", "peer")], snapshot.connections.accepted);
+    opened.sample(&[("by", "us")], snapshot.connections.opened);
+    let help = "TCP connections for SIP that were not let in, or not begun.";
+    by_cause(page, "sip_connections_denied_total", help, &denied);
+    let help = "TCP connections for SIP that were closed, or never came about.";
+    by_cause(page, "sip_connections_closed_total", help, &closed);
+    let help = "Keep-alives over TCP, each answered.";
+    page.one(Counter, "sip_connection_keep_alives_total", help, snapshot.connections.pings);
+}
+
+fn pool(page: &mut Page, node: &Figures) {
+    let room = node.room;
+    let mut seats = page.family(Gauge, "pool_seats", "Seats of the pool, by what they are for.");
+    for (state, count) in [("used", room.used), ("held", room.held), ("free", room.free)] {
+        seats.sample(&[("state", state)], count);
+    }
+    page.one(Gauge, "holds", "Conferences that are held and not joined.", node.leftovers.holds);
+    let help = "Conferences that a factory held room for.";
+    page.one(Counter, "holds_made_total", help, node.tallies.holds_made);
+    let help = "Holds whose time was over, or which made room for others.";
+    page.one(Counter, "holds_expired_total", help, node.tallies.holds_expired);
+    page.one(Gauge, "media_ports", "RTP ports that legs use.", node.leftovers.ports);
+    let help = "Commands to mixers that are not answered yet.";
+    page.one(Gauge, "media_commands_pending", help, node.leftovers.media_commands);
+}
+
+fn conferences(page: &mut Page, node: &Figures) {
+    page.one(Gauge, "conferences", "Conferences that run.", node.leftovers.conferences);
+    let help = "Conferences that began: somebody joined.";
+    page.one(Counter, "conferences_started_total", help, node.tallies.conferences_started);
+    let help = "Conferences that ended.";
+    by_cause(page, "conferences_ended_total", help, &node.tallies.conferences_ended);
+}
+
+fn legs(page: &mut Page, node: &Figures) {
+    let help = "Calls that conferences have placed.";
+    page.one(Counter, "dial_outs_total", help, node.tallies.dial_outs);
+    let help = "Calls of conferences that reached nobody, or could not be placed.";
+    page.one(Counter, "dial_outs_failed_total", help, node.tallies.dial_outs_failed);
+    page.one(Gauge, "legs", "Legs in conferences.", node.legs);
+    let help = "Legs that acknowledged our answer.";
+    page.one(Counter, "legs_joined_total", help, node.tallies.legs_joined);
+    let help = "Legs that ended, joined or not.";
+    by_cause(page, "legs_ended_total", help, &node.tallies.legs_ended);
+    let media = &node.tallies.media;
+    let counts = [
+        (
+            "leg_packets_received_total",
+            "RTP packets taken from legs that have ended.",
+            media.received,
+        ),
+        ("leg_packets_sent_total", "RTP packets sent to legs that have ended.", media.sent),
+        (
+            "leg_packets_lost_total",
+            "RTP packets of legs that have ended which never came in time.",
+            media.lost,
+        ),
+        (
+            "leg_packets_late_total",
+            "RTP packets of legs that have ended which came after their time.",
+            media.late,
+        ),
+    ];
+    for (name, help, count) in counts {
+        page.one(Counter, name, help, count);
+    }
+    let help = "RTP packets dropped that came for legs which have ended.";
+    by_cause(page, "leg_packets_dropped_total", help, &media.dropped());
+}
+
+/// A number of a mixer, and how it is shown.
+type OfMixer = (Kind, &'static str, &'static str, fn(&ShardReport) -> u64);
+
+const OF_MIXERS: [OfMixer; 12] = [
+    (Counter, "mixer_wakeups_total", "How often the mixer's thread woke up.", |it| it.wakeups),
+    (Counter, "mixer_ticks_total", "Ticks of 10 ms that were mixed.", |it| it.ticks),
+    (Counter, "mixer_ticks_late_total", "Of these, begun more than a tick late.", |it| {
+        it.ticks_late
+    }),
+    (Counter, "mixer_ticks_skipped_total", "Ticks left out, because they were overdue.", |it| {
+        it.ticks_skipped
+    }),
+    (Counter, "mixer_packets_received_total", "Datagrams received on media sockets.", |it| {
+        it.received
+    }),
+    (Counter, "mixer_packets_sent_total", "Datagrams sent from media sockets.", |it| it.sent),
+    (Gauge, "mixer_sockets", "Media sockets that are open: in use, or bound ahead.", |it| {
+        it.sockets
+    }),
+    (Gauge, "mixer_conferences", "Conferences that the mixer mixes.", |it| it.conferences),
+    (Gauge, "mixer_legs", "Legs that the mixer mixes.", |it| it.legs),
+    (
+        Counter,
+        "mixer_conferences_failed_total",
+        "Conferences ended by a fault of Convoke in the mixer.",
+        |it| it.conferences_failed,
+    ),
+    (
+        Counter,
+        "mixer_bind_failures_total",
+        "How often a port of the range could not be bound when its turn came.",
+        |it| it.bind_failures,
+    ),
+    (Gauge, "mixer_unpinned", "1 if the mixer's thread has no core of its own.", |it| {
+        it.pin_failures
+    }),
+];
+
+fn mixers(page: &mut Page, reports: &[ShardReport]) {
+    let numbered = || reports.iter().enumerate().map(|(n, report)| (n.to_string(), report));
+    for (kind, name, help, read) in OF_MIXERS {
+        let mut family = page.family(kind, name, help);
+        for (mixer, report) in numbered() {
+            family.sample(&[("mixer", &mixer)], read(report));
+        }
+    }
+    let help = "Datagrams that came to or left a mixer and got nowhere.";
+    let mut family = page.family(Counter, "mixer_packets_dropped_total", help);
+    for (mixer, report) in numbered() {
+        for (cause, count) in report.dropped().iter() {
+            family.sample(&[("mixer", &mixer), ("cause", cause.label())], count);
+        }
+    }
+}
+
+fn by_cause<C: Cause>(page: &mut Page, name: &'static str, help: &'static str, tally: &Tally<C>) {
+    let mut family = page.family(Counter, name, help);
+    for (cause, count) in tally.iter() {
+        family.sample(&[("cause", cause.label())], count);
+    }
+}
+
+fn by_kind(
+    page: &mut Page,
+    name: &'static str,
+    help: &'static str,
+    label: &str,
+    tally: &Tally<MessageKind>,
+    requests: bool,
+) {
+    let mut family = page.family(Counter, name, help);
+    for (kind, count) in tally.iter().filter(|(kind, _)| kind.is_request() == requests) {
+        family.sample(&[(label, kind.label())], count);
+    }
+}
