@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// All that the status shows. Serialised as JSON; fields are added, never renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,7 @@ pub struct Status {
     /// Messages that had no effect, by cause, since the start.
     pub counters: sip::Counters,
     /// Requests refused since the start, by status code.
+    #[serde(deserialize_with = "by_code")]
     pub refused: BTreeMap<u16, u64>,
     /// The same by cause, as in the metrics; those that struck.
     #[serde(default)]
@@ -23,6 +24,12 @@ pub struct Status {
     /// Messages that came to nothing, by cause, as in the metrics; those that struck.
     #[serde(default)]
     pub dropped: BTreeMap<String, u64>,
+}
+
+/// Keys are texts in JSON, and inside a flattened structure serde no longer reads numbers out of them.
+fn by_code<'de, D: Deserializer<'de>>(source: D) -> Result<BTreeMap<u16, u64>, D::Error> {
+    let counts = BTreeMap::<String, u64>::deserialize(source)?.into_iter();
+    counts.map(|(code, count)| Ok((code.parse().map_err(de::Error::custom)?, count))).collect()
 }
 
 /// One conference.

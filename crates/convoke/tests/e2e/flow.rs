@@ -201,6 +201,10 @@ fn a_full_pool_refuses_with_480_and_gives_everything_back() {
     assert_eq!(alice.ended().code(), Some(1));
     let status = server.status();
     assert_eq!((&status["room"]["held"], &status["room"]["free"]), (&0.into(), &3.into()));
+    // People can read it too: the refusals are counted by their code.
+    assert_eq!(status["refused"]["480"], 1);
+    let (code, _, error) = run(&["status", "--admin", &server.greeting("admin")]);
+    assert_eq!((code, error.as_str()), (Some(0), ""));
 }
 
 #[test]
