@@ -1,4 +1,5 @@
 //! Programs that other people wrote against ours, one test after another.
 
 mod crowd;
+mod phones;
 mod refer;

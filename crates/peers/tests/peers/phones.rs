@@ -1,0 +1,139 @@
+//! baresip 1.0 as the first terminal and as one of those who are invited.
+//!
+//! Everybody plays a tone of his own; recordings say who was heard.
+
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+use peers::baresip::Baresip;
+use peers::processes::{Alone, Process, text};
+use peers::sipp::{Script, Sipp, initial};
+use peers::tones;
+
+const ALICE_HZ: u16 = 440;
+const BOB_HZ: u16 = 700;
+const CAROL_HZ: u16 = 1_000;
+
+/// `convoke answer` that plays a tone and records.
+struct Terminal {
+    process: Process,
+    heard: std::path::PathBuf,
+}
+
+impl Terminal {
+    fn answer(alone: &Alone, user: &str, hz: u16) -> Self {
+        let heard = alone.path(&format!("{user}.wav"));
+        let (plays, record) = (tones::write(alone, hz, 1), heard.to_str().expect("plain"));
+        let process = Process::answer(user, &["--play", &plays, "--record", record]);
+        Self { process, heard }
+    }
+
+    fn end(mut self) {
+        self.process.signal(Signal::SIGINT);
+        assert!(self.process.ended().success());
+    }
+}
+
+/// A stranger asks a terminal to come to the conference: it has no other call there, so what it hears is the conference.
+fn bring(alone: &Alone, terminal: &mut Process, conference: &str) {
+    let uri = terminal.greeting("uri");
+    let (_, address) = uri.split_once('@').expect("a user");
+    let more = "Refer-To: <[conference]>\nRefer-Sub: false\n";
+    let refer = Script::new("bring").ask(&initial("REFER", "[uri]", 1, more)).expect(200, &[]);
+    let keys = [("uri", uri.as_str()), ("conference", conference)];
+    let sipp = Sipp::call(alone, &refer.may_take("NOTIFY"), address, &keys);
+    assert_eq!(terminal.until("joined")["conference"], conference);
+    drop(sipp);
+}
+
+/// The others and not himself.
+fn hears(recording: &Path, others: [u16; 2], own: u16) {
+    others.into_iter().for_each(|hz| tones::until_heard(recording, hz));
+    tones::assert_unheard(recording, own);
+}
+
+/// B03, B19, B23, B24 · RFC 4579 §5.4, §5.6: follows the 302 by itself, brings in another by a REFER inside their call.
+#[test]
+fn baresip_convenes_over_udp() {
+    convenes("");
+}
+
+/// A05 · the same over TCP.
+#[test]
+fn baresip_convenes_over_tcp() {
+    convenes(";transport=tcp");
+}
+
+fn convenes(transport: &str) {
+    let alone = Alone::wait();
+    let mut server = Process::serve(&[]);
+    let mut alice = Baresip::start(&alone, "alice", ALICE_HZ, "");
+    let mut bob = Terminal::answer(&alone, "bob", BOB_HZ);
+    let mut carol = Terminal::answer(&alone, "carol", CAROL_HZ);
+
+    alice.command("dial", &format!("{}{transport}", server.greeting("factory")));
+    let conference = text(&server.until("joined"), "conference");
+    alice.until_next_name();
+    // baresip refers inside a call only, and writes Refer-To without angle brackets.
+    alice.command("dial", &format!("{}{transport}", bob.process.greeting("uri")));
+    bob.process.until("joined");
+    alice.until("Call established");
+    alice.command("transfer", &conference);
+    assert_eq!(bob.process.until("joined")["conference"], conference.as_str());
+    // The report that he is there ends the call between the two.
+    bob.process.until("ended");
+    bring(&alone, &mut carol.process, &conference);
+
+    hears(&alice.recordings()[0], [BOB_HZ, CAROL_HZ], ALICE_HZ);
+    hears(&bob.heard, [ALICE_HZ, CAROL_HZ], BOB_HZ);
+    hears(&carol.heard, [ALICE_HZ, BOB_HZ], CAROL_HZ);
+    bob.end();
+    carol.end();
+    let log = alice.end();
+    let way = if transport.is_empty() { "UDP 127.0.0.1" } else { "TCP 127.0.0.1" };
+    assert!(log.contains(way) && log.contains("SIP/2.0 302 Moved Temporarily"), "{log}");
+    server.until("ended");
+    server.until_nothing_is_left();
+}
+
+/// B23, B24 · RFC 4579 §5.6: refuses a REFER from outside with 501; called and asked inside that call it comes.
+#[test]
+fn baresip_is_referred_inside_a_call_after_it_refused_outside() {
+    is_referred("auto");
+}
+
+/// The same if it is called at once.
+#[test]
+fn baresip_is_referred_inside_a_call_at_once() {
+    is_referred("inside");
+}
+
+fn is_referred(how: &str) {
+    let alone = Alone::wait();
+    let mut server = Process::serve(&[]);
+    let bob = Baresip::start(&alone, "bob", BOB_HZ, "");
+    let mut carol = Terminal::answer(&alone, "carol", CAROL_HZ);
+    let (plays, heard) = (tones::write(&alone, ALICE_HZ, 1), alone.path("alice.wav"));
+    let record = heard.to_str().expect("plain");
+    let (bob_uri, factory) = (bob.uri(), server.greeting("factory"));
+    let words = ["--play", &plays, "--record", record, "--refer", how, "--invite", &bob_uri];
+    let mut alice = Process::conference(&factory, &words);
+    alice.until("invitee-joined");
+    let asked = alice.all("invitee-asked");
+    let inside: Vec<bool> = asked.iter().map(|asked| asked["inside"] == true).collect();
+    assert_eq!(inside, if how == "auto" { vec![false, true] } else { vec![true] });
+    let conference = text(alice.all("joined")[0], "conference");
+    bring(&alone, &mut carol.process, &conference);
+
+    let mut bob_heard = bob.recordings();
+    hears(&bob_heard.pop().expect("a call"), [ALICE_HZ, CAROL_HZ], BOB_HZ);
+    hears(&heard, [BOB_HZ, CAROL_HZ], ALICE_HZ);
+    hears(&carol.heard, [ALICE_HZ, BOB_HZ], CAROL_HZ);
+    carol.end();
+    let log = bob.end();
+    assert_eq!(log.contains("SIP/2.0 501 "), how == "auto", "{log}");
+    alice.signal(Signal::SIGINT);
+    assert!(alice.ended().success());
+    server.until("ended");
+    server.until_nothing_is_left();
+}
