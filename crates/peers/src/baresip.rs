@@ -28,16 +28,33 @@ pub struct Baresip {
 }
 
 impl Baresip {
-    /// Starts it. `account` are parameters of its account, as in `;auth_pass=secret`.
-    pub fn start(alone: &Alone, user: &str, hz: u16, account: &str) -> Self {
+    /// Starts it; it is called at its own address.
+    pub fn start(alone: &Alone, user: &str, hz: u16) -> Self {
+        Self::start_with(alone, user, hz, |own| (own.to_owned(), "regint=0".to_owned()))
+    }
+
+    /// Starts it; it registers at this proxy, and calls through it.
+    pub fn register(alone: &Alone, user: &str, hz: u16, proxy: &str) -> Self {
+        let account = |_: &str| (proxy.to_owned(), format!("regint=60;outbound=\"sip:{proxy}\""));
+        Self::start_with(alone, user, hz, account)
+    }
+
+    /// Starts it with the domain and the parameters of an account, made from its own address.
+    fn start_with(
+        alone: &Alone,
+        user: &str,
+        hz: u16,
+        account: impl FnOnce(&str) -> (String, String),
+    ) -> Self {
         // SIP, TLS right above it, and one more.
         let (sip, control, rtp) = (free_ports(3), free_ports(1), free_ports(RTP_PORTS));
+        let own = format!("127.0.0.1:{sip}");
         let folder = alone.path(&format!("baresip-{user}"));
         let heard = folder.join("heard");
         fs::create_dir_all(&heard).expect("made");
         let sound = tones::write(alone, hz, TONE_SECONDS);
         let config = include_str!("baresip/config")
-            .replace("@SIP@", &format!("127.0.0.1:{sip}"))
+            .replace("@SIP@", &own)
             .replace("@CONTROL@", &format!("127.0.0.1:{control}"))
             .replace("@RTP@", &format!("{rtp}-{}", rtp + RTP_PORTS - 1))
             .replace("@PLAYS@", &sound)
@@ -45,8 +62,9 @@ impl Baresip {
         let write = |name, text: &str| fs::write(folder.join(name), text).expect("written");
         write("config", &config);
         write("contacts", "");
-        let codecs = "audio_codecs=pcmu;answermode=auto";
-        write("accounts", &format!("<sip:{user}@127.0.0.1:{sip}>;regint=0;{codecs}{account}\n"));
+        let (domain, account) = account(&own);
+        let always = "audio_codecs=pcmu;answermode=auto";
+        write("accounts", &format!("<sip:{user}@{domain}>;{always};{account}\n"));
         // No line end: it would stand in a header.
         write("uuid", &format!("00000000-0000-0000-0000-0000000{sip}"));
         let mut command = Command::new("baresip");

@@ -2,4 +2,5 @@
 
 mod crowd;
 mod phones;
+mod proxy;
 mod refer;

@@ -67,7 +67,7 @@ fn baresip_convenes_over_tcp() {
 fn convenes(transport: &str) {
     let alone = Alone::wait();
     let mut server = Process::serve(&[]);
-    let mut alice = Baresip::start(&alone, "alice", ALICE_HZ, "");
+    let mut alice = Baresip::start(&alone, "alice", ALICE_HZ);
     let mut bob = Terminal::answer(&alone, "bob", BOB_HZ);
     let mut carol = Terminal::answer(&alone, "carol", CAROL_HZ);
 
@@ -111,7 +111,7 @@ fn baresip_is_referred_inside_a_call_at_once() {
 fn is_referred(how: &str) {
     let alone = Alone::wait();
     let mut server = Process::serve(&[]);
-    let bob = Baresip::start(&alone, "bob", BOB_HZ, "");
+    let bob = Baresip::start(&alone, "bob", BOB_HZ);
     let mut carol = Terminal::answer(&alone, "carol", CAROL_HZ);
     let (plays, heard) = (tones::write(&alone, ALICE_HZ, 1), alone.path("alice.wav"));
     let record = heard.to_str().expect("plain");
