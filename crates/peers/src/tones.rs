@@ -1,7 +1,7 @@
 //! Who was heard: everybody plays a tone of his own, and recordings are searched for it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use audio::{goertzel, tone};
 
@@ -72,6 +72,8 @@ fn loudest(path: &Path, hz: u16) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]
