@@ -97,7 +97,8 @@ pub(crate) struct ServeArgs {
 Examples:
   convoke conference sip:conference@127.0.0.1:5060 --invite sip:bob@127.0.0.1:5071
   convoke conference sip:conference@mix.example.com --play hello.wav --record heard.wav --for 20s
-  convoke conference sip:8000@192.0.2.10 --invite sip:desk@192.0.2.77 --refer inside")]
+  convoke conference sip:8000@192.0.2.10 --invite sip:desk@192.0.2.77 --refer inside
+  convoke conference sip:8000@192.0.2.10 --invite sip:desk@192.0.2.77 --refer focus")]
 pub(crate) struct ConferenceArgs {
     /// The address that makes conferences, as in sip:conference@HOST
     #[arg(value_parser = sip_uri)]
@@ -212,6 +213,8 @@ pub(crate) enum Refer {
     Outside,
     /// By a REFER inside a call made for it: what most desk phones take
     Inside,
+    /// Not at all: the conference calls them, as far as `[dial_out]` of its server lets it
+    Focus,
 }
 
 impl From<Refer> for ReferMode {
@@ -220,6 +223,7 @@ impl From<Refer> for ReferMode {
             Refer::Auto => Self::Auto,
             Refer::Outside => Self::Outside,
             Refer::Inside => Self::Inside,
+            Refer::Focus => Self::Focus,
         }
     }
 }

@@ -134,7 +134,8 @@ pub fn one_uri(world: &World) -> Vec<Broken> {
         .collect()
 }
 
-/// Every REFER carries the URI of the 302.
+/// Every REFER to a terminal carries the URI of the 302, and so does the Contact of every INVITE by which the focus calls
+/// one (RFC 4579 §5.2).
 pub fn uri_passed_on(world: &World) -> Vec<Broken> {
     let mut redirected = BTreeSet::new();
     let mut broken = Vec::new();
@@ -143,14 +144,20 @@ pub fn uri_passed_on(world: &World) -> Vec<Broken> {
             Message::Response(response) if response.status.code() == 302 => {
                 redirected.extend(sniffed.header(&HeaderName::Contact).map(|value| bare(&value)));
             }
-            Message::Request(request) if request.method == sip::Method::Refer => {
-                let referred = bare(&sniffed.header(&HeaderName::ReferTo).unwrap_or_default());
+            Message::Request(request) => {
+                let node = world.serving.sip;
+                let name = match request.method {
+                    sip::Method::Refer if sniffed.to != node => HeaderName::ReferTo,
+                    sip::Method::Invite if sniffed.from == node => HeaderName::Contact,
+                    _ => continue,
+                };
+                let referred = bare(&sniffed.header(&name).unwrap_or_default());
                 if !redirected.contains(&referred) {
                     let redirected = redirected.iter().cloned().collect::<Vec<_>>().join(" ");
                     broken.push(Broken::OtherUri { redirected, referred });
                 }
             }
-            Message::Request(_) | Message::Response(_) => {}
+            Message::Response(_) => {}
         }
     }
     broken

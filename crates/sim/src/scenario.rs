@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use focus::EndPolicy;
 use focus::factory::{AnswerForm, FactoryConfig};
+use focus::{DialRule, DialRules, EndPolicy};
 use mix::Shard;
 use node::{Keys, Node, NodeConfig, SipListen};
 use pool::{Key, PoolConfig, Seats, TokenKeys};
@@ -108,9 +108,9 @@ impl Options {
             delay_min: Duration::from_millis(5),
             delay_max: Duration::from_millis(25),
         };
-        let refer = [ReferMode::Auto, ReferMode::Outside, ReferMode::Inside];
+        let refer = [ReferMode::Auto, ReferMode::Outside, ReferMode::Inside, ReferMode::Focus];
         let end = [EndPolicy::LastLeaves, EndPolicy::CreatorLeaves];
-        let refer = refer[usize::try_from(rng.below(3)).unwrap_or(0)];
+        let refer = refer[usize::try_from(rng.below(4)).unwrap_or(0)];
         let end = end[usize::try_from(rng.below(2)).unwrap_or(0)];
         Self { signalling, media, refer, end, ..Self::calm(seed) }
     }
@@ -227,8 +227,10 @@ pub(crate) fn build(options: Options) -> World {
     let mut rng = Rng::from_number(options.seed ^ 0x5eed);
     let network = Network::new(options.signalling, options.media, rng.fork());
     let sip = SocketAddr::from(NODE_SIP);
+    let allow = vec![DialRule::Network { address: sip.ip(), prefix: 8 }];
     let node = Node::new(node_config(sip, options), Instant::ZERO, WALL, rng.fork())
-        .expect("invariant: the configuration of the simulation is sound");
+        .expect("invariant: the configuration of the simulation is sound")
+        .with_dial_out(DialRules { allow, ..DialRules::default() });
     let serving = Serving::new(node, Shard::new(SHARD, rng.fork()), sip, options.canary);
     let factory =
         Uri::Sip(SipUri::new(Host::from(sip.ip()), Some(sip.port())).with_user("conference"));

@@ -11,11 +11,23 @@ use ua::ReferMode;
 /// Points (1) to (8) of the first issue, on a network without faults, every way of referring.
 #[test]
 fn one_address_a_conference_everybody_hears_all_others() {
-    for refer in [ReferMode::Outside, ReferMode::Inside, ReferMode::Auto] {
+    for refer in [ReferMode::Outside, ReferMode::Inside, ReferMode::Auto, ReferMode::Focus] {
         for end in [EndPolicy::LastLeaves, EndPolicy::CreatorLeaves] {
             let report = run(Options { refer, end, ..Options::calm(1) });
             assert_eq!(report.broken, [], "{refer:?} {end:?}");
         }
+    }
+}
+
+/// B21 · RFC 4579 §5.5: the creator tells the conference to call the others, on a network that loses a tenth of the
+/// messages and repeats and reorders the rest.
+#[test]
+fn the_conference_calls_the_others_whatever_is_lost() {
+    for seed in 0..25 {
+        let drawn = Options::drawn(seed);
+        let signalling = Faults { loss_percent: 10.0, ..drawn.signalling };
+        let options = Options { refer: ReferMode::Focus, signalling, ..drawn };
+        assert_eq!(sim::loss::run(options).broken, [], "{options:#?}");
     }
 }
 

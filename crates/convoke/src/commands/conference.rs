@@ -114,6 +114,8 @@ impl<'a> Tally<'a> {
                     .with(json!({ "conference": conference }))
             }
             Step::InviteeAsked { .. }
+            | Step::FocusAsked { .. }
+            | Step::FocusCalling { .. }
             | Step::InviteeCalled { .. }
             | Step::InviteeRinging { .. }
             | Step::InviteeCalling { .. }
@@ -152,6 +154,16 @@ fn invitee_line(step: &Step, who: &dyn Fn(usize) -> String) -> Line {
             let how = if *inside { ", inside a call" } else { "" };
             Line::new(Tone::Plain, "asking", format!("{who}{how}"), "invitee-asked")
                 .with(json!({ "invitee": who, "inside": inside }))
+        }
+        Step::FocusAsked { invitee } => {
+            let who = who(*invitee);
+            Line::new(Tone::Plain, "asking", format!("the conference to call {who}"), "focus-asked")
+                .with(json!({ "invitee": who }))
+        }
+        Step::FocusCalling { invitee } => {
+            let who = who(*invitee);
+            Line::new(Tone::Plain, "called", who.clone(), "focus-calling")
+                .with(json!({ "invitee": who }))
         }
         Step::InviteeCalled { invitee, after } => {
             let who = who(*invitee);

@@ -187,6 +187,58 @@ fn inside_calls_first_and_never_asks_outside() {
     assert!(alice.all("invitee-asked").iter().all(|asked| asked["inside"] == true));
 }
 
+/// B20, B21 · RFC 4579 §5.5: the conference itself calls the others, and all are heard.
+#[test]
+fn the_conference_calls_whom_its_creator_names_and_all_are_heard() {
+    let alone = Alone::wait();
+    let config = alone.write("dials.toml", "[dial_out]\nallow = [\"127.0.0.0/8\"]\n");
+    let mut server = Process::serve(&["--config", &config]);
+    let record = alone.text("carol.wav");
+    let mut bob = Process::answer("bob", &["--play", &speech("bob")]);
+    let mut carol = Process::answer("carol", &["--record", &record]);
+    let (bob_uri, carol_uri) = (bob.greeting("uri"), carol.greeting("uri"));
+    let invite =
+        ["--invite", &bob_uri, &carol_uri, "--refer", "focus", "--play", &speech("alice")];
+    let mut alice = Process::conference(&server.greeting("factory"), &invite);
+    let conference = text(&alice.until("joined"), "conference");
+    alice.until("invitee-joined");
+    alice.until("invitee-joined");
+    for terminal in [&mut bob, &mut carol] {
+        assert_eq!(text(&terminal.until("joined"), "conference"), conference);
+    }
+    server.until("calling");
+    server.until_status("three legs that are heard", |status| {
+        let mixer = &status["mixers"][0];
+        let legs = status["conferences"][0]["legs"].as_array().map(Vec::len);
+        legs == Some(3) && mixer["received"].as_u64().is_some_and(|packets| packets > 150)
+    });
+    alice.signal(Signal::SIGINT);
+    assert!(alice.ended().success(), "everybody invited came");
+    for terminal in [&mut bob, &mut carol] {
+        terminal.signal(Signal::SIGINT);
+        assert!(terminal.ended().success());
+    }
+    server.until_status("everything given back", |status| kept(status) == 0);
+    let samples = hound::WavReader::open(&record).expect("a WAV file").into_samples::<i16>();
+    let loudest = samples.map(|sample| sample.expect("a sample").unsigned_abs()).max();
+    assert!(loudest > Some(1_000), "carol hears the others: {loudest:?}");
+}
+
+/// T31: without a rule a conference calls nobody, and says which key it would take.
+#[test]
+fn without_a_rule_the_conference_calls_nobody_and_says_so() {
+    let _alone = Alone::wait();
+    let server = Process::serve(&[]);
+    let bob = Process::answer("bob", &[]);
+    let bob_uri = bob.greeting("uri");
+    let invite = ["--invite", &bob_uri, "--refer", "focus", "--for", "1s"];
+    let mut alice = Process::conference(&server.greeting("factory"), &invite);
+    let refused = alice.until("invitee-refused");
+    let why = text(&refused, "why");
+    assert!(why.contains("403") && why.contains("[dial_out]"), "{why}");
+    assert_eq!(alice.ended().code(), Some(1), "not everybody came");
+}
+
 /// The factory refuses what there is no room for, says when to come again, and leaks nothing.
 #[test]
 fn a_full_pool_refuses_with_480_and_gives_everything_back() {

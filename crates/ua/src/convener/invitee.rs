@@ -112,6 +112,16 @@ impl Convener {
                     self.invitees[index].state = state;
                     has_begun = true;
                 }
+                // One at a time: a later REFER of the dialog that overtook this one would make it stale
+                // (RFC 3261 §12.2.2).
+                (InviteeState::Waiting, ReferMode::Focus) => {
+                    let is_asking =
+                        |other: &Invitee| matches!(other.state, InviteeState::Asked { .. });
+                    if !self.invitees.iter().any(is_asking) {
+                        self.refer_to_focus(now, index);
+                        has_begun = true;
+                    }
+                }
                 (InviteeState::Queued { .. }, _) => has_begun |= self.call_invitee(now, index),
                 (
                     InviteeState::Asked { .. }
@@ -133,12 +143,26 @@ impl Convener {
             Ok(refer) => {
                 let patience = match self.mode {
                     ReferMode::Auto => Some(now + REFER_PATIENCE),
-                    ReferMode::Outside | ReferMode::Inside => None,
+                    ReferMode::Outside | ReferMode::Inside | ReferMode::Focus => None,
                 };
                 self.invitees[invitee].state = InviteeState::Asked { refer, patience };
                 self.step(Step::InviteeAsked { invitee, inside: false });
             }
             // The URI was checked and there are fewer invitees than REFERs: nothing is left.
+            Err(_) => self.give_up(invitee, InviteeFailure::Unreachable),
+        }
+    }
+
+    /// Tells the conference to call an invitee, inside our call to it.
+    fn refer_to_focus(&mut self, now: Instant, invitee: usize) {
+        let Stage::Joined { call, conference, .. } = &self.stage else { return };
+        let (call, conference) = (*call, conference.clone());
+        let target = self.invitees[invitee].uri.clone();
+        match self.ua.refer(now, &conference, &target, How::Inside(call)) {
+            Ok(refer) => {
+                self.invitees[invitee].state = InviteeState::Asked { refer, patience: None };
+                self.step(Step::FocusAsked { invitee });
+            }
             Err(_) => self.give_up(invitee, InviteeFailure::Unreachable),
         }
     }
@@ -200,7 +224,12 @@ impl Convener {
             InviteeState::AskedInside { .. } => {}
             InviteeState::Waiting | InviteeState::Following { .. } | InviteeState::Done => return,
         }
-        self.step(Step::InviteeCalling { invitee });
+        self.step(match self.mode {
+            ReferMode::Focus => Step::FocusCalling { invitee },
+            ReferMode::Auto | ReferMode::Outside | ReferMode::Inside => {
+                Step::InviteeCalling { invitee }
+            }
+        });
     }
 
     pub(super) fn refer_progress(&mut self, refer: ReferId, status: StatusCode) {
@@ -215,8 +244,18 @@ impl Convener {
         let Some(invitee) = self.invitee_of(refer) else { return };
         let failure = match outcome {
             ReferOutcome::Succeeded => None,
-            ReferOutcome::NotReached(refusal) => Some(InviteeFailure::NotAdmitted(refusal)),
-            ReferOutcome::Refused(refusal) => Some(InviteeFailure::Refused(refusal)),
+            ReferOutcome::NotReached(refusal) => Some(match self.mode {
+                ReferMode::Focus => InviteeFailure::NotJoined(refusal),
+                ReferMode::Auto | ReferMode::Outside | ReferMode::Inside => {
+                    InviteeFailure::NotAdmitted(refusal)
+                }
+            }),
+            ReferOutcome::Refused(refusal) => Some(match self.mode {
+                ReferMode::Focus => InviteeFailure::NotCalled(refusal),
+                ReferMode::Auto | ReferMode::Outside | ReferMode::Inside => {
+                    InviteeFailure::Refused(refusal)
+                }
+            }),
             ReferOutcome::NoAnswer => Some(InviteeFailure::NoAnswer),
             ReferOutcome::Unreachable => Some(InviteeFailure::Unreachable),
             ReferOutcome::Unreported => Some(InviteeFailure::Unreported),
@@ -348,6 +387,8 @@ fn wants_a_call(failure: &InviteeFailure) -> bool {
         }
         InviteeFailure::NoAnswer => true,
         InviteeFailure::NotAdmitted(_)
+        | InviteeFailure::NotCalled(_)
+        | InviteeFailure::NotJoined(_)
         | InviteeFailure::Unreported
         | InviteeFailure::Unreachable
         | InviteeFailure::CallFailed(_)

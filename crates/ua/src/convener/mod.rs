@@ -39,6 +39,8 @@ pub enum ReferMode {
     Outside,
     /// Always call first, then REFER inside that call.
     Inside,
+    /// Not at all: the conference is told by REFER to call them (RFC 4579 §5.5).
+    Focus,
 }
 
 /// What the terminal is told at its start.
@@ -381,7 +383,7 @@ impl ConvenerConfig {
             return Err(ConvenerError::TooManyInvitees(self.invitees.len()));
         }
         let needed = match self.refer {
-            ReferMode::Outside => INVITEE_SLOTS,
+            ReferMode::Outside | ReferMode::Focus => INVITEE_SLOTS,
             ReferMode::Auto | ReferMode::Inside => INVITEE_SLOTS + 1,
         };
         let got = self.media.len();

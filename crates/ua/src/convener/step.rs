@@ -35,6 +35,16 @@ pub enum Step {
         /// Whether inside a call with him.
         inside: bool,
     },
+    /// The conference was told to call an invitee.
+    FocusAsked {
+        /// Whom.
+        invitee: usize,
+    },
+    /// The conference is calling an invitee.
+    FocusCalling {
+        /// Whom.
+        invitee: usize,
+    },
     /// A REFER outside a dialog was refused or not answered; the invitee is called instead.
     InviteeCalled {
         /// Who.
@@ -89,6 +99,12 @@ pub enum InviteeFailure {
     /// He took it and never said what came of it.
     #[error("never said whether he joined")]
     Unreported,
+    /// The conference does not call him.
+    #[error("the conference would not call: {0}")]
+    NotCalled(Refusal),
+    /// The conference called him, and he did not join.
+    #[error("did not join: {0}")]
+    NotJoined(Refusal),
     /// No answer to the REFER.
     #[error("no answer")]
     NoAnswer,
