@@ -197,8 +197,7 @@ fn the_conference_calls_whom_its_creator_names_and_all_are_heard() {
     let mut bob = Process::answer("bob", &["--play", &speech("bob")]);
     let mut carol = Process::answer("carol", &["--record", &record]);
     let (bob_uri, carol_uri) = (bob.greeting("uri"), carol.greeting("uri"));
-    let invite =
-        ["--invite", &bob_uri, &carol_uri, "--refer", "focus", "--play", &speech("alice")];
+    let invite = ["--invite", &bob_uri, &carol_uri, "--refer", "focus", "--play", &speech("alice")];
     let mut alice = Process::conference(&server.greeting("factory"), &invite);
     let conference = text(&alice.until("joined"), "conference");
     alice.until("invitee-joined");
