@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use units::Rng;
 
-pub use self::attempt::{CPU_MAX, Failure, attempt, cpu_time, quiet_panics};
+pub use self::attempt::{CPU_MAX, Failure, attempt, cpu_time, follow, quiet_panics};
 use self::mutate::mutate;
 use crate::Target;
 

@@ -1,7 +1,7 @@
 //! Hostile bytes and hostile histories.
 //!
 //! A [`Target`] is a plain function over bytes: it panics if a promise is broken, and leaves a [`Trail`] of what the bytes
-//! led to. [`bytes`] has the readers, one a target.
+//! led to. [`bytes`] has the readers; [`histories`] the machines with a past, for which bytes become steps ([`Choices`]).
 //!
 //! Two engines drive the same functions. [`engine`] is ours: it needs nothing but this crate, repeats by a seed, and keeps
 //! what leads somewhere new; `cargo xtask fuzz` runs it, in CI too. `fuzz/` at the top of the tree hands them to libFuzzer,
@@ -11,9 +11,12 @@
 //! means the same however it is cut, a token that was not minted is none, and no input takes long ([`engine::CPU_MAX`]).
 
 pub mod bytes;
+mod choices;
 pub mod engine;
+pub mod histories;
 mod trail;
 
+pub use choices::Choices;
 pub use trail::Trail;
 
 /// Something that is fed with bytes.
@@ -42,6 +45,8 @@ pub const TARGETS: &[Target] = &[
     bytes::SIPFRAG,
     bytes::TOKEN,
     bytes::RTP,
+    histories::NODE,
+    histories::TERMINAL,
 ];
 
 /// The target of this name; the canary too, which is not among [`TARGETS`].

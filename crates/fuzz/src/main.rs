@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Parser;
 use fuzz::engine::{self, Crash, Report, Until};
-use fuzz::{TARGETS, Target};
+use fuzz::{TARGETS, Target, Trail};
 
 /// Feeds everything that reads a stranger's bytes with hostile ones.
 #[derive(Parser)]
@@ -30,7 +30,7 @@ struct Arguments {
     /// Targets at once
     #[arg(long, default_value_t = 2)]
     jobs: usize,
-    /// Feeds the target with this file once, and shows the panic
+    /// Feeds the target with this file once, and tells what happens
     #[arg(long, requires = "target")]
     replay: Option<PathBuf>,
     /// Where inputs go that broke something
@@ -51,6 +51,7 @@ fn main() -> ExitCode {
 
 /// Gives how many targets failed.
 fn work(arguments: &Arguments) -> anyhow::Result<usize> {
+    engine::quiet_panics();
     let targets: Vec<&Target> = match &arguments.target {
         None => TARGETS.iter().collect(),
         Some(name) => vec![named(name)?],
@@ -58,16 +59,8 @@ fn work(arguments: &Arguments) -> anyhow::Result<usize> {
     if let Some(file) = &arguments.replay {
         let input =
             std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        let trail = engine::attempt(targets[0], &input).map_err(|why| anyhow::anyhow!("{why}"))?;
-        println!(
-            "{}: {} bytes do no harm, {} marks",
-            targets[0].name,
-            input.len(),
-            trail.marks().len()
-        );
-        return Ok(0);
+        return Ok(replay(targets[0], &input));
     }
-    engine::quiet_panics();
     let queue: Mutex<VecDeque<&Target>> = Mutex::new(targets.into());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let worker = || {
@@ -87,6 +80,20 @@ fn work(arguments: &Arguments) -> anyhow::Result<usize> {
     });
     println!("fuzz: {passed} passed, {failed} failed");
     Ok(failed)
+}
+
+/// Feeds the target once, and tells what happened; gives how often it failed.
+fn replay(target: &Target, input: &[u8]) -> usize {
+    let mut trail = Trail::with_story();
+    let outcome = engine::follow(target, input, &mut trail);
+    for line in trail.story() {
+        println!("{line}");
+    }
+    match outcome {
+        Ok(()) => println!("{}: {} bytes do no harm", target.name, input.len()),
+        Err(ref failure) => println!("{}: {failure}", target.name),
+    }
+    usize::from(outcome.is_err())
 }
 
 fn named(name: &str) -> anyhow::Result<&'static Target> {

@@ -7,6 +7,8 @@
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trail {
     marks: Vec<u64>,
+    /// What happened, for people; `None` while nobody reads it.
+    story: Option<Vec<String>>,
 }
 
 impl Trail {
@@ -15,7 +17,24 @@ impl Trail {
 
     /// An empty trail.
     pub const fn new() -> Self {
-        Self { marks: Vec::new() }
+        Self { marks: Vec::new(), story: None }
+    }
+
+    /// An empty trail that keeps what it is told.
+    pub const fn with_story() -> Self {
+        Self { marks: Vec::new(), story: Some(Vec::new()) }
+    }
+
+    /// Tells people what happens.
+    pub fn tell(&mut self, line: impl FnOnce() -> String) {
+        if let Some(story) = &mut self.story {
+            story.push(line());
+        }
+    }
+
+    /// What was told.
+    pub fn story(&self) -> &[String] {
+        self.story.as_deref().unwrap_or_default()
     }
 
     /// Marks an outcome: `what` happened at `place`.

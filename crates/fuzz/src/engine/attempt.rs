@@ -43,11 +43,19 @@ impl fmt::Display for Failure {
 /// [`Failure`]: a promise is broken.
 pub fn attempt(target: &Target, input: &[u8]) -> Result<Trail, Failure> {
     let mut trail = Trail::new();
+    follow(target, input, &mut trail).map(|()| trail)
+}
+
+/// As [`attempt`], with a trail that is there afterwards whatever happened.
+///
+/// # Errors
+/// [`Failure`]: a promise is broken.
+pub fn follow(target: &Target, input: &[u8], trail: &mut Trail) -> Result<(), Failure> {
     let start = cpu_time();
-    let outcome = panic::catch_unwind(AssertUnwindSafe(|| (target.run)(input, &mut trail)));
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| (target.run)(input, trail)));
     let took = cpu_time().saturating_sub(start);
     match outcome {
-        Ok(()) if took <= CPU_MAX => Ok(trail),
+        Ok(()) if took <= CPU_MAX => Ok(()),
         Ok(()) => Err(Failure::Slow { took }),
         Err(payload) => {
             let told = LAST_PANIC.take();

@@ -3,7 +3,6 @@
 mod asking;
 mod auth;
 mod counting;
-mod fuzz;
 mod hostile;
 mod joining;
 mod referring;

@@ -1,4 +1,4 @@
-//! Terminals among strangers: whoever they talk to answers anything or nothing, asks for anything,
+//! A terminal among strangers: whoever it talks to answers anything or nothing, asks for anything,
 //! repeats and damages what was said. A terminal that is told to leave must come to its end all the
 //! same, and keep nothing.
 
@@ -16,11 +16,27 @@ use ua::{
 };
 use units::{Instant, Rng};
 
+use crate::{Choices, Target, Trail};
+
+/// [`Convener`] and [`Answerer`].
+pub const TERMINAL: Target = Target {
+    name: "terminal",
+    run: terminal,
+    seeds: || super::random(700),
+    words: &[],
+    longest: 1_500,
+};
+
+fn terminal(data: &[u8], trail: &mut Trail) {
+    let mut world = World::new(data, trail);
+    world.run(STEPS);
+    world.wind_up();
+}
+
 const US: ([u8; 4], u16) = ([10, 0, 1, 1], 5060);
 const THEM: ([u8; 4], u16) = ([10, 0, 1, 2], 5060);
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 10.0.1.2\r\ns=-\r\nc=IN IP4 10.0.1.2\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8\r\n";
 const STEPS: usize = 120;
-const SEEDS: u64 = 150;
 /// Each call may end in one input: CANCEL or BYE, and what comes next.
 const OUTPUTS_MAX: usize = 100;
 
@@ -29,10 +45,11 @@ enum Machine {
     Answerer(Box<Answerer>),
 }
 
-struct World {
+struct World<'a> {
     machine: Machine,
     now: Instant,
-    rng: Rng,
+    choices: Choices<'a>,
+    trail: &'a mut Trail,
     /// Requests of the terminal that may be answered; an INVITE may be so several times.
     asked: Vec<Request>,
     /// The dialogs that it named lately: Call-ID, its tag, ours.
@@ -43,16 +60,18 @@ struct World {
     speaking: [bool; 3],
     calls: u32,
     branches: u32,
-    history: Vec<String>,
+    /// What the terminal said last, for the trail.
+    last: String,
 }
 
-impl World {
-    fn new(seed: u64) -> Self {
-        let mut rng = Rng::from_number(seed);
+impl<'a> World<'a> {
+    fn new(data: &'a [u8], trail: &'a mut Trail) -> Self {
+        let mut choices = Choices::new(data);
+        let mut rng = Rng::from_number(choices.below(256) as u64);
         let us = SocketAddr::from(US);
         let media = [4000, 4002, 4004].map(|port| MediaSlot { advertised: (US.0, port).into() });
-        let machine = if rng.percent(50.0) {
-            let mode = match seed % 3 {
+        let machine = if choices.percent(50) {
+            let mode = match choices.below(3) {
                 0 => ReferMode::Auto,
                 1 => ReferMode::Inside,
                 _ => ReferMode::Outside,
@@ -67,7 +86,7 @@ impl World {
                     uri("sip:dan@10.0.1.2:5099"),
                 ],
                 refer: mode,
-                stay: rng.percent(30.0).then_some(Duration::from_secs(100)),
+                stay: choices.percent(30).then_some(Duration::from_secs(100)),
                 media: media.to_vec(),
             };
             let convener = Convener::new(Instant::ZERO, config, rng.fork()).expect("sound");
@@ -77,14 +96,15 @@ impl World {
                 ua: UaConfig::new("alice", us),
                 trust: TrustPolicy { patterns: vec![Pattern::Anyone], ..TrustPolicy::default() },
                 media: media.to_vec(),
-                once: rng.percent(20.0),
+                once: choices.percent(20),
             };
             Machine::Answerer(Box::new(Answerer::new(config, rng.fork())))
         };
         let mut world = Self {
             machine,
             now: Instant::ZERO,
-            rng,
+            choices,
+            trail,
             asked: vec![],
             dialogs: vec![],
             said: vec![],
@@ -93,14 +113,14 @@ impl World {
             speaking: [false; 3],
             calls: 0,
             branches: 0,
-            history: vec![],
+            last: String::new(),
         };
         world.settle();
         world
     }
 
     fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.rng.below(bound as u64)).unwrap_or(0)
+        self.choices.below(bound)
     }
 
     fn pick<T: Copy>(&mut self, of: &[T]) -> T {
@@ -132,9 +152,10 @@ impl World {
     }
 
     fn note(&mut self, what: &impl std::fmt::Debug) {
-        let mut text = format!("{} {what:?}", self.now);
-        text.truncate(150);
-        self.history.push(text);
+        let now = self.now;
+        let text = format!("{what:?}");
+        self.trail.mark("terminal", text.split([' ', '(', '{']).next().unwrap_or_default());
+        self.trail.tell(|| format!("{now} {}", text.chars().take(150).collect::<String>()));
     }
 
     /// A socket is told to speak before it is told to stop.
@@ -169,7 +190,12 @@ impl World {
             Message::Response(response) => (&response.headers, response.status.to_string()),
         };
         let essentials = Essentials::of(headers).expect("what we send is whole");
-        self.note(&format!("-> {line} {}", essentials.cseq));
+        let now = self.now;
+        self.trail.tell(|| format!("{now} -> {line} {}", essentials.cseq));
+        let what = line.split(' ').next().unwrap_or_default();
+        self.trail.mark("said", what);
+        self.trail.mark(&self.last, what);
+        what.clone_into(&mut self.last);
         let tag = |of: &sip::NameAddr| of.tag().unwrap_or_default().to_owned();
         match message {
             Message::Request(request) => {
@@ -189,8 +215,11 @@ impl World {
     }
 
     fn say(&mut self, bytes: Vec<u8>) {
-        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(50)]).into_owned();
-        self.note(&text.lines().next());
+        let now = self.now;
+        self.trail.tell(|| {
+            let text = String::from_utf8_lossy(&bytes[..bytes.len().min(50)]).into_owned();
+            format!("{now} <- {}", text.lines().next().unwrap_or_default())
+        });
         if self.said.len() < 100 {
             self.said.push(bytes.clone());
         }
@@ -225,13 +254,13 @@ impl World {
             return;
         }
         let last = self.asked.len() - 1;
-        let index = if self.rng.percent(50.0) { last } else { self.below(last + 1) };
+        let index = if self.choices.percent(50) { last } else { self.below(last + 1) };
         let request = self.asked[index].clone();
         // Every other one does what is expected of him, so that histories get somewhere.
-        if self.rng.percent(50.0) {
+        if self.choices.percent(50) {
             return self.answer_well(&request);
         }
-        if self.rng.percent(50.0) {
+        if self.choices.percent(50) {
             self.asked.swap_remove(index);
         }
         let codes: &[u16] = match request.method {
@@ -264,7 +293,7 @@ impl World {
         if status.is_success() && request.method == Method::Invite {
             response.set_body("application/sdp", self.sdp());
         }
-        if self.rng.percent(10.0) {
+        if self.choices.percent(10) {
             response.headers.push(HeaderName::RetryAfter, "99999999999999999999");
         }
         self.say(response.to_bytes());
@@ -289,7 +318,7 @@ impl World {
             "INVITE", "INVITE", "ACK", "BYE", "CANCEL", "REFER", "REFER", "NOTIFY", "NOTIFY",
             "NOTIFY", "OPTIONS", "INFO", "FOO",
         ]);
-        let is_inside = !self.dialogs.is_empty() && self.rng.percent(75.0);
+        let is_inside = !self.dialogs.is_empty() && self.choices.percent(75);
         self.branches += 1;
         let (call_id, ours, theirs) = if is_inside {
             let index = self.below(self.dialogs.len());
@@ -301,9 +330,9 @@ impl World {
         let ours = if ours.is_empty() { ours } else { format!(";tag={ours}") };
         let theirs = if theirs.is_empty() { self.pick(&["one", "two"]).to_owned() } else { theirs };
         // Mostly rising, so that a dialog goes on.
-        let cseq = if self.rng.percent(80.0) { self.branches } else { 1 };
+        let cseq = if self.choices.percent(80) { self.branches } else { 1 };
         let old = self.branches.saturating_sub(u32::try_from(self.below(3)).unwrap_or(0));
-        let branch = if self.rng.percent(85.0) { self.branches } else { old };
+        let branch = if self.choices.percent(85) { self.branches } else { old };
         let mut text = format!(
             "{method} sip:alice@10.0.1.1 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.1.2;branch=z9hG4bK{branch}\r\n\
              From: <sip:them@10.0.1.2>;tag={theirs}\r\nTo: <sip:alice@10.0.1.1>{ours}\r\nCall-ID: {call_id}\r\n\
@@ -361,7 +390,7 @@ impl World {
         }
         let index = self.below(self.said.len());
         let mut bytes = self.said[index].clone();
-        if self.rng.percent(50.0) {
+        if self.choices.percent(50) {
             for _ in 0..=self.below(3) {
                 let at = self.below(bytes.len());
                 bytes[at] = u8::try_from(self.below(256)).unwrap_or(0);
@@ -372,7 +401,7 @@ impl World {
 
     fn resolved(&mut self) {
         let Some(id) = self.lookups.pop() else { return };
-        let address = self.rng.percent(60.0).then_some(SocketAddr::from(THEM));
+        let address = self.choices.percent(60).then_some(SocketAddr::from(THEM));
         match &mut self.machine {
             Machine::Convener(convener) => convener.resolved(self.now, id, address),
             Machine::Answerer(answerer) => answerer.resolved(self.now, id, address),
@@ -409,6 +438,9 @@ impl World {
 
     fn run(&mut self, steps: usize) {
         for _ in 0..steps {
+            if self.choices.is_over() {
+                return;
+            }
             match self.below(20) {
                 0..=9 => self.answer(),
                 10..=15 => self.ask(),
@@ -422,7 +454,7 @@ impl World {
                 _ => self.below(60_000),
             };
             let time = Duration::from_millis(ms as u64);
-            if self.rng.percent(90.0) {
+            if self.choices.percent(90) {
                 self.pass(time);
             } else {
                 self.now += time; // nobody looked at the deadlines
@@ -446,22 +478,15 @@ impl World {
     }
 }
 
-#[test]
-fn a_terminal_among_strangers_comes_to_its_end() {
-    for seed in 0..SEEDS {
-        let mut world = World::new(seed);
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            world.run(STEPS);
-            world.wind_up();
-        }));
-        if let Err(why) = outcome {
-            println!("seed {seed}\n{}", world.history.join("\n"));
-            if let Machine::Convener(convener) = &world.machine {
-                println!("{convener:#?}");
-            } else if let Machine::Answerer(answerer) = &world.machine {
-                println!("{answerer:#?}");
-            }
-            std::panic::resume_unwind(why);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine;
+
+    #[test]
+    fn a_terminal_among_strangers_comes_to_its_end() {
+        for input in super::super::random(1_000) {
+            engine::attempt(&TERMINAL, &input).unwrap_or_else(|why| panic!("{why}"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Random histories through the whole node with a real mixer: honest callers, sloppy ones, forged
+//! The whole node with a real mixer: honest callers, sloppy ones, forged
 //! and damaged messages, replays from elsewhere, media that fails, time that jumps, shutdown.
 //!
 //! What must hold all the time: no panic, the sums of the pool, a seat and a port for each leg and for
@@ -18,14 +18,23 @@ use pool::{Key, PoolConfig, Seats, TokenKeys};
 use sip::{FlowId, Message, Method, Packet, Request, Response, Source, StatusCode, Transport};
 use units::{Instant, Rng, UnixTime};
 
-use crate::rig::{Caller, FACTORY, NODE, WALL, contact, to_tag};
+use super::caller::{Caller, FACTORY, NODE as HERE, WALL, contact, to_tag};
+use crate::{Choices, Target, Trail};
+
+/// [`Node`] and [`Shard`].
+pub const NODE: Target =
+    Target { name: "node", run: node, seeds: || super::random(700), words: &[], longest: 1_500 };
+
+fn node(data: &[u8], trail: &mut Trail) {
+    let mut world = World::new(data, trail);
+    world.run();
+    world.wind_up();
+}
 
 /// Enough for the pool to be full before the ports are, and the other way round, by seed.
 const PORTS: u32 = 10;
 const PEERS: u16 = 6;
 const STEPS: usize = 120;
-/// Two seconds' worth. More by hand, now and then.
-const SEEDS: u64 = 150;
 /// A conference of all seats ends: a BYE each, and the answer to who ended it.
 const PACKETS_MAX: usize = 40;
 
@@ -39,11 +48,17 @@ struct Peer {
     last_tag: Option<String>,
 }
 
-struct World {
+fn first_line(bytes: &[u8]) -> String {
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    String::from_utf8_lossy(&line[..line.len().min(60)]).trim_end().to_owned()
+}
+
+struct World<'a> {
     node: Node,
     shard: Shard,
     now: Instant,
-    rng: Rng,
+    choices: Choices<'a>,
+    trail: &'a mut Trail,
     peers: Vec<Peer>,
     uris: Vec<String>,
     /// What was ever sent to the node: to be sent again.
@@ -56,8 +71,8 @@ struct World {
     keys: Vec<ConferenceKey>,
     is_down: bool,
     seats: u32,
-    history: Vec<String>,
-    seen: BTreeMap<String, u64>,
+    /// What the last thing was that the node said, for the trail.
+    last: String,
 }
 
 impl Peer {
@@ -141,33 +156,31 @@ impl Peer {
     }
 }
 
-impl World {
-    fn new(seed: u64) -> Self {
-        let mut rng = Rng::from_number(seed);
-        let pick = |rng: &mut Rng, of: &[u32]| {
-            of[usize::try_from(rng.below(of.len() as u64)).unwrap_or(0)]
-        };
-        let factory = |user: &str, answer, rng: &mut Rng| FactoryConfig {
+impl<'a> World<'a> {
+    fn new(data: &'a [u8], trail: &'a mut Trail) -> Self {
+        let mut choices = Choices::new(data);
+        let mut rng = Rng::from_number(choices.below(256) as u64);
+        let factory = |user: &str, answer, choices: &mut Choices<'_>| FactoryConfig {
             users: vec![user.to_owned()],
             hosts: vec!["127.0.0.1".to_owned()],
             answer,
-            hold: Duration::from_secs(rng.below(100) + 1),
-            expect: pick(rng, &[1, 2, 4]),
-            end: if rng.percent(50.0) { EndPolicy::LastLeaves } else { EndPolicy::CreatorLeaves },
-            legs_max: rng.percent(30.0).then_some(4),
+            hold: Duration::from_secs(choices.below(100) as u64 + 1),
+            expect: choices.pick(&[1, 2, 4]),
+            end: if choices.percent(50) { EndPolicy::LastLeaves } else { EndPolicy::CreatorLeaves },
+            legs_max: choices.percent(30).then_some(4),
         };
         let factories = vec![
-            factory("conference", AnswerForm::Redirect, &mut rng),
-            factory("now", AnswerForm::Deliver, &mut rng),
+            factory("conference", AnswerForm::Redirect, &mut choices),
+            factory("now", AnswerForm::Deliver, &mut choices),
         ];
-        let seats = pick(&mut rng, &[6, 12, 40]);
+        let seats = choices.pick(&[6, 12, 40]);
         let mut pool = PoolConfig::new(Seats(seats));
-        pool.soft_seats_min = Seats(pick(&mut rng, &[4, 12, 32]));
+        pool.soft_seats_min = Seats(choices.pick(&[4, 12, 32]));
         pool.soft_per_source_max = 3;
         let config = NodeConfig {
             node: 1,
-            listens: vec![SipListen { bind: NODE, advertise: (NODE.ip().into(), NODE.port()) }],
-            media_advertise: vec![NODE.ip()],
+            listens: vec![SipListen { bind: HERE, advertise: (HERE.ip().into(), HERE.port()) }],
+            media_advertise: vec![HERE.ip()],
             factories,
             pool,
             keys: Keys {
@@ -193,7 +206,8 @@ impl World {
             shard,
             now,
             peers: peers.collect(),
-            rng,
+            choices,
+            trail,
             uris: vec![],
             said: vec![],
             asked: vec![],
@@ -202,8 +216,7 @@ impl World {
             keys: vec![],
             is_down: false,
             seats,
-            history: vec![],
-            seen: BTreeMap::new(),
+            last: String::new(),
         };
         for _ in 0..PORTS {
             world.lend();
@@ -215,11 +228,11 @@ impl World {
     fn lend(&mut self) {
         self.lent += 1;
         let port = u16::try_from(20_000 + self.lent % 20_000).expect("small");
-        self.shard.add_lent(LentPort { id: self.lent, address: SocketAddr::new(NODE.ip(), port) });
+        self.shard.add_lent(LentPort { id: self.lent, address: SocketAddr::new(HERE.ip(), port) });
     }
 
     fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.rng.below(bound as u64)).unwrap_or(0)
+        self.choices.below(bound)
     }
 
     fn settle(&mut self) {
@@ -251,7 +264,7 @@ impl World {
         let Ok(message) = sip::parse_datagram(&packet.bytes) else { return };
         match message {
             Message::Request(request) => {
-                *self.seen.entry(format!("sent {}", request.method)).or_default() += 1;
+                self.mark(format!("sent {}", request.method));
                 if self.asked.len() < 64 {
                     self.asked.push((packet.path.remote, request));
                 }
@@ -263,18 +276,18 @@ impl World {
     fn learn(&mut self, response: &Response) {
         let Ok(call_id) = response.headers.call_id() else { return };
         let cseq = response.headers.cseq().expect("read");
-        let peer = self.peers.iter_mut().find(|peer| peer.caller.call_id == call_id);
-        *self.seen.entry(format!("{} {}", response.status.code(), cseq.method)).or_default() += 1;
+        self.mark(format!("{} {}", response.status.code(), cseq.method));
+        let peer = self.peers.iter_mut().position(|peer| peer.caller.call_id == call_id);
         let code = response.status.code();
         match code {
             302 | 200 if cseq.method == Method::Invite && response.headers.contact().is_ok() => {
-                let uri = contact(response);
+                let Some(uri) = contact(response) else { return };
                 self.uris.retain(|known| *known != uri);
                 self.uris.push(uri);
             }
             _ => {}
         }
-        if let Some(peer) = peer {
+        if let Some(peer) = peer.and_then(|index| self.peers.get_mut(index)) {
             peer.last_tag = to_tag(response);
             if code == 200 && cseq.method == Method::Invite {
                 peer.caller.to_tag = to_tag(response);
@@ -283,19 +296,15 @@ impl World {
     }
 
     fn say(&mut self, from: SocketAddr, bytes: Vec<u8>) {
-        let line = String::from_utf8_lossy(&bytes[..bytes.len().min(60)])
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        self.history.push(format!("{} {from} {line}", self.now));
-        let reliable = self.rng.percent(5.0);
+        let now = self.now;
+        self.trail.tell(|| format!("{now} {from} {}", first_line(&bytes)));
+        let reliable = self.choices.percent(5);
         let transport = if reliable { Transport::Tcp } else { Transport::Udp };
         self.say_over(transport, from, bytes);
     }
 
     fn say_over(&mut self, transport: Transport, from: SocketAddr, bytes: Vec<u8>) {
-        let path = Source { transport, local: NODE, remote: from, flow: FlowId(1) };
+        let path = Source { transport, local: HERE, remote: from, flow: FlowId(1) };
         if self.said.len() < 200 {
             self.said.push((from, bytes.clone()));
         }
@@ -305,8 +314,8 @@ impl World {
     }
 
     fn elsewhere(&mut self, from: SocketAddr) -> SocketAddr {
-        if self.rng.percent(10.0) {
-            let last = u8::try_from(self.rng.below(3)).unwrap_or(0);
+        if self.choices.percent(10) {
+            let last = u8::try_from(self.below(3)).unwrap_or(0);
             return SocketAddr::new(IpAddr::from([127, 0, 0, 9 + last]), 7_000);
         }
         from
@@ -318,7 +327,7 @@ impl World {
         let from = self.elsewhere(from);
         let any = self.below(self.uris.len().max(1));
         let uri = self.uris.get(any).cloned().unwrap_or_else(|| FACTORY.to_owned());
-        let odd = self.rng.percent(10.0);
+        let odd = self.choices.percent(10);
         match self.below(21) {
             16 | 17 => self.again(from),
             18 => self.damaged(from),
@@ -339,7 +348,7 @@ impl World {
         }
         let index = self.below(self.said.len());
         let (of, bytes) = self.said[index].clone();
-        let from = if self.rng.percent(70.0) { of } else { from };
+        let from = if self.choices.percent(70) { of } else { from };
         self.say(from, bytes);
     }
 
@@ -352,7 +361,7 @@ impl World {
         for _ in 0..=self.below(4) {
             let at = self.below(bytes.len());
             match self.below(4) {
-                0 => bytes[at] = u8::try_from(self.rng.below(256)).unwrap_or(0),
+                0 => bytes[at] = u8::try_from(self.below(256)).unwrap_or(0),
                 1 => bytes.truncate(at.max(1)),
                 2 => {
                     let other = self.below(self.said.len());
@@ -389,16 +398,17 @@ impl World {
         }
         let index = self.below(self.keys.len());
         let conference = self.keys[index];
-        let odd = self.rng.percent(20.0);
+        let odd = self.choices.percent(20);
         let port = PortId(u32::try_from(self.below(4)).unwrap_or(0));
         let event = match self.below(8) {
             0..=2 => Event::Silent { conference, port, for_ms: 30_000 },
-            3..=4 => Event::Talking { conference, port, is_talking: self.rng.percent(50.0) },
-            5 => Event::Latched { conference, port, remote: NODE },
+            3..=4 => Event::Talking { conference, port, is_talking: self.choices.percent(50) },
+            5 => Event::Latched { conference, port, remote: HERE },
             6 if odd => Event::Failed { conference, epoch: Epoch(1) },
             _ => return,
         };
-        self.history.push(format!("{} {event:?}", self.now));
+        let now = self.now;
+        self.trail.tell(|| format!("{now} {event:?}"));
         self.out = 0;
         self.node.handle_input(self.now, Input::Media { shard: 0, event });
         self.settle();
@@ -422,7 +432,7 @@ impl World {
     fn jump(&mut self, time: Duration) {
         self.now += time;
         self.out = 0;
-        if self.rng.percent(50.0) {
+        if self.choices.percent(50) {
             for _ in 0..50 {
                 self.out = 0;
                 self.node.handle_deadline(self.now);
@@ -458,8 +468,20 @@ impl World {
         assert_eq!(status.leftovers.conferences, states.get("Active").copied().unwrap_or(0));
     }
 
+    /// Marks what the node said, and after what.
+    fn mark(&mut self, what: String) {
+        let now = self.now;
+        self.trail.tell(|| format!("{now}     {what}"));
+        self.trail.mark("node", &what);
+        self.trail.mark(&self.last, &what);
+        self.last = what;
+    }
+
     fn run(&mut self) {
         for _ in 0..STEPS {
+            if self.choices.is_over() {
+                return;
+            }
             self.op();
             let ms = match self.below(40) {
                 0..=19 => 0,
@@ -469,16 +491,16 @@ impl World {
                 _ => self.below(200_000),
             };
             let time = Duration::from_millis(ms as u64);
-            if self.rng.percent(80.0) {
+            if self.choices.percent(80) {
                 self.pass(time);
             } else {
                 self.jump(time);
             }
-            if self.rng.percent(1.0) {
-                let wall = UnixTime(WALL.0 + self.rng.below(1_000_000) - 500_000);
+            if self.choices.percent(1) {
+                let wall = UnixTime(WALL.0 + self.below(1_000_000) as u64 - 500_000);
                 self.node.set_wall(self.now, wall);
             }
-            if self.rng.percent(0.3) {
+            if self.choices.below(300) == 299 {
                 self.is_down = true;
                 self.out = 0;
                 self.node.shutdown(self.now);
@@ -500,7 +522,7 @@ impl World {
             }
         }
         self.pass(Duration::from_secs(400));
-        assert_eq!(self.node.leftovers(), Leftovers::default(), "{}", self.history.join("\n"));
+        assert_eq!(self.node.leftovers(), Leftovers::default());
         assert!(format!("{:?}", self.node).contains("unproved: {}, unproved_seats: 0"));
         assert_eq!(self.shard.leftovers(), mix::Leftovers::default());
         assert_eq!(self.shard.unused_lent(), PORTS as usize);
@@ -532,45 +554,43 @@ impl World {
     }
 }
 
-#[test]
-fn random_histories_leave_nothing() {
-    let mut seen = BTreeMap::<String, u64>::new();
-    for seed in 0..SEEDS {
-        let mut world = World::new(seed);
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            world.run();
-            world.wind_up();
-        }));
-        if let Err(why) = outcome {
-            println!("seed {seed}\n{}", world.history.join("\n"));
-            std::panic::resume_unwind(why);
-        }
-        for (what, count) in world.seen {
-            *seen.entry(what).or_default() += count;
-        }
-    }
-    // The histories get somewhere: every branch that matters was taken.
-    for what in SEEN {
-        assert!(seen.contains_key(what), "no history had {what}: {seen:?}");
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine;
 
-const SEEN: [&str; 17] = [
-    "200 BYE",
-    "200 CANCEL",
-    "200 INVITE",
-    "200 OPTIONS",
-    "302 INVITE",
-    "400 INVITE",
-    "404 INVITE",
-    "480 INVITE",
-    "481 BYE",
-    "481 INVITE",
-    "482 INVITE",
-    "486 INVITE",
-    "491 INVITE",
-    "500 BYE",
-    "503 INVITE",
-    "sent BYE",
-    "sent OPTIONS",
-];
+    /// The histories get somewhere: every answer that matters is met.
+    #[test]
+    fn random_histories_of_a_node_leave_nothing_and_meet_every_answer() {
+        let mut met = std::collections::BTreeSet::new();
+        for input in super::super::random(1_000) {
+            let trail = engine::attempt(&NODE, &input).unwrap_or_else(|why| panic!("{why}"));
+            met.extend(trail.marks().iter().copied());
+        }
+        for what in MET {
+            let mut trail = Trail::new();
+            trail.mark("node", what);
+            assert!(met.contains(&trail.marks()[0]), "no history had {what}");
+        }
+    }
+
+    const MET: [&str; 17] = [
+        "200 BYE",
+        "200 CANCEL",
+        "200 INVITE",
+        "200 OPTIONS",
+        "302 INVITE",
+        "400 INVITE",
+        "404 INVITE",
+        "480 INVITE",
+        "481 BYE",
+        "481 INVITE",
+        "482 INVITE",
+        "486 INVITE",
+        "491 INVITE",
+        "500 BYE",
+        "503 INVITE",
+        "sent BYE",
+        "sent OPTIONS",
+    ];
+}
