@@ -4,11 +4,19 @@
 //! falls silent, time passes, and nothing may be left.
 
 mod caller;
+mod connections;
+mod dialog;
+mod focus;
 mod node;
 mod terminal;
+mod txn;
 
+pub use self::connections::CONNECTIONS;
+pub use self::dialog::DIALOG;
+pub use self::focus::FOCUS;
 pub use self::node::NODE;
 pub use self::terminal::TERMINAL;
+pub use self::txn::TXN;
 
 use units::Rng;
 

@@ -45,6 +45,10 @@ pub const TARGETS: &[Target] = &[
     bytes::SIPFRAG,
     bytes::TOKEN,
     bytes::RTP,
+    histories::TXN,
+    histories::DIALOG,
+    histories::CONNECTIONS,
+    histories::FOCUS,
     histories::NODE,
     histories::TERMINAL,
 ];

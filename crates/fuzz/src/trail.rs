@@ -7,6 +7,8 @@
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trail {
     marks: Vec<u64>,
+    /// The last step.
+    last: String,
     /// What happened, for people; `None` while nobody reads it.
     story: Option<Vec<String>>,
 }
@@ -17,12 +19,12 @@ impl Trail {
 
     /// An empty trail.
     pub const fn new() -> Self {
-        Self { marks: Vec::new(), story: None }
+        Self { marks: Vec::new(), last: String::new(), story: None }
     }
 
     /// An empty trail that keeps what it is told.
     pub const fn with_story() -> Self {
-        Self { marks: Vec::new(), story: Some(Vec::new()) }
+        Self { marks: Vec::new(), last: String::new(), story: Some(Vec::new()) }
     }
 
     /// Tells people what happens.
@@ -48,6 +50,14 @@ impl Trail {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
         self.marks.push(mark);
+    }
+
+    /// Marks a step of a history, and after which other it came.
+    pub fn step(&mut self, what: &str) {
+        let last = std::mem::take(&mut self.last);
+        self.mark("step", what);
+        self.mark(&last, what);
+        what.clone_into(&mut self.last);
     }
 
     /// Marks how something ended; of an error only its kind counts, not the numbers and texts in it.

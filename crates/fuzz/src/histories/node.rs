@@ -71,8 +71,6 @@ struct World<'a> {
     keys: Vec<ConferenceKey>,
     is_down: bool,
     seats: u32,
-    /// What the last thing was that the node said, for the trail.
-    last: String,
 }
 
 impl Peer {
@@ -216,7 +214,6 @@ impl<'a> World<'a> {
             keys: vec![],
             is_down: false,
             seats,
-            last: String::new(),
         };
         for _ in 0..PORTS {
             world.lend();
@@ -264,7 +261,7 @@ impl<'a> World<'a> {
         let Ok(message) = sip::parse_datagram(&packet.bytes) else { return };
         match message {
             Message::Request(request) => {
-                self.mark(format!("sent {}", request.method));
+                self.mark(&format!("sent {}", request.method));
                 if self.asked.len() < 64 {
                     self.asked.push((packet.path.remote, request));
                 }
@@ -276,7 +273,7 @@ impl<'a> World<'a> {
     fn learn(&mut self, response: &Response) {
         let Ok(call_id) = response.headers.call_id() else { return };
         let cseq = response.headers.cseq().expect("read");
-        self.mark(format!("{} {}", response.status.code(), cseq.method));
+        self.mark(&format!("{} {}", response.status.code(), cseq.method));
         let peer = self.peers.iter_mut().position(|peer| peer.caller.call_id == call_id);
         let code = response.status.code();
         match code {
@@ -469,12 +466,10 @@ impl<'a> World<'a> {
     }
 
     /// Marks what the node said, and after what.
-    fn mark(&mut self, what: String) {
+    fn mark(&mut self, what: &str) {
         let now = self.now;
         self.trail.tell(|| format!("{now}     {what}"));
-        self.trail.mark("node", &what);
-        self.trail.mark(&self.last, &what);
-        self.last = what;
+        self.trail.step(what);
     }
 
     fn run(&mut self) {
@@ -569,7 +564,7 @@ mod tests {
         }
         for what in MET {
             let mut trail = Trail::new();
-            trail.mark("node", what);
+            trail.mark("step", what);
             assert!(met.contains(&trail.marks()[0]), "no history had {what}");
         }
     }

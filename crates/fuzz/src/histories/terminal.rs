@@ -60,8 +60,6 @@ struct World<'a> {
     speaking: [bool; 3],
     calls: u32,
     branches: u32,
-    /// What the terminal said last, for the trail.
-    last: String,
 }
 
 impl<'a> World<'a> {
@@ -113,7 +111,6 @@ impl<'a> World<'a> {
             speaking: [false; 3],
             calls: 0,
             branches: 0,
-            last: String::new(),
         };
         world.settle();
         world
@@ -154,7 +151,7 @@ impl<'a> World<'a> {
     fn note(&mut self, what: &impl std::fmt::Debug) {
         let now = self.now;
         let text = format!("{what:?}");
-        self.trail.mark("terminal", text.split([' ', '(', '{']).next().unwrap_or_default());
+        self.trail.step(text.split([' ', '(', '{']).next().unwrap_or_default());
         self.trail.tell(|| format!("{now} {}", text.chars().take(150).collect::<String>()));
     }
 
@@ -193,9 +190,7 @@ impl<'a> World<'a> {
         let now = self.now;
         self.trail.tell(|| format!("{now} -> {line} {}", essentials.cseq));
         let what = line.split(' ').next().unwrap_or_default();
-        self.trail.mark("said", what);
-        self.trail.mark(&self.last, what);
-        what.clone_into(&mut self.last);
+        self.trail.step(what);
         let tag = |of: &sip::NameAddr| of.tag().unwrap_or_default().to_owned();
         match message {
             Message::Request(request) => {

@@ -1,0 +1,320 @@
+//! One conference: callers who do anything, a mixer that fails, a node that ends it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use focus::{
+    Creator, End, EndPolicy, Focus, FocusConfig, LEGS_MAX, LegId, MediaPort, MediaSeat, Output,
+};
+use sip::{
+    Essentials, FlowId, HeaderName, Incoming, Message, Method, Request, Response, ServerTxnId,
+    Source, StatusCode, Transport, Uri,
+};
+use units::{Instant, Rng};
+
+use crate::{Choices, Target, Trail};
+
+/// [`Focus`].
+pub const FOCUS: Target =
+    Target { name: "focus", run: focus, seeds: || super::random(300), words: &[], longest: 1_000 };
+
+const URI: &str = "sip:conf-abcdefghijklmnopqrstuvwxyz2345672345672345@mix.example.com";
+const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.200\r\ns=-\r\nc=IN IP4 192.0.2.200\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8\r\n";
+const OFFERS: &[&str] = &[
+    OFFER,
+    OFFER,
+    "",
+    "v=0\r\no=- 1 2 IN IP4 192.0.2.200\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\nm=audio 4002 RTP/AVP 8\r\na=sendonly\r\n",
+    "v=0\r\no=- 1 2 IN IP4 192.0.2.200\r\ns=-\r\nc=IN IP4 192.0.2.200\r\nt=0 0\r\nm=image 4000 udptl t38\r\n",
+    "v=0\r\n",
+];
+const MORE: &[&str] = &[
+    "",
+    "",
+    "Supported: timer\r\nSession-Expires: 90;refresher=uas\r\n",
+    "Supported: timer, 100rel\r\nSession-Expires: 90;refresher=uac\r\nAllow: INVITE, ACK, BYE, UPDATE\r\n",
+    "Session-Expires: 10\r\n",
+    "Require: recipient-list-invite\r\n",
+    "Require: 100rel\r\n",
+    "Min-SE: x\r\n",
+];
+/// As long as everything that a silent peer can keep waiting for.
+const QUIET_MS: u64 = 400_000;
+
+fn focus(data: &[u8], trail: &mut Trail) {
+    let mut choices = Choices::new(data);
+    let end = choices.pick(&[EndPolicy::LastLeaves, EndPolicy::CreatorLeaves]);
+    let callers: Vec<_> = (1..=3).map(Caller::new).collect();
+    let creator = Creator::of(&callers[0].incoming("INVITE", 1, ("", OFFER)));
+    let Uri::Sip(conference_uri) = URI.parse().expect("a URI") else { return };
+    let config = FocusConfig {
+        conference_uri,
+        end,
+        creator: choices.percent(70).then_some(creator),
+        tag_prefix: "n1s0".to_owned(),
+    };
+    let mut world = World {
+        focus: Focus::new(Instant::ZERO, config, Rng::from_number(1)),
+        now: Instant::ZERO,
+        choices,
+        trail,
+        callers,
+        txns: 0,
+        answered: BTreeSet::new(),
+        asked: BTreeMap::new(),
+        legs: BTreeMap::new(),
+        heard_tag: String::new(),
+        is_over: false,
+    };
+    while !world.choices.is_over() {
+        world.step();
+        assert!(world.focus.leg_count() <= LEGS_MAX);
+    }
+    world.finish();
+}
+
+/// What a leg went through, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Mark {
+    Started,
+    Opened,
+    Closed,
+    Ended,
+}
+
+struct Caller {
+    number: u8,
+    call: u32,
+    cseq: u32,
+    to_tag: String,
+}
+
+struct World<'a> {
+    focus: Focus,
+    now: Instant,
+    choices: Choices<'a>,
+    trail: &'a mut Trail,
+    callers: Vec<Caller>,
+    txns: u64,
+    /// Transactions that were answered.
+    answered: BTreeSet<ServerTxnId>,
+    /// The last request to each leg, by method.
+    asked: BTreeMap<(LegId, String), Request>,
+    legs: BTreeMap<LegId, Vec<Mark>>,
+    /// Our tag in the last answer.
+    heard_tag: String,
+    is_over: bool,
+}
+
+impl Caller {
+    fn new(number: u8) -> Self {
+        Self { number, call: 0, cseq: 0, to_tag: String::new() }
+    }
+
+    fn incoming(&self, method: &str, cseq: u32, (more, body): (&str, &str)) -> Incoming {
+        let Self { number, call, to_tag, .. } = self;
+        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let text = format!(
+            "{method} {URI} SIP/2.0\r\n\
+             Via: SIP/2.0/UDP 192.0.2.{number}:5060;branch=z9hG4bK{number}{method}{cseq}\r\n\
+             From: <sip:c{number}@example.com>;tag=t{number}\r\nTo: <{URI}>{to_tag}\r\n\
+             Call-ID: call-{number}-{call}\r\nCSeq: {cseq} {method}\r\n\
+             Contact: <sip:c{number}@192.0.2.{number}>\r\n{more}{kind}\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let Ok(Message::Request(request)) = sip::parse_datagram(text.as_bytes()) else {
+            panic!("cannot be read: {text}")
+        };
+        let essentials = Essentials::of(&request.headers).expect("read");
+        let source = Source {
+            transport: Transport::Udp,
+            local: ([198, 51, 100, 1], 5060).into(),
+            remote: ([192, 0, 2, *number], 5060).into(),
+            flow: FlowId::NONE,
+        };
+        Incoming { request, essentials, source }
+    }
+}
+
+impl World<'_> {
+    fn step(&mut self) {
+        match self.choices.below(14) {
+            0..=2 => self.invite(),
+            3..=7 => self.in_dialog(),
+            8..=10 => self.peer_answers(),
+            11 => {
+                let leg = LegId(u32::try_from(self.choices.below(6)).unwrap_or(0));
+                match self.choices.below(3) {
+                    0 => self.focus.media_failed(self.now, leg),
+                    _ => self.focus.media_silent(self.now, leg),
+                }
+            }
+            12 => {
+                let ms = self.choices.below(65_000) as u64;
+                self.run_until(self.now.as_millis() + ms);
+            }
+            _ => {
+                if self.choices.percent(10) {
+                    self.focus.end(self.now, End::Ordered);
+                }
+            }
+        }
+        self.drain();
+    }
+
+    fn txn(&mut self) -> ServerTxnId {
+        self.txns += 1;
+        serde_json::from_value(self.txns.into()).expect("invariant: a name is a number")
+    }
+
+    fn invite(&mut self) {
+        let index = self.choices.below(3);
+        let message = (self.choices.pick(MORE), self.choices.pick(OFFERS));
+        let caller = &mut self.callers[index];
+        (caller.call, caller.cseq) = (caller.call + 1, caller.cseq + 1);
+        caller.to_tag.clear();
+        let incoming = caller.incoming("INVITE", caller.cseq, message);
+        let txn = self.txn();
+        let port = u16::try_from(self.txns % 10_000).unwrap_or(0);
+        let address = SocketAddr::from(([198, 51, 100, 1], 20_000 + port));
+        let seat = MediaSeat { port: MediaPort(u32::from(port)), address };
+        let result = self.focus.invite(self.now, txn, &incoming, seat);
+        self.trail.mark(
+            "invite",
+            &match &result {
+                Ok(_) => "in".to_owned(),
+                Err(refusal) => refusal.status.to_string(),
+            },
+        );
+        if result.is_err() {
+            return self.drain();
+        }
+        self.drain();
+        assert!(self.answered.contains(&txn), "who is in was told so");
+        self.callers[index].to_tag = format!(";tag={}", self.heard_tag);
+    }
+
+    fn in_dialog(&mut self) {
+        let index = self.choices.below(3);
+        let methods =
+            ["ACK", "ACK", "BYE", "INVITE", "UPDATE", "OPTIONS", "INFO", "REFER", "PRACK"];
+        let method = self.choices.pick(&methods);
+        let message = (self.choices.pick(MORE), self.choices.pick(OFFERS));
+        let caller = &mut self.callers[index];
+        if caller.to_tag.is_empty() {
+            return;
+        }
+        let cseq = match (method, self.choices.percent(10)) {
+            ("ACK", false) => caller.cseq,
+            (_, true) => caller.cseq.saturating_sub(1),
+            (_, false) => {
+                caller.cseq += 1;
+                caller.cseq
+            }
+        };
+        let incoming = caller.incoming(method, cseq, message);
+        let txn = (method != "ACK").then(|| self.txn());
+        self.focus.request(self.now, txn, &incoming);
+        self.drain();
+        assert!(txn.is_none_or(|txn| self.answered.contains(&txn)), "{method} was not answered");
+    }
+
+    fn peer_answers(&mut self) {
+        let index = self.choices.below(self.asked.len());
+        let Some(((leg, method), request)) = self.asked.iter().nth(index) else { return };
+        let (leg, method) = (*leg, Method::parse(method).expect("a method"));
+        let codes = [200, 200, 100, 404, 405, 408, 422, 481, 488, 491, 500];
+        let status = StatusCode::new(self.choices.pick(&codes)).expect("a status");
+        let mut response = Response::answering(request, status);
+        let body = self.choices.pick(OFFERS);
+        if method == Method::Invite && status.is_success() && !body.is_empty() {
+            response.set_body("application/sdp", body);
+        }
+        if self.choices.percent(20) {
+            response.headers.push(HeaderName::MinSe, "120");
+        }
+        match self.choices.percent(10) {
+            true => self.focus.request_failed(self.now, leg, &method),
+            false => self.focus.answered(self.now, leg, &method, &response),
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.focus.poll_output() {
+            let now = self.now;
+            self.trail.tell(|| {
+                format!("{now} {}", format!("{output:?}").chars().take(120).collect::<String>())
+            });
+            match output {
+                Output::Respond { txn, response } => {
+                    assert!(self.answered.insert(txn), "answered twice");
+                    self.trail.step(&format!("answer {}", response.status));
+                    let to = response.headers.to().expect("a To");
+                    to.tag().unwrap_or_default().clone_into(&mut self.heard_tag);
+                }
+                Output::LegStarted { leg, .. } => self.mark(leg, Mark::Started),
+                Output::OpenMedia { leg, .. } => self.mark(leg, Mark::Opened),
+                Output::CloseMedia { leg, .. } => self.mark(leg, Mark::Closed),
+                Output::LegEnded { leg, cause, .. } => {
+                    self.trail.step(&format!("leg ended {cause:?}"));
+                    self.mark(leg, Mark::Ended);
+                }
+                Output::UpdateMedia { leg, .. } => {
+                    assert_eq!(self.last(leg), Some(Mark::Opened), "media changed but not open");
+                }
+                Output::Request { leg, request, .. } => {
+                    let method = request.method.as_str().to_owned();
+                    self.trail.step(&method);
+                    let wanted =
+                        if request.method == Method::Bye { Mark::Closed } else { Mark::Opened };
+                    assert_eq!(self.last(leg), Some(wanted), "{method} at the wrong time");
+                    self.asked.insert((leg, method), request);
+                }
+                Output::ResendSuccess { leg, .. } | Output::Acknowledge { leg, .. } => {
+                    assert_ne!(self.last(leg), Some(Mark::Ended), "something after the end");
+                }
+                Output::Ended { cause } => {
+                    assert!(!self.is_over, "it ends once");
+                    self.trail.step(&format!("ended {cause:?}"));
+                    self.is_over = true;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn last(&self, leg: LegId) -> Option<Mark> {
+        self.legs.get(&leg).and_then(|marks| marks.last()).copied()
+    }
+
+    fn mark(&mut self, leg: LegId, mark: Mark) {
+        assert!(!self.is_over, "{mark:?} after the end of all");
+        assert!(self.last(leg) < Some(mark), "{leg:?}: {mark:?} after {:?}", self.legs.get(&leg));
+        self.legs.entry(leg).or_default().push(mark);
+    }
+
+    fn run_until(&mut self, ms: u64) {
+        let end = Instant::from_millis(ms);
+        let mut stuck = 0;
+        while let Some(at) = self.focus.deadline().filter(|at| *at <= end) {
+            stuck = if at <= self.now { stuck + 1 } else { 0 };
+            assert!(stuck < 100, "a deadline that never moves");
+            self.now = self.now.max(at);
+            self.focus.handle_deadline(self.now);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    /// Told to end, with peers that are silent: it ends by itself.
+    fn finish(&mut self) {
+        self.focus.end(self.now, End::Ordered);
+        self.drain();
+        self.run_until(self.now.as_millis() + QUIET_MS);
+        let whole = [Mark::Started, Mark::Opened, Mark::Closed, Mark::Ended];
+        assert!(self.legs.values().all(|marks| *marks == whole), "{:?}", self.legs);
+        assert_eq!((self.focus.leg_count(), self.focus.deadline()), (0, None));
+        assert!(self.is_over, "it ended");
+    }
+}
