@@ -17,6 +17,8 @@ pub(super) struct Caller {
     pub(super) to_tag: Option<String>,
     pub(super) cseq: u32,
     pub(super) branch: u32,
+    /// More lines.
+    pub(super) extra: String,
 }
 
 impl Caller {
@@ -28,6 +30,7 @@ impl Caller {
             to_tag: None,
             cseq: 1,
             branch: 1,
+            extra: String::new(),
         }
     }
 
@@ -56,7 +59,7 @@ impl Caller {
     }
 
     fn head(&self, method: &str, uri: &str) -> String {
-        let Self { name, address, call_id, cseq, branch, .. } = self;
+        let Self { name, address, call_id, cseq, branch, extra, .. } = self;
         let to_tag = self.to_tag.as_ref().map(|tag| format!(";tag={tag}")).unwrap_or_default();
         format!(
             "{method} {uri} SIP/2.0\r\n\
@@ -66,7 +69,7 @@ impl Caller {
              Call-ID: {call_id}\r\n\
              CSeq: {cseq} {method}\r\n\
              Contact: <sip:{name}@{address}>\r\n\
-             Max-Forwards: 70\r\n"
+             Max-Forwards: 70\r\n{extra}"
         )
     }
 }

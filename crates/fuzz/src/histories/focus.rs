@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use focus::{
-    Creator, End, EndPolicy, Focus, FocusConfig, LEGS_MAX, LegId, MediaPort, MediaSeat, Output,
+    Creator, DialEnd, DialRules, End, EndPolicy, Focus, FocusConfig, LEGS_MAX, LegId, MediaPort,
+    MediaSeat, Output, ReferralId,
 };
 use sip::{
     Essentials, FlowId, HeaderName, Incoming, Message, Method, Request, Response, ServerTxnId,
@@ -38,8 +39,20 @@ const MORE: &[&str] = &[
     "Require: 100rel\r\n",
     "Min-SE: x\r\n",
 ];
+const REFERS: &[&str] = &[
+    "Refer-To: <sip:dan@192.0.2.44>\r\n",
+    "Refer-To: <sip:dan@192.0.2.44>\r\n",
+    "Refer-To: <sip:c2@192.0.2.2;method=BYE>\r\n",
+    "Refer-To: <sip:dan@192.0.2.44;method=BYE>\r\n",
+    "Refer-To: <sip:far@198.51.100.9>\r\n",
+    "Refer-To: <tel:+1>\r\n",
+    "Refer-To: <sip:dan@192.0.2.45?Replaces=a%3Bto-tag%3Db%3Bfrom-tag%3Dc>\r\n",
+    "Refer-To: <sip:dan@192.0.2.46>\r\nRefer-Sub: false\r\nSupported: norefersub\r\n",
+    "Refer-To: x\r\n",
+    "",
+];
 /// As long as everything that a silent peer can keep waiting for.
-const QUIET_MS: u64 = 400_000;
+const QUIET_MS: u64 = 1_200_000;
 
 fn focus(data: &[u8], trail: &mut Trail) {
     let mut choices = Choices::new(data);
@@ -52,6 +65,10 @@ fn focus(data: &[u8], trail: &mut Trail) {
         end,
         creator: choices.percent(70).then_some(creator),
         tag_prefix: "n1s0".to_owned(),
+        dial_out: DialRules {
+            allow: vec!["192.0.2.0/24".parse().expect("a rule")],
+            ..DialRules::default()
+        },
     };
     let mut world = World {
         focus: Focus::new(Instant::ZERO, config, Rng::from_number(1)),
@@ -60,6 +77,9 @@ fn focus(data: &[u8], trail: &mut Trail) {
         trail,
         callers,
         txns: 0,
+        seats: 0,
+        wanted: Vec::new(),
+        reports: Vec::new(),
         answered: BTreeSet::new(),
         asked: BTreeMap::new(),
         legs: BTreeMap::new(),
@@ -96,6 +116,10 @@ struct World<'a> {
     trail: &'a mut Trail,
     callers: Vec<Caller>,
     txns: u64,
+    seats: u16,
+    /// Seats that were asked for, and reports to be answered.
+    wanted: Vec<LegId>,
+    reports: Vec<(ReferralId, Request)>,
     /// Transactions that were answered.
     answered: BTreeSet<ServerTxnId>,
     /// The last request to each leg, by method.
@@ -104,6 +128,15 @@ struct World<'a> {
     /// Our tag in the last answer.
     heard_tag: String,
     is_over: bool,
+}
+
+fn path(number: u8) -> Source {
+    Source {
+        transport: Transport::Udp,
+        local: ([198, 51, 100, 1], 5060).into(),
+        remote: ([192, 0, 2, number], 5060).into(),
+        flow: FlowId::NONE,
+    }
 }
 
 impl Caller {
@@ -127,30 +160,25 @@ impl Caller {
             panic!("cannot be read: {text}")
         };
         let essentials = Essentials::of(&request.headers).expect("read");
-        let source = Source {
-            transport: Transport::Udp,
-            local: ([198, 51, 100, 1], 5060).into(),
-            remote: ([192, 0, 2, *number], 5060).into(),
-            flow: FlowId::NONE,
-        };
-        Incoming { request, essentials, source }
+        Incoming { request, essentials, source: path(*number) }
     }
 }
 
 impl World<'_> {
     fn step(&mut self) {
-        match self.choices.below(14) {
+        match self.choices.below(15) {
             0..=2 => self.invite(),
             3..=7 => self.in_dialog(),
             8..=10 => self.peer_answers(),
-            11 => {
+            11 => self.report_answered(),
+            12 => {
                 let leg = LegId(u32::try_from(self.choices.below(6)).unwrap_or(0));
                 match self.choices.below(3) {
                     0 => self.focus.media_failed(self.now, leg),
                     _ => self.focus.media_silent(self.now, leg),
                 }
             }
-            12 => {
+            13 => {
                 let ms = self.choices.below(65_000) as u64;
                 self.run_until(self.now.as_millis() + ms);
             }
@@ -168,6 +196,12 @@ impl World<'_> {
         serde_json::from_value(self.txns.into()).expect("invariant: a name is a number")
     }
 
+    fn seat(&mut self) -> MediaSeat {
+        self.seats += 1;
+        let address = SocketAddr::from(([198, 51, 100, 1], 20_000 + self.seats));
+        MediaSeat { port: MediaPort(self.seats.into()), address }
+    }
+
     fn invite(&mut self) {
         let index = self.choices.below(3);
         let message = (self.choices.pick(MORE), self.choices.pick(OFFERS));
@@ -176,9 +210,7 @@ impl World<'_> {
         caller.to_tag.clear();
         let incoming = caller.incoming("INVITE", caller.cseq, message);
         let txn = self.txn();
-        let port = u16::try_from(self.txns % 10_000).unwrap_or(0);
-        let address = SocketAddr::from(([198, 51, 100, 1], 20_000 + port));
-        let seat = MediaSeat { port: MediaPort(u32::from(port)), address };
+        let seat = self.seat();
         let result = self.focus.invite(self.now, txn, &incoming, seat);
         self.trail.mark(
             "invite",
@@ -197,8 +229,19 @@ impl World<'_> {
 
     fn in_dialog(&mut self) {
         let index = self.choices.below(3);
-        let methods =
-            ["ACK", "ACK", "BYE", "INVITE", "UPDATE", "OPTIONS", "INFO", "REFER", "PRACK"];
+        let methods = [
+            "ACK",
+            "ACK",
+            "BYE",
+            "INVITE",
+            "UPDATE",
+            "OPTIONS",
+            "INFO",
+            "REFER",
+            "REFER",
+            "PRACK",
+            "SUBSCRIBE",
+        ];
         let method = self.choices.pick(&methods);
         let message = (self.choices.pick(MORE), self.choices.pick(OFFERS));
         let caller = &mut self.callers[index];
@@ -213,6 +256,13 @@ impl World<'_> {
                 caller.cseq
             }
         };
+        let message = match method {
+            "REFER" => (self.choices.pick(REFERS), ""),
+            "SUBSCRIBE" => {
+                (self.choices.pick(&["Event: refer\r\nExpires: 0\r\n", "Event: refer\r\n"]), "")
+            }
+            _ => message,
+        };
         let incoming = caller.incoming(method, cseq, message);
         let txn = (method != "ACK").then(|| self.txn());
         self.focus.request(self.now, txn, &incoming);
@@ -224,9 +274,10 @@ impl World<'_> {
         let index = self.choices.below(self.asked.len());
         let Some(((leg, method), request)) = self.asked.iter().nth(index) else { return };
         let (leg, method) = (*leg, Method::parse(method).expect("a method"));
-        let codes = [200, 200, 100, 404, 405, 408, 422, 481, 488, 491, 500];
+        let codes = [200, 200, 100, 180, 183, 302, 404, 405, 408, 422, 481, 488, 491, 500];
         let status = StatusCode::new(self.choices.pick(&codes)).expect("a status");
-        let mut response = Response::answering(request, status);
+        let mut response = Response::answering(request, status).with_to_tag("callee");
+        response.headers.push(HeaderName::Contact, "<sip:callee@192.0.2.44>");
         let body = self.choices.pick(OFFERS);
         if method == Method::Invite && status.is_success() && !body.is_empty() {
             response.set_body("application/sdp", body);
@@ -235,12 +286,45 @@ impl World<'_> {
             response.headers.push(HeaderName::MinSe, "120");
         }
         match self.choices.percent(10) {
+            true if method == Method::Invite && self.last(leg).is_none() => {
+                self.focus.dial_failed(self.now, leg, DialEnd::Unreachable(String::new()));
+            }
             true => self.focus.request_failed(self.now, leg, &method),
-            false => self.focus.answered(self.now, leg, &method, &response),
+            false => self.focus.answered(self.now, leg, &method, &response, path(44)),
+        }
+    }
+
+    /// What becomes of a report of ours.
+    fn report_answered(&mut self) {
+        let index = self.choices.below(self.reports.len());
+        if index >= self.reports.len() {
+            return;
+        }
+        let (referral, request) = self.reports.swap_remove(index);
+        let status = StatusCode::new(self.choices.pick(&[200, 481, 503])).expect("a status");
+        match self.choices.below(4) {
+            0 => self.focus.notify_unsent(self.now, referral),
+            1 => self.focus.notify_answered(self.now, referral, None),
+            _ => {
+                let response = Response::answering(&request, status);
+                self.focus.notify_answered(self.now, referral, Some(&response));
+            }
         }
     }
 
     fn drain(&mut self) {
+        loop {
+            self.take_outputs();
+            let Some(leg) = self.wanted.pop() else { return };
+            let seat = match self.choices.percent(10) {
+                true => Err((StatusCode::TEMPORARILY_UNAVAILABLE, "no room".to_owned())),
+                false => Ok(self.seat()),
+            };
+            self.focus.seated(self.now, leg, seat);
+        }
+    }
+
+    fn take_outputs(&mut self) {
         while let Some(output) = self.focus.poll_output() {
             let now = self.now;
             self.trail.tell(|| {
@@ -271,8 +355,26 @@ impl World<'_> {
                     assert_eq!(self.last(leg), Some(wanted), "{method} at the wrong time");
                     self.asked.insert((leg, method), request);
                 }
-                Output::ResendSuccess { leg, .. } | Output::Acknowledge { leg, .. } => {
+                Output::ResendSuccess { leg, .. } => {
                     assert_ne!(self.last(leg), Some(Mark::Ended), "something after the end");
+                }
+                Output::SeatWanted { leg, .. } => self.wanted.push(leg),
+                Output::Dial { leg, request, .. } => {
+                    self.trail.step("dial");
+                    assert_eq!(self.last(leg), None, "a leg that is there is called");
+                    self.asked.insert((leg, "INVITE".to_owned()), request);
+                }
+                Output::DialEnded { leg, why, .. } => {
+                    let why = format!("{why:?}");
+                    let kind = why.split(['(', ' ']).next().unwrap_or_default();
+                    self.trail.step(&format!("dial ended {kind}"));
+                    assert_eq!(self.last(leg), None, "a leg that is there was not called");
+                    self.asked.remove(&(leg, "INVITE".to_owned()));
+                }
+                Output::Notify { referral, request, .. } => {
+                    self.trail.step("notify");
+                    self.reports.truncate(20);
+                    self.reports.push((referral, request));
                 }
                 Output::Ended { cause } => {
                     assert!(!self.is_over, "it ends once");
