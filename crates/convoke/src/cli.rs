@@ -85,6 +85,10 @@ pub(crate) struct ServeArgs {
     /// an `[access]` allow list
     #[arg(long)]
     pub(crate) open: bool,
+    /// For trying things out, be a small registrar too: phones that register as sip:NAME@HOST find each
+    /// other here without a PBX. With [auth] a user registers his own name, without it anybody any
+    #[arg(long)]
+    pub(crate) lab_registrar: bool,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }

@@ -5,7 +5,7 @@
 //!
 //! A request finds its way in `requests`: in a dialog to its focus (`focuses`), to a factory
 //! (`asking`) or to a conference URI (`joining`). Who may is decided in `auth`. What the node keeps
-//! about a conference is in `conference`; its side of the mixers in `media_link`.
+//! about a conference is in `conference`; phones of the lab registrar in `registrar`; its side of the mixers in `media_link`.
 //!
 //! **Invariant:** before a caller has shown that he receives where he sends from, he gets one packet
 //! for one packet, and nothing is kept but a soft hold.
@@ -25,6 +25,7 @@ mod media_link;
 mod node;
 mod notice;
 mod referring;
+mod registrar;
 mod report;
 mod requests;
 mod status;
@@ -35,4 +36,5 @@ pub use config::{Keys, NodeConfig, SipListen};
 pub use figures::{AckIgnored, Figures, Refusal, Tallies};
 pub use node::{Input, Node, NodeError, Output};
 pub use notice::Notice;
+pub use registrar::{PhoneStatus, RegistrarStatus, RelayCounters};
 pub use status::{ConferenceState, ConferenceStatus, Leftovers, LegStatus, RoomStatus, Status};

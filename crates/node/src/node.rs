@@ -18,6 +18,7 @@ use crate::dialling::Called;
 use crate::figures::Tallies;
 use crate::media_link::{MediaFact, MediaKey, MediaLink};
 use crate::throttle::{Telling, Throttle};
+use crate::registrar::Registrar;
 use crate::{AuthConfig, Keys, NodeConfig, Notice, SipListen};
 
 /// What a node takes in.
@@ -67,6 +68,8 @@ pub struct Node {
     pub(crate) factories: Vec<Factory>,
     /// `None`: nobody is asked who he is.
     pub(crate) auth: Option<Auth>,
+    /// `None`: nobody can register here.
+    pub(crate) registrar: Option<Registrar>,
     pub(crate) stack: Stack,
     pub(crate) pool: Pool,
     pub(crate) media: MediaLink,
@@ -152,6 +155,7 @@ impl Node {
             keys: config.keys,
             factories,
             auth: None,
+            registrar: None,
             stack,
             pool: Pool::new(config.pool),
             media: MediaLink::new(&config.media_advertise),
@@ -196,8 +200,8 @@ impl Node {
             self.settle(now);
         }
         match input {
-            Input::Packet(packet) => self.stack.handle_packet(now, packet),
-            Input::Arrival(arrival) => self.stack.handle_arrival(now, arrival),
+            Input::Packet(packet) => self.arrival(now, Arrival::Packet(packet)),
+            Input::Arrival(arrival) => self.arrival(now, arrival),
             Input::Media { shard, event } => {
                 if let Some(fact) = self.media.handle_event(shard, event) {
                     self.media_fact(now, fact);
@@ -207,8 +211,15 @@ impl Node {
         self.settle(now);
     }
 
+    fn arrival(&mut self, now: Instant, arrival: Arrival) {
+        if let Some(arrival) = self.registrar_arrival(arrival) {
+            self.stack.handle_arrival(now, arrival);
+        }
+    }
+
     /// Does what is due.
     pub fn handle_deadline(&mut self, now: Instant) {
+        self.registrar_deadline(now);
         self.stack.handle_deadline(now);
         self.pool.handle_deadline(now);
         // Taken out first: a focus is asked once a call, whatever deadline it names next.
@@ -227,7 +238,8 @@ impl Node {
 
     /// When something is due next.
     pub fn deadline(&self) -> Option<Instant> {
-        [self.pool.deadline(), self.focus_agenda.deadline(), self.tombstones.deadline()]
+        let registrar = self.registrar.as_ref().and_then(Registrar::deadline);
+        [registrar, self.pool.deadline(), self.focus_agenda.deadline(), self.tombstones.deadline()]
             .into_iter()
             .fold(self.stack.deadline(), soonest)
     }
@@ -269,6 +281,11 @@ impl Node {
     /// The wall clock at `now`.
     pub(crate) fn wall(&self, now: Instant) -> UnixTime {
         self.wall.0.after(now.since(self.wall.1))
+    }
+
+    /// Puts a message on the wire that belongs to no transaction of ours.
+    pub(crate) fn send(&mut self, packet: Packet) {
+        self.outputs.push_back(Output::Send(packet));
     }
 
     pub(crate) fn notice(&mut self, notice: Notice) {

@@ -98,6 +98,24 @@ pub enum Notice {
         /// Whether this was once too often: from now on this user is locked there.
         locked: bool,
     },
+    /// A phone has registered (lab registrar).
+    PhoneRegistered {
+        /// The user's name.
+        user: String,
+        /// The Contact.
+        contact: String,
+        /// Where it registered from.
+        source: String,
+    },
+    /// A phone is not registered any more (lab registrar).
+    PhoneGone {
+        /// The user's name.
+        user: String,
+        /// The Contact.
+        contact: String,
+        /// Why, in words.
+        cause: String,
+    },
     /// A request was refused for want of something, not for being wrong.
     Refused {
         /// The Request-URI.

@@ -27,6 +27,7 @@ impl Node {
             dropped: struck(&figures.dropped)
                 .chain(struck(&figures.tallies.acks_ignored))
                 .collect(),
+            registrar: self.registrar.as_ref().map(|registrar| registrar.status(now)),
         }
     }
 

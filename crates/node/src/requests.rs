@@ -28,6 +28,9 @@ pub(crate) enum Addressee {
 impl Node {
     /// Takes a request that no transaction absorbed.
     pub(crate) fn request(&mut self, now: Instant, incoming: &Incoming) {
+        if self.registrar_request(now, incoming) {
+            return;
+        }
         if incoming.essentials.to.tag().is_some() {
             self.in_dialog(now, incoming);
         } else if incoming.request.method != Method::Ack {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::RegistrarStatus;
+
 /// All that the status shows. Serialised as JSON; fields are added, never renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -24,6 +26,9 @@ pub struct Status {
     /// Messages that came to nothing, by cause, as in the metrics; those that struck.
     #[serde(default)]
     pub dropped: BTreeMap<String, u64>,
+    /// Who is registered; `None`: there is no registrar.
+    #[serde(default)]
+    pub registrar: Option<RegistrarStatus>,
 }
 
 /// Keys are texts in JSON, and inside a flattened structure serde no longer reads numbers out of them.

@@ -22,4 +22,4 @@ pub use terms::{
     ConferenceId, Firmness, HOLD_MAX, Hold, HoldRequest, JoinRefusal, Output, PoolConfig, Refusal,
     Room, Seats, Unknown, View, ViewState,
 };
-pub use token::{Key, TOKEN_EPOCH, Token, TokenError, TokenKeys, mint, read};
+pub use token::{Key, TOKEN_EPOCH, Token, TokenError, TokenKeys, is_like_a_token, mint, read};

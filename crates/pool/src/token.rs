@@ -157,6 +157,11 @@ fn sign(key: &Key, signed: &[u8]) -> [u8; MAC_BYTES] {
 pub const TOKEN_EPOCH: UnixTime = UnixTime(1_735_689_600);
 
 const PREFIX: &str = "conf-";
+
+/// Whether a user part looks as if it were a token of ours, valid or not: nobody else may have it.
+pub fn is_like_a_token(user: &str) -> bool {
+    user.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+}
 const PREFIX_FOLDED: &str = "CONF-";
 const MAC_BYTES: usize = 10;
 const SIGNED_BYTES: usize = 1 + 2 + 10 + 3;

@@ -24,7 +24,9 @@ pub mod users;
 
 pub use access::{AllowList, Network, NetworkError};
 pub use config::{Config, ConfigError};
-pub use node::{ConferenceState, ConferenceStatus, Notice, Role, User};
+pub use node::{
+    ConferenceState, ConferenceStatus, Notice, PhoneStatus, RegistrarStatus, Role, User,
+};
 pub use run::{EndCause, Event, Report};
 pub use start::{Running, Server, StartError};
 pub use status::{MixerStatus, RimStatus, StatusPage};

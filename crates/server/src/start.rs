@@ -84,6 +84,7 @@ impl Server {
             Some(auth) => node.with_auth(auth),
             None => node,
         };
+        let node = if config.lab_registrar { node.with_lab_registrar() } else { node };
         let factories = factory_uris(config, &sockets);
         let sip = sockets.iter().map(|socket| socket.local).collect();
         let (mixers, from_shards) =

@@ -32,6 +32,7 @@ fn config(args: &ServeArgs) -> anyhow::Result<Result<Config, server::ConfigError
         rtp_ports: args.rtp_ports,
         admin: args.admin,
         open: args.open,
+        lab_registrar: args.lab_registrar,
     };
     let Some(path) = &args.config else { return Ok(Config::from_flags(&flags)) };
     let name = path.display().to_string();
@@ -100,11 +101,19 @@ fn greet(printer: &Printer, config: &Config, server: &Running) {
          Ctrl-C ends every call.\n",
         version = env!("CARGO_PKG_VERSION"),
         factories = factories.join("\n  "),
-        who = who_may(config),
+        who = who_may(config) + &lab(config, factory),
         capacity = server.capacity(),
         media = config.media.bind,
         ports = config.media.ports,
     ));
+}
+
+/// Where phones register, if they may.
+fn lab(config: &Config, factory: &str) -> String {
+    let at = factory.split_once('@').map_or(factory, |(_, at)| at);
+    let words = "Phones may register as sip:NAME@{at}, for trying things out: convoke answer --user NAME \
+                 --register sip:{at}\n";
+    if config.lab_registrar { words.replace("{at}", at) } else { String::new() }
 }
 
 /// Who needs a password for what; nothing where nobody is asked.
@@ -173,6 +182,12 @@ fn words(notice: &Notice) -> (Tone, &'static str, String) {
         Notice::NotTold { refusals } => {
             let about = format!("{refusals} more, too fast to be told one by one");
             (Tone::Bad, "refused", about)
+        }
+        Notice::PhoneRegistered { user, contact, source } => {
+            (Tone::Good, "registered", format!("{user} at {contact}, from {source}"))
+        }
+        Notice::PhoneGone { user, contact, cause } => {
+            (Tone::Quiet, "gone", format!("{user} at {contact}: {cause}"))
         }
         Notice::Refused { uri, asker, status, why } => {
             (Tone::Bad, "refused", format!("{asker}, who called {uri}: {status} {why}"))

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use server::{ConferenceState, ConferenceStatus, StatusPage};
+use server::{ConferenceState, ConferenceStatus, RegistrarStatus, StatusPage};
 
 use crate::cli::StatusArgs;
 use crate::output::{Paint, harmless, say};
@@ -64,6 +64,9 @@ fn show(page: &StatusPage, paint: Paint) -> String {
             let _ = writeln!(out, "{what} {line}");
         }
     }
+    if let Some(registrar) = &page.node.registrar {
+        out.push_str(&show_phones(registrar));
+    }
     if page.node.conferences.is_empty() {
         let _ = writeln!(out, "\nNo conference.");
     }
@@ -88,6 +91,21 @@ fn causes(counts: &BTreeMap<String, u64>) -> Option<String> {
         told.push("others: see /metrics".to_owned());
     }
     (sum > 0).then(|| format!("{sum}: {}", told.join(", ")))
+}
+
+/// Who is registered, and where.
+fn show_phones(registrar: &RegistrarStatus) -> String {
+    let mut out = String::from("\nRegistered here, for trying things out:\n");
+    let width = registrar.phones.iter().map(|phone| phone.user.chars().count()).max();
+    for phone in &registrar.phones {
+        let user = format!("{:width$}", harmless(&phone.user), width = width.unwrap_or(0));
+        let (contact, left) = (harmless(&phone.contact), clock(phone.seconds_left));
+        let _ = writeln!(out, "  {user}  {contact}  from {}  {left} left", phone.path);
+    }
+    if registrar.phones.is_empty() {
+        out.push_str("  nobody\n");
+    }
+    out
 }
 
 /// A conference and its roster.
@@ -160,6 +178,26 @@ mod tests {
              leg 1  sip:alice@127.0.0.1:1  0:42  asked for it\n  \
              leg 2  sip:b?[2J@h            0:05\n"
         );
+    }
+
+    #[test]
+    fn registered_phones_are_shown_in_columns() {
+        let mut page = page();
+        let phone = |user: &str, port: u16, seconds_left| server::PhoneStatus {
+            user: user.to_owned(),
+            contact: format!("sip:{user}@127.0.0.1:{port}"),
+            path: format!("udp 127.0.0.1:{port}"),
+            seconds_left,
+        };
+        let phones = vec![phone("al", 5071, 300), phone("b\u{1b}b", 5072, 9)];
+        page.node.registrar = Some(RegistrarStatus { phones, ..RegistrarStatus::default() });
+        assert!(show(&page, Paint::plain()).contains(
+            "\nRegistered here, for trying things out:\n  \
+             al   sip:al@127.0.0.1:5071  from udp 127.0.0.1:5071  5:00 left\n  \
+             b?b  sip:b?b@127.0.0.1:5072  from udp 127.0.0.1:5072  0:09 left\n"
+        ));
+        page.node.registrar = Some(RegistrarStatus::default());
+        assert!(show(&page, Paint::plain()).contains("trying things out:\n  nobody\n"));
     }
 
     #[test]

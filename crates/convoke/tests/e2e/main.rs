@@ -3,6 +3,7 @@
 mod demo;
 mod errors;
 mod flow;
+mod lab;
 mod recursing_proxy;
 mod seeing;
 mod unread;

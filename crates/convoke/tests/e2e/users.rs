@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::processes::{Alone, Process, run};
 
-const REALM: &str = "convoke.example";
+pub(crate) const REALM: &str = "convoke.example";
 
 /// Adds a user with a password from standard input; what was said.
 pub(crate) fn add(file: &str, name: &str, password: &str, words: &[&str]) -> String {

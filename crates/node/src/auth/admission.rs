@@ -123,7 +123,7 @@ impl Node {
         })
     }
 
-    fn forbidden(&self, incoming: &Incoming, why: &str) -> Response {
+    pub(crate) fn forbidden(&self, incoming: &Incoming, why: &str) -> Response {
         self.warned(incoming, StatusCode::FORBIDDEN, why)
     }
 

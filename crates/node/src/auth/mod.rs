@@ -107,6 +107,10 @@ impl Auth {
         let users = Users::new(&config.realm, std::mem::take(&mut config.users));
         Self { users, locks: Locks::default(), used: UsedNonces::new(), config }
     }
+
+    pub(crate) fn realm(&self) -> &str {
+        &self.config.realm
+    }
 }
 
 /// What a request wants, as far as that decides who may.

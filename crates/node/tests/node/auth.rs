@@ -20,7 +20,7 @@ fn user(name: &str, role: Role) -> User {
     User { name: name.to_owned(), role, secrets }
 }
 
-fn config() -> AuthConfig {
+pub(crate) fn config() -> AuthConfig {
     AuthConfig {
         realm: REALM.to_owned(),
         users: vec![
@@ -37,7 +37,7 @@ fn config() -> AuthConfig {
     }
 }
 
-fn rig(auth: AuthConfig) -> Rig {
+pub(crate) fn rig(auth: AuthConfig) -> Rig {
     Rig::with(Setting { auth: Some(auth), ..Setting::default() })
 }
 
@@ -52,21 +52,21 @@ fn challenges(response: &Response) -> Vec<Challenge> {
     fields.map(|value| value.text().parse().expect("a challenge")).collect()
 }
 
-fn challenge(response: &Response) -> Challenge {
+pub(crate) fn challenge(response: &Response) -> Challenge {
     challenges(response).remove(0)
 }
 
 /// What somebody proves, and to whom.
-struct Proof<'a> {
-    name: &'a str,
-    password: String,
-    method: &'a str,
-    uri: &'a str,
-    number: u32,
+pub(crate) struct Proof<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) password: String,
+    pub(crate) method: &'a str,
+    pub(crate) uri: &'a str,
+    pub(crate) number: u32,
 }
 
 impl<'a> Proof<'a> {
-    fn of(name: &'a str, uri: &'a str) -> Self {
+    pub(crate) fn of(name: &'a str, uri: &'a str) -> Self {
         let password = format!("{name}'s password");
         Self { name, password, method: "INVITE", uri, number: 1 }
     }
@@ -82,7 +82,7 @@ impl<'a> Proof<'a> {
         Credentials::answering(challenge, (self.name, &ha1), (self.method, self.uri), count)
     }
 
-    fn line(&self, challenge: &Challenge) -> String {
+    pub(crate) fn line(&self, challenge: &Challenge) -> String {
         format!("Authorization: {}\r\n", self.credentials(challenge))
     }
 }

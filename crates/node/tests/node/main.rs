@@ -7,5 +7,7 @@ mod hostile;
 mod joining;
 mod referring;
 mod refusing;
+mod registrar;
 mod rig;
 mod torture;
+mod unguessable;

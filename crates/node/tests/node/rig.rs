@@ -99,6 +99,11 @@ impl Rig {
         rig
     }
 
+    /// The same node, which is a registrar too.
+    pub(crate) fn with_lab_registrar(self) -> Self {
+        Self { node: self.node.with_lab_registrar(), ..self }
+    }
+
     fn lend(&mut self, count: u32) {
         let ids = self.next_lent..self.next_lent + count;
         self.next_lent += count;

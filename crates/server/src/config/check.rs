@@ -56,6 +56,7 @@ pub(super) fn check(file: File, origin: &Origin<'_>, flags: &Flags) -> Result<Co
         capacity,
         access,
         auth,
+        lab_registrar: flags.lab_registrar,
         sip,
         media,
     })

@@ -86,6 +86,8 @@ pub struct Config {
     pub auth: Option<Auth>,
     /// Whom conferences may call.
     pub dial_out: DialRules,
+    /// Whether phones may register here: for trying things out.
+    pub lab_registrar: bool,
 }
 
 /// One UDP socket for SIP.
@@ -174,6 +176,8 @@ pub struct Flags {
     pub admin: Option<SocketAddr>,
     /// `--open`: a non-loopback address needs neither an allow list nor `[auth]`.
     pub open: bool,
+    /// `--lab-registrar`.
+    pub lab_registrar: bool,
 }
 
 impl Config {

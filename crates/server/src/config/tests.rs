@@ -239,6 +239,7 @@ fn flags_win_over_the_file() {
         rtp_ports: Some(PortRange { first: 4_000, last: 4_001 }),
         admin: Some(address("127.0.0.1:0")),
         open: false,
+        lab_registrar: false,
     };
     let config = Config::from_toml("convoke.toml", text, &flags).expect("good");
     assert_eq!(config.sip.iter().map(|listen| listen.bind.port()).collect::<Vec<_>>(), [9]);

@@ -1,0 +1,173 @@
+//! A small registrar, for trying things out: phones without a PBX find each other (RFC 3261 §10.3), and
+//! what is for one of them is sent on to where he registered from (RFC 3261 §16.11, without state and
+//! without Record-Route).
+//!
+//! - this file: the parts, and which requests are theirs
+//! - `bindings`: who is registered, and where he is reached
+//! - `register`: REGISTER
+//! - `relay`: requests to phones, and the answers to them; `way_back`: our Via in them
+//!
+//! With authentication a phone has to prove to be the user whose name it registers, and whoever calls
+//! one has to be known.
+//!
+//! **Invariant:** nothing is sent to an address that has not sent us a REGISTER or, for an answer, its
+//! request.
+
+mod bindings;
+mod register;
+mod relay;
+mod way_back;
+
+use serde::{Deserialize, Serialize};
+use sip::{Arrival, Host, Incoming, Method, SipUri, Uri};
+use units::{Instant, Rng};
+
+use self::bindings::{Binding, Bindings};
+use self::way_back::WayBack;
+use crate::Notice;
+use crate::node::{Node, tag_prefix};
+use crate::requests::Addressee;
+
+/// The registrar's half of a node.
+#[derive(Debug)]
+pub(crate) struct Registrar {
+    bindings: Bindings,
+    way_back: WayBack,
+    counters: RelayCounters,
+}
+
+/// What the relay did since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayCounters {
+    /// Requests sent on to phones.
+    pub requests: u64,
+    /// Answers sent back.
+    pub answers: u64,
+    /// Answers to nothing that we sent on: dropped.
+    pub stray_answers: u64,
+    /// ACKs that could not be sent on, which nobody can be told: dropped.
+    pub lost_acks: u64,
+}
+
+/// The registrar, as the status shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistrarStatus {
+    /// Where each user is reached, by name.
+    pub phones: Vec<PhoneStatus>,
+    /// What was sent on.
+    pub relayed: RelayCounters,
+}
+
+/// A phone that is registered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhoneStatus {
+    /// The user's name.
+    pub user: String,
+    /// The Contact.
+    pub contact: String,
+    /// Where it registered from, as in `udp 192.0.2.7:5060`: requests go there.
+    pub path: String,
+    /// Seconds until it has to register again.
+    pub seconds_left: u64,
+}
+
+impl Registrar {
+    fn new(number: u16, rng: &mut Rng) -> Self {
+        Self {
+            bindings: Bindings::default(),
+            way_back: WayBack::new(rng.bytes(), &tag_prefix(number)),
+            counters: RelayCounters::default(),
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.bindings.deadline()
+    }
+
+    pub(crate) fn status(&self, now: Instant) -> RegistrarStatus {
+        let phones = self.bindings.all().map(|(user, binding)| PhoneStatus {
+            user: user.to_owned(),
+            contact: focus::masked(&binding.contact.to_string()),
+            path: format!(
+                "{} {}",
+                binding.path.transport.via_token().to_ascii_lowercase(),
+                binding.path.remote
+            ),
+            seconds_left: binding.until.since(now).as_secs(),
+        });
+        RegistrarStatus { phones: phones.collect(), relayed: self.counters }
+    }
+}
+
+impl Node {
+    /// The same node, which is a registrar too. For trying things out.
+    #[must_use]
+    pub fn with_lab_registrar(mut self) -> Self {
+        self.registrar = Some(Registrar::new(self.number, &mut self.rng));
+        self
+    }
+
+    /// Takes a request that is the registrar's business; `false`: it is not.
+    pub(crate) fn registrar_request(&mut self, now: Instant, incoming: &Incoming) -> bool {
+        if self.registrar.is_none() {
+            return false;
+        }
+        if incoming.request.method == Method::Register {
+            self.register(now, incoming);
+            return true;
+        }
+        let Some(binding) = self.phone(&incoming.request.uri) else { return false };
+        self.relay(now, incoming, &binding);
+        true
+    }
+
+    /// What SIP's sockets have to tell, if it concerns the registrar: a connection that is gone takes
+    /// its phones along, answers and CANCELs are sent on. `None`: it was for the registrar alone.
+    pub(crate) fn registrar_arrival(&mut self, arrival: Arrival) -> Option<Arrival> {
+        let Some(registrar) = &mut self.registrar else { return Some(arrival) };
+        match arrival {
+            Arrival::Packet(packet) => self.relay_at_once(packet).map(Arrival::Packet),
+            Arrival::Failed(path) => {
+                let gone = registrar.bindings.disconnected(&path);
+                self.phones_gone(gone, "its connection is gone");
+                Some(Arrival::Failed(path))
+            }
+            malformed @ Arrival::Malformed { .. } => Some(malformed),
+        }
+    }
+
+    /// Does what is due in the registrar.
+    pub(crate) fn registrar_deadline(&mut self, now: Instant) {
+        let Some(registrar) = &mut self.registrar else { return };
+        let gone = registrar.bindings.expire(now);
+        self.phones_gone(gone, "it did not register again in time");
+    }
+
+    fn phones_gone(&mut self, gone: Vec<(String, SipUri)>, why: &str) {
+        for (user, contact) in gone {
+            let contact = focus::masked(&contact.to_string());
+            self.notice(Notice::PhoneGone { user, contact, cause: why.to_owned() });
+        }
+    }
+
+    /// The phone that a Request-URI means: a user's by his name here, or one by its own Contact, as in a
+    /// dialog.
+    fn phone(&self, uri: &Uri) -> Option<Binding> {
+        let (Some(registrar), Uri::Sip(uri)) = (&self.registrar, uri) else { return None };
+        let by_name = self.user_here(uri).and_then(|user| registrar.bindings.newest(&user));
+        by_name.or_else(|| registrar.bindings.by_contact(uri)).cloned()
+    }
+
+    /// The name in an address-of-record of ours: one that is neither a factory's nor a conference's.
+    fn user_here(&self, uri: &SipUri) -> Option<String> {
+        let user = String::from_utf8(uri.user_unescaped()?.into_owned()).ok()?;
+        let is_free = self.addressee(uri) == Addressee::Nobody && !pool::is_like_a_token(&user);
+        (is_free && !user.is_empty() && self.owns(&uri.host)).then_some(user)
+    }
+
+    /// Whether requests to this host are for us.
+    fn owns(&self, host: &Host) -> bool {
+        let ours = |listen: &crate::SipListen| listen.advertise.0.equivalent(host);
+        self.factories.iter().any(|factory| factory.owns(host)) || self.listens.iter().any(ours)
+    }
+}
