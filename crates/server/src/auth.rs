@@ -4,7 +4,7 @@ use node::AuthConfig;
 use sip::digest::{Algorithm, NonceKey};
 use units::Rng;
 
-use crate::config::Auth;
+use crate::config::{Auth, Md5};
 use crate::users::{UserFile, UsersError, is_readable_by_others};
 
 /// Reads the users. The key of the nonces is drawn anew at each start: a nonce lives for minutes, and
@@ -19,10 +19,11 @@ pub(crate) fn load(auth: &Auth, rng: &mut Rng) -> Result<AuthConfig, UsersError>
     if is_readable_by_others(&auth.users) {
         tracing::warn!("{path} may be read by others on this machine: chmod 600 {path}");
     }
-    let mut algorithms = vec![Algorithm::Sha256];
-    if auth.md5 {
-        algorithms.push(Algorithm::Md5);
-    }
+    let algorithms = match auth.md5 {
+        Md5::No => vec![Algorithm::Sha256],
+        Md5::Also => vec![Algorithm::Sha256, Algorithm::Md5],
+        Md5::Only => vec![Algorithm::Md5],
+    };
     if !users.iter().any(|user| user.secrets.iter().any(|s| algorithms.contains(&s.algorithm()))) {
         return Err(UsersError::NoneOffered { path });
     }

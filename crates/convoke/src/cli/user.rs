@@ -46,7 +46,8 @@ pub(crate) struct UserAddArgs {
     /// What the user may do
     #[arg(long, value_enum, default_value_t = RoleName::Creator)]
     pub(crate) role: RoleName,
-    /// Keep an MD5 secret too, for a phone that knows nothing else; the server needs md5 = true
+    /// Keep an MD5 secret too, for a phone that knows nothing else; the server needs md5 = true, or
+    /// md5 = "only" for phones that give up when they see SHA-256
     #[arg(long)]
     pub(crate) md5: bool,
     /// Read the password from the first line of standard input

@@ -158,7 +158,7 @@ mod tests {
             "room": {"capacity": 500, "used": 2, "held": 2, "free": 496},
             "leftovers": {"ports": 2, "holds": 0, "conferences": 1, "dialogs": 2,
                           "transactions": 0, "timers": 0, "media_commands": 0},
-            "counters": sip::Counters::default(), "refused": {},
+            "counters": sip::Counters::default(), "refused": {"401": 3},
             "refusals": {"not_found": 12, "pool_full": 17},
             "rim": {"received": 1, "denied": 0, "sent": 1, "send_errors": 0, "events_lost": 0},
             "mixers": [],

@@ -1,9 +1,10 @@
 //! `[auth]`: who has to prove who he is, and where the users are.
 
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 
 use super::check::Origin;
@@ -18,14 +19,53 @@ pub struct Auth {
     pub realm: String,
     /// The file of users; see [`crate::users`].
     pub users: PathBuf,
-    /// Whether MD5 is offered after SHA-256.
-    pub md5: bool,
+    /// Whether MD5 is offered.
+    pub md5: Md5,
     /// Who may make conferences.
     pub factory: Entry,
     /// Who may join one whose URI he holds.
     pub join: Entry,
     /// Who may subscribe to one from outside its dialogs.
     pub subscribe: Entry,
+}
+
+/// Whether MD5 is offered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Md5 {
+    /// `false`: SHA-256 alone.
+    #[default]
+    No,
+    /// `true`: SHA-256 first, then MD5 (RFC 8760 §2.3).
+    Also,
+    /// `"only"`: MD5 alone, for phones that give up at the sight of any other challenge.
+    Only,
+}
+
+impl<'de> Deserialize<'de> for Md5 {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        source.deserialize_any(Md5Visitor)
+    }
+}
+
+struct Md5Visitor;
+
+impl de::Visitor<'_> for Md5Visitor {
+    type Value = Md5;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true, false or \"only\"")
+    }
+
+    fn visit_bool<E: de::Error>(self, is_offered: bool) -> Result<Md5, E> {
+        Ok(if is_offered { Md5::Also } else { Md5::No })
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<Md5, E> {
+        match word {
+            "only" => Ok(Md5::Only),
+            _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
+        }
+    }
 }
 
 /// Who gets through a door.
@@ -52,7 +92,7 @@ impl From<Entry> for node::Entry {
 pub(super) struct Written {
     realm: Spanned<String>,
     users: Spanned<String>,
-    md5: Option<bool>,
+    md5: Option<Md5>,
     factory: Option<Entry>,
     join: Option<Entry>,
     subscribe: Option<Entry>,
@@ -84,7 +124,7 @@ pub(super) fn check(
     Ok(Some(Auth {
         realm: written.realm.into_inner(),
         users: folder.join(written.users.into_inner()),
-        md5: written.md5.unwrap_or(false),
+        md5: written.md5.unwrap_or_default(),
         factory: written.factory.unwrap_or(Entry::Required),
         join: written.join.unwrap_or(Entry::Open),
         subscribe: written.subscribe.unwrap_or(Entry::Required),

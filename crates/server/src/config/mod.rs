@@ -31,7 +31,8 @@
 //! [auth]                            # digest authentication; without it nobody is asked who he is
 //! realm = "example.com"             # what the users belong to, and what phones show
 //! users = "users"                   # made by `convoke user add`; relative to this file
-//! md5 = false                       # offer MD5 after SHA-256: for phones that know nothing else
+//! md5 = false                       # true: offer MD5 after SHA-256, for phones that know nothing else;
+//!                                   # "only": MD5 alone, for those that stumble over SHA-256
 //! factory = "required"              # making a conference needs a user; or "open"
 //! join = "open"                     # holding a conference's URI is enough; or "required"
 //! subscribe = "required"            # looking on without joining needs a user; or "open"
@@ -61,7 +62,7 @@ use std::time::Duration;
 use focus::DialRules;
 use sip::Host;
 
-pub use auth::{Auth, Entry};
+pub use auth::{Auth, Entry, Md5};
 pub use error::{ConfigError, Place, Problem};
 pub use value::{Advertise, PortRange, ValueError, parse_duration};
 

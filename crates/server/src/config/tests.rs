@@ -214,6 +214,10 @@ const MISTAKES: &[(&str, &str)] = &[
         "convoke.toml:3: users is empty: name the file that `convoke user add` made",
     ),
     (
+        "[auth]\nrealm = \"r\"\nusers = \"u\"\nmd5 = \"yes\"",
+        "convoke.toml:4: invalid value: string \"yes\", expected true, false or \"only\"",
+    ),
+    (
         "[auth]\nrealm = \"r\"\nusers = \"u\"\njoin = \"closed\"",
         "convoke.toml:4: unknown value `closed`, expected `open` or `required`",
     ),
@@ -280,7 +284,7 @@ fn a_non_loopback_bind_needs_no_more_than_users() {
     let expected = Auth {
         realm: "example.com".to_owned(),
         users: "/etc/convoke/users".into(),
-        md5: false,
+        md5: Md5::No,
         factory: Entry::Required,
         join: Entry::Open,
         subscribe: Entry::Required,
@@ -294,11 +298,17 @@ fn a_non_loopback_bind_needs_no_more_than_users() {
     assert!(matches!(refused.problem, Problem::OpenToOthers(_)));
     let config = Config::from_toml("c", &open, &Flags { open: true, ..closed }).expect("--open");
     let auth = config.auth.expect("users");
-    assert!(auth.md5);
+    assert_eq!(auth.md5, Md5::Also);
     assert_eq!(
         (auth.factory, auth.join, auth.subscribe),
         (Entry::Open, Entry::Required, Entry::Open)
     );
+}
+
+#[test]
+fn md5_may_be_all_that_is_offered() {
+    let config = read("[auth]\nrealm = \"r\"\nusers = \"u\"\nmd5 = \"only\"").expect("good");
+    assert_eq!(config.auth.expect("users").md5, Md5::Only);
 }
 
 #[test]
