@@ -92,10 +92,17 @@ impl Node {
         &mut self,
         now: Instant,
         (id, leg): (ConferenceId, LegId),
-        request: Request,
+        mut request: Request,
         target: &SipUri,
     ) {
-        let sent = self.way_to(target).and_then(|to| {
+        let way = match self.registered(target) {
+            Some((contact, path)) => {
+                request.uri = contact.into();
+                Ok(path)
+            }
+            None => self.way_to(target),
+        };
+        let sent = way.and_then(|to| {
             let full = |sip::Full| "the server is handling too many calls".to_owned();
             self.stack.request(now, request, to).map_err(full)
         });

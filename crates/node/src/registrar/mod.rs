@@ -19,7 +19,7 @@ mod relay;
 mod way_back;
 
 use serde::{Deserialize, Serialize};
-use sip::{Arrival, Host, Incoming, Method, SipUri, Uri};
+use sip::{Arrival, Host, Incoming, Method, SipUri, Source, Uri};
 use units::{Instant, Rng};
 
 use self::bindings::{Binding, Bindings};
@@ -148,6 +148,14 @@ impl Node {
             let contact = focus::masked(&contact.to_string());
             self.notice(Notice::PhoneGone { user, contact, cause: why.to_owned() });
         }
+    }
+
+    /// How a conference calls somebody who is registered here: by which Request-URI, and where (RFC 3261
+    /// §16.5). Not through our own relay, which would want a password of it.
+    pub(crate) fn registered(&self, target: &SipUri) -> Option<(SipUri, Source)> {
+        let user = self.user_here(target)?;
+        let phone = self.registrar.as_ref()?.bindings.newest(&user)?;
+        Some((phone.contact.clone(), phone.path))
     }
 
     /// The phone that a Request-URI means: a user's by his name here, or one by its own Contact, as in a

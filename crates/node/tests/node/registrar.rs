@@ -7,7 +7,7 @@ use node::{Leftovers, Notice};
 use sip::{Contacts, HeaderName, Message, Packet, Request, Response, StatusCode, Transport, Via};
 
 use crate::auth;
-use crate::rig::{Caller, FACTORY, NODE, Rig, header};
+use crate::rig::{Caller, FACTORY, NODE, Rig, Setting, header};
 
 const DOMAIN: &str = "sip:example.com";
 
@@ -343,6 +343,34 @@ fn users_register_their_own_names_and_call_each_other() {
     alice.extra.clear();
     let cancel = alice.request("CANCEL", "sip:bob@example.com").replace("-CANCEL-", "-INVITE-");
     assert_eq!(request_on(&mut rig, alice.address, &cancel).0, bob.address);
+}
+
+/// B20 · RFC 4579 §5.5: a conference that is to call a registered phone calls it where it registered from,
+/// without asking itself for a password.
+#[test]
+fn a_conference_calls_a_registered_phone() {
+    let allow = vec!["sip:*@example.com".parse().expect("a rule")];
+    let dial_out = focus::DialRules { allow, ..focus::DialRules::default() };
+    let mut rig = Rig::with(Setting { dial_out, ..Setting::default() }).with_lab_registrar();
+    let (mut bob, contact) = bob();
+    let own = own_contact(&bob, 60);
+    registered(&mut rig, &mut bob, &own);
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    rig.join(&mut alice, &uri);
+    alice.cseq += 1;
+    alice.extra = "Refer-To: <sip:bob@example.com>\r\n".to_owned();
+    let before = rig.sent.len();
+    let got = rig.receive(alice.address, &alice.request("REFER", &uri));
+    let invite = got.iter().position(|message| {
+        matches!(message, Message::Request(request) if request.method == sip::Method::Invite)
+    });
+    let invite = invite.expect("an INVITE");
+    let Message::Request(request) = &got[invite] else { panic!("{got:?}") };
+    assert_eq!(request.uri.to_string(), contact);
+    assert_eq!(request.headers.to().expect("To").uri.to_string(), "sip:bob@example.com");
+    assert_eq!(rig.sent[before + invite].1.path.remote, bob.address);
+    assert_eq!(rig.node.status(rig.now).registrar.expect("one").relayed.requests, 0);
 }
 
 /// T21: a flood of REGISTERs from one address leaves room for others, and none of it stays.
