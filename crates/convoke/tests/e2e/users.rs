@@ -107,6 +107,7 @@ fn what_is_wrong_with_users_is_told_in_one_line() {
     let line = told(&serve, 1);
     assert!(line.contains("users:1: \"SHA-256\" is no secret"), "{line}");
     assert!(!line.contains("beef"), "{line}");
+    alice_is_seen_by_others(&alone, &config);
     alone.write("users.new", "");
     let add = ["user", "remove", "alice", "--users", &file];
     alone.write("users", "");
@@ -115,6 +116,20 @@ fn what_is_wrong_with_users_is_told_in_one_line() {
     let line = told(&add, 1);
     assert!(line.contains("users.new is there: somebody else changes the users now"), "{line}");
     assert!(alone.path("users.new").exists(), "it is somebody else's");
+}
+
+/// A secret that others on the machine can read is told, and taken all the same.
+fn alice_is_seen_by_others(alone: &Alone, config: &str) {
+    add(&alone.text("seen"), "alice", "secret", &["--realm", REALM]);
+    std::fs::copy(alone.path("seen"), alone.path("users")).expect("copied");
+    let mode = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(alone.path("users"), mode).expect("set");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let admin = taken.local_addr().expect("an address").to_string();
+    let serve = ["serve", "--sip", "127.0.0.1:0", "--admin", &admin, "--config", config];
+    let (_, _, error) = run(&serve);
+    assert!(error.contains("may be read by others on this machine: chmod 600"), "{error}");
+    assert!(error.contains("choose another port with --admin"), "{error}");
 }
 
 /// The statuses of all answers that a process received, in order; those of its own are not among them.

@@ -116,6 +116,11 @@ impl Node {
             self.register(now, incoming);
             return true;
         }
+        // The ACK to a refusal of our own.
+        let tag = incoming.essentials.to.tag();
+        if incoming.request.method == Method::Ack && tag == Some(&self.tag_for(incoming)) {
+            return false;
+        }
         let Some(binding) = self.phone(&incoming.request.uri) else { return false };
         self.relay(now, incoming, &binding);
         true

@@ -334,6 +334,10 @@ fn users_register_their_own_names_and_call_each_other() {
                    uri=\"sip:x\", response=\"00000000000000000000000000000000\"\r\n"
         .to_owned();
     let invite = alice.invite("sip:bob@example.com");
+    let mut refused = alice.clone();
+    refused.to_tag = crate::rig::to_tag(&rig.ask(alice.address, &invite));
+    let ack = refused.request("ACK", "sip:bob@example.com");
+    assert_eq!(rig.receive(alice.address, &ack), [], "the ACK to our own answer goes no further");
     let invite = proved(&mut rig, &mut alice, "alice", "INVITE", &invite);
     let (to, on) = request_on(&mut rig, alice.address, &invite);
     assert_eq!(to, bob.address);
