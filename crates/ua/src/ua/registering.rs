@@ -57,7 +57,7 @@ impl Ua {
     /// What is due in the registration.
     pub(super) fn registration_deadline(&mut self, now: Instant) {
         let Some(its) = &mut self.registering else { return };
-        if let Some(news) = its.registration.overdue(now) {
+        if let Some(news) = its.registration.overdue(now, &mut self.rng) {
             return self.emit_registration(Some(news));
         }
         if its.registration.due(now).is_some() {

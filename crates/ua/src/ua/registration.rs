@@ -31,6 +31,10 @@ const REFRESH_MIN: Duration = Duration::from_secs(5);
 /// How long the end waits for the registrar: without an answer the binding runs out by itself.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// Longest that a REGISTER is under way: a transaction with all the challenges that are answered. Beyond
+/// it the registrar's name was never found.
+const ASKED_MAX: Duration = Duration::from_secs(180);
+
 /// Where to register, and as whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegisterConfig {
@@ -128,7 +132,7 @@ enum State {
     Waiting { at: Instant },
     /// One is under way, for so many seconds (0: to be taken out). RFC 3261 §10.2: no other before its
     /// answer.
-    Asking { expires: u32 },
+    Asking { expires: u32, until: Instant },
     /// Not registered, and that is how it stays.
     Off,
 }
@@ -147,7 +151,7 @@ impl Registration {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Waiting { at } => Some(at),
-            State::Asking { .. } => self.ends,
+            State::Asking { until, .. } => Some(self.ends.map_or(until, |ends| ends.min(until))),
             State::Off => None,
         }
     }
@@ -162,7 +166,7 @@ impl Registration {
         match self.state {
             State::Waiting { at } if at <= now => {
                 let expires = if self.ends.is_some() { 0 } else { self.expires };
-                self.state = State::Asking { expires };
+                self.state = State::Asking { expires, until: now + ASKED_MAX };
                 Some(expires)
             }
             State::Waiting { .. } | State::Asking { .. } | State::Off => None,
@@ -172,17 +176,21 @@ impl Registration {
     /// The seconds that the REGISTER under way is for.
     pub(crate) const fn asking(&self) -> Option<u32> {
         match self.state {
-            State::Asking { expires } => Some(expires),
+            State::Asking { expires, .. } => Some(expires),
             State::Waiting { .. } | State::Off => None,
         }
     }
 
-    /// Gives up waiting for the registrar's last answer, when it is time to.
-    pub(crate) fn overdue(&mut self, now: Instant) -> Option<RegistrationNews> {
-        if self.state == State::Off || self.ends.is_none_or(|at| at > now) {
-            return None;
+    /// Gives up waiting for the registrar, when it is time to.
+    pub(crate) fn overdue(&mut self, now: Instant, rng: &mut Rng) -> Option<RegistrationNews> {
+        match self.state {
+            State::Off => None,
+            _ if self.ends.is_some_and(|at| at <= now) => Some(self.off()),
+            State::Asking { until, .. } if until <= now => {
+                self.failed(now, RegisterFailure::NoAnswer, None, rng)
+            }
+            State::Asking { .. } | State::Waiting { .. } => None,
         }
-        Some(self.off())
     }
 
     /// Takes us out. What is under way is waited for (RFC 3261 §10.2).
@@ -213,7 +221,7 @@ impl Registration {
         contact: &Uri,
         rng: &mut Rng,
     ) -> Option<RegistrationNews> {
-        let State::Asking { expires } = self.state else { return None };
+        let State::Asking { expires, .. } = self.state else { return None };
         if expires == 0 {
             return Some(self.off());
         }

@@ -171,8 +171,15 @@ fn a_mute_or_unknown_registrar_is_told() {
     };
     let mut solo = Solo::with(UaConfig { register: Some(register), ..config("alice", ALICE) });
     solo.run_until_ms(0);
-    let (id, host, _) = solo.lookups.remove(0);
+    let (late, host, _) = solo.lookups.remove(0);
     assert_eq!(host, "registrar.example");
+    solo.run_until_ms(180_000);
+    let RegistrationNews::Failed { why, again_in } = news(&mut solo) else { panic!("failed") };
+    assert_eq!(why, RegisterFailure::NoAnswer, "the resolver never said anything");
+    solo.run(|ua, now| ua.resolved(now, late, Some("192.0.2.9:5060".parse().expect("one"))));
+    solo.sent_nothing();
+    solo.run_until_ms(180_001 + u64::try_from(again_in.as_millis()).expect("short"));
+    let (id, ..) = solo.lookups.remove(0);
     solo.run(|ua, now| ua.resolved(now, id, None));
     let RegistrationNews::Failed { why, .. } = news(&mut solo) else { panic!("failed") };
     assert_eq!(why, RegisterFailure::Unreachable);
