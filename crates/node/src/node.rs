@@ -17,8 +17,8 @@ use crate::conference::{Records, State};
 use crate::dialling::Called;
 use crate::figures::Tallies;
 use crate::media_link::{MediaFact, MediaKey, MediaLink};
-use crate::throttle::{Telling, Throttle};
 use crate::registrar::Registrar;
+use crate::throttle::{Telling, Throttle};
 use crate::{AuthConfig, Keys, NodeConfig, Notice, SipListen};
 
 /// What a node takes in.
