@@ -206,6 +206,14 @@ impl Process {
         panic!("never {what}: {:#}", self.status());
     }
 
+    /// Asks until nobody has room, a port or a dialog any more. Transactions may linger.
+    pub fn until_all_have_left(&self) {
+        self.until_status("all left", |status| {
+            const LINGER: [&str; 2] = ["/leftovers/transactions", "/leftovers/timers"];
+            kept(status).iter().all(|name| LINGER.contains(name))
+        });
+    }
+
     /// Asks until the server and its mixer keep nothing for anybody, transactions included: they run
     /// out after 32 s (RFC 3261 §17.1.2.2, 64*T1).
     pub fn until_nothing_is_left(&self) {

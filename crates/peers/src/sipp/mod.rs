@@ -42,6 +42,11 @@ impl Sipp {
         Self::start(alone, script, Some(remote), keys, &["-t", "t1"])
     }
 
+    /// Starts the user agent that SIPp brings along: one call to this user, without a pause, and no idea of redirections.
+    pub fn stock(alone: &Alone, remote: &str, user: &str) -> Self {
+        Self::run(alone, "stock", &["-sn", "uac", "-s", user, "-d", "0"], Some(remote), &[], &[])
+    }
+
     fn start(
         alone: &Alone,
         script: &Script,
@@ -49,12 +54,23 @@ impl Sipp {
         keys: &[(&str, &str)],
         more: &[&str],
     ) -> Self {
+        let file = alone.write(&format!("{}-{}.xml", script.name(), free_ports(1)), &script.xml());
+        Self::run(alone, script.name(), &["-sf", &file], remote, keys, more)
+    }
+
+    fn run(
+        alone: &Alone,
+        name: &str,
+        plays: &[&str],
+        remote: Option<&str>,
+        keys: &[(&str, &str)],
+        more: &[&str],
+    ) -> Self {
         let (port, media) = (free_ports(1), free_ports(MEDIA_PORTS));
-        let name = format!("{}-{port}", script.name());
-        let file = alone.write(&format!("{name}.xml"), &script.xml());
+        let name = format!("{name}-{port}");
         let mut command = Command::new("sipp");
         command.args(remote);
-        command.args(["-sf", &file, "-i", "127.0.0.1", "-p", &port.to_string()]);
+        command.args(plays).args(["-i", "127.0.0.1", "-p", &port.to_string()]);
         command.args(["-mi", "127.0.0.1", "-mp", &media.to_string(), "-m", "1", "-nostdin"]);
         // Only a peer that hangs lets it come to this.
         command.args(["-timeout", "80s", "-timeout_error", "-recv_timeout", "75000"]);

@@ -1,6 +1,7 @@
 //! Programs that other people wrote against ours, one test after another.
 
 mod crowd;
+mod flows;
 mod phones;
 mod proxy;
 mod refer;

@@ -93,7 +93,7 @@ fn convenes(transport: &str) {
     let way = if transport.is_empty() { "UDP 127.0.0.1" } else { "TCP 127.0.0.1" };
     assert!(log.contains(way) && log.contains("SIP/2.0 302 Moved Temporarily"), "{log}");
     server.until("ended");
-    server.until_nothing_is_left();
+    server.until_all_have_left();
 }
 
 /// B23, B24 · RFC 4579 §5.6: refuses a REFER from outside with 501; called and asked inside that call it comes.
@@ -135,5 +135,5 @@ fn is_referred(how: &str) {
     alice.signal(Signal::SIGINT);
     assert!(alice.ended().success());
     server.until("ended");
-    server.until_nothing_is_left();
+    server.until_all_have_left();
 }

@@ -359,7 +359,7 @@ fn who_leaves_while_an_invitee_is_rung_leaves_him_alone() {
     let messages = bob.played();
     assert!(!messages.contains("CANCEL ") && !messages.contains("BYE "), "{messages}");
     assert_eq!(alice.all("invitee-refused").len(), 1);
-    server.until_status("everything given back", |status| status["room"]["used"] == 0);
+    server.until_all_have_left();
 }
 
 /// Cancel, as the one who is asked: who hangs up while it rings takes his call back, and the referrer is told.
