@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use mix::message::{Action, LentPort};
 use mix::{Shard, ShardConfig, Sink};
 use node::{Input, Node, Notice, Output};
-use sip::{FlowId, Packet, Source, Transport};
+use sip::{Arrival, FlowId, Packet, Source, Transport};
 use units::{Instant, soonest};
 
 use crate::network::{Datagram, Kind};
@@ -139,6 +139,10 @@ impl Serving {
 
     fn output(&mut self, now: Instant, output: Output) {
         match output {
+            // There are no connections in this world: whoever asks for one has no luck.
+            Output::Send(packet) if packet.path.transport.is_reliable() => {
+                self.node.handle_input(now, Input::Arrival(Arrival::Refused(packet.path)));
+            }
             Output::Send(packet) => {
                 let datagram = Datagram {
                     from: packet.path.local,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sip::{FlowId, Packet, Source, Transport};
+use sip::{Arrival, FlowId, Packet, Source, Transport};
 use ua::{
     Answerer, AnswererEvent, AnswererOutput, Convener, ConvenerOutput, FRAME_SAMPLES, MediaNotice,
     Purpose, SlotId, Step, Voice,
@@ -204,6 +204,14 @@ impl Terminal {
     pub(crate) fn settle(&mut self, now: Instant) {
         while let Some(wanted) = self.wanted() {
             match wanted {
+                // There are no connections in this world: whoever asks for one has no luck.
+                Wanted::Send(packet) if packet.path.transport.is_reliable() => {
+                    let refused = Arrival::Refused(packet.path);
+                    match &mut self.machine {
+                        Machine::Convener(convener) => convener.handle_arrival(now, refused),
+                        Machine::Answerer(answerer) => answerer.handle_arrival(now, refused),
+                    }
+                }
                 Wanted::Send(packet) => {
                     let (from, to) = (packet.path.local, packet.path.remote);
                     self.out.push((Kind::Signalling, Datagram { from, to, bytes: packet.bytes }));

@@ -103,4 +103,6 @@ pub enum Arrival {
     },
     /// Nothing that was sent by this path arrives any more (RFC 3261 §18.4).
     Failed(Source),
+    /// A connection of ours never came about: nobody takes one there (RFC 3261 §18.1.1).
+    Refused(Source),
 }

@@ -180,6 +180,10 @@ impl Connection {
         }
     }
 
+    pub(super) fn is_connecting(&self) -> bool {
+        matches!(self.state, State::Connecting { .. })
+    }
+
     pub(super) fn is_silent(&self) -> bool {
         matches!(self.state, State::Silent { .. })
     }

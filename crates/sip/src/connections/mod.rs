@@ -327,7 +327,9 @@ impl Connections {
             }
         }
         self.outputs.push_back(ConnectionOutput::Close { flow });
-        self.tell(Arrival::Failed(path_of(flow, &connection)));
+        let path = path_of(flow, &connection);
+        let never_was = connection.is_connecting();
+        self.tell(if never_was { Arrival::Refused(path) } else { Arrival::Failed(path) });
     }
 
     fn tell(&mut self, arrival: Arrival) {

@@ -152,7 +152,8 @@ fn a_connection_that_does_not_come_about_is_told() {
     let flow = FlowId(1);
     assert_eq!(table.take().len(), 2);
     table.handle_closed(flow); // refused
-    assert_eq!(table.take(), gone(flow, "192.0.2.9:5060"));
+    let refused = ConnectionOutput::Arrived(Arrival::Refused(to("192.0.2.9:5060", flow)));
+    assert_eq!(table.take(), [ConnectionOutput::Close { flow }, refused]);
     // Silence is as good.
     table.send(ms(0), packet(to("192.0.2.9:5060", FlowId::NONE)));
     table.take();

@@ -2,6 +2,7 @@
 
 use units::Instant;
 
+use super::journey::Journey;
 use super::key::ClientKey;
 use super::{ClientTxnId, Event, Failure, Full, Owner, Stack, TxnId};
 use crate::txn::client_invite::{self, ClientInvite};
@@ -26,6 +27,20 @@ pub(super) struct ClientTxn {
     path: Source,
     /// The request as sent.
     bytes: Vec<u8>,
+    /// Where else it may go; `None`: nowhere.
+    journey: Option<Journey>,
+    /// Whether anything was answered.
+    heard: bool,
+}
+
+/// A request that is ready to be sent.
+#[derive(Debug)]
+pub(super) struct Departure {
+    /// Our Via on top.
+    pub(super) request: Request,
+    pub(super) via: Via,
+    pub(super) path: Source,
+    pub(super) journey: Option<Journey>,
 }
 
 #[derive(Debug)]
@@ -116,27 +131,31 @@ impl Stack {
     pub fn request(
         &mut self,
         now: Instant,
-        mut request: Request,
+        request: Request,
         to: Source,
     ) -> Result<ClientTxnId, Full> {
         debug_assert!(!matches!(request.method, Method::Ack | Method::Cancel));
-        let via = self.new_via(&to);
-        request.headers.push_front(HeaderName::Via, via.to_string());
-        self.make_client(now, request, via, to, Owner::User)
+        let id = ClientTxnId(self.next_id());
+        let departure = self.depart(now, Journey::new(request, to)).ok_or(Full)?;
+        self.make_client(now, id, departure, Owner::User)?;
+        Ok(id)
     }
 
     /// Sends a request without a transaction: the ACK to a 2xx, which is sent again by whoever sees
     /// that 2xx again (RFC 3261 §13.2.2.4). Our Via, with a new branch, is put on top.
-    pub fn send_once(&mut self, mut request: Request, to: Source) {
-        let via = self.new_via(&to);
-        request.headers.push_front(HeaderName::Via, via.to_string());
-        self.send(to, request.to_bytes());
+    pub fn send_once(&mut self, now: Instant, request: Request, to: Source) {
+        if let Some(Departure { request, path, .. }) = self.depart(now, Journey::new(request, to)) {
+            self.send(path, request.to_bytes());
+        }
     }
 
     /// Cancels an INVITE of ours: at once if a 1xx has come, else with the first 1xx; not at all after
     /// a final answer (RFC 3261 §9.1). The INVITE's transaction goes on: to a 487, or to
     /// [`Failure::Timeout`] 64·T1 after the CANCEL. A request other than INVITE is not cancelled.
     pub fn cancel(&mut self, now: Instant, id: ClientTxnId) {
+        if let Some(txn) = self.clients.get_mut(&id) {
+            txn.journey = None;
+        }
         self.run_client(now, id, &Input::Cancel);
     }
 
@@ -187,17 +206,17 @@ impl Stack {
         self.run_client(now, id, &Input::Due);
     }
 
-    fn make_client(
+    pub(super) fn make_client(
         &mut self,
         now: Instant,
-        request: Request,
-        via: Via,
-        path: Source,
+        id: ClientTxnId,
+        departure: Departure,
         owner: Owner,
-    ) -> Result<ClientTxnId, Full> {
+    ) -> Result<(), Full> {
         if self.clients.len() >= self.txn_max {
             return Err(Full);
         }
+        let Departure { request, via, path, journey } = departure;
         let branch = via.branch().unwrap_or_default().to_owned();
         let key = ClientKey { branch, method: request.method.clone() };
         let bytes = request.to_bytes();
@@ -208,14 +227,15 @@ impl Stack {
         } else {
             Machine::NonInvite(ClientNonInvite::start(now, path.transport, &mut wanted))
         };
-        let id = ClientTxnId(self.next_id());
         self.reschedule(TxnId::Client(id), None, machine.deadline());
         self.client_keys.insert(key.clone(), id);
-        self.clients.insert(id, ClientTxn { machine, owner, key, via, path, bytes });
+        let heard = false;
+        let txn = ClientTxn { machine, owner, key, via, path, bytes, journey, heard };
+        self.clients.insert(id, txn);
         for output in wanted {
             self.do_for_client(now, id, output, &Input::Due);
         }
-        Ok(id)
+        Ok(())
     }
 
     /// Gives one input to a machine and does what it wants.
@@ -223,6 +243,7 @@ impl Stack {
         let Some(txn) = self.clients.get_mut(&id) else { return };
         let before = txn.machine.deadline();
         let mut wanted = vec![];
+        txn.heard |= matches!(input, Input::Answer(_));
         txn.machine.handle(now, input, &mut wanted);
         let after = txn.machine.deadline();
         self.reschedule(TxnId::Client(id), before, after);
@@ -263,7 +284,9 @@ impl Stack {
                 let bytes = cancel.to_bytes();
                 // RFC 3261 §9.1: to the same address, port and transport. Without room for its
                 // transaction, once is better than never.
-                if self.make_client(now, cancel, via, path, Owner::Stack).is_err() {
+                let departure = Departure { request: cancel, via, path, journey: None };
+                let cancel = ClientTxnId(self.next_id());
+                if self.make_client(now, cancel, departure, Owner::Stack).is_err() {
                     self.send(path, bytes);
                 }
             }
@@ -274,13 +297,20 @@ impl Stack {
                     self.tell(Event::Response { txn: id, response, essentials, source: *source });
                 }
             }
-            ClientOutput::Ended(end) => self.end_client(id, end),
+            ClientOutput::Ended(end) => self.end_client(now, id, end),
         }
     }
 
-    fn end_client(&mut self, id: ClientTxnId, end: End) {
+    fn end_client(&mut self, now: Instant, id: ClientTxnId, end: End) {
         let Some(txn) = self.clients.remove(&id) else { return };
         self.client_keys.remove(&txn.key);
+        // Whoever has answered anything has the request, and no other place gets it.
+        if !txn.heard
+            && let Some(journey) = txn.journey.and_then(|journey| journey.after(end))
+            && self.travel_on(now, id, journey, txn.owner)
+        {
+            return;
+        }
         let why = match end {
             End::Timeout => Some(Failure::Timeout),
             End::Transport => Some(Failure::Transport),

@@ -30,6 +30,10 @@ pub struct Counters {
     pub refused_full: u64,
     /// Answers of the user that came after the final one, or after the transaction's end.
     pub late_answers: u64,
+    /// Requests of ours that were too long for a datagram and went over TCP (RFC 3261 §18.1.1).
+    pub long_requests: u64,
+    /// Requests of ours that did not get through and went on to another place or by another transport.
+    pub other_targets: u64,
     /// 1xx of the user to something else than INVITE (RFC 3261 §8.2.6.1, RFC 4320 §4.1).
     pub needless_provisionals: u64,
 }

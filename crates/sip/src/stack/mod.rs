@@ -3,6 +3,7 @@
 mod client;
 mod counters;
 mod event;
+mod journey;
 mod key;
 mod server;
 mod stateless;
@@ -19,6 +20,8 @@ use units::{Instant, Rng};
 
 use self::client::ClientTxn;
 pub use self::client::MAX_FORWARDS;
+use self::journey::NoStream;
+pub use self::journey::{DATAGRAM_REQUEST_BYTES_MAX, NO_STREAM_FOR};
 use self::key::{ClientKey, ServerKey};
 use self::server::ServerTxn;
 use self::stateless::StatelessTags;
@@ -94,6 +97,7 @@ pub struct Stack {
     /// What the server transactions hold, in bytes; at most `txn_bytes_max` and the last one.
     server_bytes: usize,
     txn_bytes_max: usize,
+    no_stream: NoStream,
     outputs: VecDeque<Output>,
     counters: Counters,
     traffic: Traffic,
@@ -132,6 +136,7 @@ impl Stack {
             txn_max: TXN_MAX,
             server_bytes: 0,
             txn_bytes_max: TXN_BYTES_MAX,
+            no_stream: NoStream::default(),
             outputs: VecDeque::new(),
             counters: Counters::default(),
             traffic: Traffic::default(),
@@ -167,6 +172,10 @@ impl Stack {
                 self.refuse_malformed(&failure, path);
             }
             Arrival::Failed(path) => self.handle_transport_error(now, &path),
+            Arrival::Refused(path) => {
+                self.took_no_stream(now, path.remote);
+                self.handle_transport_error(now, &path);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod cancel;
 mod client;
+mod journey;
 mod limits;
 mod pair;
 mod random;

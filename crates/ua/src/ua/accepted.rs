@@ -30,7 +30,7 @@ impl Ua {
         let remote_tag = essentials.to.tag().unwrap_or_default();
         let acknowledged = self.acknowledged.get(&txn).map_or(&[][..], Vec::as_slice);
         if let Some(known) = acknowledged.iter().find(|known| known.remote_tag == remote_tag) {
-            return self.stack.send_once(known.ack.clone(), known.to);
+            return self.stack.send_once(now, known.ack.clone(), known.to);
         }
         if acknowledged.len() > FORKS_MAX {
             return; // it gets no ACK, and so ends itself
@@ -58,7 +58,7 @@ impl Ua {
         if let Some(Agreed { local, is_ours: true, .. }) = &agreed {
             ack.set_body(SDP, local.description.to_string());
         }
-        self.stack.send_once(ack.clone(), to);
+        self.stack.send_once(now, ack.clone(), to);
         let remote_tag = remote_tag.to_owned();
         let known = Acknowledged { remote_tag, ack, to, invite: Some(sent) };
         self.acknowledged.entry(txn).or_default().push(known);

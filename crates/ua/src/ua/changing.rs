@@ -123,7 +123,7 @@ impl Ua {
         essentials: &Essentials,
     ) {
         if let Some(known) = self.acknowledged.get(&txn).and_then(|known| known.first()) {
-            return self.stack.send_once(known.ack.clone(), known.to);
+            return self.stack.send_once(now, known.ack.clone(), known.to);
         }
         if let (Some(dialog), Ok(Some(contact))) =
             (self.dialogs.get_mut(key), response.headers.contact())
@@ -133,7 +133,7 @@ impl Ua {
         }
         let Some(dialog) = self.dialogs.get(key) else { return };
         let (ack, to) = (dialog.ack(essentials.cseq.number), dialog.destination());
-        self.stack.send_once(ack.clone(), to);
+        self.stack.send_once(now, ack.clone(), to);
         let remote_tag = essentials.to.tag().unwrap_or_default().to_owned();
         let known = Acknowledged { remote_tag, ack, to, invite: None };
         self.acknowledged.entry(txn).or_default().push(known);

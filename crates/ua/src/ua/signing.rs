@@ -78,13 +78,13 @@ impl SigningStack {
     }
 
     /// As [`Stack::send_once`]. RFC 3261 §22.1: an ACK brings the credentials of its INVITE.
-    pub(super) fn send_once(&mut self, mut request: Request, to: Source) {
+    pub(super) fn send_once(&mut self, now: Instant, mut request: Request, to: Source) {
         if let Some(invite) = self.invite_of(&request) {
             for name in [HeaderName::Authorization, HeaderName::ProxyAuthorization] {
                 request.headers.copy_all(&invite.headers, &name);
             }
         }
-        self.stack.send_once(request, to);
+        self.stack.send_once(now, request, to);
     }
 
     /// As [`Stack::poll_output`].

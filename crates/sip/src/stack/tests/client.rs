@@ -4,7 +4,7 @@ use super::*;
 use crate::{HeaderName, Uri};
 
 /// A request of ours to `PEER`, all there but Via.
-fn our_request(method: Method) -> Request {
+pub(super) fn our_request(method: Method) -> Request {
     let uri: Uri = "sip:alice@192.0.2.9".parse().expect("a URI");
     let cseq = format!("30 {method}");
     Request::new(method, uri)
@@ -29,7 +29,7 @@ impl Bench {
     }
 
     /// The peer answers the last request of ours that has this method.
-    fn answer_to(&mut self, ms: u64, method: &Method, status: StatusCode, tag: &str) {
+    pub(super) fn answer_to(&mut self, ms: u64, method: &Method, status: StatusCode, tag: &str) {
         self.run_until(ms);
         let ours = self.sent.iter().rev().find_map(|(_, _, message)| match message {
             Message::Request(request) if request.method == *method => Some(request.clone()),
@@ -189,7 +189,7 @@ fn ack_to_a_success_goes_past_the_transaction() {
     bench.answer_to(100, &Method::Invite, StatusCode::OK, "alice7");
     assert_eq!(bench.methods(), [(0, Method::Invite)], "the stack makes no ACK");
     let ack = our_request(Method::Ack);
-    bench.stack.send_once(ack, udp_from(PEER));
+    bench.stack.send_once(bench.now, ack, udp_from(PEER));
     bench.drain();
     let ack = bench.last_request();
     let branch = |request: &Request| request.headers.top_via().map(|via| via.params);

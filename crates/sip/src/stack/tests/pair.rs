@@ -208,7 +208,7 @@ impl World {
                     asked.acks += 1;
                     let dialog = Dialog::established(request, &response, source).expect("a dialog");
                     let ack = dialog.ack(1);
-                    self.asker.send_once(ack, dialog.destination());
+                    self.asker.send_once(self.now, ack, dialog.destination());
                 }
             }
             Event::Failed { txn, .. } => {

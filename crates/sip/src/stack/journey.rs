@@ -1,0 +1,130 @@
+//! Where a request of ours goes, and where next when it does not get through.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use units::Instant;
+
+use super::client::Departure;
+use super::{ClientTxnId, Owner, Stack};
+use crate::txn::End;
+use crate::{FlowId, HeaderName, Request, Source, Transport};
+
+/// The longest request that goes into a datagram. The path's MTU is not known to us, so it is the number that
+/// RFC 3261 §18.1.1 names: an answer is longer than its request, and 200 bytes more must still fit into 1500. What is
+/// longer goes over TCP, and into fragments only where nobody takes a connection.
+pub const DATAGRAM_REQUEST_BYTES_MAX: usize = 1_300;
+
+/// How long a peer that took no connection is asked for none: its next long request goes into a datagram at once.
+/// A firewall that swallows what we send to port 5060 would else cost [`crate::CONNECT_MAX`] each time.
+pub const NO_STREAM_FOR: Duration = Duration::from_secs(600);
+
+/// The most peers that are remembered for [`NO_STREAM_FOR`]: as many as a large site has phones. When full, the one whose
+/// time is over first is asked again.
+const NO_STREAM_MAX: usize = 1_024;
+
+/// A request without our Via, and the places that it may still go to. Each gets a branch of its own (RFC 3263 §4.3).
+#[derive(Debug)]
+pub(super) struct Journey {
+    request: Request,
+    stops: VecDeque<Stop>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Stop {
+    path: Source,
+    kind: StopKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StopKind {
+    /// A place of its own. What is too long for a datagram goes there by TCP first.
+    Target,
+    /// The same place over UDP, in fragments, because it takes no connection.
+    InFragments,
+}
+
+impl Journey {
+    pub(super) fn new(request: Request, to: Source) -> Self {
+        Self { request, stops: [Stop { path: to, kind: StopKind::Target }].into() }
+    }
+
+    /// What is left after an attempt that ended so.
+    pub(super) fn after(mut self, end: End) -> Option<Self> {
+        match end {
+            End::Transport => {}
+            // A peer that takes our bytes and says nothing would not say more to fragments.
+            End::Timeout => self.stops.retain(|stop| stop.kind == StopKind::Target),
+            End::Done | End::AckMissing => return None,
+        }
+        (!self.stops.is_empty()).then_some(self)
+    }
+}
+
+impl Stack {
+    /// Makes a request ready for the next stop of its journey: our Via on top, with a new branch, and the transport
+    /// that the request's length asks for (RFC 3261 §18.1.1). `None` at the journey's end.
+    pub(super) fn depart(&mut self, now: Instant, mut journey: Journey) -> Option<Departure> {
+        let Stop { mut path, kind } = journey.stops.pop_front()?;
+        let mut via = self.new_via(&path);
+        let mut request = journey.request.clone();
+        request.headers.push_front(HeaderName::Via, via.to_string());
+        let is_long = request.to_bytes().len() > DATAGRAM_REQUEST_BYTES_MAX;
+        let may_change = path.transport == Transport::Udp && kind == StopKind::Target;
+        if is_long && may_change && self.takes_streams(now, path.remote) {
+            journey.stops.push_front(Stop { path, kind: StopKind::InFragments });
+            path = Source { transport: Transport::Tcp, flow: FlowId::NONE, ..path };
+            // RFC 3261 §18.1.1: the Via says what it goes by.
+            path.transport.via_token().clone_into(&mut via.transport);
+            request.headers.set_top_via(&via);
+            self.counters.long_requests += 1;
+        }
+        let journey = (!journey.stops.is_empty()).then_some(journey);
+        Some(Departure { request, via, path, journey })
+    }
+
+    /// Sends a request to the next stop, in a transaction that its owner knows by the old name. Says whether there was
+    /// one, and room.
+    pub(super) fn travel_on(
+        &mut self,
+        now: Instant,
+        id: ClientTxnId,
+        journey: Journey,
+        owner: Owner,
+    ) -> bool {
+        let departure = self.depart(now, journey);
+        let made = departure.is_some_and(|it| self.make_client(now, id, it, owner).is_ok());
+        self.counters.other_targets += u64::from(made);
+        made
+    }
+
+    /// A peer has taken no connection.
+    pub(super) fn took_no_stream(&mut self, now: Instant, remote: SocketAddr) {
+        self.no_stream.note(now, remote);
+    }
+
+    fn takes_streams(&self, now: Instant, remote: SocketAddr) -> bool {
+        !self.no_stream.knows(now, remote)
+    }
+}
+
+/// Peers that took no connection, and until when that is held to be true.
+#[derive(Debug, Default)]
+pub(super) struct NoStream(BTreeMap<SocketAddr, Instant>);
+
+impl NoStream {
+    fn note(&mut self, now: Instant, remote: SocketAddr) {
+        self.0.insert(remote, now + NO_STREAM_FOR);
+        if self.0.len() > NO_STREAM_MAX
+            && let Some(first) = self.0.iter().min_by_key(|(_, until)| **until)
+        {
+            let first = *first.0;
+            self.0.remove(&first);
+        }
+    }
+
+    fn knows(&self, now: Instant, remote: SocketAddr) -> bool {
+        self.0.get(&remote).is_some_and(|until| now < *until)
+    }
+}
