@@ -112,8 +112,9 @@ impl Focus {
         let next_leg = self.next_leg().map_err(refuse)?;
         uas::check(incoming, &CAPABILITIES)?;
         let contact = focus_contact(&self.config.conference_uri, incoming);
-        let dialog =
-            Dialog::answering(incoming, tag, contact).map_err(|error| refuse(error.status()))?;
+        let dialog = Dialog::answering(incoming, tag, contact)
+            .map_err(|error| refuse(error.status()))?
+            .under(self.config.nat);
         let terms = session_timer::agree(&incoming.request.headers, None)
             .map_err(|error| error.refusal(incoming))?;
         let session = Session::new(seat, self.new_session_id());

@@ -140,6 +140,7 @@ impl Leg {
             // RFC 3261 §12.2.2: 500 for what is out of order.
             return self.respond(txn, Response::answering(&incoming.request, error.status()), out);
         }
+        self.dialog.came_by(incoming);
         // RFC 3261 §15.1.2: a BYE of this dialog is answered 2xx, whatever else it says or requires:
         // a leg that cannot be left would be worse.
         if incoming.request.method == Method::Bye {
@@ -223,6 +224,7 @@ impl Leg {
         let Some(unacked) = self.state.unacked().filter(|unacked| unacked.cseq == number) else {
             return out.push_back(Output::AckIgnored { leg: self.id });
         };
+        self.dialog.came_by(incoming);
         let Some(offer) = &unacked.offer else { return self.step(now, Input::Acked, out) };
         // RFC 3261 §13.2.2.4: the offer was ours, so the answer is in the ACK.
         let answer = read_description(&incoming.request)

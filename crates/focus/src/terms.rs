@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use sdp::{Codec, Direction};
 use serde::{Deserialize, Serialize};
-use sip::{DialogId, Incoming, Request, Response, ServerTxnId, SipUri, Source, StatusCode, Uri};
+use sip::{
+    DialogId, Incoming, Nat, Request, Response, ServerTxnId, SipUri, Source, StatusCode, Uri,
+};
 use units::{Instant, causes};
 
 use crate::{DialEnd, DialRules, ReferralId};
@@ -94,6 +96,9 @@ pub struct FocusConfig {
     pub tag_prefix: String,
     /// Whom it may call on somebody's behalf.
     pub dial_out: DialRules,
+    /// Whether a participant behind a NAT is reached the way he came.
+    #[serde(default)]
+    pub nat: Nat,
 }
 
 /// Numbers a leg within its conference; never used twice.

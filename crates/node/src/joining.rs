@@ -162,6 +162,7 @@ impl Node {
             creator: record.creator.clone(),
             tag_prefix: tag_prefix(self.number),
             dial_out: self.dial_out.clone(),
+            nat: self.nat,
         };
         let focus = Focus::new(now, config, self.rng.fork());
         record.since = now;

@@ -8,7 +8,7 @@ use focus::factory::{Factory, FactoryError};
 use focus::{DialRules, End, LegId, ReferralId};
 use mix::message::{Command, Event as MediaEvent};
 use pool::{ConferenceId, Pool};
-use sip::{Arrival, ClientTxnId, DialogId, MergedGuard, Method, Packet, Stack, StackConfig};
+use sip::{Arrival, ClientTxnId, DialogId, MergedGuard, Method, Nat, Packet, Stack, StackConfig};
 use units::{Instant, Rng, UnixTime, soonest};
 
 use crate::agenda::Agenda;
@@ -66,6 +66,7 @@ pub struct Node {
     pub(crate) listens: Vec<SipListen>,
     pub(crate) keys: Keys,
     pub(crate) factories: Vec<Factory>,
+    pub(crate) nat: Nat,
     /// `None`: nobody is asked who he is.
     pub(crate) auth: Option<Auth>,
     /// `None`: nobody can register here.
@@ -154,6 +155,7 @@ impl Node {
             listens: config.listens,
             keys: config.keys,
             factories,
+            nat: Nat::Auto,
             auth: None,
             registrar: None,
             stack,
@@ -178,6 +180,12 @@ impl Node {
             rng,
             outputs: VecDeque::new(),
         })
+    }
+
+    /// The same node, under this rule for peers behind a NAT.
+    #[must_use]
+    pub fn with_nat(self, nat: Nat) -> Self {
+        Self { nat, ..self }
     }
 
     /// The same node, which asks who is there.

@@ -79,6 +79,7 @@ impl Server {
         let clock = Clock::start();
         let node_config = node_config(config, &sockets, capacity, &mut rng);
         let node = Node::new(node_config, clock.now(), unix_time(), rng.fork())?
+            .with_nat(config.nat)
             .with_dial_out(config.dial_out.clone());
         let node = match auth {
             Some(auth) => node.with_auth(auth),

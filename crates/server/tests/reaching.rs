@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use server::config::Flags;
 use server::{Config, Running, Server};
-use sip::{HeaderName, Message, Method, Request, Response, StatusCode, parse_datagram};
+use sip::{
+    Frame, HeaderName, Message, Method, Request, Response, StatusCode, StreamFramer, parse_datagram,
+};
 use socket2::SockRef;
 
 /// Longer than anything here takes on the slowest machine: a test that waits so long has failed.
@@ -21,10 +23,11 @@ fn start(ip: &str) -> Running {
     Server::start(&Config::from_flags(&flags).expect("good"), false).expect("started")
 }
 
-/// A phone that speaks UDP, and listens for TCP on the same port or does not.
+/// A phone that calls over UDP, or over TCP if it has a stream; it listens for TCP on the same port or does not.
 struct Phone {
     udp: UdpSocket,
     tcp: Option<TcpListener>,
+    stream: Option<TcpStream>,
     own: SocketAddr,
     server: SocketAddr,
     user: String,
@@ -37,7 +40,13 @@ impl Phone {
         let udp = UdpSocket::bind(SocketAddr::new(server.ip(), 0)).expect("a port");
         udp.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let own = udp.local_addr().expect("bound");
-        Self { udp, tcp: None, own, server, user: user.to_owned(), cseq: 0 }
+        Self { udp, tcp: None, stream: None, own, server, user: user.to_owned(), cseq: 0 }
+    }
+
+    /// The same phone, which calls over a connection.
+    fn by_stream(self) -> Self {
+        let stream = TcpStream::connect(self.server).expect("connected");
+        Self { stream: Some(stream), ..self }
     }
 
     /// The same phone, which takes connections too.
@@ -60,24 +69,31 @@ impl Phone {
             self.cseq += 1;
         }
         let Self { own, user, cseq, .. } = self;
+        let by = if self.stream.is_some() { "TCP" } else { "UDP" };
         let tag = if to_tag.is_empty() { String::new() } else { format!(";tag={to_tag}") };
         let text = format!(
-            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {own};rport;branch=z9hG4bK-{method}-{cseq}\r\n\
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{by} {own};rport;branch=z9hG4bK-{method}-{cseq}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:{user}@example.com>;tag=a\r\nTo: <{uri}>{tag}\r\n\
              Call-ID: {user}\r\nCSeq: {cseq} {method}\r\nContact: <sip:alice@{own}>\r\n\
              Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        self.udp.send_to(text.as_bytes(), self.server).expect("sent");
+        match &mut self.stream {
+            Some(stream) => stream.write_all(text.as_bytes()).expect("written"),
+            None => drop(self.udp.send_to(text.as_bytes(), self.server).expect("sent")),
+        }
     }
 
-    fn message(&self) -> Message {
+    fn message(&mut self) -> Message {
+        if let Some(stream) = &mut self.stream {
+            return from_stream(stream);
+        }
         let mut buffer = vec![0; 65_535];
         let length = self.udp.recv(&mut buffer).expect("a message");
         parse_datagram(&buffer[..length]).expect("a good message")
     }
 
-    fn response(&self) -> Response {
+    fn response(&mut self) -> Response {
         loop {
             match self.message() {
                 Message::Response(response) if response.status.is_final() => return response,
@@ -86,7 +102,7 @@ impl Phone {
         }
     }
 
-    fn request(&self, method: &Method) -> Request {
+    fn request(&mut self, method: &Method) -> Request {
         loop {
             match self.message() {
                 Message::Request(request) if request.method == *method => return request,
@@ -111,9 +127,18 @@ impl Phone {
         joined
     }
 
-    fn answer(&self, request: &Request) {
-        let response = Response::answering(request, StatusCode::OK);
-        self.udp.send_to(&response.to_bytes(), self.server).expect("sent");
+    fn answer(&mut self, request: &Request) {
+        let response = Response::answering(request, StatusCode::OK).to_bytes();
+        match &mut self.stream {
+            Some(stream) => stream.write_all(&response).expect("written"),
+            None => drop(self.udp.send_to(&response, self.server).expect("sent")),
+        }
+    }
+
+    /// Waits for a connection, and goes on by that.
+    fn accept(self) -> Self {
+        let (stream, _) = self.tcp.as_ref().expect("a listener").accept().expect("connected");
+        Self { stream: Some(stream), ..self }
     }
 }
 
@@ -122,16 +147,18 @@ fn to_tag(response: &Response) -> String {
     to.tag().expect("a tag").to_owned()
 }
 
-/// Reads the next message of a connection; none here has a body.
+/// Reads the next message of a connection.
 fn from_stream(stream: &mut TcpStream) -> Message {
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    let mut text = Vec::new();
+    let mut framer = StreamFramer::new();
     let mut byte = [0];
-    while !text.ends_with(b"\r\n\r\n") {
+    loop {
         stream.read_exact(&mut byte).expect("more of the message");
-        text.push(byte[0]);
+        framer.push(&byte);
+        if let Some(Ok(Frame::Message(bytes))) = framer.next() {
+            return parse_datagram(&bytes).expect("a good message");
+        }
     }
-    parse_datagram(&text).expect("a good message")
 }
 
 /// A user part that brings every request of the dialog above 1300 bytes.
@@ -146,11 +173,37 @@ fn a_long_request_comes_over_tcp_to_a_phone_that_called_over_udp() {
     let mut phone = Phone::new(&server, &long_name()).with_tcp();
     phone.join();
     server.stop();
-    let (mut stream, _) = phone.tcp.as_ref().expect("a listener").accept().expect("connected");
-    let Message::Request(bye) = from_stream(&mut stream) else { panic!("a request") };
-    assert_eq!(bye.method, Method::Bye);
+    let mut phone = phone.accept();
+    let bye = phone.request(&Method::Bye);
     assert_eq!(bye.headers.top_via().expect("a Via").transport, "TCP");
-    stream.write_all(&Response::answering(&bye, StatusCode::OK).to_bytes()).expect("written");
+    phone.answer(&bye);
+    assert_eq!(server.finish().expect("no panic").legs_left, 0);
+}
+
+/// RFC 3261 §18.1.1, RFC 5923 §5: what a phone has opened is used for requests to it too.
+#[test]
+fn a_phone_that_called_over_a_connection_gets_its_bye_by_it() {
+    let mut server = start(V4);
+    let mut phone = Phone::new(&server, "alice").by_stream().with_tcp();
+    phone.join();
+    server.stop();
+    let bye = phone.request(&Method::Bye);
+    assert_eq!(bye.headers.top_via().expect("a Via").transport, "TCP");
+    phone.answer(&bye);
+    assert_eq!(server.finish().expect("no panic").legs_left, 0);
+}
+
+/// A09's other half · RFC 3261 §18.1.1, §12.2.1.1: a new connection goes to the remote target.
+#[test]
+fn when_that_connection_is_gone_a_new_one_goes_to_the_contact() {
+    let mut server = start(V4);
+    let mut phone = Phone::new(&server, "alice").by_stream().with_tcp();
+    phone.join();
+    phone.stream = None;
+    server.stop();
+    let mut phone = phone.accept();
+    let bye = phone.request(&Method::Bye);
+    phone.answer(&bye);
     assert_eq!(server.finish().expect("no panic").legs_left, 0);
 }
 

@@ -40,7 +40,8 @@ pub use connections::{
     IDLE_MAX, LINGER_MAX, PARTIAL_MAX, STALL_MAX, WRITE_QUEUE_BYTES_MAX,
 };
 pub use dialog::{
-    DIALOG_SNAPSHOT_VERSION, Dialog, DialogError, DialogId, DialogSnapshot, Reach, SnapshotError,
+    DIALOG_SNAPSHOT_VERSION, Dialog, DialogError, DialogId, DialogSnapshot, Nat, Reach,
+    SnapshotError,
 };
 pub use essentials::Essentials;
 pub use frame::{Frame, FrameError, MESSAGE_BYTES_MAX, StreamFramer};

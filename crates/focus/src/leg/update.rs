@@ -68,7 +68,6 @@ impl Leg {
     /// The dialog after a target refresh (RFC 3261 §12.2.2).
     pub(super) fn moved(&self, incoming: &Incoming) -> Result<Dialog, Response> {
         let mut dialog = self.dialog.clone();
-        dialog.path = incoming.source;
         if let Ok(Some(contact)) = incoming.request.headers.contact() {
             dialog
                 .refresh_target(contact)

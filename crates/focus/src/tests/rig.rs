@@ -136,6 +136,7 @@ impl Rig {
                 allow: vec!["192.0.2.0/24".parse().unwrap()],
                 ..DialRules::default()
             },
+            nat: sip::Nat::Auto,
         };
         Self::around(Focus::new(Instant::ZERO, config, Rng::from_number(1)))
     }

@@ -5,6 +5,7 @@ mod auth;
 mod counting;
 mod hostile;
 mod joining;
+mod reaching;
 mod referring;
 mod refusing;
 mod registrar;

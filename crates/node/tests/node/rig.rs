@@ -11,7 +11,7 @@ use mix::message::{
 };
 use node::{AuthConfig, Input, Keys, Node, NodeConfig, Notice, Output, SipListen};
 use pool::{Key, PoolConfig, Seats, TokenKeys};
-use sip::{FlowId, HeaderName, Message, Packet, Request, Response, Source, Transport};
+use sip::{FlowId, HeaderName, Message, Nat, Packet, Request, Response, Source, Transport};
 use units::{Instant, Rng, UnixTime};
 
 pub(crate) const NODE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)), 5060);
@@ -37,6 +37,7 @@ pub(crate) struct Setting {
     pub(crate) factory: FactoryConfig,
     pub(crate) auth: Option<AuthConfig>,
     pub(crate) dial_out: DialRules,
+    pub(crate) nat: Nat,
 }
 
 impl Default for Setting {
@@ -54,6 +55,7 @@ impl Default for Setting {
             },
             auth: None,
             dial_out: DialRules::default(),
+            nat: Nat::Auto,
         }
     }
 }
@@ -79,6 +81,7 @@ impl Rig {
         let now = Instant::from_millis(1_000);
         let node = Node::new(config, now, WALL, Rng::from_number(1))
             .expect("sound")
+            .with_nat(setting.nat)
             .with_dial_out(setting.dial_out);
         let node = match setting.auth {
             Some(auth) => node.with_auth(auth),

@@ -44,6 +44,7 @@ pub(super) fn check(file: File, origin: &Origin<'_>, flags: &Flags) -> Result<Co
     let guarded = flags.open
         || access != AllowList::Everybody
         || auth.as_ref().is_some_and(auth::Auth::guards);
+    let nat = file.sip.nat;
     let sip = sip_listens(file.sip.listen, origin, flags, guarded)?;
     let media = media_listen(file.media.listen, origin, flags, sip[0].bind.ip(), guarded)?;
     let capacity = capacity(file.pool.capacity, origin, &media)?;
@@ -58,6 +59,7 @@ pub(super) fn check(file: File, origin: &Origin<'_>, flags: &Flags) -> Result<Co
         auth,
         lab_registrar: flags.lab_registrar,
         sip,
+        nat,
         media,
     })
 }

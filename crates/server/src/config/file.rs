@@ -66,6 +66,7 @@ pub(super) struct File {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Sip {
     pub(super) listen: Vec<SipListen>,
+    pub(super) nat: sip::Nat,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,7 +1,10 @@
 //! TOML and flags become one [`Config`], checked whole before any port is bound.
 //!
 //! ```toml
-//! [[sip.listen]]                    # where SIP is spoken (UDP)
+//! [sip]
+//! nat = "auto"                      # reach phones behind a NAT the way they came; or "off": where they say
+//!
+//! [[sip.listen]]                    # where SIP is spoken, over UDP and TCP
 //! bind = "127.0.0.1:5060"           # port 0 picks a free one
 //! advertise = "mix.example.com"     # what others are told, host or host:port; default: bind
 //!
@@ -60,7 +63,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use focus::DialRules;
-use sip::Host;
+use sip::{Host, Nat};
 
 pub use auth::{Auth, Entry, Md5};
 pub use error::{ConfigError, Place, Problem};
@@ -73,6 +76,8 @@ use crate::AllowList;
 pub struct Config {
     /// Where SIP is spoken; at least one.
     pub sip: Vec<SipListen>,
+    /// How phones behind a NAT are reached.
+    pub nat: Nat,
     /// Where RTP flows.
     pub media: MediaListen,
     /// The addresses that make conferences; at least one.

@@ -37,6 +37,8 @@ fn an_empty_file_is_the_defaults() {
 fn every_key_is_read() {
     let config = read(
         r#"
+        [sip]
+        nat = "off"
         [[sip.listen]]
         bind = "0.0.0.0:5070"
         advertise = "mix.example.com:5060"
@@ -68,6 +70,7 @@ fn every_key_is_read() {
     .expect("a good file");
     assert_eq!(config.sip[0].advertise.over(config.sip[0].bind), (host("mix.example.com"), 5060));
     assert_eq!(config.sip[1].advertise.over(address("127.0.0.1:9")), (host("127.0.0.1"), 9));
+    assert_eq!(config.nat, Nat::Off);
     assert_eq!(config.media.advertise, Ipv4Addr::new(203, 0, 113, 5));
     assert_eq!(config.media.ports, PortRange { first: 30_000, last: 30_999 });
     let [factory] = config.factories.as_slice() else { panic!("one factory") };
@@ -90,6 +93,7 @@ fn a_bad_file_is_told_in_one_line_with_its_number() {
 }
 
 const MISTAKES: &[(&str, &str)] = &[
+    ("[sip]\nnat = \"on\"", "convoke.toml:2: unknown value `on`, expected `auto` or `off`"),
     ("[sip]\nlisten = 5", r#"convoke.toml:2: invalid type: integer `5`, expected a sequence"#),
     (
         "[[sip.listen]]\nbind = \"x\"",

@@ -1,22 +1,22 @@
 //! Dialogs: what two user agents remember of each other (RFC 3261 §12). Plain data, with a snapshot.
 
 mod error;
+mod reach;
 mod snapshot;
 
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
-
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     error::DialogError,
+    reach::{Nat, Reach},
     snapshot::{DIALOG_SNAPSHOT_VERSION, DialogSnapshot, SnapshotError},
 };
 use crate::{
-    CSeq, Contacts, Essentials, FlowId, HeaderError, HeaderName, Headers, Incoming, MAX_FORWARDS,
-    Method, NameAddr, Request, Response, SipUri, Source, StatusCode, Transport, Uri, Via,
+    CSeq, Contacts, Essentials, HeaderError, HeaderName, Headers, Incoming, MAX_FORWARDS, Method,
+    NameAddr, Request, Response, SipUri, Source, StatusCode, Uri,
 };
 
 /// Names a dialog, as seen from here.
@@ -79,15 +79,6 @@ pub struct Dialog {
     pub reach: Reach,
 }
 
-/// How requests reach the peer when no proxy stands between.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Reach {
-    /// Where its Contact says.
-    Target,
-    /// The way its request came: it stands behind a NAT, and its Contact does not know.
-    Path,
-}
-
 impl Dialog {
     /// Makes the dialog of a request that we are about to answer with 101-299 (RFC 3261 §12.1.1).
     ///
@@ -108,11 +99,7 @@ impl Dialog {
         // RFC 3261 §12.1.1: SIPS in, SIPS out.
         let first = route_set.first().map_or(remote_target.secure, |route| is_sips(&route.uri));
         let local_contact = if asked_secure || first { with_sips(contact) } else { contact };
-        let reach = if route_set.is_empty() && is_behind_nat(&essentials.via, source) {
-            Reach::Path
-        } else {
-            Reach::Target
-        };
+        let reach = Reach::of(&route_set, &essentials.via, source);
         Ok(Self {
             id: DialogId {
                 call_id: essentials.call_id.clone(),
@@ -239,33 +226,6 @@ impl Dialog {
         first.unwrap_or(&self.remote_target)
     }
 
-    /// Where the next request goes: the next hop if that is an address, else the path that the dialog
-    /// came by.
-    ///
-    /// A name is not looked up here. A peer behind a NAT, whose own address does not say where it is,
-    /// is reached by that path as well.
-    pub fn destination(&self) -> Source {
-        match (self.reach, numeric(self.next_hop())) {
-            (Reach::Target, Some((named, remote))) => {
-                let same_host = remote.ip() == self.path.remote.ip().to_canonical();
-                // Whoever came by a stream and names no transport can be met there, with more than fits
-                // into a datagram too.
-                let kept = self.path.transport.is_reliable() && same_host;
-                let usual = if kept { self.path.transport } else { Transport::Udp };
-                let transport = named.unwrap_or(usual);
-                // The far end of a connection that came in has a port of its own: Contact says where
-                // the peer listens, and is tried when that connection is gone (RFC 3261 §18.2.2).
-                let known = match transport.is_reliable() {
-                    true => transport == self.path.transport && same_host,
-                    false => transport == self.path.transport && remote == self.path.remote,
-                };
-                let flow = if known { self.path.flow } else { FlowId::NONE };
-                Source { transport, local: self.path.local, remote, flow }
-            }
-            (Reach::Path, _) | (Reach::Target, None) => self.path,
-        }
-    }
-
     /// RFC 3261 §12.2.1.1: everything but Contact.
     fn shape(&self, method: Method, number: u32) -> Request {
         let target = self.remote_target.as_request_uri();
@@ -343,29 +303,4 @@ fn with_sips(mut contact: NameAddr) -> NameAddr {
         uri.secure = true;
     }
     contact
-}
-
-/// Whether the Via shows that the sender does not know its own address, as behind a NAT. A name in it
-/// shows nothing.
-fn is_behind_nat(via: &Via, source: &Source) -> bool {
-    let moved = via.host.ip().is_some_and(|ip| ip != source.remote.ip().to_canonical());
-    // Over a stream the port is that of the connection: it says nothing.
-    let renumbered = !source.transport.is_reliable()
-        && via.rport().is_some_and(|port| port != via.sent_by_port());
-    moved || renumbered
-}
-
-/// Where a URI points without a look-up (RFC 3263 §4.1, §4.2): the transport that it names, an address,
-/// the port or 5060. `None` for a name, or for a transport that we do not speak.
-fn numeric(uri: &SipUri) -> Option<(Option<Transport>, SocketAddr)> {
-    let ip = uri.host.ip()?;
-    if uri.secure {
-        return None; // TLS
-    }
-    let named = uri.param("transport").flatten();
-    let transport = match named {
-        Some(named) => Some(Transport::from_uri_param(named)?),
-        None => None,
-    };
-    Some((transport, SocketAddr::new(ip, uri.port.unwrap_or(5060))))
 }

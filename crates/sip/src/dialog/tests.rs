@@ -1,7 +1,7 @@
 //! RFC 3261 §12, side by side with the text.
 
 use super::*;
-use crate::{HeaderValue, Message, parse_datagram};
+use crate::{FlowId, HeaderValue, Message, Transport, parse_datagram};
 
 const PEER: &str = "192.0.2.9:5060";
 
@@ -383,6 +383,28 @@ fn peer_behind_a_nat_is_reached_by_its_path() {
     let dialog = Dialog::answering(&incoming(&named, outside), "b", ours()).expect("a dialog");
     assert_eq!(dialog.reach, Reach::Target);
     assert_eq!(dialog.destination().remote.to_string(), "192.0.2.9:5070");
+}
+
+/// RFC 3581 §4: a NAT forgets, and gives the phone another port with its next request; a phone connects anew.
+#[test]
+fn the_way_to_a_peer_is_the_way_of_its_last_request() {
+    let nat = invite_text("sip:conf@example.com", CONTACT);
+    let made = |remote| Dialog::answering(&incoming(&nat, remote), "b", ours()).expect("a dialog");
+    let mut dialog = made("198.51.100.7:40000");
+    dialog.came_by(&incoming(&nat, "198.51.100.7:40001"));
+    assert_eq!((dialog.reach, dialog.destination()), (Reach::Path, udp_from("198.51.100.7:40001")));
+    // It has come home, and one that was at home has gone out.
+    dialog.came_by(&incoming(&nat, PEER));
+    assert_eq!(dialog.reach, Reach::Target);
+    assert_eq!(dialog.destination().remote.to_string(), "192.0.2.9:5070");
+    dialog.came_by(&incoming(&nat, "198.51.100.7:40002"));
+    assert_eq!(dialog.reach, Reach::Path);
+    // By configuration a Contact is believed, whatever the Via shows.
+    let mut believed = made("198.51.100.7:40000").under(Nat::Off);
+    believed.came_by(&incoming(&nat, "198.51.100.7:40001"));
+    assert_eq!(believed.reach, Reach::TargetOnly);
+    assert_eq!(believed.destination().remote.to_string(), "192.0.2.9:5070");
+    assert_eq!(made("198.51.100.7:40000").under(Nat::Auto).reach, Reach::Path);
 }
 
 /// Architecture: every dialog can be written down and made again, here and by a later program.

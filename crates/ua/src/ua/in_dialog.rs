@@ -1,7 +1,7 @@
 //! What comes in a dialog.
 
 use sdp::SessionDescription;
-use sip::{Incoming, Method, Response, StatusCode};
+use sip::{DialogError, Incoming, Method, Response, StatusCode};
 use units::Instant;
 
 use crate::event::{CallFailure, CallId, EndCause, Event};
@@ -21,7 +21,11 @@ impl Ua {
             // RFC 3261 §12.2.2
             return self.refuse(now, &incoming, StatusCode::CALL_DOES_NOT_EXIST);
         };
-        let checked = self.dialogs.get_mut(key).map(|dialog| dialog.check(&incoming.essentials));
+        let checked = self.dialogs.get_mut(key).map(|dialog| {
+            dialog.check(&incoming.essentials)?;
+            dialog.came_by(&incoming);
+            Ok::<_, DialogError>(())
+        });
         if let Some(Err(error)) = checked {
             return self.refuse(now, &incoming, error.status());
         }
