@@ -43,6 +43,8 @@ enum StopKind {
     Target,
     /// The same place over UDP, in fragments, because it takes no connection.
     InFragments,
+    /// The same place by a connection of its own, because the one that was used again had ended.
+    Anew,
 }
 
 impl Journey {
@@ -70,6 +72,12 @@ impl Stack {
         let mut via = self.new_via(&path);
         let mut request = journey.request.clone();
         request.headers.push_front(HeaderName::Via, via.to_string());
+        let is_used_again = path.flow != FlowId::NONE && path.transport.is_reliable();
+        if is_used_again {
+            // It may have ended, and we not know it yet.
+            let path = Source { flow: FlowId::NONE, ..path };
+            journey.stops.push_front(Stop { path, kind: StopKind::Anew });
+        }
         let is_long = request.to_bytes().len() > DATAGRAM_REQUEST_BYTES_MAX;
         let may_change = path.transport == Transport::Udp && kind == StopKind::Target;
         if is_long && may_change && self.takes_streams(now, path.remote) {
