@@ -66,12 +66,12 @@ Examples:
   convoke serve --sip 192.0.2.10:5060 --config convoke.toml
   convoke serve --sip 127.0.0.1:0 --json")]
 pub(crate) struct ServeArgs {
-    /// Where SIP is spoken, over UDP; port 0 picks a free one [default: 127.0.0.1:5060]
+    /// Where SIP is spoken, over UDP and TCP, as in 192.0.2.10:5060 or [2001:db8::1]:5060; port 0 picks a free one [default: 127.0.0.1:5060]
     #[arg(long, value_name = "ADDR", value_parser = socket_address)]
     pub(crate) sip: Option<SocketAddr>,
     /// Where audio flows [default: the address of --sip]
     #[arg(long, value_name = "IP")]
-    pub(crate) media_ip: Option<Ipv4Addr>,
+    pub(crate) media_ip: Option<IpAddr>,
     /// The ports for audio [default: 20000-29999]
     #[arg(long, value_name = "A-B")]
     pub(crate) rtp_ports: Option<PortRange>,

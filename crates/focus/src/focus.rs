@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use sdp::Family;
 use serde::{Deserialize, Serialize};
 use sip::{
     Dialog, DialogId, Incoming, Method, Response, ServerTxnId, SipUri, Source, StatusCode,
@@ -392,11 +393,12 @@ impl Focus {
 }
 
 /// Says what [`Focus::invite`] would refuse for the request's own sake (420, 415, 406, 416, 400, 422, 488),
-/// before a seat or a port is taken for it. A function of the request.
+/// before a seat or a port is taken for it; and the address family that its port must have, of those that there are. A
+/// function of the request.
 ///
 /// # Errors
 /// The refusal to send, without a To tag.
-pub fn check(incoming: &Incoming) -> Result<(), Response> {
+pub fn check(incoming: &Incoming, families: &[Family]) -> Result<Family, Response> {
     uas::check(incoming, &CAPABILITIES)?;
     let Some(asked) = incoming.request.uri.as_sip() else {
         let status = StatusCode::UNSUPPORTED_URI_SCHEME;
@@ -406,7 +408,7 @@ pub fn check(incoming: &Incoming) -> Result<(), Response> {
         .map_err(|error| Response::answering(&incoming.request, error.status()))?;
     session_timer::agree(&incoming.request.headers, None)
         .map_err(|error| error.refusal(incoming))?;
-    check_offer(&incoming.request).map_err(|error| error.refusal(incoming, asked.host.as_str()))
+    check_offer(incoming, families).map_err(|error| error.refusal(incoming, asked.host.as_str()))
 }
 
 /// Legs of one conference. The pool usually says no long before; this bounds what one conference

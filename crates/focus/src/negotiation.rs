@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use sdp::{AnswerError, Codec, Direction, LocalMedia, Negotiated, SdpError, SessionDescription};
+use sdp::{
+    AnswerError, Codec, Direction, Family, LocalMedia, Negotiated, SdpError, SessionDescription,
+};
 use serde::{Deserialize, Serialize};
 use sip::{HeaderName, Incoming, Request, Response, Source, StatusCode, Warning};
 
@@ -48,7 +50,7 @@ impl NegotiationError {
         let code = match self {
             Self::NoAgreement(AnswerError::NoAudio) => 304,
             Self::NoAgreement(AnswerError::NoCommonCodec) => 305,
-            Self::NoAgreement(AnswerError::NoIpv4Address) => 301,
+            Self::NoAgreement(AnswerError::NoAddress) => 301,
             Self::NoAgreement(_)
             | Self::Unreadable(_)
             | Self::Missing
@@ -167,15 +169,38 @@ impl Session {
     }
 }
 
-/// Whether an offer could be answered, whatever port is lent for it.
-pub(crate) fn check_offer(request: &Request) -> Result<(), NegotiationError> {
-    match read_description(request)? {
-        None => Ok(()),
-        Some(offer) => {
-            let port = crate::MediaPort(0);
-            let seat = MediaSeat { port, address: SocketAddr::from(([192, 0, 2, 1], 40_000)) };
-            Session::new(seat, 0).answer(&offer).map(|_| ())
+/// The address family that this offer can be answered in, of those that there are ports of: whatever port is lent. Without
+/// an offer, that of the signalling if it may be.
+pub(crate) fn check_offer(
+    incoming: &Incoming,
+    families: &[Family],
+) -> Result<Family, NegotiationError> {
+    let signalling = Family::of(incoming.source.remote.ip());
+    let no_port = || NegotiationError::NoAgreement(AnswerError::NoAddress);
+    let Some(offer) = read_description(&incoming.request)? else {
+        let same = families.iter().find(|family| **family == signalling);
+        return same.or(families.first()).copied().ok_or_else(no_port);
+    };
+    // RFC 8866 §5.7: each line may have an address of its own. Of two that could be had, the one that is used already.
+    let mut wished = vec![signalling];
+    wished.extend(families.iter().filter(|family| **family != signalling));
+    wished.retain(|family| families.contains(family));
+    let mut refusal = None;
+    for family in wished {
+        let seat = MediaSeat { port: crate::MediaPort(0), address: sample(family) };
+        match Session::new(seat, 0).answer(&offer) {
+            Ok(_) => return Ok(family),
+            Err(error) => refusal = Some(error),
         }
+    }
+    Err(refusal.unwrap_or_else(no_port))
+}
+
+/// An address to try an offer with (RFC 5737, RFC 3849).
+fn sample(family: Family) -> SocketAddr {
+    match family {
+        Family::V4 => SocketAddr::from(([192, 0, 2, 1], 40_000)),
+        Family::V6 => SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 40_000)),
     }
 }
 

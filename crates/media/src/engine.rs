@@ -1,5 +1,6 @@
 //! The threads, seen from outside.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -16,17 +17,15 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
 use units::Rng;
 
-use crate::sockets::Sockets;
+use crate::sockets::{Pool, Sockets};
 use crate::thread::{Deliver, ShardThread, Shared};
 use crate::{Delivery, EngineReport};
 
 /// What an [`Engine`] is made of.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
-    /// The address that media sockets are bound to (not what is advertised).
-    pub ip: IpAddr,
-    /// The ports to bind; only even ones are used, one per leg (RFC 3550 §11). Shards share them out.
-    pub ports: RangeInclusive<u16>,
+    /// What is bound: one address, or one of each family.
+    pub binds: Vec<MediaBind>,
     /// How many shards, 1 to [`SHARDS_MAX`].
     pub shards: u16,
     /// The core of each shard's thread, by index; a shard beyond the list is not pinned. A core that
@@ -34,6 +33,15 @@ pub struct EngineConfig {
     pub cores: Vec<usize>,
     /// Decides SSRCs and the like: from the operating system's randomness.
     pub seed: [u8; 32],
+}
+
+/// An address with its ports.
+#[derive(Clone, Debug)]
+pub struct MediaBind {
+    /// The address that media sockets are bound to (not what is advertised).
+    pub ip: IpAddr,
+    /// The ports to bind; only even ones are used, one per leg (RFC 3550 §11). Shards share them out.
+    pub ports: RangeInclusive<u16>,
 }
 
 /// Why an engine did not start.
@@ -67,6 +75,20 @@ pub struct Engine {
     shards: Vec<Handle>,
 }
 
+impl MediaBind {
+    /// A shard's part of the ports.
+    fn pool(&self, shard: u16, shards: u16) -> Result<Pool, StartError> {
+        let (first, last) = (*self.ports.start(), *self.ports.end());
+        let is_its =
+            |port: &u16| port.is_multiple_of(2) && port / 2 % shards == shard && *port != 0;
+        let free: VecDeque<u16> = self.ports.clone().filter(is_its).collect();
+        if free.is_empty() {
+            return Err(StartError::NoPorts { first, last, shards });
+        }
+        Ok(Pool { ip: self.ip, free })
+    }
+}
+
 /// One thread, seen from outside.
 struct Handle {
     shared: Arc<Shared>,
@@ -86,7 +108,6 @@ impl Engine {
         config: &EngineConfig,
         deliver: impl Fn(u16, Event) -> Delivery + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
-        let (first, last) = (*config.ports.start(), *config.ports.end());
         if !(1..=SHARDS_MAX).contains(&config.shards) {
             return Err(StartError::ShardCount { got: config.shards, max: SHARDS_MAX });
         }
@@ -97,26 +118,19 @@ impl Engine {
         for number in 0..config.shards {
             let shared = Arc::new(Shared::new().map_err(system("an eventfd"))?);
             let (commands, inbox) = sync_channel(COMMANDS_MAX);
-            let ports = config
-                .ports
-                .clone()
-                .filter(|port| port % 2 == 0 && port / 2 % config.shards == number && *port != 0)
-                .collect::<std::collections::VecDeque<_>>();
-            if ports.is_empty() {
-                return Err(StartError::NoPorts { first, last, shards: config.shards });
-            }
+            let pools = config.binds.iter().map(|bind| bind.pool(number, config.shards));
+            let pools = pools.collect::<Result<_, _>>()?;
             let thread = ShardThread::new(
                 number,
                 Shard::new(ShardConfig::default(), rng.fork()),
-                Sockets::new(config.ip, ports),
+                Sockets::new(pools),
                 inbox,
                 Arc::clone(&deliver),
                 Arc::clone(&shared),
             )
             .map_err(system("an epoll or a timer"))?;
-            let sockets = thread.sockets();
-            if let (0, Some(error)) = (sockets.count(), sockets.last_error()) {
-                return Err(StartError::Bind { ip: config.ip, first, last, kind: error.kind() });
+            for bind in &config.binds {
+                thread.has_some_of(bind)?;
             }
             ready.push((thread, shared, commands));
         }

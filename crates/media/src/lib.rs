@@ -14,5 +14,5 @@ mod sockets;
 mod stats;
 mod thread;
 
-pub use engine::{CommandError, Engine, EngineConfig, SHARDS_MAX, StartError};
+pub use engine::{CommandError, Engine, EngineConfig, MediaBind, SHARDS_MAX, StartError};
 pub use report::{Delivery, EngineReport, ShardDropped, ShardReport};

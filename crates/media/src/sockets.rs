@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use mix::message::LentPort;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
+use socket2::{Domain, Protocol, Socket, Type};
 
 /// Binds ports in turn, and takes them back.
 ///
@@ -13,36 +14,53 @@ use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 /// still sends to an ended leg seldom meets the next one.
 #[derive(Debug)]
 pub(crate) struct Sockets {
-    ip: IpAddr,
-    /// Ports not bound, the longest unused first.
-    free: VecDeque<u16>,
-    bound: BTreeMap<u32, UdpSocket>,
+    pools: Vec<Pool>,
+    bound: BTreeMap<u32, Bound>,
     last_id: u32,
     bind_failures: u64,
     last_error: Option<io::Error>,
 }
 
+/// The ports of one address.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub(crate) ip: IpAddr,
+    /// Ports not bound, the longest unused first.
+    pub(crate) free: VecDeque<u16>,
+}
+
+#[derive(Debug)]
+struct Bound {
+    socket: UdpSocket,
+    pool: usize,
+}
+
 impl Sockets {
-    pub(crate) fn new(ip: IpAddr, ports: VecDeque<u16>) -> Self {
-        Self {
-            ip,
-            free: ports,
-            bound: BTreeMap::new(),
-            last_id: 0,
-            bind_failures: 0,
-            last_error: None,
-        }
+    /// One pool for each address family.
+    pub(crate) fn new(pools: Vec<Pool>) -> Self {
+        Self { pools, bound: BTreeMap::new(), last_id: 0, bind_failures: 0, last_error: None }
     }
 
-    /// Binds the next port and has `epoll` watch it, under its number. Others may sit on some of the
+    /// The addresses that sockets are bound to.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.pools.iter().map(|pool| SocketAddr::new(pool.ip, 0))
+    }
+
+    /// Binds the next port of an address and has `epoll` watch it, under its number. Others may sit on some of the
     /// range: tries as many as asked. `None`: none is to be had now.
-    pub(crate) fn lend(&mut self, epoll: &Epoll, tries: usize) -> Option<LentPort> {
-        for _ in 0..self.free.len().min(tries) {
-            let port = self.free.pop_front()?;
-            match self.bind(epoll, port) {
+    pub(crate) fn lend(
+        &mut self,
+        epoll: &Epoll,
+        like: SocketAddr,
+        tries: usize,
+    ) -> Option<LentPort> {
+        let pool = self.pools.iter().position(|pool| pool.ip == like.ip())?;
+        for _ in 0..self.pools[pool].free.len().min(tries) {
+            let port = self.pools[pool].free.pop_front()?;
+            match self.bind(epoll, pool, port) {
                 Ok(lent) => return Some(lent),
                 Err(error) => {
-                    self.free.push_back(port);
+                    self.pools[pool].free.push_back(port);
                     self.bind_failures += 1;
                     self.last_error = Some(error);
                 }
@@ -53,25 +71,25 @@ impl Sockets {
 
     /// Closes a socket.
     pub(crate) fn close(&mut self, id: u32, epoll: &Epoll) {
-        let Some(socket) = self.bound.remove(&id) else { return };
+        let Some(Bound { socket, pool }) = self.bound.remove(&id) else { return };
         if let Ok(address) = socket.local_addr() {
-            self.free.push_back(address.port());
+            self.pools[pool].free.push_back(address.port());
         }
         // Closing takes it out as well; this only says it.
         let _ = epoll.delete(&socket);
     }
 
     pub(crate) fn socket(&self, id: u32) -> Option<&UdpSocket> {
-        self.bound.get(&id)
+        self.bound.get(&id).map(|bound| &bound.socket)
     }
 
     pub(crate) fn count(&self) -> usize {
         self.bound.len()
     }
 
-    /// Whether no port of the range is left to bind.
-    pub(crate) fn all_bound(&self) -> bool {
-        self.free.is_empty()
+    /// Whether this address has no port left to bind.
+    pub(crate) fn all_bound(&self, like: SocketAddr) -> bool {
+        self.pools.iter().all(|pool| pool.ip != like.ip() || pool.free.is_empty())
     }
 
     /// How often a port could not be bound.
@@ -84,15 +102,25 @@ impl Sockets {
         self.last_error.as_ref()
     }
 
-    fn bind(&mut self, epoll: &Epoll, port: u16) -> io::Result<LentPort> {
+    fn bind(&mut self, epoll: &Epoll, pool: usize, port: u16) -> io::Result<LentPort> {
         // 4 billion lendings: years. Then no more are lent, and the process has to be started anew.
         let id = self.last_id.checked_add(1).ok_or(io::ErrorKind::QuotaExceeded)?;
-        let socket = UdpSocket::bind(SocketAddr::new(self.ip, port))?;
-        socket.set_nonblocking(true)?;
+        let socket = bind(SocketAddr::new(self.pools[pool].ip, port))?;
         let address = socket.local_addr()?;
         epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(id)))?;
-        self.bound.insert(id, socket);
+        self.bound.insert(id, Bound { socket, pool });
         self.last_id = id;
         Ok(LentPort { id, address })
     }
+}
+
+/// `::` is IPv6 alone: IPv4 has a pool of its own, with the same ports.
+fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
 }

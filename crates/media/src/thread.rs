@@ -1,6 +1,6 @@
 //! One shard's thread.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -16,7 +16,7 @@ use units::{Instant, soonest};
 use crate::clock::{Timer, now};
 use crate::sockets::Sockets;
 use crate::stats::Stats;
-use crate::{Delivery, ShardReport};
+use crate::{Delivery, MediaBind, ShardReport, StartError};
 
 /// What a thread and its [`crate::Engine`] share.
 #[derive(Debug)]
@@ -100,8 +100,13 @@ impl ShardThread {
         Ok(thread)
     }
 
-    pub(crate) const fn sockets(&self) -> &Sockets {
-        &self.sockets
+    /// Whether at least one port of this address was to be had.
+    pub(crate) fn has_some_of(&self, bind: &MediaBind) -> Result<(), StartError> {
+        let (ip, first, last) = (bind.ip, *bind.ports.start(), *bind.ports.end());
+        match (self.shard.unused_lent_like(SocketAddr::new(ip, 0)), self.sockets.last_error()) {
+            (0, Some(error)) => Err(StartError::Bind { ip, first, last, kind: error.kind() }),
+            (_, Some(_) | None) => Ok(()),
+        }
     }
 
     /// Counts that the thread runs on any core.
@@ -244,7 +249,7 @@ impl ShardThread {
     /// With nothing left to lend the caller gives no more commands, so that none would remind us of
     /// the ports that others had taken when their turn came.
     fn bind_when_due(&mut self) {
-        if self.shard.unused_lent() > 0 || self.sockets.all_bound() {
+        if !self.lacks_ports() {
             self.bind_again = None;
             return;
         }
@@ -254,16 +259,26 @@ impl ShardThread {
             self.lend_ahead(BIND_TRIES_MAX);
             self.hand_over();
         }
-        if self.shard.unused_lent() == 0 {
+        if self.lacks_ports() {
             self.bind_again.get_or_insert(now + BIND_AGAIN);
         }
     }
 
+    /// Whether some address has nothing left to lend, and ports that were not to be had.
+    fn lacks_ports(&self) -> bool {
+        let lacks = |at| self.shard.unused_lent_like(at) == 0 && !self.sockets.all_bound(at);
+        self.sockets.addresses().any(lacks)
+    }
+
+    /// Of each address as many.
     fn lend_ahead(&mut self, tries: usize) {
-        while self.shard.unused_lent() < LEND_AHEAD {
-            match self.sockets.lend(&self.epoll, tries) {
-                Some(port) => self.shard.add_lent(port),
-                None => return,
+        let Self { shard, sockets, epoll, .. } = self;
+        for at in sockets.addresses().collect::<Vec<_>>() {
+            while shard.unused_lent_like(at) < LEND_AHEAD {
+                match sockets.lend(epoll, at, tries) {
+                    Some(port) => shard.add_lent(port),
+                    None => break,
+                }
             }
         }
     }
@@ -300,7 +315,7 @@ struct Outbox<'a> {
 }
 
 impl Sink for Outbox<'_> {
-    fn send(&mut self, lent: u32, to: std::net::SocketAddr, bytes: &[u8]) {
+    fn send(&mut self, lent: u32, to: SocketAddr, bytes: &[u8]) {
         let sent = self.sockets.socket(lent).map(|socket: &UdpSocket| socket.send_to(bytes, to));
         match sent {
             Some(Ok(_)) => self.report.sent += 1,

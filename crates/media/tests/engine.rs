@@ -1,14 +1,14 @@
 //! Real sockets on loopback. Nothing here waits for a time to pass: the tests block on what must come,
 //! and the time-outs only end a test that has failed.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use audio::{Decoder as _, Encoder as _, G711};
-use media::{Delivery, Engine, EngineConfig, ShardReport, StartError};
+use media::{Delivery, Engine, EngineConfig, MediaBind, ShardReport, StartError};
 use mix::message::{
     Action, Codec, Command, ConferenceKey, Direction, Done, Epoch, Event, Format, Kind, LentPort,
     PortId, Refused, StreamSpec, TransportSpec,
@@ -24,7 +24,7 @@ fn own_ip() -> IpAddr {
 }
 
 fn config(ip: IpAddr, ports: RangeInclusive<u16>) -> EngineConfig {
-    EngineConfig { ip, ports, shards: 1, cores: vec![], seed: [7; 32] }
+    EngineConfig { binds: vec![MediaBind { ip, ports }], shards: 1, cores: vec![], seed: [7; 32] }
 }
 
 /// An engine and what it tells.
@@ -172,6 +172,35 @@ fn two_phones_hear_each_other_and_not_themselves() {
     let end = rig.engine.stop().shards[0];
     assert_eq!((end.conferences, end.legs, end.sockets, end.conferences_failed), (0, 0, 0, 0));
     assert!(end.received >= 190 && end.sent >= 200 && end.send_errors == 0, "{end:?}");
+}
+
+/// One shard with an address of each family: legs of both are in one mix.
+#[test]
+fn phones_of_both_families_hear_each_other() {
+    // There is but one IPv6 address for all the tests of this machine.
+    let first = 24_000 + u16::try_from(std::process::id() % 1_000).expect("small") * 4;
+    let mut config = config(own_ip(), first..=first + 2);
+    config.binds.push(MediaBind { ip: Ipv6Addr::LOCALHOST.into(), ports: first..=first + 2 });
+    let mut rig = Rig::start(&config);
+    let lent = rig.wait_lent();
+    let of = |is_v6| lent.iter().find(|port| port.address.is_ipv6() == is_v6).expect("lent");
+    let (v4, v6) = (of(false), of(true));
+    assert_eq!(rig.command(0, Action::OpenConference), Ok(Done::ConferenceOpened));
+    let mut a = rig.join(0, 1, *v4, 300.0);
+    let mut b = rig.join(0, 2, *v6, 700.0);
+    for _ in 0..100 {
+        a.exchange();
+        b.exchange();
+    }
+    assert!(a.level(700.0) > a.level(300.0) + 15.0, "{} {}", a.level(700.0), a.level(300.0));
+    assert!(b.level(300.0) > b.level(700.0) + 15.0, "{} {}", b.level(300.0), b.level(700.0));
+    // What comes back is lent again, of each family by itself.
+    for (n, family) in [(1, false), (2, true)] {
+        let removed = rig.command(0, Action::RemovePort { port: PortId(n) });
+        assert!(matches!(removed, Ok(Done::PortRemoved(_))));
+        let again = rig.wait_lent();
+        assert_eq!(again.iter().map(|port| port.address.is_ipv6()).collect::<Vec<_>>(), [family]);
+    }
 }
 
 /// Only even ports are bound, all come back, and when none is left none is lent.

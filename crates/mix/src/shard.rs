@@ -75,7 +75,9 @@ pub struct Shard {
     /// Slots with an open conference, ascending.
     open: Vec<usize>,
     /// Every socket that is lent to us, with the port that uses it.
-    lent: BTreeMap<u32, Option<Place>>,
+    lent: BTreeMap<u32, Lent>,
+    /// Those that no port uses, over IPv4 and over IPv6.
+    unused: [usize; 2],
     released: VecDeque<u32>,
     events: VecDeque<Event>,
     next_tick: Option<Instant>,
@@ -91,6 +93,13 @@ struct Slot {
     /// The highest generation and epoch that it was opened with.
     latest: Option<(u32, Epoch)>,
     conference: Option<Box<Conference>>,
+}
+
+/// A socket that is lent to us.
+#[derive(Clone, Copy, Debug)]
+struct Lent {
+    family: usize,
+    place: Option<Place>,
 }
 
 /// Where the port of a socket is.
@@ -126,6 +135,7 @@ impl Shard {
             slots: (0..slots).map(|_| Slot::default()).collect(),
             open: Vec::with_capacity(slots as usize),
             lent: BTreeMap::new(),
+            unused: [0; 2],
             released: VecDeque::new(),
             events: VecDeque::with_capacity(EVENTS_MAX),
             next_tick: None,
@@ -137,7 +147,7 @@ impl Shard {
 
     /// Takes a datagram that came from `from` to the socket lent as `lent`. Does not allocate.
     pub fn handle_packet(&mut self, now: Instant, lent: u32, from: SocketAddr, bytes: &[u8]) {
-        let place = self.lent.get(&lent).copied().flatten();
+        let place = self.lent.get(&lent).and_then(|lent| lent.place);
         let seat = place.and_then(|place| {
             self.slots[place.slot].conference.as_mut()?.seat_mut(place.seat).map(|it| (place, it))
         });
@@ -184,7 +194,9 @@ impl Shard {
         if self.lent.contains_key(&port.id) {
             return;
         }
-        self.lent.insert(port.id, None);
+        let family = family_of(port.address);
+        self.lent.insert(port.id, Lent { family, place: None });
+        self.unused[family] += 1;
         if let Some(Event::Lent { ports }) = self.events.back_mut() {
             ports.push(port);
         } else {
@@ -203,8 +215,13 @@ impl Shard {
     }
 
     /// Sockets that are lent to us and used by no port.
-    pub fn unused_lent(&self) -> usize {
-        self.lent.len() - self.ports_count
+    pub const fn unused_lent(&self) -> usize {
+        self.unused[0] + self.unused[1]
+    }
+
+    /// Of these, those whose address is of the same family as this one.
+    pub fn unused_lent_like(&self, address: SocketAddr) -> usize {
+        self.unused[family_of(address)]
     }
 
     /// What is still open.
@@ -262,6 +279,11 @@ impl Shard {
             self.next_tick = None;
         }
     }
+}
+
+/// Where [`Shard::unused`] counts a socket.
+fn family_of(address: SocketAddr) -> usize {
+    usize::from(address.is_ipv6())
 }
 
 /// Most conferences on one shard: 4,096 of three legs are ten times what one core mixes. A command for

@@ -37,7 +37,9 @@ impl Node {
             // RFC 3261 §8.3: a redirect server leaves Require to whom it redirects to.
             AnswerForm::Redirect => uas::check_content(incoming, &focus::CAPABILITIES),
             // All that is wrong with the request itself, before room is held for it.
-            AnswerForm::Deliver | AnswerForm::Relay => focus::check(incoming),
+            AnswerForm::Deliver | AnswerForm::Relay => {
+                focus::check(incoming, &self.media.families()).map(|_| ())
+            }
         };
         if let Err(response) = checked {
             return self.reply(incoming, response);

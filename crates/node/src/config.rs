@@ -13,8 +13,9 @@ pub struct NodeConfig {
     pub node: u16,
     /// Where SIP comes in, and what others shall call that place. At least one.
     pub listens: Vec<SipListen>,
-    /// The address that media shard `n` is known by to terminals; one entry a shard, at least one.
-    pub media_advertise: Vec<IpAddr>,
+    /// The addresses that media shard `n` is known by to terminals, one of each family that it has ports of; one entry a
+    /// shard, at least one.
+    pub media_advertise: Vec<Vec<IpAddr>>,
     /// The factories; a request matches the first that fits.
     pub factories: Vec<FactoryConfig>,
     /// Room and its rules.

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use focus::factory::Refused;
 use focus::{Focus, FocusConfig, LegId, MediaPort, MediaSeat};
 use pool::{ConferenceId, JoinRefusal, ViewState};
+use sdp::Family;
 use sip::{Incoming, Merged, Source, StatusCode};
 use units::Instant;
 
@@ -53,12 +54,12 @@ impl Node {
             Merged::Fresh | Merged::SameTransaction => {}
         }
         // What is wrong with the request itself comes first, so that nothing need be taken back.
-        let joined = match focus::check(incoming) {
+        let joined = match focus::check(incoming, &self.media.families()) {
             Err(response) => {
                 self.reply(incoming, response);
                 Ok(Joined::No)
             }
-            Ok(()) => self.seat(now, incoming, caller, id),
+            Ok(family) => self.seat(now, incoming, caller, (id, family)),
         };
         if joined != Ok(Joined::Yes) {
             // It is over. What comes by another way is looked at afresh.
@@ -74,15 +75,15 @@ impl Node {
         now: Instant,
         incoming: &Incoming,
         caller: &Caller,
-        id: ConferenceId,
+        (id, family): (ConferenceId, Family),
     ) -> Result<Joined, Refused> {
         let source = unproved_source(incoming, caller);
         let unproved = source.and_then(|source| self.unproved.get(&source).copied()).unwrap_or(0);
         if unproved >= UNPROVED_LEGS_MAX {
             return Err(Refused::Unanswered { max: UNPROVED_LEGS_MAX });
         }
-        let first = self.activate(now, id)?;
-        let joined = self.take_seat(now, incoming, caller, id);
+        let first = self.activate(now, id, family)?;
+        let joined = self.take_seat(now, incoming, caller, (id, family));
         match (&joined, first) {
             (Ok(Joined::Yes), First::Yes) => self.started(id),
             (Ok(Joined::No) | Err(_), First::Yes) => self.deactivate(now, id),
@@ -96,7 +97,7 @@ impl Node {
         now: Instant,
         incoming: &Incoming,
         caller: &Caller,
-        id: ConferenceId,
+        (id, family): (ConferenceId, Family),
     ) -> Result<Joined, Refused> {
         let Some(active) = self.records.get_mut(&id).and_then(Record::active) else {
             return Err(Refused::NotFound);
@@ -106,7 +107,7 @@ impl Node {
             self.reply_status(incoming, status);
             return Ok(Joined::No);
         }
-        let Some((lent, address)) = self.media.take_port(active.media) else {
+        let Some((lent, address)) = self.media.take_port(active.media, family) else {
             return Err(Refused::NoPort);
         };
         if let Err(refusal) = self.pool.join(now, id) {
@@ -148,14 +149,19 @@ impl Node {
     }
 
     /// Makes the focus of a held conference and opens it on a shard.
-    fn activate(&mut self, now: Instant, id: ConferenceId) -> Result<First, Refused> {
+    fn activate(
+        &mut self,
+        now: Instant,
+        id: ConferenceId,
+        family: Family,
+    ) -> Result<First, Refused> {
         let Some(record) = self.records.get_mut(&id) else { return Err(Refused::NotFound) };
         match &record.state {
             State::Active(_) => return Ok(First::No),
             State::Ended => return Err(Refused::NotFound),
             State::Held => {}
         }
-        let Some(media) = self.media.open() else { return Err(Refused::NoPort) };
+        let Some(media) = self.media.open(family) else { return Err(Refused::NoPort) };
         let config = FocusConfig {
             conference_uri: record.uri.clone(),
             end: self.factories[record.factory].config().end,

@@ -2,13 +2,14 @@
 //!
 //! Everything here is messages; the shards may be threads of this process or of another one.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use mix::message::{
     Action, Command, ConferenceKey, Done, Epoch, Event, LentPort, PortId, PortReport, Refused,
     StreamSpec, TransportSpec,
 };
+use sdp::Family;
 
 /// Where a conference is mixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,7 +47,8 @@ enum Pending {
 
 #[derive(Debug)]
 struct ShardLink {
-    advertise: IpAddr,
+    /// One of each family.
+    advertise: Vec<IpAddr>,
     /// Lent and not used. Bounded by how far ahead a shard lends.
     lent: VecDeque<LentPort>,
     /// The generation that each slot was last used with, and the slots nobody uses.
@@ -67,13 +69,20 @@ pub(crate) struct MediaLink {
     commands: VecDeque<(u16, Command)>,
 }
 
+impl ShardLink {
+    /// Where the next port of this family stands. Ports of both come in turn, so it is not far.
+    fn first(&self, family: Family) -> Option<usize> {
+        self.lent.iter().position(|port| Family::of(port.address.ip()) == family)
+    }
+}
+
 /// The one owner there is on a single node.
 const EPOCH: Epoch = Epoch(1);
 
 impl MediaLink {
-    /// One link a shard; `advertise` is the address that terminals send to.
-    pub(crate) fn new(advertise: &[IpAddr]) -> Self {
-        let shards = advertise.iter().map(|&advertise| ShardLink {
+    /// One link a shard; `advertise` are the addresses that terminals send to.
+    pub(crate) fn new(advertise: Vec<Vec<IpAddr>>) -> Self {
+        let shards = advertise.into_iter().map(|advertise| ShardLink {
             advertise,
             lent: VecDeque::new(),
             generations: Vec::new(),
@@ -93,14 +102,21 @@ impl MediaLink {
         self.commands.pop_front()
     }
 
-    /// Opens a conference on the shard that has a port to lend and fewest in use.
+    /// The address families that some shard has ports of.
+    pub(crate) fn families(&self) -> Vec<Family> {
+        let all = self.shards.iter().flat_map(|link| &link.advertise).map(|&ip| Family::of(ip));
+        let all: BTreeSet<_> = all.collect();
+        all.into_iter().collect()
+    }
+
+    /// Opens a conference on the shard that has a port of this family to lend and fewest in use.
     /// `None`: no shard has one.
-    pub(crate) fn open(&mut self) -> Option<MediaKey> {
+    pub(crate) fn open(&mut self, family: Family) -> Option<MediaKey> {
         let mut in_use = vec![0; self.shards.len()];
         for (media, ports) in &self.ports {
             in_use[usize::from(media.shard)] += ports.len();
         }
-        let able = (0..self.shards.len()).filter(|&n| !self.shards[n].lent.is_empty());
+        let able = (0..self.shards.len()).filter(|&n| self.shards[n].first(family).is_some());
         let shard = able.min_by_key(|&n| in_use[n])?;
         let link = &mut self.shards[shard];
         let slot = match link.free_slots.pop() {
@@ -120,11 +136,16 @@ impl MediaLink {
         Some(media)
     }
 
-    /// Takes a lent port for a leg; gives it with the address that goes into the SDP.
-    pub(crate) fn take_port(&mut self, media: MediaKey) -> Option<(LentPort, SocketAddr)> {
+    /// Takes a lent port of this family for a leg; gives it with the address that goes into the SDP.
+    pub(crate) fn take_port(
+        &mut self,
+        media: MediaKey,
+        family: Family,
+    ) -> Option<(LentPort, SocketAddr)> {
         let link = self.shards.get_mut(usize::from(media.shard))?;
-        let port = link.lent.pop_front()?;
-        Some((port, SocketAddr::new(link.advertise, port.address.port())))
+        let ip = link.advertise.iter().copied().find(|&ip| Family::of(ip) == family)?;
+        let port = link.lent.remove(link.first(family)?)?;
+        Some((port, SocketAddr::new(ip, port.address.port())))
     }
 
     /// Gives back a port that was taken and not added.

@@ -134,7 +134,7 @@ impl Node {
         wall: UnixTime,
         mut rng: Rng,
     ) -> Result<Self, NodeError> {
-        if config.listens.is_empty() || config.media_advertise.is_empty() {
+        if config.listens.is_empty() || config.media_advertise.iter().all(Vec::is_empty) {
             return Err(NodeError::NoListen);
         }
         let factories =
@@ -160,7 +160,7 @@ impl Node {
             registrar: None,
             stack,
             pool: Pool::new(config.pool),
-            media: MediaLink::new(&config.media_advertise),
+            media: MediaLink::new(config.media_advertise),
             records: Records::new(),
             by_media: BTreeMap::new(),
             dialogs: BTreeMap::new(),

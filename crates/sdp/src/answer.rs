@@ -19,8 +19,8 @@ pub enum AnswerError {
     NoAudio,
     #[error("no codec in common: only PCMU and PCMA are spoken")]
     NoCommonCodec,
-    #[error("the audio stream has no numeric unicast IPv4 address")]
-    NoIpv4Address,
+    #[error("the audio stream has no numeric unicast address of a family that is spoken here")]
+    NoAddress,
 }
 
 impl AnswerError {
@@ -29,7 +29,7 @@ impl AnswerError {
         match self {
             Self::LineCount { .. } => 400,
             // RFC 3261 §21.4.26
-            Self::NoAudio | Self::NoCommonCodec | Self::NoIpv4Address => 488,
+            Self::NoAudio | Self::NoCommonCodec | Self::NoAddress => 488,
         }
     }
 }
@@ -159,7 +159,7 @@ fn remote_of(
         // RFC 3264 §8.4: "neither RTP nor RTCP should be sent to the peer".
         Some(ip) if ip.is_unspecified() => Ok(None),
         Some(ip) => Ok(Some(SocketAddr::new(ip, media.port))),
-        None => Err(AnswerError::NoIpv4Address),
+        None => Err(AnswerError::NoAddress),
     }
 }
 

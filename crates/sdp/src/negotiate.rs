@@ -18,6 +18,25 @@ pub enum Direction {
     Inactive,
 }
 
+/// An address family, as a `c=` line names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Family {
+    /// `IN IP4`.
+    V4,
+    /// `IN IP6`.
+    V6,
+}
+
+impl Family {
+    /// The family of an address; an IPv4 address in the clothes of IPv6 is one.
+    pub fn of(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+}
+
 /// The audio codecs that Convoke speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Codec {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::thread::available_parallelism;
 
-use media::{CommandError, Delivery, Engine, EngineConfig, EngineReport};
+use media::{CommandError, Delivery, Engine, EngineConfig, EngineReport, MediaBind};
 use mix::message::{Command, Event};
 use tokio::sync::mpsc;
 
@@ -42,13 +42,12 @@ pub(crate) enum Health {
 
 impl Mixers {
     pub(crate) fn start(
-        listen: &MediaListen,
+        listens: &[MediaListen],
         seed: [u8; 32],
     ) -> Result<(Self, mpsc::Receiver<FromShard>), media::StartError> {
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
         let config = EngineConfig {
-            ip: IpAddr::V4(listen.bind),
-            ports: listen.ports.first..=listen.ports.last,
+            binds: listens.iter().map(bind).collect(),
             shards: SHARDS,
             cores: cores(),
             seed,
@@ -99,14 +98,21 @@ impl Mixers {
     }
 }
 
-/// How many addresses the node must know the media by: one per shard.
-pub(crate) fn advertised(listen: &MediaListen) -> Vec<IpAddr> {
-    vec![IpAddr::V4(listen.advertise); usize::from(SHARDS)]
+/// The addresses that the node must know the media by: those of each shard.
+pub(crate) fn advertised(listens: &[MediaListen]) -> Vec<Vec<IpAddr>> {
+    let all = listens.iter().map(|listen| listen.advertise).collect();
+    vec![all; usize::from(SHARDS)]
 }
 
-/// Seats of a pool whose size nobody named: what a shard can mix, and no more than it has ports for.
-pub(crate) fn seats(listen: &MediaListen) -> u32 {
-    listen.ports.legs().min(SEATS_BY_DEFAULT)
+/// Seats of a pool whose size nobody named: what a shard can mix, and no more than there are ports for, though
+/// all legs be of one family.
+pub(crate) fn seats(listens: &[MediaListen]) -> u32 {
+    let fewest = listens.iter().map(|listen| listen.ports.legs()).min();
+    fewest.unwrap_or(0).min(SEATS_BY_DEFAULT)
+}
+
+fn bind(listen: &MediaListen) -> MediaBind {
+    MediaBind { ip: listen.bind, ports: listen.ports.first..=listen.ports.last }
 }
 
 /// The last core for the first shard: the system tends to use the first ones for itself. Alone on a
@@ -126,14 +132,15 @@ mod tests {
     use crate::config::PortRange;
 
     fn listen(first: u16, last: u16) -> MediaListen {
-        let ip = Ipv4Addr::LOCALHOST;
+        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
         MediaListen { bind: ip, advertise: ip, ports: PortRange { first, last } }
     }
 
     #[test]
     fn no_more_seats_than_even_ports_or_than_a_shard_can_mix() {
-        assert_eq!(seats(&listen(20_000, 20_009)), 5);
-        assert_eq!(seats(&listen(20_001, 20_009)), 4);
-        assert_eq!(seats(&listen(20_000, 29_999)), SEATS_BY_DEFAULT);
+        assert_eq!(seats(&[listen(20_000, 20_009)]), 5);
+        assert_eq!(seats(&[listen(20_001, 20_009)]), 4);
+        assert_eq!(seats(&[listen(20_000, 29_999)]), SEATS_BY_DEFAULT);
+        assert_eq!(seats(&[listen(20_000, 20_009), listen(20_000, 20_003)]), 2);
     }
 }

@@ -245,7 +245,7 @@ fn node_config(sip: SocketAddr, options: Options) -> NodeConfig {
     NodeConfig {
         node: 1,
         listens: vec![SipListen { bind: sip, advertise: (sip.ip().into(), sip.port()) }],
-        media_advertise: vec![IpAddr::V4(MEDIA_IP)],
+        media_advertise: vec![vec![IpAddr::V4(MEDIA_IP)]],
         factories: vec![FactoryConfig {
             users: vec!["conference".to_owned()],
             hosts: vec![sip.ip().to_string()],

@@ -33,8 +33,6 @@ pub enum BindError {
     Forbidden(SocketAddr),
     #[error("{0} says nothing about how others reach us: give one address with --sip")]
     Unspecified(IpAddr),
-    #[error("{0} is IPv6, which is not spoken yet: give an IPv4 address with --sip")]
-    Ipv6(IpAddr),
     #[error("cannot bind {address}: {kind}")]
     Other { address: SocketAddr, kind: io::ErrorKind },
 }
@@ -45,9 +43,6 @@ impl Sockets {
     /// # Errors
     /// The address cannot be bound, in one line that says what to do.
     pub fn bind(address: SocketAddr, media_count: usize) -> Result<Self, BindError> {
-        if address.is_ipv6() {
-            return Err(BindError::Ipv6(address.ip()));
-        }
         if address.ip().is_unspecified() {
             return Err(BindError::Unspecified(address.ip()));
         }
@@ -140,7 +135,7 @@ mod tests {
         let bad = |text: &str| Sockets::bind(address(text), 0).expect_err("not to be bound");
         assert_eq!(bad("192.0.2.1:0"), BindError::NotOurs(address("192.0.2.1:0").ip()));
         assert_eq!(bad("0.0.0.0:0"), BindError::Unspecified(address("0.0.0.0:0").ip()));
-        assert_eq!(bad("[::1]:0"), BindError::Ipv6(address("[::1]:0").ip()));
+        assert_eq!(bad("[::]:0"), BindError::Unspecified(address("[::]:0").ip()));
     }
 
     #[test]

@@ -120,6 +120,7 @@ impl<A: Agent> Driver<A> {
         messages: bool,
     ) -> io::Result<(Self, mpsc::Receiver<Event<A::News>>)> {
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
+        let ipv6 = sockets.sip().is_ipv6();
         let driver = Self {
             clock,
             agent,
@@ -128,7 +129,7 @@ impl<A: Agent> Driver<A> {
             sound,
             next_tick: SystemInstant::now(),
             events,
-            resolver: Resolver::new(),
+            resolver: Resolver::new(ipv6),
             messages,
             report: DriverReport::default(),
             is_over: false,
@@ -323,23 +324,26 @@ impl Lines {
 struct Resolver {
     answers: mpsc::Receiver<Resolved>,
     asking: mpsc::Sender<Resolved>,
+    /// The family that our socket can send to.
+    ipv6: bool,
 }
 
 type Resolved = (ResolveId, Option<SocketAddr>);
 
 impl Resolver {
-    fn new() -> Self {
+    fn new(ipv6: bool) -> Self {
         let (asking, answers) = mpsc::channel(RESOLVES_MAX);
-        Self { answers, asking }
+        Self { answers, asking, ipv6 }
     }
 
     /// The answer comes through [`Resolver::next`]. Over [`RESOLVES_MAX`] there is none, and the
     /// call ends by its own limit.
     fn ask(&self, id: ResolveId, host: String, port: Option<u16>) {
         let Ok(permit) = self.asking.clone().try_reserve_owned() else { return };
+        let ipv6 = self.ipv6;
         tokio::spawn(async move {
             let addresses = lookup_host((host, port.unwrap_or(SIP_PORT))).await;
-            let address = addresses.ok().and_then(|mut all| all.find(SocketAddr::is_ipv4));
+            let address = addresses.ok().and_then(|mut all| all.find(|at| at.is_ipv6() == ipv6));
             permit.send((id, address));
         });
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 /// What the system is asked to keep for us while the loop is busy: some thousand SIP messages. Less
 /// is what it gives without special rights, and less is fine.
@@ -30,9 +30,9 @@ impl Endpoint {
         // Those that were free for UDP only: held, or the system might give them again.
         let mut held = Vec::new();
         loop {
-            let udp = UdpSocket::bind(address)?;
+            let udp: UdpSocket = socket(address, Type::DGRAM)?.into();
             let local = udp.local_addr()?;
-            match TcpListener::bind(local) {
+            match listen(local) {
                 Ok(tcp) => return Self::new(udp, tcp, local),
                 Err(error)
                     if error.kind() == io::ErrorKind::AddrInUse
@@ -58,4 +58,28 @@ impl Endpoint {
         let _ = SockRef::from(&udp).set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
         Ok(Self { udp, tcp, local })
     }
+}
+
+/// The most connections that wait to be accepted; the system cuts it to what it allows.
+const BACKLOG: i32 = 128;
+
+/// A bound socket. `::` is IPv6 alone: an IPv4 address that comes in the clothes of IPv6 would be another one in every
+/// list, and `0.0.0.0` may have the same port.
+fn socket(address: SocketAddr, kind: Type) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    if kind == Type::STREAM {
+        // A server that starts again finds connections of its last life waiting for their end.
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket(address, Type::STREAM)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }

@@ -26,7 +26,7 @@ fn serve_takes_what_the_issue_names() {
                 --config c.toml --open --json";
     let Command::Serve(args) = parse(line) else { panic!("serve") };
     assert_eq!(args.sip, Some(LOOPBACK));
-    assert_eq!(args.media_ip, Some(Ipv4Addr::LOCALHOST));
+    assert_eq!(args.media_ip, Some(Ipv4Addr::LOCALHOST.into()));
     assert_eq!(args.rtp_ports, Some(PortRange { first: 20_000, last: 20_099 }));
     assert_eq!(args.config, Some(PathBuf::from("c.toml")));
     assert!(args.open && args.common.json && !args.common.trace);

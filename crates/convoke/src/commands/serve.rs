@@ -85,6 +85,9 @@ fn greet(printer: &Printer, config: &Config, server: &Running) {
     let factory = server.factories().first().map_or("", String::as_str);
     let here = server.sip().iter().map(SocketAddr::ip).find(|ip| !ip.is_unspecified());
     let here = here.unwrap_or(Ipv4Addr::LOCALHOST.into());
+    let [bob, carol] = [5071, 5072].map(|port| SocketAddr::new(here, port));
+    let media: Vec<String> =
+        config.media.iter().map(|it| format!("{} ports {}", it.bind, it.ports)).collect();
     let admin = server.admin();
     let ask = if admin == Config::ADMIN_DEFAULT {
         "convoke status".to_owned()
@@ -94,17 +97,16 @@ fn greet(printer: &Printer, config: &Config, server: &Running) {
     printer.words(&format!(
         "Convoke {version} makes conferences for whoever calls\n\n  {factories}\n\n\
          Call it, with two who answer, in three other terminals:\n\n  \
-         convoke answer --sip {here}:5071\n  \
-         convoke answer --sip {here}:5072\n  \
-         convoke conference {factory} --invite sip:{here}:5071 sip:{here}:5072\n\n\
-         {who}Room for {capacity} legs, audio at {media} ports {ports}. Who is in: {ask}\n\
+         convoke answer --sip {bob}\n  \
+         convoke answer --sip {carol}\n  \
+         convoke conference {factory} --invite sip:{bob} sip:{carol}\n\n\
+         {who}Room for {capacity} legs, audio at {media}. Who is in: {ask}\n\
          Ctrl-C ends every call.\n",
         version = env!("CARGO_PKG_VERSION"),
         factories = factories.join("\n  "),
         who = who_may(config) + &lab(config, factory),
         capacity = server.capacity(),
-        media = config.media.bind,
-        ports = config.media.ports,
+        media = media.join(", "),
     ));
 }
 

@@ -53,12 +53,19 @@ pub(super) async fn own_address(args: &TerminalArgs, called: Option<&Uri>) -> So
 /// The address of this machine that `uri` can answer to; loopback if that cannot be known.
 async fn address_towards(uri: &Uri) -> SocketAddr {
     let Uri::Sip(uri) = uri else { return LOOPBACK };
-    let host = uri.host.as_str().to_owned();
-    let Ok(mut addresses) = tokio::net::lookup_host((host, uri.port.unwrap_or(5060))).await else {
-        return LOOPBACK;
+    let port = uri.port.unwrap_or(5060);
+    let addresses: Vec<SocketAddr> = match uri.host.ip() {
+        Some(ip) => vec![SocketAddr::new(ip, port)],
+        None => {
+            let host = uri.host.as_str().to_owned();
+            let found = tokio::net::lookup_host((host, port)).await;
+            found.map_or_else(|_| Vec::new(), Iterator::collect)
+        }
     };
-    let Some(remote) = addresses.find(SocketAddr::is_ipv4) else { return LOOPBACK };
-    source_towards(remote).map_or(LOOPBACK, |ip| SocketAddr::new(ip, 0))
+    // A name that has both: everybody has IPv4.
+    let ipv4 = addresses.iter().find(|address| address.is_ipv4());
+    let Some(remote) = ipv4.or(addresses.first()) else { return LOOPBACK };
+    source_towards(*remote).map_or(LOOPBACK, |ip| SocketAddr::new(ip, 0))
 }
 
 /// The first line: where we can be reached.

@@ -72,6 +72,38 @@ fn the_address_of_the_302_is_what_all_three_call_byte_for_byte() {
     assert!(seconds > 0.5, "{seconds} s recorded");
 }
 
+/// RFC 3261 §19.1.1, RFC 8866 §5.7: the whole flow over IPv6, by `--sip` alone.
+#[test]
+fn a_conference_on_ipv6_is_one_like_any_other() {
+    let _alone = Alone::wait();
+    let v6 = |words: &[&str]| Process::start(&[words, &["--sip", "[::1]:0"]].concat());
+    let mut server = v6(&["serve", "--admin", "127.0.0.1:0"]);
+    let mut bob = v6(&["answer", "--user", "bob", "--play", &speech("bob")]);
+    let invitee = bob.greeting("uri");
+    assert!(invitee.starts_with("sip:bob@[::1]:"), "{invitee}");
+    let words = [
+        "conference",
+        &server.greeting("factory"),
+        "--invite",
+        &invitee,
+        "--play",
+        &speech("alice"),
+    ];
+    let mut alice = v6(&words);
+    let conference = text(&alice.until("joined"), "conference");
+    alice.until("invitee-joined");
+    assert_eq!(text(&bob.until("joined"), "conference"), conference);
+    server.until_status("a second of sound", |status| {
+        status["mixers"][0]["received"].as_u64().is_some_and(|packets| packets > 100)
+    });
+    for terminal in [&mut alice, &mut bob] {
+        terminal.signal(Signal::SIGINT);
+        assert!(terminal.ended().success());
+    }
+    server.until("ended");
+    server.until_status("everything given back", |status| kept(status) == 0);
+}
+
 /// B02, B11 · RFC 4579 §3.2: each call to the factory makes one conference with its own address.
 /// After the last BYE, and the transactions' 32 s (RFC 3261 §17.1.1.2), nothing at all is left.
 #[test]

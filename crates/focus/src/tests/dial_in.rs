@@ -210,7 +210,7 @@ fn what_cannot_be_served_is_refused_by_its_own_code_and_nothing_is_kept() {
         alice.more = more.to_owned();
         let invite = alice.next("INVITE", body);
         let before = rig.focus.snapshot(Instant::ZERO);
-        let checked = check(&invite).unwrap_err();
+        let checked = check(&invite, &[sdp::Family::V4]).unwrap_err();
         let refused = rig.try_invite(&invite).unwrap_err();
         assert_eq!(refused.status.code(), status, "{more} {body}");
         assert_eq!(checked.status, refused.status);
@@ -226,7 +226,7 @@ fn what_check_lets_pass_the_focus_takes() {
     let mut alice = Caller::new("alice", 1);
     for body in [OFFER, ""] {
         let invite = alice.next("INVITE", body);
-        assert_eq!(check(&invite), Ok(()));
+        assert_eq!(check(&invite, &[sdp::Family::V4]), Ok(sdp::Family::V4));
         assert!(Rig::new().try_invite(&invite).is_ok());
     }
 }

@@ -44,7 +44,7 @@ fn session_expires_of_a_phone_is_answered_and_a_small_one_gets_422() {
     let invite = alice.next("INVITE", OFFER);
     let refused = rig.try_invite(&invite).unwrap_err();
     assert_eq!((refused.status.code(), header(&refused, &HeaderName::MinSe).as_str()), (422, "90"));
-    assert_eq!(crate::check(&invite).unwrap_err().status.code(), 422);
+    assert_eq!(crate::check(&invite, &[sdp::Family::V4]).unwrap_err().status.code(), 422);
     alice.more = "Supported: timer\nSession-Expires: 90\nMin-SE: 90\n".to_owned();
     rig.try_invite(&alice.next("INVITE", OFFER)).unwrap();
     assert_eq!(says(&rig.last_response()).as_deref(), Some("90;refresher=uac"));

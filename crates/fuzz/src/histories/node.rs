@@ -200,7 +200,7 @@ impl<'a> World<'a> {
         let config = NodeConfig {
             node: 1,
             listens: vec![SipListen { bind: HERE, advertise: (HERE.ip().into(), HERE.port()) }],
-            media_advertise: vec![HERE.ip()],
+            media_advertise: vec![vec![HERE.ip()]],
             factories,
             pool,
             keys: Keys {

@@ -2,7 +2,7 @@
 
 use units::Instant;
 
-use super::{PHASES, Place, Shard};
+use super::{Lent, PHASES, Place, Shard};
 use crate::TICK;
 use crate::conference::{Conference, Seat};
 use crate::message::{
@@ -131,7 +131,7 @@ impl Shard {
             return Err(Refused::ConferenceFull { max });
         }
         let lent = transport.lent;
-        let Some(use_of_lent @ None) = self.lent.get_mut(&lent) else {
+        let Some(socket @ Lent { place: None, .. }) = self.lent.get_mut(&lent) else {
             return Err(Refused::NotLent { lent });
         };
         let mut port = Port::new(now, transport, stream, &mut self.rng)?;
@@ -139,7 +139,8 @@ impl Shard {
         let phase = usize::from(self.phase_legs[0] > self.phase_legs[1]);
         port.align(position(ticks, phase));
         let seat = conference.add(Box::new(Seat::new(id, port, phase)));
-        *use_of_lent = Some(Place { slot, seat });
+        socket.place = Some(Place { slot, seat });
+        self.unused[socket.family] -= 1;
         self.phase_legs[phase] += 1;
         self.ports_count += 1;
         self.next_tick.get_or_insert(now + TICK);

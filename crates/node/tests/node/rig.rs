@@ -30,6 +30,7 @@ pub(crate) struct Rig {
     /// Ports in use at the mixer. For each that is given back it lends another.
     in_use: BTreeMap<(ConferenceKey, PortId), u32>,
     next_lent: u32,
+    media: Vec<IpAddr>,
 }
 
 pub(crate) struct Setting {
@@ -38,6 +39,8 @@ pub(crate) struct Setting {
     pub(crate) auth: Option<AuthConfig>,
     pub(crate) dial_out: DialRules,
     pub(crate) nat: Nat,
+    /// Where media is spoken: one address of each family.
+    pub(crate) media: Vec<IpAddr>,
 }
 
 impl Default for Setting {
@@ -56,6 +59,7 @@ impl Default for Setting {
             auth: None,
             dial_out: DialRules::default(),
             nat: Nat::Auto,
+            media: vec![NODE.ip()],
         }
     }
 }
@@ -69,7 +73,7 @@ impl Rig {
         let config = NodeConfig {
             node: 1,
             listens: vec![SipListen { bind: NODE, advertise: (NODE.ip().into(), NODE.port()) }],
-            media_advertise: vec![NODE.ip()],
+            media_advertise: vec![setting.media.clone()],
             factories: vec![setting.factory],
             pool: PoolConfig::new(Seats(setting.seats)),
             keys: Keys {
@@ -97,6 +101,7 @@ impl Rig {
             refuse: None,
             in_use: BTreeMap::new(),
             next_lent: 0,
+            media: setting.media,
         };
         rig.lend(200);
         rig
@@ -112,7 +117,9 @@ impl Rig {
         self.next_lent += count;
         let ports = ids.map(|id| {
             let port = 20_000 + 2 * u16::try_from(id % 5_000).expect("small");
-            LentPort { id, address: SocketAddr::new(NODE.ip(), port) }
+            // In turn, as a shard with ports of two families lends them.
+            let ip = self.media[id as usize % self.media.len()];
+            LentPort { id, address: SocketAddr::new(ip, port) }
         });
         self.media(Event::Lent { ports: ports.collect() });
     }

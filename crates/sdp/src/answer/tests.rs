@@ -246,10 +246,31 @@ fn addresses_that_we_cannot_send_to_are_refused() {
     ] {
         let offer = parse(&format!("v=0\r\ns=-\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n{address}"));
         let got = answer(&offer, &local()).unwrap_err();
-        assert_eq!((got.status(), &got), (488, &AnswerError::NoIpv4Address), "{address}");
+        assert_eq!((got.status(), &got), (488, &AnswerError::NoAddress), "{address}");
         let got = accept_answer(&super::offer(&local()), &offer).unwrap_err();
-        assert_eq!(got, AnswerError::NoIpv4Address, "{address}");
+        assert_eq!(got, AnswerError::NoAddress, "{address}");
     }
+}
+
+/// RFC 8866 §5.7, RFC 3264 §6: over IPv6 as over IPv4; `::` is a hold there.
+#[test]
+fn a_stream_over_ipv6_is_agreed_on_by_who_has_an_ipv6_address() {
+    let ours = LocalMedia { address: "2001:db8::9".parse().unwrap(), ..local() };
+    let over = |address: &str| {
+        parse(&format!("v=0\r\ns=-\r\nc=IN IP6 {address}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"))
+    };
+    let (answered, negotiated) = answer(&over("2001:db8::1"), &ours).unwrap();
+    assert!(answered.to_string().contains("c=IN IP6 2001:db8::9\r\n"));
+    assert_eq!(negotiated.remote, Some("[2001:db8::1]:4000".parse().unwrap()));
+    let offered = offer(&ours);
+    assert_eq!(accept_answer(&offered, &over("::1")).unwrap().remote.unwrap().port(), 4_000);
+    assert_eq!(accept_answer(&offered, &over("::")).unwrap().direction, Direction::RecvOnly);
+    for other in ["ff02::1", "x"] {
+        assert_eq!(answer(&over(other), &ours).unwrap_err(), AnswerError::NoAddress, "{other}");
+    }
+    let v4 = offer_of("m=audio 4000 RTP/AVP 0\r\n");
+    assert_eq!(answer(&v4, &ours).unwrap_err(), AnswerError::NoAddress);
+    assert_eq!(crate::Family::of("::ffff:192.0.2.1".parse().unwrap()), crate::Family::V4);
 }
 
 /// RFC 3264 §6: a profile that is not spoken is a stream that is refused.
@@ -270,7 +291,7 @@ fn other_profiles_are_refused_and_nothing_else_is_488() {
     // What got furthest is told.
     let both =
         "m=audio 1 RTP/AVP 0\r\nc=IN IP6 ::1\r\nm=audio 2 RTP/AVP 18\r\nm=video 3 RTP/AVP 0\r\n";
-    assert_eq!(refused(both), AnswerError::NoIpv4Address);
+    assert_eq!(refused(both), AnswerError::NoAddress);
 }
 
 /// RFC 3264 §7

@@ -1,7 +1,7 @@
 //! What a configuration must be before any port is bound.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use toml::Spanned;
 
 use super::error::{ConfigError, Place, Problem};
 use super::file::{self, File, Text, line_of};
-use super::{Advertise, Answer, Config, End, Factory, Flags, MediaListen, SipListen, auth};
+use super::{Advertise, Answer, Config, End, Factory, Flags, MediaListen, SipListen, auth, media};
 use crate::{AllowList, mixers};
 
 /// Shorter, and a caller on a slow line loses the room he was promised; longer, and a caller who
@@ -46,7 +46,7 @@ pub(super) fn check(file: File, origin: &Origin<'_>, flags: &Flags) -> Result<Co
         || auth.as_ref().is_some_and(auth::Auth::guards);
     let nat = file.sip.nat;
     let sip = sip_listens(file.sip.listen, origin, flags, guarded)?;
-    let media = media_listen(file.media.listen, origin, flags, sip[0].bind.ip(), guarded)?;
+    let media = media::listens(file.media.listen, origin, flags, &sip, guarded)?;
     let capacity = capacity(file.pool.capacity, origin, &media)?;
     // A range without a port for anybody is told when it is bound.
     let room = capacity.unwrap_or_else(|| mixers::seats(&media)).max(1);
@@ -86,11 +86,14 @@ fn access(written: Option<file::Access>, origin: &Origin<'_>) -> Result<AllowLis
 fn capacity(
     written: Option<Spanned<u64>>,
     origin: &Origin<'_>,
-    media: &MediaListen,
+    media: &[MediaListen],
 ) -> Result<Option<u32>, ConfigError> {
     let span = written.as_ref().map(Spanned::span);
     let capacity = seats("capacity", written, origin)?;
-    let (ports, legs) = (media.ports, media.ports.legs());
+    // All legs may be of one family.
+    let fewest = media.iter().map(|listen| listen.ports).min_by_key(|ports| ports.legs());
+    let Some(ports) = fewest else { return Ok(capacity) };
+    let legs = ports.legs();
     if let (Some(capacity), Some(span)) = (capacity.filter(|seats| *seats > legs), span) {
         return Err(origin.error(&span, Problem::CapacityAbovePorts { capacity, ports, legs }));
     }
@@ -128,7 +131,6 @@ fn sip_listens(
 
 fn check_sip(listen: &SipListen, guarded: bool) -> Result<(), Problem> {
     let ip = listen.bind.ip();
-    ipv4(ip)?;
     if ip.is_unspecified() && listen.advertise.host.is_none() {
         return Err(Problem::NoAdvertise(ip));
     }
@@ -137,44 +139,6 @@ fn check_sip(listen: &SipListen, guarded: bool) -> Result<(), Problem> {
         return Err(Problem::OpenToOthers(listen.bind));
     }
     Ok(())
-}
-
-fn media_listen(
-    listens: Vec<Spanned<file::MediaListen>>,
-    origin: &Origin<'_>,
-    flags: &Flags,
-    sip_ip: IpAddr,
-    guarded: bool,
-) -> Result<MediaListen, ConfigError> {
-    if let Some(second) = listens.get(1) {
-        return Err(origin.error(&second.span(), Problem::MediaListenCount(listens.len())));
-    }
-    let listen = listens.into_iter().next().map(Spanned::into_inner).unwrap_or_default();
-    let ports = flags.rtp_ports.or(listen.ports.map(|text| text.0));
-    let (bind, bind_span) = match (flags.media_ip, listen.bind) {
-        (Some(ip), _) => (IpAddr::V4(ip), None),
-        (None, Some(bind)) => (bind.get_ref().0, Some(bind.span())),
-        (None, None) => (sip_ip, None),
-    };
-    let advertise = listen.advertise.filter(|_| flags.media_ip.is_none());
-    let blame = |span: Option<Range<usize>>, problem| match span {
-        Some(span) => origin.error(&span, problem),
-        None => ConfigError::unplaced(problem),
-    };
-    let (told, told_span) = match advertise {
-        Some(advertise) => (advertise.get_ref().0, Some(advertise.span())),
-        None => (bind, bind_span.clone()),
-    };
-    let bind = ipv4(bind).map_err(|problem| blame(bind_span.clone(), problem))?;
-    let told = ipv4(told).map_err(|problem| blame(told_span.clone(), problem))?;
-    if told.is_unspecified() {
-        return Err(blame(told_span, Problem::NoAdvertise(told.into())));
-    }
-    if !bind.is_loopback() && !guarded {
-        let at = SocketAddr::new(bind.into(), 0);
-        return Err(blame(bind_span, Problem::OpenToOthers(at)));
-    }
-    Ok(MediaListen { bind, advertise: told, ports: ports.unwrap_or(Config::RTP_PORTS_DEFAULT) })
 }
 
 fn factories(
@@ -316,11 +280,4 @@ fn admin(
         Some(span) => origin.error(&span, problem),
         None => ConfigError::unplaced(problem),
     })
-}
-
-fn ipv4(ip: IpAddr) -> Result<Ipv4Addr, Problem> {
-    match ip {
-        IpAddr::V4(v4) => Ok(v4),
-        IpAddr::V6(_) => Err(Problem::Ipv6(ip)),
-    }
 }

@@ -41,8 +41,6 @@ pub enum Problem {
         "the admin interface has no login and may listen on loopback only, not on {0}: use 127.0.0.1"
     )]
     AdminNotLoopback(SocketAddr),
-    #[error("{0} is IPv6, which is not spoken yet: use an IPv4 address")]
-    Ipv6(IpAddr),
     #[error(
         "{0} says nothing about how others reach us: bind one address, or add advertise = \"HOST\" \
          in the --config file"
@@ -50,8 +48,15 @@ pub enum Problem {
     NoAdvertise(IpAddr),
     #[error("{0} is bound twice")]
     BoundTwice(SocketAddr),
-    #[error("only one [[media.listen]] is supported for now, found {0}")]
-    MediaListenCount(usize),
+    #[error(
+        "{0} is the second address of its family: there may be one [[media.listen]] for IPv4 and one \
+         for IPv6"
+    )]
+    MediaFamilyTwice(IpAddr),
+    #[error(
+        "{advertise} is not of the family of {bind}: what is sent to one cannot come to the other"
+    )]
+    MediaFamilies { bind: IpAddr, advertise: IpAddr },
     #[error("user {user:?} is named twice: one address makes one kind of conference")]
     UserTwice { user: String },
     #[error("users is empty: name at least one, as in users = [\"conference\"]")]

@@ -8,8 +8,8 @@
 //! bind = "127.0.0.1:5060"           # port 0 picks a free one
 //! advertise = "mix.example.com"     # what others are told, host or host:port; default: bind
 //!
-//! [[media.listen]]                  # where RTP flows; one for now
-//! bind = "127.0.0.1"                # default: the first SIP address
+//! [[media.listen]]                  # where RTP flows; one for IPv4 and one for IPv6
+//! bind = "127.0.0.1"                # default: the first SIP address of each family
 //! advertise = "203.0.113.5"         # default: bind
 //! ports = "20000-29999"
 //!
@@ -54,6 +54,7 @@ mod auth;
 mod check;
 mod error;
 mod file;
+mod media;
 mod value;
 
 #[cfg(test)]
@@ -78,8 +79,8 @@ pub struct Config {
     pub sip: Vec<SipListen>,
     /// How phones behind a NAT are reached.
     pub nat: Nat,
-    /// Where RTP flows.
-    pub media: MediaListen,
+    /// Where RTP flows: at least one, one of each family at most.
+    pub media: Vec<MediaListen>,
     /// The addresses that make conferences; at least one.
     pub factories: Vec<Factory>,
     /// Where the HTTP interface listens; always a loopback address.
@@ -109,9 +110,9 @@ pub struct SipListen {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaListen {
     /// The address to bind.
-    pub bind: Ipv4Addr,
-    /// The address written into session descriptions.
-    pub advertise: Ipv4Addr,
+    pub bind: IpAddr,
+    /// The address written into session descriptions; of the same family.
+    pub advertise: IpAddr,
     /// The ports to take from.
     pub ports: PortRange,
 }
@@ -174,8 +175,8 @@ pub enum End {
 pub struct Flags {
     /// `--sip`: takes the place of every `[[sip.listen]]`.
     pub sip: Option<SocketAddr>,
-    /// `--media-ip`: takes the place of `bind` and `advertise` in `[[media.listen]]`.
-    pub media_ip: Option<Ipv4Addr>,
+    /// `--media-ip`: takes the place of `bind` and `advertise` in every `[[media.listen]]`.
+    pub media_ip: Option<IpAddr>,
     /// `--rtp-ports`.
     pub rtp_ports: Option<PortRange>,
     /// `--admin`.

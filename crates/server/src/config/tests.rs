@@ -14,6 +14,10 @@ fn address(text: &str) -> SocketAddr {
     text.parse().expect("a good address")
 }
 
+fn ip(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
 fn host(text: &str) -> Host {
     text.parse().expect("a good host")
 }
@@ -23,10 +27,10 @@ fn an_empty_file_is_the_defaults() {
     let config = read("").expect("defaults are right");
     assert_eq!(Ok(&config), Config::from_flags(&Flags::default()).as_ref());
     assert_eq!(config.sip[0].bind, address("127.0.0.1:5060"));
-    assert_eq!(config.media.bind, Ipv4Addr::LOCALHOST);
-    assert_eq!(config.media.advertise, Ipv4Addr::LOCALHOST);
-    assert_eq!(config.media.ports.to_string(), "20000-29999");
-    assert_eq!(config.media.ports.count(), 10_000);
+    assert_eq!(config.media[0].bind, ip("127.0.0.1"));
+    assert_eq!(config.media[0].advertise, ip("127.0.0.1"));
+    assert_eq!(config.media[0].ports.to_string(), "20000-29999");
+    assert_eq!(config.media[0].ports.count(), 10_000);
     assert_eq!(config.factories, [Factory::default()]);
     assert_eq!(config.admin, address("127.0.0.1:5080"));
     assert_eq!(config.access, AllowList::Everybody);
@@ -71,8 +75,8 @@ fn every_key_is_read() {
     assert_eq!(config.sip[0].advertise.over(config.sip[0].bind), (host("mix.example.com"), 5060));
     assert_eq!(config.sip[1].advertise.over(address("127.0.0.1:9")), (host("127.0.0.1"), 9));
     assert_eq!(config.nat, Nat::Off);
-    assert_eq!(config.media.advertise, Ipv4Addr::new(203, 0, 113, 5));
-    assert_eq!(config.media.ports, PortRange { first: 30_000, last: 30_999 });
+    assert_eq!(config.media[0].advertise, ip("203.0.113.5"));
+    assert_eq!(config.media[0].ports, PortRange { first: 30_000, last: 30_999 });
     let [factory] = config.factories.as_slice() else { panic!("one factory") };
     assert_eq!(factory.users, ["conference", "8000"]);
     assert_eq!(factory.hosts, [host("example.com"), host("192.0.2.1")]);
@@ -109,10 +113,6 @@ const MISTAKES: &[(&str, &str)] = &[
         r#"convoke.toml:3: "a b" is no host or host:port: write mix.example.com or 203.0.113.5:5060"#,
     ),
     (
-        "[[sip.listen]]\nbind = \"[::1]:5060\"",
-        "convoke.toml:2: ::1 is IPv6, which is not spoken yet: use an IPv4 address",
-    ),
-    (
         "[access]\nallow = [\"127.0.0.0/8\"]\n[[sip.listen]]\nbind = \"0.0.0.0:5060\"",
         "convoke.toml:4: 0.0.0.0 says nothing about how others reach us: bind one address, or add advertise = \"HOST\" in the --config file",
     ),
@@ -133,8 +133,12 @@ const MISTAKES: &[(&str, &str)] = &[
         r#"convoke.toml:2: "9-8" is no port range: write two ports, the lower first, as in 20000-29999"#,
     ),
     (
+        "[[media.listen]]\nadvertise = \"2001:db8::1\"",
+        "convoke.toml:2: 2001:db8::1 is not of the family of 127.0.0.1: what is sent to one cannot come to the other",
+    ),
+    (
         "[[media.listen]]\n[[media.listen]]",
-        "convoke.toml:2: only one [[media.listen]] is supported for now, found 2",
+        "convoke.toml:2: 127.0.0.1 is the second address of its family: there may be one [[media.listen]] for IPv4 and one for IPv6",
     ),
     (
         "\n[[factory]]\nuser = [\"a\"]",
@@ -236,6 +240,24 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
 ];
 
+/// Each family has an address of its own, by default that of its SIP.
+#[test]
+fn ipv6_stands_beside_ipv4() {
+    let text = "[[sip.listen]]\nbind = \"127.0.0.1:1\"\n[[sip.listen]]\nbind = \"[::1]:1\"\n\
+                [[sip.listen]]\nbind = \"[::1]:2\"";
+    let config = read(text).expect("good");
+    assert_eq!(config.sip[1].advertise.over(address("[::1]:1")), (host("[::1]"), 1));
+    let media: Vec<_> = config.media.iter().map(|listen| listen.bind).collect();
+    assert_eq!(media, [ip("127.0.0.1"), ip("::1")]);
+    let text = "[[media.listen]]\nbind = \"::1\"\n[[media.listen]]\nports = \"4000-4001\"\n";
+    let config = read(text).expect("good");
+    let listens = config.media.iter();
+    let media: Vec<_> = listens.map(|listen| (listen.bind, listen.ports.count())).collect();
+    assert_eq!(media, [(ip("::1"), 10_000), (ip("127.0.0.1"), 2)]);
+    let flags = Flags { sip: Some(address("[::1]:0")), ..Flags::default() };
+    assert_eq!(Config::from_flags(&flags).expect("good").media[0].bind, ip("::1"));
+}
+
 #[test]
 fn flags_win_over_the_file() {
     let text = "[[sip.listen]]\nbind = \"127.0.0.1:1\"\n[[sip.listen]]\nbind = \"127.0.0.1:2\"\n\
@@ -243,7 +265,7 @@ fn flags_win_over_the_file() {
                 [admin]\nbind = \"127.0.0.1:3\"\n";
     let flags = Flags {
         sip: Some(address("127.0.0.1:9")),
-        media_ip: Some(Ipv4Addr::new(127, 0, 0, 3)),
+        media_ip: Some(ip("127.0.0.3")),
         rtp_ports: Some(PortRange { first: 4_000, last: 4_001 }),
         admin: Some(address("127.0.0.1:0")),
         open: false,
@@ -251,9 +273,9 @@ fn flags_win_over_the_file() {
     };
     let config = Config::from_toml("convoke.toml", text, &flags).expect("good");
     assert_eq!(config.sip.iter().map(|listen| listen.bind.port()).collect::<Vec<_>>(), [9]);
-    assert_eq!(config.media.bind, Ipv4Addr::new(127, 0, 0, 3));
-    assert_eq!(config.media.advertise, config.media.bind);
-    assert_eq!(config.media.ports.count(), 2);
+    assert_eq!(config.media[0].bind, ip("127.0.0.3"));
+    assert_eq!(config.media[0].advertise, config.media[0].bind);
+    assert_eq!(config.media[0].ports.count(), 2);
     assert_eq!(config.admin.port(), 0);
 }
 
@@ -268,13 +290,13 @@ fn a_non_loopback_bind_needs_an_allow_list_or_open() {
 
     let open = Config::from_flags(&Flags { open: true, ..closed.clone() }).expect("--open");
     assert_eq!(open.access, AllowList::Everybody);
-    assert_eq!(open.media.bind, Ipv4Addr::new(192, 0, 2, 1));
+    assert_eq!(open.media[0].bind, ip("192.0.2.1"));
 
     let listed = "[access]\nallow = [\"192.0.2.0/24\"]";
     let listed = Config::from_toml("c", listed, &closed).expect("an allow list");
     assert!(!listed.access.allows("127.0.0.1".parse().expect("an address")));
 
-    let media = Flags { media_ip: Some(Ipv4Addr::new(192, 0, 2, 1)), ..Flags::default() };
+    let media = Flags { media_ip: Some(ip("192.0.2.1")), ..Flags::default() };
     let refused = Config::from_flags(&media).expect_err("media is reachable too");
     assert!(matches!(refused.problem, Problem::OpenToOthers(_)));
 }

@@ -1,7 +1,7 @@
 //! Values that are written as text: durations, port ranges, advertised addresses.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -27,9 +27,14 @@ impl Advertise {
 impl FromStr for Advertise {
     type Err = ValueError;
 
-    /// Reads `host` or `host:port`.
+    /// Reads `host` or `host:port`; an IPv6 address stands in brackets before a port.
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let (host, port) = match text.split_once(':') {
+        if let Ok(ip) = text.parse::<Ipv6Addr>() {
+            return Ok(Self { host: Some(Host::from(IpAddr::V6(ip))), port: None });
+        }
+        let after_host = text.find(']').map_or(0, |at| at + 1);
+        let colon = text[after_host..].find(':').map(|at| after_host + at);
+        let (host, port) = match colon.map(|at| (&text[..at], &text[at + 1..])) {
             Some((host, port)) => {
                 let port = port.parse().ok().filter(|port| *port != 0);
                 (host, Some(port.ok_or(ValueError::NotAHost)?))
@@ -114,4 +119,26 @@ pub enum ValueError {
     NotAHostAlone,
     #[error("is no host or host:port: write mix.example.com or 203.0.113.5:5060")]
     NotAHost,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advertised_hosts_may_be_ipv6() {
+        let read = |text: &str| {
+            let Advertise { host, port } = text.parse()?;
+            Ok::<_, ValueError>((host.map(|host| host.to_string()), port))
+        };
+        let host = |text: &str| Some(text.to_owned());
+        assert_eq!(read("mix.example.com"), Ok((host("mix.example.com"), None)));
+        assert_eq!(read("203.0.113.5:5061"), Ok((host("203.0.113.5"), Some(5061))));
+        assert_eq!(read("2001:db8::1"), Ok((host("[2001:db8::1]"), None)));
+        assert_eq!(read("[2001:db8::1]"), Ok((host("[2001:db8::1]"), None)));
+        assert_eq!(read("[2001:db8::1]:5070"), Ok((host("[2001:db8::1]"), Some(5070))));
+        for bad in ["", ":5060", "[::1", "::1]", "[::1]5060", "h:0", "h:x", "2001:db8::1:"] {
+            assert_eq!(read(bad), Err(ValueError::NotAHost), "{bad}");
+        }
+    }
 }
