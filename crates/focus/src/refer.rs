@@ -187,6 +187,7 @@ impl Focus {
         let contact = focus_contact(&self.config.conference_uri, incoming);
         let tag = self.new_tag();
         Dialog::answering(incoming, tag, contact)
+            .map(|dialog| dialog.under(self.config.nat))
             .map_err(|error| Response::answering(&incoming.request, error.status()))
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use focus::factory::Refused;
 use focus::{DialEnd, LegId, MediaPort, MediaSeat};
 use pool::{ConferenceId, JoinRefusal};
+use sdp::Family;
 use sip::{FlowId, Method, Request, SipUri, Source, Transport};
 use units::Instant;
 
@@ -72,9 +73,12 @@ impl Node {
         let Some(active) = self.records.get_mut(&id).and_then(Record::active) else {
             return Err(Refused::NotFound);
         };
-        let Some((lent, address)) = self.media.take_port(active.media) else {
-            return Err(Refused::NoPort);
-        };
+        // His own family if he is at an address; for a name the one that everybody has.
+        let wished = target.host.ip().map_or(Family::V4, Family::of);
+        let families = self.media.families();
+        let family = families.iter().find(|family| **family == wished).or(families.first());
+        let taken = family.and_then(|&family| self.media.take_port(active.media, family));
+        let Some((lent, address)) = taken else { return Err(Refused::NoPort) };
         if let Err(refusal) = self.pool.join(now, id) {
             self.media.give_back(active.media, lent);
             return Err(match refusal {
