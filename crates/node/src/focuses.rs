@@ -41,9 +41,7 @@ impl Node {
             FocusOutput::Request { leg, request, to } => {
                 self.send_for_leg(now, (id, leg), request, to);
             }
-            FocusOutput::Acknowledge { leg: _, request, to } => {
-                self.stack.send_once(now, request, to);
-            }
+            FocusOutput::Acknowledge { request, to, .. } => self.stack.send_once(now, request, to),
             FocusOutput::SeatWanted { leg, target } => self.seat_wanted(now, id, leg, &target),
             FocusOutput::Dial { leg, request, target } => {
                 self.dial(now, (id, leg), request, &target);

@@ -91,6 +91,9 @@ impl Counters {
             response_copies,
             stray_cancels,
             refused_full,
+            // Came to something, by another way.
+            long_requests: _,
+            other_targets: _,
             late_answers,
             needless_provisionals,
         } = *self;
