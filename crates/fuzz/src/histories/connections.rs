@@ -147,6 +147,10 @@ impl World<'_> {
                             self.failed += 1;
                             "failed"
                         }
+                        Arrival::Refused(_) => {
+                            self.failed += 1;
+                            "refused"
+                        }
                     };
                     self.trail.step(what);
                 }

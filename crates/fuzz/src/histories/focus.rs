@@ -69,6 +69,7 @@ fn focus(data: &[u8], trail: &mut Trail) {
             allow: vec!["192.0.2.0/24".parse().expect("a rule")],
             ..DialRules::default()
         },
+        nat: sip::Nat::Auto,
     };
     let mut world = World {
         focus: Focus::new(Instant::ZERO, config, Rng::from_number(1)),
