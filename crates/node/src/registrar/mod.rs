@@ -137,7 +137,8 @@ impl Node {
                 self.phones_gone(gone, "its connection is gone");
                 Some(Arrival::Failed(path))
             }
-            malformed @ Arrival::Malformed { .. } => Some(malformed),
+            // No phone has come by a connection that never was.
+            other @ (Arrival::Malformed { .. } | Arrival::Refused(_)) => Some(other),
         }
     }
 
