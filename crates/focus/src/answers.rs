@@ -22,7 +22,7 @@ pub const CAPABILITIES: Capabilities = Capabilities {
     ],
     // 100rel (RFC 3262): every INVITE is answered by a final response at once, so there never is a
     // provisional one to be sent reliably, and any PRACK matches none (481).
-    extensions: &["100rel", session_timer::TIMER, "norefersub", "tdialog"],
+    extensions: &["100rel", session_timer::TIMER, "norefersub", "tdialog", "replaces", "join"],
     accept: &["application/sdp"],
     events: &["refer"],
 };

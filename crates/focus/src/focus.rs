@@ -337,6 +337,7 @@ impl Focus {
 
     /// Draws the consequences of what happened to the legs.
     pub(crate) fn settle(&mut self, now: Instant) {
+        self.settle_replaced(now);
         if self.phase == Phase::Running
             && let Some(cause) = self.cause_to_end()
         {

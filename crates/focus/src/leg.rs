@@ -41,6 +41,8 @@ pub(crate) struct Leg {
     pub(crate) is_dialled: bool,
     /// Whether a REFER whose result is reported came in its dialog.
     pub(crate) was_referring: bool,
+    /// The leg that goes when this one is acknowledged (RFC 3891).
+    pub(crate) replaces: Option<LegId>,
     pub(crate) session: Session,
     pub(crate) media: LegMedia,
     pub(crate) state: State,
@@ -91,6 +93,7 @@ impl Leg {
             is_creator: false,
             is_dialled: false,
             was_referring: false,
+            replaces: None,
             session,
             media,
             state,

@@ -20,6 +20,7 @@ mod referral;
 mod reporting;
 mod roster;
 mod snapshot;
+mod takeover;
 mod targets;
 mod terms;
 
@@ -30,6 +31,7 @@ pub use refer::Right;
 pub use referral::ReferralId;
 pub use roster::masked;
 pub use snapshot::{FOCUS_SNAPSHOT_VERSION, FocusSnapshot, RestoreError};
+pub use takeover::Named;
 pub use targets::{DialRule, DialRuleError, DialRules, HostPattern, Pattern};
 pub use terms::{
     Creator, End, EndPolicy, FocusConfig, LegEnd, LegId, LegMedia, MediaPort, MediaSeat, Output,

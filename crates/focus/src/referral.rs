@@ -102,6 +102,7 @@ impl News {
             | DialEnd::NoAnswer
             | DialEnd::NoRoom(..)
             | DialEnd::Removed
+            | DialEnd::Replaced
             | DialEnd::Timeout
             | DialEnd::Unreachable(_) => {
                 Self { warning: Some(why.to_string()), ..Self::of(status) }

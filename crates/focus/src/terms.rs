@@ -156,6 +156,8 @@ causes! {
         MediaFailed => "media_failed",
         /// Our 2xx was never acknowledged (RFC 3261 §13.3.1.4).
         NoAck => "no_ack",
+        /// Another call took its place (RFC 3891).
+        Replaced => "replaced",
         /// Somebody who may had him removed (RFC 4579 §5.11).
         Removed => "removed",
         /// Silent, and no answer to our OPTIONS (or 408, or 481).
@@ -172,6 +174,7 @@ impl fmt::Display for LegEnd {
             Self::Left => "left",
             Self::MediaFailed => "its media failed",
             Self::NoAck => "never acknowledged our answer",
+            Self::Replaced => "replaced by another call",
             Self::Removed => "removed",
             Self::Silent => "silent, and does not answer",
         })

@@ -12,3 +12,4 @@ mod refer;
 mod refresh;
 mod rig;
 mod snapshots;
+mod takeover;

@@ -109,7 +109,7 @@ impl Node {
             return Err(Refused::Unproved { asked: seats, limit });
         }
         self.allocate(now, incoming, caller, (index, seats), id, firmness)?;
-        let joined = self.join_as(now, incoming, caller, id);
+        let joined = self.join_as(now, incoming, caller, (id, None));
         match &joined {
             Ok(()) if is_new && is_soft => self.count_unproved(id, seats),
             Err(_) if is_new => self.take_back(now, id),

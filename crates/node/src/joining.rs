@@ -24,7 +24,21 @@ impl Node {
         caller: &Caller,
         id: ConferenceId,
     ) {
-        if let Err(refused) = self.join_as(now, incoming, caller, id) {
+        if let Err(refused) = self.join_as(now, incoming, caller, (id, None)) {
+            self.refuse(now, incoming, &refused);
+        }
+    }
+
+    /// Takes an INVITE that is to join this conference in the place of a leg (RFC 3891). Room for both is
+    /// needed until the new one is acknowledged.
+    pub(crate) fn join_in_place_of(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming,
+        caller: &Caller,
+        (id, old): (ConferenceId, LegId),
+    ) {
+        if let Err(refused) = self.join_as(now, incoming, caller, (id, Some(old))) {
             self.refuse(now, incoming, &refused);
         }
     }
@@ -39,7 +53,7 @@ impl Node {
         now: Instant,
         incoming: &Incoming,
         caller: &Caller,
-        id: ConferenceId,
+        (id, old): (ConferenceId, Option<LegId>),
     ) -> Result<(), Refused> {
         if self.phase == Phase::ShuttingDown {
             return Err(Refused::ShuttingDown);
@@ -59,7 +73,7 @@ impl Node {
                 self.reply(incoming, response);
                 Ok(Joined::No)
             }
-            Ok(family) => self.seat(now, incoming, caller, (id, family)),
+            Ok(family) => self.seat(now, incoming, caller, (id, family, old)),
         };
         if joined != Ok(Joined::Yes) {
             // It is over. What comes by another way is looked at afresh.
@@ -75,7 +89,7 @@ impl Node {
         now: Instant,
         incoming: &Incoming,
         caller: &Caller,
-        (id, family): (ConferenceId, Family),
+        (id, family, old): (ConferenceId, Family, Option<LegId>),
     ) -> Result<Joined, Refused> {
         let source = unproved_source(incoming, caller);
         let unproved = source.and_then(|source| self.unproved.get(&source).copied()).unwrap_or(0);
@@ -83,7 +97,7 @@ impl Node {
             return Err(Refused::Unanswered { max: UNPROVED_LEGS_MAX });
         }
         let first = self.activate(now, id, family)?;
-        let joined = self.take_seat(now, incoming, caller, (id, family));
+        let joined = self.take_seat(now, incoming, caller, (id, family, old));
         match (&joined, first) {
             (Ok(Joined::Yes), First::Yes) => self.started(id),
             (Ok(Joined::No) | Err(_), First::Yes) => self.deactivate(now, id),
@@ -97,7 +111,7 @@ impl Node {
         now: Instant,
         incoming: &Incoming,
         caller: &Caller,
-        (id, family): (ConferenceId, Family),
+        (id, family, old): (ConferenceId, Family, Option<LegId>),
     ) -> Result<Joined, Refused> {
         let Some(active) = self.records.get_mut(&id).and_then(Record::active) else {
             return Err(Refused::NotFound);
@@ -128,6 +142,9 @@ impl Node {
                 active.ports.insert(lent.id, lent);
                 if let Some(user) = caller.user() {
                     active.focus.identify(leg, user);
+                }
+                if let Some(old) = old {
+                    active.focus.replace(now, leg, old);
                 }
                 if let Some(source) = unproved_source(incoming, caller) {
                     active.unproved.insert(leg, source);

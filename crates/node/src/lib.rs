@@ -29,6 +29,7 @@ mod registrar;
 mod report;
 mod requests;
 mod status;
+mod taking_over;
 mod throttle;
 
 pub use auth::{AuthConfig, Entry, Role, User};

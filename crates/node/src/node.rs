@@ -18,6 +18,7 @@ use crate::dialling::Called;
 use crate::figures::Tallies;
 use crate::media_link::{MediaFact, MediaKey, MediaLink};
 use crate::registrar::Registrar;
+use crate::taking_over::EndedDialogs;
 use crate::throttle::{Telling, Throttle};
 use crate::{AuthConfig, Keys, NodeConfig, Notice, SipListen};
 
@@ -91,6 +92,8 @@ pub struct Node {
     pub(crate) unproved_seats: u32,
     /// Whom the focuses have called lately.
     pub(crate) called: Called,
+    /// Dialogs of legs that have ended lately.
+    pub(crate) ended_dialogs: EndedDialogs,
     /// Whom they may call.
     pub(crate) dial_out: DialRules,
     /// When each focus is due.
@@ -169,6 +172,7 @@ impl Node {
             unproved: BTreeMap::new(),
             unproved_seats: 0,
             called: Called::default(),
+            ended_dialogs: EndedDialogs::default(),
             dial_out: DialRules::default(),
             focus_agenda: Agenda::new(),
             tombstones: Agenda::new(),

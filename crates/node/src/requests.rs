@@ -10,6 +10,7 @@ use crate::Notice;
 use crate::auth::Door;
 use crate::figures::{AckIgnored, Refusal};
 use crate::node::{Node, known_tag_prefix, tag_prefix};
+use crate::taking_over::Claim;
 
 /// What a Request-URI means here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,12 @@ impl Node {
         let dialog = DialogId::of_request(&incoming.essentials);
         let is_ack = incoming.request.method == Method::Ack;
         if let Some(id) = self.dialogs.get(&dialog).copied() {
+            // A BYE is taken whatever else it says; an ACK is never answered.
+            if !matches!(incoming.request.method, Method::Ack | Method::Bye)
+                && let Err(status) = Claim::of(incoming)
+            {
+                return self.reply_status(incoming, status);
+            }
             // Whoever is in has shown that he may be. To steer he has to show more.
             if incoming.request.method == Method::Refer {
                 return self.steered(now, incoming, id);
@@ -85,6 +92,10 @@ impl Node {
         };
         // RFC 3261 §8.2.1: the method is looked at once it is known who asks.
         let door = Door::outside(&incoming.request.method, addressee);
+        let claim = match Claim::of(incoming) {
+            Ok(claim) => claim,
+            Err(status) => return self.reply_status(incoming, status),
+        };
         if let Door::Steer(id) = door {
             return self.steered(now, incoming, id);
         }
@@ -100,6 +111,9 @@ impl Node {
             // RFC 3261 §15.1.2: whoever it is for, it belongs to no dialog.
             (Method::Bye | Method::Update | Method::Prack, _) => {
                 self.reply_status(incoming, StatusCode::CALL_DOES_NOT_EXIST);
+            }
+            (Method::Invite, _) if claim != Claim::Nothing => {
+                self.claimed(now, incoming, &caller, (addressee, &claim));
             }
             (Method::Invite, Addressee::Factory { index, seats }) => {
                 self.asked(now, incoming, &caller, (index, seats));

@@ -23,6 +23,8 @@ pub enum DialEnd {
     Refused(Box<Response>),
     /// Somebody had him removed before he answered.
     Removed,
+    /// Another call took its place (RFC 3891).
+    Replaced,
     /// Nobody answered at all.
     Timeout,
     /// Nothing can be sent to him, in words.
@@ -34,7 +36,7 @@ impl DialEnd {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::BadAnswer => StatusCode::NOT_ACCEPTABLE_HERE,
-            Self::Cancelled | Self::ConferenceEnded | Self::Removed => {
+            Self::Cancelled | Self::ConferenceEnded | Self::Removed | Self::Replaced => {
                 StatusCode::REQUEST_TERMINATED
             }
             Self::Interrupted => StatusCode::SERVER_INTERNAL_ERROR,
@@ -59,6 +61,7 @@ impl fmt::Display for DialEnd {
                 write!(f, "{} {}", response.status, crate::masked(&response.reason))
             }
             Self::Removed => f.write_str("removed before answering"),
+            Self::Replaced => f.write_str("another call took its place"),
             Self::Timeout => f.write_str("nobody answered at that address"),
         }
     }

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use sip::{
-    Dialog, HeaderName, HeaderValue, NameAddr, Request, Response, SipUri, Source, StatusCode, T2,
-    TRANSACTION_TIMEOUT,
+    Dialog, DialogId, HeaderName, HeaderValue, NameAddr, Request, Response, SipUri, Source,
+    StatusCode, T2, TRANSACTION_TIMEOUT,
 };
 use units::Instant;
 
@@ -140,6 +140,13 @@ impl Dialling {
 
     pub(crate) const fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
+    }
+
+    /// Whether it rings in this dialog.
+    pub(crate) fn rings_in(&self, dialog: &DialogId) -> bool {
+        let early = self.early.get(&dialog.remote_tag);
+        matches!(self.state, State::Inviting { .. })
+            && early.is_some_and(|early| early.dialog.id == *dialog)
     }
 
     /// The port lent to it, as long as no leg has it.

@@ -42,6 +42,7 @@ impl Leg {
             is_creator: false,
             is_dialled: true,
             was_referring: false,
+            replaces: None,
             session,
             media,
             state: State::Confirmed { unacked: None, probe: Probe::Idle },

@@ -10,5 +10,6 @@ mod referring;
 mod refusing;
 mod registrar;
 mod rig;
+mod taking_over;
 mod torture;
 mod unguessable;
