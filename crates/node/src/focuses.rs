@@ -70,7 +70,7 @@ impl Node {
             FocusOutput::Joined(participant) => self.joined(id, participant),
             FocusOutput::LegEnded { leg, dialog, cause } => {
                 self.dialogs.remove(&dialog);
-                self.ended_dialogs.note(now, dialog);
+                self.ended_dialogs.note(now, &dialog);
                 self.no_longer_unproved(id, leg);
                 if let Some(active) = self.active(id) {
                     active.talking.remove(&leg);

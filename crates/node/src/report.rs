@@ -1,5 +1,6 @@
 //! The status and what is left over, read off the parts.
 
+use focus::{Participant, ParticipantState};
 use units::{Cause, Instant, Tally};
 
 use crate::conference::{Record, State};
@@ -58,15 +59,22 @@ fn conference(now: Instant, record: &Record, seats: u32) -> Option<ConferenceSta
     let (state, legs) = match &record.state {
         State::Held => (ConferenceState::Held, Vec::new()),
         State::Active(active) => {
-            let legs = active.focus.roster().into_iter().map(|participant| LegStatus {
-                leg: participant.leg.0,
-                participant: participant.uri,
-                display: participant.display,
-                user: participant.user,
-                creator: participant.creator,
-                talking: active.talking.contains(&participant.leg),
-                seconds: seconds(participant.since),
-            });
+            let is_in = |participant: &Participant| match participant.state {
+                ParticipantState::Joined
+                | ParticipantState::Joining
+                | ParticipantState::Leaving => true,
+                ParticipantState::Dialling | ParticipantState::Alerting => false,
+            };
+            let legs =
+                active.focus.roster().into_iter().filter(is_in).map(|participant| LegStatus {
+                    leg: participant.leg.0,
+                    participant: participant.uri,
+                    display: participant.display,
+                    user: participant.user,
+                    creator: participant.creator,
+                    talking: active.talking.contains(&participant.leg),
+                    seconds: seconds(participant.since),
+                });
             (ConferenceState::Active, legs.collect())
         }
         State::Ended => return None,

@@ -1,6 +1,7 @@
 //! An INVITE that names another dialog: to take its place (RFC 3891) or to join it (RFC 3911).
 
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use focus::Named;
@@ -46,27 +47,35 @@ impl Claim {
     }
 }
 
-/// Dialogs of legs that have ended lately.
+/// Dialogs of legs that have ended lately: fingerprints, since a peer makes their names as long as he likes.
 #[derive(Debug, Default)]
 pub(crate) struct EndedDialogs {
-    ended: BTreeMap<DialogId, Instant>,
-    order: VecDeque<DialogId>,
+    ended: BTreeMap<u64, Instant>,
+    order: VecDeque<u64>,
 }
 
 impl EndedDialogs {
-    pub(crate) fn note(&mut self, now: Instant, dialog: DialogId) {
+    pub(crate) fn note(&mut self, now: Instant, dialog: &DialogId) {
+        let dialog = fingerprint(dialog);
         if self.order.len() >= ENDED_MAX
             && let Some(oldest) = self.order.pop_front()
         {
             self.ended.remove(&oldest);
         }
-        self.order.push_back(dialog.clone());
+        self.order.push_back(dialog);
         self.ended.insert(dialog, now);
     }
 
     fn knows(&self, now: Instant, dialog: &DialogId) -> bool {
-        self.ended.get(dialog).is_some_and(|at| now.since(*at) <= ENDED_FOR)
+        self.ended.get(&fingerprint(dialog)).is_some_and(|at| now.since(*at) <= ENDED_FOR)
     }
+}
+
+/// Half of what it names is ours and random, so 64 bits tell one from another.
+fn fingerprint(dialog: &DialogId) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    dialog.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Node {
