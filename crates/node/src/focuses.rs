@@ -1,9 +1,9 @@
 //! What the focuses want done: their outputs, carried to stack, media, pool and people.
 
-use focus::{LegId, LegMedia, Output as FocusOutput, Participant, ReferralId};
+use focus::{LegEnd, LegId, LegMedia, Output as FocusOutput, Participant, ReferralId};
 use mix::message::{Codec, Direction, Format, Kind, PortId, StreamSpec, TransportSpec};
 use pool::ConferenceId;
-use sip::{Request, Source};
+use sip::{DialogId, Request, Source};
 use units::Instant;
 
 use crate::Notice;
@@ -69,16 +69,7 @@ impl Node {
             }
             FocusOutput::Joined(participant) => self.joined(id, participant),
             FocusOutput::LegEnded { leg, dialog, cause } => {
-                self.dialogs.remove(&dialog);
-                self.ended_dialogs.note(now, &dialog);
-                self.no_longer_unproved(id, leg);
-                if let Some(active) = self.active(id) {
-                    active.talking.remove(&leg);
-                }
-                self.pool.leave(now, id);
-                self.tallies.legs_ended.count(cause);
-                let conference = self.uri(id);
-                self.notice(Notice::Left { conference, leg: leg.0, cause: cause.to_string() });
+                self.leg_ended(now, (id, leg), &dialog, cause);
             }
             FocusOutput::OpenMedia { leg, media } => self.open_media(id, PortId(leg.0), &media),
             FocusOutput::UpdateMedia { leg, media } => {
@@ -152,6 +143,25 @@ impl Node {
             participant: participant.uri,
             user: participant.user,
         });
+    }
+
+    fn leg_ended(
+        &mut self,
+        now: Instant,
+        (id, leg): (ConferenceId, LegId),
+        dialog: &DialogId,
+        cause: LegEnd,
+    ) {
+        self.dialogs.remove(dialog);
+        self.ended_dialogs.note(now, dialog);
+        self.no_longer_unproved(id, leg);
+        if let Some(active) = self.active(id) {
+            active.talking.remove(&leg);
+        }
+        self.pool.leave(now, id);
+        self.tallies.legs_ended.count(cause);
+        let conference = self.uri(id);
+        self.notice(Notice::Left { conference, leg: leg.0, cause: cause.to_string() });
     }
 
     fn open_media(&mut self, id: ConferenceId, port: PortId, media: &LegMedia) {
