@@ -6,6 +6,8 @@ use sip::{
     session_timer,
 };
 
+use crate::event::PACKAGE;
+
 /// What a focus understands (RFC 3261 §8.2). Only what is served is shown (RFC 4579 §5.13 has
 /// `replaces`, `join` and the event packages as examples).
 pub const CAPABILITIES: Capabilities = Capabilities {
@@ -24,7 +26,7 @@ pub const CAPABILITIES: Capabilities = Capabilities {
     // provisional one to be sent reliably, and any PRACK matches none (481).
     extensions: &["100rel", session_timer::TIMER, "norefersub", "tdialog", "replaces", "join"],
     accept: &["application/sdp"],
-    events: &["refer"],
+    events: &["refer", PACKAGE],
 };
 
 /// Answers OPTIONS to a conference URI, in a dialog or outside, joined or only held: the two are

@@ -114,6 +114,7 @@ impl Focus {
             Step::Failed(why) => {
                 let port = self.dialling.get(&id).and_then(Dialling::port);
                 self.tell_referrals(id, |referral| referral.failed(&why));
+                self.note_not_reached(now, id, &why);
                 self.outputs.push_back(Output::DialEnded { leg: id, port, why });
             }
         }

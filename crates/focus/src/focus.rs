@@ -12,6 +12,7 @@ use units::{Instant, Rng, soonest};
 
 use crate::answers::{CAPABILITIES, focus_contact};
 use crate::dialling::{DialEnd, Dialling};
+use crate::event::Watch;
 use crate::leg::{Leg, Standing};
 use crate::negotiation::{Session, check_offer};
 use crate::refer::{Pace, Right};
@@ -25,7 +26,8 @@ use crate::{End, EndPolicy, FocusConfig, LegEnd, LegId, MediaSeat, Output, Parti
 ///
 /// - In: [`Self::invite`], [`Self::request`], [`Self::response`], [`Self::answered`],
 ///   [`Self::request_failed`], [`Self::seated`], [`Self::dial_failed`], [`Self::media_silent`],
-///   [`Self::media_failed`], [`Self::handle_deadline`].
+///   [`Self::media_failed`], [`Self::handle_deadline`]; of who subscribes: [`Self::subscribe`],
+///   [`Self::informed`], [`Self::inform_unsent`].
 /// - Commands: [`Self::end`].
 /// - Out: [`Self::poll_output`], [`Self::deadline`].
 ///
@@ -44,12 +46,14 @@ pub struct Focus {
     /// REFERs whose results are reported; at most [`REFERRALS_MAX`](crate::referral::REFERRALS_MAX).
     pub(crate) referrals: BTreeMap<ReferralId, Referral>,
     pub(crate) next_referral: u32,
-    /// Dialogs that serve reports only: at most one for each of `referrals`.
+    /// Dialogs that serve subscriptions only: at most one for each of `referrals` and of `watch`.
     pub(crate) report_dialogs: BTreeMap<DialogId, Dialog>,
     pub(crate) refers: Pace,
     pub(crate) next_leg: u32,
     /// The leg taken for the creator's, and how surely.
     pub(crate) creator_leg: Option<(LegId, Likeness)>,
+    /// Who subscribes to it.
+    pub(crate) watch: Watch,
     pub(crate) phase: Phase,
     /// A few for each leg at most, and drained after each mutation.
     pub(crate) outputs: VecDeque<Output>,
@@ -79,6 +83,7 @@ impl Focus {
             refers: Pace::default(),
             next_leg: 0,
             creator_leg: None,
+            watch: Watch::default(),
             phase: Phase::Running,
             outputs: VecDeque::new(),
         }
@@ -167,7 +172,7 @@ impl Focus {
             if incoming.request.method == Method::Refer {
                 return self.refer(now, txn, incoming, Right::ByDialog);
             }
-            if self.report_request(now, txn, incoming) {
+            if self.watch_request(now, txn, incoming) || self.report_request(now, txn, incoming) {
                 return self.settle(now);
             }
         }
@@ -279,7 +284,7 @@ impl Focus {
         let legs = self.legs.values().map(Leg::deadline);
         let reports = self.referrals.values().map(|referral| referral.notifier.deadline());
         let dialling = self.dialling.values().map(Dialling::deadline);
-        legs.chain(dialling).chain(reports).fold(None, soonest)
+        legs.chain(dialling).chain(reports).fold(self.watch.deadline(), soonest)
     }
 
     /// What the focus wants done, oldest first.
@@ -347,6 +352,7 @@ impl Focus {
         let gone: Vec<Leg> = self.legs.extract_if(.., is_gone).map(|(_, leg)| leg).collect();
         for leg in gone {
             self.by_dialog.remove(&leg.dialog.id);
+            self.note_departed(now, &leg);
             self.outlive(leg.dialog);
         }
         self.dialling.retain(|_, dialling| !dialling.is_over());
@@ -361,9 +367,11 @@ impl Focus {
         {
             self.phase = Phase::Over;
             self.dialling.clear();
+            self.end_watch(now);
             self.close_referrals(now);
             self.outputs.push_back(Output::Ended { cause });
         }
+        self.settle_watch(now);
     }
 
     fn cause_to_end(&self) -> Option<End> {

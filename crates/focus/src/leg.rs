@@ -20,6 +20,7 @@ pub(crate) use self::refresh::{RefreshSnapshot, Refreshing};
 use self::state::Input;
 pub(crate) use self::state::{Probe, State, Unacked};
 use crate::answers::{self, CAPABILITIES, push_capabilities};
+use crate::event::Manner;
 use crate::negotiation::{NegotiationError, Session, read_description};
 use crate::roster::shown;
 use crate::{LegEnd, LegId, LegMedia, MediaSeat, Output, Participant, ParticipantState};
@@ -43,6 +44,7 @@ pub(crate) struct Leg {
     pub(crate) was_referring: bool,
     /// The leg that goes when this one is acknowledged (RFC 3891).
     pub(crate) replaces: Option<LegId>,
+    pub(crate) manner: Manner,
     pub(crate) session: Session,
     pub(crate) media: LegMedia,
     pub(crate) state: State,
@@ -94,6 +96,7 @@ impl Leg {
             is_dialled: false,
             was_referring: false,
             replaces: None,
+            manner: Manner::of(incoming),
             session,
             media,
             state,

@@ -2,7 +2,8 @@
 //!
 //! - [`factory`]: which Request-URIs ask for a new conference, whose conference a request means,
 //!   and the answers that need no state: 302, 480, 486, 404, OPTIONS.
-//! - [`Focus`]: one conference (RFC 4353 §3): a leg per dialog, the roster, the end.
+//! - [`Focus`]: one conference (RFC 4353 §3): a leg per dialog, the roster, the end, and those who subscribe to it
+//!   (RFC 4575).
 //!
 //! Room and media are not here: the node asks `pool` before it asks the focus, and turns
 //! [`Output::OpenMedia`] and its kin into media commands.
@@ -10,6 +11,7 @@
 mod answers;
 mod dial_out;
 mod dialling;
+mod event;
 pub mod factory;
 mod focus;
 mod leg;
@@ -26,6 +28,10 @@ mod terms;
 
 pub use answers::{CAPABILITIES, bad_event, options};
 pub use dialling::DialEnd;
+pub use event::{
+    EventTerms, PACKAGE, Subscriber, UNPROVED_WATCHERS_MAX, WATCHERS_MAX, WatcherId,
+    check_subscribe,
+};
 pub use focus::{Focus, LEGS_MAX, check};
 pub use refer::Right;
 pub use referral::ReferralId;

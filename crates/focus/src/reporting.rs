@@ -50,11 +50,14 @@ impl Focus {
         let Some(dialog) = self.dialog_mut(&asked) else { return false };
         let response = match dialog.check(&incoming.essentials) {
             Err(error) => Response::answering(&incoming.request, error.status()),
-            Ok(()) => {
-                let answer = event.and_then(|event| self.resubscribed(now, incoming, &event));
-                let gone = StatusCode::CALL_DOES_NOT_EXIST;
-                answer.unwrap_or_else(|| Response::answering(&incoming.request, gone))
-            }
+            Ok(()) => match event {
+                Some(event) => {
+                    let gone = StatusCode::CALL_DOES_NOT_EXIST;
+                    let answer = self.resubscribed(now, incoming, &event);
+                    answer.unwrap_or_else(|| Response::answering(&incoming.request, gone))
+                }
+                None => self.without_session(incoming),
+            },
         };
         self.outputs.push_back(Output::Respond { txn, response });
         true
@@ -89,9 +92,12 @@ impl Focus {
         self.referrals.values_mut().filter(|referral| referral.task == about).for_each(tell);
     }
 
-    /// A leg is gone: reports that go through its dialog go on in it (RFC 5057 §5.3).
+    /// A leg is gone: reports that go through its dialog, and subscriptions in it, go on (RFC 5057 §5.3,
+    /// RFC 4579 §3.4).
     pub(crate) fn outlive(&mut self, dialog: Dialog) {
-        if self.referrals.values().any(|referral| referral.dialog == dialog.id) {
+        let is_needed = self.referrals.values().any(|referral| referral.dialog == dialog.id)
+            || self.watch.uses(&dialog.id);
+        if is_needed {
             self.outputs.push_back(Output::DialogOpened { dialog: dialog.id.clone() });
             self.report_dialogs.insert(dialog.id.clone(), dialog);
         }
@@ -144,10 +150,11 @@ impl Focus {
         self.close_dialogs();
     }
 
-    fn close_dialogs(&mut self) {
-        let Self { referrals, report_dialogs, outputs, .. } = self;
+    pub(crate) fn close_dialogs(&mut self) {
+        let Self { referrals, report_dialogs, watch, outputs, .. } = self;
         report_dialogs.retain(|id, _| {
-            let is_needed = referrals.values().any(|referral| referral.dialog == *id);
+            let is_needed =
+                referrals.values().any(|referral| referral.dialog == *id) || watch.uses(id);
             if !is_needed {
                 outputs.push_back(Output::DialogClosed { dialog: id.clone() });
             }
@@ -155,7 +162,7 @@ impl Focus {
         });
     }
 
-    /// A dialog of this conference, of a leg or of reports.
+    /// A dialog of this conference, of a leg or of subscriptions only.
     pub(crate) fn dialog_mut(&mut self, id: &DialogId) -> Option<&mut Dialog> {
         let leg = self.by_dialog.get(id).and_then(|leg| self.legs.get_mut(leg));
         match leg {

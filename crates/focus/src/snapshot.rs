@@ -14,6 +14,7 @@ use sip::{
 };
 use units::{Instant, Rng};
 
+use crate::event::Manner;
 use crate::focus::Phase;
 use crate::leg::{Leg, Probe, RefreshSnapshot, Standing, State, Unacked};
 use crate::negotiation::Session;
@@ -22,7 +23,7 @@ use crate::terms::Likeness;
 use crate::{DialEnd, Focus, FocusConfig, LegEnd, LegId, LegMedia, MediaPort, Output};
 
 /// The version written now. It rises with every change that an older reader would misunderstand.
-pub const FOCUS_SNAPSHOT_VERSION: u16 = 3;
+pub const FOCUS_SNAPSHOT_VERSION: u16 = 4;
 
 /// A conference with the version of its form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +61,7 @@ struct LegSnapshot {
     is_dialled: bool,
     was_referring: bool,
     replaces: Option<LegId>,
+    manner: Manner,
     session: Session,
     media: LegMedia,
     state: StateSnapshot,
@@ -188,6 +190,7 @@ impl LegSnapshot {
             is_dialled: leg.is_dialled,
             was_referring: leg.was_referring,
             replaces: leg.replaces,
+            manner: leg.manner.clone(),
             session: leg.session.clone(),
             media: leg.media.clone(),
             state,
@@ -226,6 +229,7 @@ impl LegSnapshot {
             is_dialled: self.is_dialled,
             was_referring: self.was_referring,
             replaces: self.replaces,
+            manner: self.manner,
             session: self.session,
             media: self.media,
             state,

@@ -10,6 +10,7 @@ use sip::{
 };
 use units::{Instant, causes};
 
+use crate::event::WatcherId;
 use crate::{DialEnd, DialRules, ReferralId};
 
 /// When a conference ends.
@@ -331,6 +332,16 @@ pub enum Output {
         /// The leg.
         leg: LegId,
         /// The ACK.
+        request: Request,
+        /// The next hop.
+        to: Source,
+    },
+    /// Send a NOTIFY about the conference; its end comes back by [`Focus::informed`](crate::Focus::informed),
+    /// or by [`Focus::inform_unsent`](crate::Focus::inform_unsent).
+    Inform {
+        /// Whose subscription it is of.
+        watcher: WatcherId,
+        /// The NOTIFY.
         request: Request,
         /// The next hop.
         to: Source,

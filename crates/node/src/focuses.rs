@@ -58,13 +58,13 @@ impl Node {
             FocusOutput::Notify { referral, request, to } => {
                 self.send_report(now, (id, referral), request, to);
             }
-            FocusOutput::DialogOpened { dialog } => {
-                self.dialogs.insert(dialog, id);
+            FocusOutput::Inform { watcher, request, to } => {
+                self.inform(now, (id, watcher), request, to);
             }
             FocusOutput::DialogClosed { dialog } => {
                 self.dialogs.remove(&dialog);
             }
-            FocusOutput::LegStarted { leg: _, dialog } => {
+            FocusOutput::DialogOpened { dialog } | FocusOutput::LegStarted { leg: _, dialog } => {
                 self.dialogs.insert(dialog, id);
             }
             FocusOutput::Joined(participant) => self.joined(id, participant),

@@ -178,7 +178,10 @@ impl Node {
             State::Ended => return Err(Refused::NotFound),
             State::Held => {}
         }
+        let factory = record.factory;
         let Some(media) = self.media.open(family) else { return Err(Refused::NoPort) };
+        let terms = self.event_terms(now, factory);
+        let Some(record) = self.records.get_mut(&id) else { return Err(Refused::NotFound) };
         let config = FocusConfig {
             conference_uri: record.uri.clone(),
             end: self.factories[record.factory].config().end,
@@ -187,7 +190,7 @@ impl Node {
             dial_out: self.dial_out.clone(),
             nat: self.nat,
         };
-        let focus = Focus::new(now, config, self.rng.fork());
+        let focus = Focus::new(now, config, self.rng.fork()).telling(terms);
         record.since = now;
         record.state = State::Active(Box::new(Active {
             focus,

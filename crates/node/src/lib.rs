@@ -31,6 +31,7 @@ mod requests;
 mod status;
 mod taking_over;
 mod throttle;
+mod watching;
 
 pub use auth::{AuthConfig, Entry, Role, User};
 pub use config::{Keys, NodeConfig, SipListen};

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use focus::factory::{Factory, FactoryError};
-use focus::{DialRules, End, LegId, ReferralId};
+use focus::{DialRules, End, LegId, ReferralId, WatcherId};
 use mix::message::{Command, Event as MediaEvent};
 use pool::{ConferenceId, Pool};
 use sip::{Arrival, ClientTxnId, DialogId, MergedGuard, Method, Nat, Packet, Stack, StackConfig};
@@ -117,6 +117,8 @@ pub(crate) enum Sent {
     ByLeg(LegId, Method),
     /// A report of what came of a REFER.
     Report(ReferralId),
+    /// A NOTIFY about the conference.
+    News(WatcherId),
 }
 
 /// Whether the node takes new conferences.
@@ -348,6 +350,9 @@ impl Node {
                         Sent::Report(referral) => {
                             active.focus.notify_answered(now, referral, Some(&response));
                         }
+                        Sent::News(watcher) => {
+                            active.focus.informed(now, watcher, Some(&response));
+                        }
                     }
                 }
                 self.drain_focus(now, id);
@@ -358,6 +363,7 @@ impl Node {
                     match sent {
                         Sent::ByLeg(leg, method) => active.focus.request_failed(now, leg, &method),
                         Sent::Report(referral) => active.focus.notify_answered(now, referral, None),
+                        Sent::News(watcher) => active.focus.informed(now, watcher, None),
                     }
                 }
                 self.drain_focus(now, id);

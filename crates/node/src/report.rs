@@ -39,6 +39,7 @@ impl Node {
             holds: self.pool.hold_count(),
             conferences: self.pool.conference_count() - self.pool.hold_count(),
             dialogs: self.dialogs.len(),
+            subscriptions: self.records.values().map(watchers).sum(),
             transactions: self.stack.transaction_count(),
             timers: self.focus_agenda.len()
                 + usize::from(self.stack.deadline().is_some())
@@ -52,6 +53,13 @@ impl Node {
 fn struck<C: Cause>(tally: &Tally<C>) -> impl Iterator<Item = (String, u64)> + '_ {
     let struck = tally.iter().filter(|(_, count)| *count > 0);
     struck.map(|(cause, count)| (cause.label().to_owned(), count))
+}
+
+fn watchers(record: &Record) -> usize {
+    match &record.state {
+        State::Active(active) => active.focus.watcher_count(),
+        State::Held | State::Ended => 0,
+    }
 }
 
 fn conference(now: Instant, record: &Record, seats: u32) -> Option<ConferenceStatus> {

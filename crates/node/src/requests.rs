@@ -123,7 +123,11 @@ impl Node {
             (Method::Refer, Addressee::Factory { .. }) => {
                 self.refuse(now, incoming, &Refused::NoReferHere)
             }
-            (Method::Subscribe, Addressee::Factory { .. } | Addressee::Conference(_)) => {
+            (Method::Subscribe, Addressee::Conference(id)) => {
+                self.watch(now, incoming, &caller, id);
+            }
+            // Of these nothing can be subscribed to.
+            (Method::Subscribe, Addressee::Factory { .. } | Addressee::Host) => {
                 self.reply(incoming, focus::bad_event(incoming));
             }
             (

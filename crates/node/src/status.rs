@@ -108,6 +108,9 @@ pub struct Leftovers {
     pub conferences: usize,
     /// Dialogs.
     pub dialogs: usize,
+    /// Subscriptions to conferences.
+    #[serde(default)]
+    pub subscriptions: usize,
     /// SIP transactions.
     pub transactions: usize,
     /// Timers of focuses and of the stack.

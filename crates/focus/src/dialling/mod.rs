@@ -18,6 +18,7 @@ use units::Instant;
 use self::early::Early;
 pub use self::end::DialEnd;
 use self::targets::Targets;
+use crate::event::Manner;
 use crate::leg::{Dialled, Leg};
 use crate::negotiation::Session;
 use crate::{DialRules, LegId, MediaPort, MediaSeat, Output, Participant, ParticipantState};
@@ -351,7 +352,9 @@ impl Dialling {
             ..NameAddr::new(self.callee.uri.clone())
         };
         let up = Dialled { session, negotiated, headers: &response.headers, min_se: self.min_se };
-        Some(Leg::dialled(now, self.id, dialog, &shown, up))
+        let mut leg = Leg::dialled(now, self.id, dialog, &shown, up);
+        leg.manner = Manner::dialled(self.callee.referred_by.as_ref());
+        Some(leg)
     }
 
     /// A final answer other than 2xx. RFC 3261 §22: a challenge is not for us to answer: we have no

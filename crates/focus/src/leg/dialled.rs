@@ -6,6 +6,7 @@ use units::Instant;
 
 use super::{Leg, Probe, Refreshing, State};
 use crate::LegId;
+use crate::event::Manner;
 use crate::negotiation::Session;
 use crate::roster::shown;
 
@@ -41,6 +42,7 @@ impl Leg {
             since: now,
             is_creator: false,
             is_dialled: true,
+            manner: Manner::dialled(None),
             was_referring: false,
             replaces: None,
             session,

@@ -199,6 +199,7 @@ impl Leg {
 
     fn joined(&mut self, unacked: Option<Unacked>, out: &mut VecDeque<Output>) -> State {
         self.state = State::Confirmed { unacked: None, probe: Probe::Idle };
+        self.manner.was_in = true;
         out.push_back(Output::Joined(self.participant()));
         State::Confirmed { unacked, probe: Probe::Idle }
     }
@@ -242,6 +243,7 @@ impl Leg {
     }
 
     fn gone(&mut self, cause: LegEnd, out: &mut VecDeque<Output>) -> State {
+        self.manner.left = Some(cause);
         out.push_back(Output::LegEnded { leg: self.id, dialog: self.dialog_id(), cause });
         State::Gone
     }

@@ -36,6 +36,7 @@ fn the_200_has_the_conference_uri_a_bare_isfocus_and_what_the_focus_can_do() {
         "INVITE, ACK, CANCEL, OPTIONS, BYE, UPDATE, PRACK, REFER, SUBSCRIBE"
     );
     assert_eq!(header(&response, &HeaderName::Accept), "application/sdp");
+    assert!(header(&response, &HeaderName::AllowEvents).contains("conference"));
     assert_eq!(response.headers.count(&HeaderName::Supported), 1);
     assert_eq!(header(&response, &HeaderName::ContentType), "application/sdp");
     let body = String::from_utf8(response.body).unwrap();
@@ -57,6 +58,7 @@ fn options_in_and_out_of_a_dialog_say_the_same_and_isfocus() {
     for name in [
         HeaderName::Allow,
         HeaderName::Accept,
+        HeaderName::AllowEvents,
         HeaderName::AcceptEncoding,
         HeaderName::AcceptLanguage,
         HeaderName::Supported,

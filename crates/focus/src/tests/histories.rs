@@ -309,7 +309,10 @@ fn check(log: &[(u64, Output)]) -> Result<(), String> {
                 ensure(aside.dials.contains_key(leg) || !is_over, "ACK after the end")?;
                 continue;
             }
-            Output::Joined(_) | Output::Respond { .. } | Output::AckIgnored { .. } => continue,
+            Output::Joined(_)
+            | Output::Respond { .. }
+            | Output::AckIgnored { .. }
+            | Output::Inform { .. } => continue,
         };
         let so_far = marks.entry(*mark.0).or_default();
         ensure(so_far.last() < Some(&mark.1), &format!("{ms}: {mark:?} after {so_far:?}"))?;

@@ -21,9 +21,15 @@ const FIELDS_MAX: usize = 8;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Caller {
     user: Option<String>,
+    role: Option<Role>,
 }
 
 impl Caller {
+    /// Whether he may steer any conference.
+    pub(crate) fn may_steer(&self) -> bool {
+        self.role.is_some_and(|role| role >= Role::Moderator)
+    }
+
     /// The user that he proved to be. His source address is proved as well: he received our nonce
     /// there.
     pub(crate) fn user(&self) -> Option<&str> {
@@ -74,9 +80,11 @@ impl Node {
         let entry = door.entry(&auth.config);
         let challenge = |is_stale| auth.challenge(self.number, times.1, incoming, is_stale);
         let refusal = match (shown, entry) {
-            (Shown::User { name, role }, _) if self.may(door, &name, role) => Ok(Some(name)),
+            (Shown::User { name, role }, _) if self.may(door, &name, role) => {
+                Ok(Caller { user: Some(name), role: Some(role) })
+            }
             (Shown::User { .. }, _) => Err((self.forbidden(incoming, NO_ROLE), Refusal::Forbidden)),
-            (_, Entry::Open) => Ok(None),
+            (_, Entry::Open) => Ok(Caller::default()),
             (Shown::Nothing, Entry::Required) => Err((challenge(false), Refusal::Challenged)),
             (Shown::Wrong, Entry::Required) => Err((challenge(false), Refusal::WrongPassword)),
             // RFC 7616 §3.3: the proof was right, and a new nonce is all that is needed.
@@ -95,7 +103,7 @@ impl Node {
             self.notice_refusal(now, notice);
         }
         match refusal {
-            Ok(user) => Some(Caller { user }),
+            Ok(caller) => Some(caller),
             Err((response, cause)) => {
                 self.reply_because(incoming, response, cause);
                 None

@@ -315,6 +315,43 @@ fn ack_and_cancel_are_never_challenged() {
     rig.leave(&mut bob, &uri);
 }
 
+/// D02, D21 · RFC 4575 §3.5, §8.1: from outside known users, from inside whoever is in; a moderator sees more.
+#[test]
+fn who_may_subscribe() {
+    let mut rig = rig(config());
+    let mut alice = Caller::new("alice", 1);
+    let uri = conference(&mut rig, &mut alice);
+    let mut guest = Caller::new("guest", 2);
+    rig.join(&mut guest, &uri);
+    let extra = "Event: conference\r\n";
+    let mut outsider = Caller { extra: extra.to_owned(), ..Caller::new("dave", 3) };
+    let asked = challenge(&rig.ask(outsider.address, &outsider.request("SUBSCRIBE", &uri)));
+    assert_eq!(rig.node.leftovers().subscriptions, 0);
+    let mut told = |name: &str, number| {
+        let proof = Proof { method: "SUBSCRIBE", ..Proof::of(name, &uri) };
+        let mut caller = Caller { extra: extra.to_owned(), ..Caller::new(name, number) };
+        let asked = challenge(&rig.ask(caller.address, &caller.request("SUBSCRIBE", &uri)));
+        caller.extra = proof.line(&asked) + extra;
+        caller.cseq += 1;
+        let got = rig.receive(caller.address, &caller.request("SUBSCRIBE", &uri));
+        let [Message::Response(taken), Message::Request(notify)] = &got[..] else {
+            panic!("{got:?}")
+        };
+        assert_eq!(taken.status.code(), 200);
+        String::from_utf8(notify.body.clone()).expect("UTF-8")
+    };
+    let (bobs, marys, alices) = (told("bob", 4), told("mary", 5), told("alice", 6));
+    assert!(bobs.contains("guest") && !bobs.contains("call-info"));
+    assert!(marys.contains("call-info") && alices.contains("call-info"));
+    outsider.extra = Proof::wrong("bob", &uri, 1).line(&asked) + extra;
+    outsider.cseq += 1;
+    let refused = rig.ask(outsider.address, &outsider.request("SUBSCRIBE", &uri));
+    assert_eq!(refused.status.code(), 401);
+    guest.extra = extra.to_owned();
+    guest.cseq += 1;
+    assert_eq!(rig.receive(guest.address, &guest.request("SUBSCRIBE", &uri)).len(), 2);
+}
+
 /// T35 · Every method needs a user; what becomes of it then is another matter.
 #[test]
 fn every_method_is_challenged() {

@@ -13,3 +13,4 @@ mod rig;
 mod taking_over;
 mod torture;
 mod unguessable;
+mod watching;

@@ -197,6 +197,14 @@ impl Notifier {
         };
     }
 
+    /// What had changed has changed back: of that the subscriber need not hear.
+    pub const fn unchanged(&mut self) {
+        self.due = match self.due {
+            Due::Nothing | Due::Change => Due::Nothing,
+            due @ (Due::Whole | Due::Asked) => due,
+        };
+    }
+
     /// A pending subscription may have the state from now on. Without effect on any other.
     pub const fn approve(&mut self) {
         match self.state {

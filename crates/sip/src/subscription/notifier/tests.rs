@@ -63,6 +63,17 @@ fn changes_are_sent_together_and_not_more_often_than_the_interval() {
     assert_eq!(poll(&mut notifier, at(60_000)), None);
 }
 
+#[test]
+fn what_has_changed_back_is_not_told_and_what_was_asked_for_is() {
+    let mut notifier = notifier(3_600);
+    notifier.unchanged();
+    assert!(notifier.poll(at(0)).is_some());
+    notifier.answered(at(10), &response(200));
+    notifier.changed();
+    notifier.unchanged();
+    assert_eq!((poll(&mut notifier, at(9_000)), notifier.deadline()), (None, Some(at(3_600_000))));
+}
+
 /// RFC 6665 §4.2.2: a change while a NOTIFY has no answer waits for it, a refresh too.
 #[test]
 fn one_notify_is_under_way_at_most() {

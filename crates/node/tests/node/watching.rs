@@ -1,0 +1,198 @@
+//! Who subscribes to a conference, from outside and inside its calls.
+
+use std::time::Duration;
+
+use focus::UNPROVED_WATCHERS_MAX;
+use node::Leftovers;
+use sip::{HeaderName, Message, Request, Response, StatusCode};
+
+use crate::rig::{Caller, FACTORY, Rig, header};
+
+fn watcher(number: u16) -> Caller {
+    Caller { extra: "Event: conference\r\n".to_owned(), ..Caller::new("dave", number) }
+}
+
+/// A SUBSCRIBE; the answer, and the NOTIFY that follows.
+fn subscribe(rig: &mut Rig, caller: &mut Caller, uri: &str) -> (Response, Option<Request>) {
+    caller.cseq += 1;
+    let got = rig.receive(caller.address, &caller.request("SUBSCRIBE", uri));
+    let mut got = got.into_iter();
+    let Some(Message::Response(response)) = got.next() else { panic!("no answer first") };
+    let notify = got.next().map(|message| match message {
+        Message::Request(request) => request,
+        Message::Response(response) => panic!("two answers: {response:?}"),
+    });
+    if response.status.is_success() {
+        caller.to_tag = response.headers.to().expect("To").tag().map(str::to_owned);
+    }
+    (response, notify)
+}
+
+fn answer(rig: &mut Rig, caller: &Caller, notify: &Request, status: u16) -> Vec<Message> {
+    let status = StatusCode::new(status).expect("a status");
+    rig.receive_bytes(caller.address, &Response::answering(notify, status).to_bytes())
+}
+
+fn state(notify: &Request) -> String {
+    let value = notify.headers.get(&HeaderName::SubscriptionState);
+    value.map(|value| value.text().into_owned()).unwrap_or_default()
+}
+
+fn body(notify: &Request) -> String {
+    String::from_utf8(notify.body.clone()).expect("UTF-8")
+}
+
+/// D02, C15 · RFC 4575 §3.5: without users to ask for, whoever holds the URI may; there must be somebody in.
+#[test]
+fn whoever_holds_the_uri_is_told_and_nothing_is_left() {
+    let mut rig = Rig::new();
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    let mut dave = watcher(9);
+    let (early, none) = subscribe(&mut rig, &mut dave, &uri);
+    assert_eq!((early.status.code(), none), (480, None));
+    assert_eq!(header(&early, &HeaderName::RetryAfter).as_deref(), Some("5"));
+    assert_eq!(rig.node.leftovers().transactions, 0);
+
+    rig.join(&mut alice, &uri);
+    let (taken, notify) = subscribe(&mut rig, &mut dave, &uri);
+    assert_eq!(taken.status.code(), 200);
+    let notify = notify.expect("at once");
+    assert!(body(&notify).contains("sip:alice@example.com"));
+    assert_eq!(answer(&mut rig, &dave, &notify, 200), []);
+    assert_eq!(rig.node.leftovers().subscriptions, 1);
+    // A forged or unknown URI looks like nothing at all.
+    let nobody = uri.replace("conf-", "conf-a");
+    assert_eq!(subscribe(&mut rig, &mut watcher(10), &nobody).0.status.code(), 404);
+
+    rig.leave(&mut alice, &uri);
+    let last = rig.sent.last().map(|(_, packet)| packet.bytes.clone()).expect("a NOTIFY");
+    let last = String::from_utf8(last).expect("UTF-8");
+    assert!(last.contains("terminated;reason=noresource") && last.contains("state=\"deleted\""));
+    assert_eq!(rig.node.leftovers().subscriptions, 0);
+    let (gone, none) = subscribe(&mut rig, &mut dave, &uri);
+    assert_eq!((gone.status.code(), none), (481, None));
+    rig.pass(Duration::from_secs(200));
+    assert_eq!(rig.node.leftovers(), Leftovers::default());
+}
+
+/// B33 · RFC 4579 §3.4: in the dialog of a call, which ends before the subscription does.
+#[test]
+fn a_subscription_in_a_call_outlives_it() {
+    let mut rig = Rig::new();
+    let (mut alice, mut bob) = (Caller::new("alice", 1), Caller::new("bob", 2));
+    let uri = rig.conference(&alice);
+    rig.join(&mut alice, &uri);
+    rig.join(&mut bob, &uri);
+    bob.extra = "Event: conference\r\nExpires: 600\r\n".to_owned();
+    let (taken, notify) = subscribe(&mut rig, &mut bob, &uri);
+    assert_eq!(
+        (taken.status.code(), header(&taken, &HeaderName::Expires)),
+        (200, Some("600".to_owned()))
+    );
+    assert_eq!(state(notify.as_ref().expect("at once")), "active;expires=600");
+    answer(&mut rig, &bob, &notify.expect("at once"), 200);
+    rig.leave(&mut bob, &uri);
+    let told = rig.pass(Duration::from_secs(6));
+    let Some(Message::Request(notify)) = told.first() else { panic!("{told:?}") };
+    assert!(body(notify).contains("disconnected"));
+    answer(&mut rig, &bob, notify, 200);
+    bob.extra = "Event: conference\r\nExpires: 0\r\n".to_owned();
+    let (taken, notify) = subscribe(&mut rig, &mut bob, &uri);
+    assert_eq!(taken.status.code(), 200);
+    assert_eq!(state(&notify.expect("the last")), "terminated;reason=timeout");
+    assert_eq!(subscribe(&mut rig, &mut bob, &uri).0.status.code(), 481);
+    assert_eq!(rig.node.leftovers().dialogs, 1, "alice's");
+}
+
+/// C18 · RFC 6665 §4.2.2: who does not answer is forgotten, after one NOTIFY and its copies.
+#[test]
+fn who_does_not_answer_is_forgotten() {
+    let mut rig = Rig::new();
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    rig.join(&mut alice, &uri);
+    let (_, notify) = subscribe(&mut rig, &mut watcher(9), &uri);
+    let copies = rig.pass(Duration::from_secs(60));
+    assert_eq!(copies.len(), 10);
+    assert!(copies.iter().all(|copy| *copy == Message::Request(notify.clone().expect("one"))));
+    assert_eq!(rig.node.leftovers().subscriptions, 0);
+    let (_, notify) = subscribe(&mut rig, &mut watcher(10), &uri);
+    answer(&mut rig, &watcher(10), &notify.expect("one"), 481);
+    assert_eq!(rig.node.leftovers().subscriptions, 0);
+}
+
+/// T-bound: an address that answers nothing is not flooded; a participant's has shown that it is his.
+#[test]
+fn an_address_that_answers_nothing_gets_few_subscriptions() {
+    let mut rig = Rig::new();
+    let mut alice = Caller::new("alice", 1);
+    alice.address = "127.0.0.2:6001".parse().expect("an address");
+    let uri = rig.conference(&alice);
+    rig.join(&mut alice, &uri);
+    let mut first = None;
+    for number in 0..UNPROVED_WATCHERS_MAX {
+        let mut dave = watcher(10 + u16::try_from(number).expect("small"));
+        let (taken, notify) = subscribe(&mut rig, &mut dave, &uri);
+        assert_eq!(taken.status.code(), 200);
+        first = first.or(notify.map(|notify| (dave, notify)));
+    }
+    assert_eq!(subscribe(&mut rig, &mut watcher(90), &uri).0.status.code(), 480);
+    let mut here = watcher(91);
+    here.address = "127.0.0.2:6091".parse().expect("an address");
+    assert_eq!(subscribe(&mut rig, &mut here, &uri).0.status.code(), 200);
+    let (dave, notify) = first.expect("a NOTIFY");
+    answer(&mut rig, &dave, &notify, 200);
+    assert_eq!(subscribe(&mut rig, &mut watcher(92), &uri).0.status.code(), 200);
+}
+
+/// C16 · RFC 6665 §4.2.1.1: with what there is instead. A factory has no packages.
+#[test]
+fn what_is_not_served_is_refused_statelessly() {
+    let mut rig = Rig::new();
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    rig.join(&mut alice, &uri);
+    rig.pass(Duration::from_secs(40));
+    let before = rig.node.leftovers().transactions;
+    for (target, extra, status) in [
+        (FACTORY, "Event: conference\r\n", 489),
+        ("sip:127.0.0.1", "Event: message-summary\r\n", 489),
+        (&uri, "Event: dialog\r\n", 489),
+        (&uri, "", 489),
+        (&uri, "Event: conference\r\nExpires: 5\r\n", 423),
+        (&uri, "Event: conference\r\nAccept: text/plain\r\n", 406),
+    ] {
+        let mut caller = Caller { extra: extra.to_owned(), ..Caller::new("dave", 9) };
+        let (refused, none) = subscribe(&mut rig, &mut caller, target);
+        assert_eq!((refused.status.code(), none), (status, None), "{target} {extra}");
+        if status == 489 {
+            assert!(
+                header(&refused, &HeaderName::AllowEvents)
+                    .is_some_and(|all| all.contains("conference"))
+            );
+        }
+    }
+    assert_eq!(rig.node.leftovers().transactions, before);
+}
+
+/// C19 · RFC 6665 §4.6, §4.1.3: a CANCEL changes nothing, and a NOTIFY to us belongs nowhere.
+#[test]
+fn a_cancel_of_a_subscribe_changes_nothing() {
+    let mut rig = Rig::new();
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    rig.join(&mut alice, &uri);
+    let mut dave = watcher(9);
+    subscribe(&mut rig, &mut dave, &uri);
+    let tag = dave.to_tag.take();
+    let cancel = dave.request("CANCEL", &uri).replace("-CANCEL-", "-SUBSCRIBE-");
+    rig.receive(dave.address, &cancel);
+    assert_eq!(rig.node.leftovers().subscriptions, 1);
+    dave.to_tag = tag;
+    dave.cseq += 1;
+    assert_eq!(rig.ask(dave.address, &dave.request("NOTIFY", &uri)).status.code(), 405);
+    dave.cseq += 1;
+    dave.to_tag = Some("nobody".to_owned());
+    assert_eq!(rig.ask(dave.address, &dave.request("NOTIFY", &uri)).status.code(), 481);
+}
