@@ -21,22 +21,27 @@ const TONE_SECONDS: usize = 300;
 /// A running baresip.
 pub struct Baresip {
     program: Program,
-    user: String,
-    sip: u16,
+    uri: String,
     control: u16,
     heard: PathBuf,
 }
 
 impl Baresip {
-    /// Starts it; it is called at its own address.
-    pub fn start(alone: &Alone, user: &str, hz: u16) -> Self {
-        Self::start_with(alone, user, hz, |own| (own.to_owned(), "regint=0".to_owned()))
+    /// Starts it on this address, as in `127.0.0.1` or `::1`; it is called there.
+    pub fn start(alone: &Alone, user: &str, hz: u16, ip: &str) -> Self {
+        Self::start_with(alone, user, hz, ip, |own| (own.to_owned(), "regint=0".to_owned()))
+    }
+
+    /// Starts it with a password for whoever asks for it.
+    pub fn with_password(alone: &Alone, user: &str, hz: u16, password: &str) -> Self {
+        let account = |own: &str| (own.to_owned(), format!("regint=0;auth_pass={password}"));
+        Self::start_with(alone, user, hz, "127.0.0.1", account)
     }
 
     /// Starts it; it registers at this proxy, and calls through it.
     pub fn register(alone: &Alone, user: &str, hz: u16, proxy: &str) -> Self {
         let account = |_: &str| (proxy.to_owned(), format!("regint=60;outbound=\"sip:{proxy}\""));
-        Self::start_with(alone, user, hz, account)
+        Self::start_with(alone, user, hz, "127.0.0.1", account)
     }
 
     /// Starts it with the domain and the parameters of an account, made from its own address.
@@ -44,17 +49,19 @@ impl Baresip {
         alone: &Alone,
         user: &str,
         hz: u16,
+        ip: &str,
         account: impl FnOnce(&str) -> (String, String),
     ) -> Self {
         // SIP, TLS right above it, and one more.
         let (sip, control, rtp) = (free_ports(3), free_ports(1), free_ports(RTP_PORTS));
-        let own = format!("127.0.0.1:{sip}");
+        let own = if ip.contains(':') { format!("[{ip}]:{sip}") } else { format!("{ip}:{sip}") };
         let folder = alone.path(&format!("baresip-{user}"));
         let heard = folder.join("heard");
         fs::create_dir_all(&heard).expect("made");
         let sound = tones::write(alone, hz, TONE_SECONDS);
         let config = include_str!("baresip/config")
             .replace("@SIP@", &own)
+            .replace("@IP@", ip)
             .replace("@CONTROL@", &format!("127.0.0.1:{control}"))
             .replace("@RTP@", &format!("{rtp}-{}", rtp + RTP_PORTS - 1))
             .replace("@PLAYS@", &sound)
@@ -68,14 +75,18 @@ impl Baresip {
         // No line end: it would stand in a header.
         write("uuid", &format!("00000000-0000-0000-0000-0000000{sip}"));
         let mut command = Command::new("baresip");
-        let mut program = Program::start("baresip", command.arg("-f").arg(&folder).arg("-s"));
+        command.arg("-f").arg(&folder).arg("-s");
+        if ip.contains(':') {
+            command.arg("-6");
+        }
+        let mut program = Program::start("baresip", &mut command);
         program.until("baresip is ready");
-        Self { program, user: user.to_owned(), sip, control, heard }
+        Self { program, uri: format!("sip:{user}@{own}"), control, heard }
     }
 
     /// Where it is reached.
-    pub fn uri(&self) -> String {
-        format!("sip:{}@127.0.0.1:{}", self.user, self.sip)
+    pub fn uri(&self) -> &str {
+        &self.uri
     }
 
     /// Gives it a command, and what it says.

@@ -1,7 +1,7 @@
 //! `convoke` as processes of their own, steered by what they print: no test here knows the time.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -79,14 +79,24 @@ impl Process {
 
     /// Starts a server on free ports.
     pub fn serve(words: &[&str]) -> Self {
-        let own = ["serve", "--sip", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-        Self::start(&[&own, words].concat())
+        Self::serve_at("127.0.0.1", words)
+    }
+
+    /// Starts a server on free ports of this address, as in `[::1]`.
+    pub fn serve_at(ip: &str, words: &[&str]) -> Self {
+        let sip = format!("{ip}:0");
+        Self::start(&[&["serve", "--sip", &sip, "--admin", "127.0.0.1:0"], words].concat())
+    }
+
+    /// Starts a terminal that answers, on a free port of this address.
+    pub fn answer_at(ip: &str, user: &str, words: &[&str]) -> Self {
+        let sip = format!("{ip}:0");
+        Self::start(&[&["answer", "--sip", &sip, "--user", user], words].concat())
     }
 
     /// Starts a terminal that answers.
     pub fn answer(user: &str, words: &[&str]) -> Self {
-        let own = ["answer", "--sip", "127.0.0.1:0", "--user", user];
-        Self::start(&[&own, words].concat())
+        Self::answer_at("127.0.0.1", user, words)
     }
 
     /// Starts a terminal that convenes.
@@ -256,6 +266,25 @@ pub fn run(words: &[&str]) -> (Option<i32>, String, String) {
         Command::new(convoke()).args(words).stdin(Stdio::null()).output().expect("convoke starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+/// Adds a user with a password from standard input to a file of users; what was said.
+pub fn add_user(file: &str, name: &str, password: &str, words: &[&str]) -> String {
+    let own = ["user", "add", name, "--users", file, "--password-stdin"];
+    let mut child = Command::new(convoke())
+        .args([&own, words].concat())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("convoke starts");
+    let mut input = child.stdin.take().expect("piped");
+    writeln!(input, "{password}").expect("written");
+    drop(input);
+    let output = child.wait_with_output().expect("its end");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
 }
 
 /// A field that must be a text.

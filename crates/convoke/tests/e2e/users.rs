@@ -1,33 +1,14 @@
 //! The file of users, from the command that makes it to the server that reads it.
 
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use crate::processes::{Alone, Process, run};
 
-pub(crate) const REALM: &str = "convoke.example";
+pub(crate) use crate::processes::add_user as add;
 
-/// Adds a user with a password from standard input; what was said.
-pub(crate) fn add(file: &str, name: &str, password: &str, words: &[&str]) -> String {
-    let own = ["user", "add", name, "--users", file, "--password-stdin"];
-    let mut child = Command::new(env!("CARGO_BIN_EXE_convoke"))
-        .args([&own, words].concat())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("convoke starts");
-    let mut input = child.stdin.take().expect("piped");
-    writeln!(input, "{password}").expect("written");
-    drop(input);
-    let output = child.wait_with_output().expect("its end");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    text(&output.stdout)
-}
+pub(crate) const REALM: &str = "convoke.example";
 
 #[test]
 fn users_are_added_listed_and_removed_and_no_secret_is_shown() {

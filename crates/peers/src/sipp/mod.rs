@@ -70,8 +70,11 @@ impl Sipp {
         let name = format!("{name}-{port}");
         let mut command = Command::new("sipp");
         command.args(remote);
-        command.args(plays).args(["-i", "127.0.0.1", "-p", &port.to_string()]);
-        command.args(["-mi", "127.0.0.1", "-mp", &media.to_string(), "-m", "1", "-nostdin"]);
+        // The family of whom it calls.
+        let ip =
+            if remote.is_some_and(|remote| remote.starts_with('[')) { "::1" } else { "127.0.0.1" };
+        command.args(plays).args(["-i", ip, "-p", &port.to_string()]);
+        command.args(["-mi", ip, "-mp", &media.to_string(), "-m", "1", "-nostdin"]);
         // Only a peer that hangs lets it come to this.
         command.args(["-timeout", "80s", "-timeout_error", "-recv_timeout", "75000"]);
         for (option, file) in

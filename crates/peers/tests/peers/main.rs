@@ -2,6 +2,7 @@
 
 mod crowd;
 mod flows;
+mod linphone;
 mod phones;
 mod proxy;
 mod refer;

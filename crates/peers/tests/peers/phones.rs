@@ -6,7 +6,7 @@ use std::path::Path;
 
 use nix::sys::signal::Signal;
 use peers::baresip::Baresip;
-use peers::processes::{Alone, Process, text};
+use peers::processes::{Alone, Process, add_user, text};
 use peers::sipp::{Script, Sipp, initial};
 use peers::tones;
 
@@ -21,10 +21,10 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn answer(alone: &Alone, user: &str, hz: u16) -> Self {
+    fn answer(alone: &Alone, user: &str, hz: u16, ip: &str) -> Self {
         let heard = alone.path(&format!("{user}.wav"));
         let (plays, record) = (tones::write(alone, hz, 1), heard.to_str().expect("plain"));
-        let process = Process::answer(user, &["--play", &plays, "--record", record]);
+        let process = Process::answer_at(ip, user, &["--play", &plays, "--record", record]);
         Self { process, heard }
     }
 
@@ -55,21 +55,40 @@ fn hears(recording: &Path, others: [u16; 2], own: u16) {
 /// B03, B19, B23, B24 · RFC 4579 §5.4, §5.6: follows the 302 by itself, brings in another by a REFER inside their call.
 #[test]
 fn baresip_convenes_over_udp() {
-    convenes("");
+    convenes(Way::Udp);
 }
 
 /// A05 · the same over TCP.
 #[test]
 fn baresip_convenes_over_tcp() {
-    convenes(";transport=tcp");
+    convenes(Way::Tcp);
 }
 
-fn convenes(transport: &str) {
+/// The same over IPv6.
+#[test]
+fn baresip_convenes_over_ipv6() {
+    convenes(Way::V6);
+}
+
+/// How the phone reaches others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Udp,
+    Tcp,
+    V6,
+}
+
+fn convenes(way: Way) {
     let alone = Alone::wait();
-    let mut server = Process::serve(&[]);
-    let mut alice = Baresip::start(&alone, "alice", ALICE_HZ);
-    let mut bob = Terminal::answer(&alone, "bob", BOB_HZ);
-    let mut carol = Terminal::answer(&alone, "carol", CAROL_HZ);
+    let (ip, address, transport, shown) = match way {
+        Way::Udp => ("127.0.0.1", "127.0.0.1", "", "UDP 127.0.0.1:"),
+        Way::Tcp => ("127.0.0.1", "127.0.0.1", ";transport=tcp", "TCP 127.0.0.1:"),
+        Way::V6 => ("::1", "[::1]", "", "UDP [::1]:"),
+    };
+    let mut server = Process::serve_at(address, &[]);
+    let mut alice = Baresip::start(&alone, "alice", ALICE_HZ, ip);
+    let mut bob = Terminal::answer(&alone, "bob", BOB_HZ, address);
+    let mut carol = Terminal::answer(&alone, "carol", CAROL_HZ, address);
 
     alice.command("dial", &format!("{}{transport}", server.greeting("factory")));
     let conference = text(&server.until("joined"), "conference");
@@ -90,8 +109,7 @@ fn convenes(transport: &str) {
     bob.end();
     carol.end();
     let log = alice.end();
-    let way = if transport.is_empty() { "UDP 127.0.0.1" } else { "TCP 127.0.0.1" };
-    assert!(log.contains(way) && log.contains("SIP/2.0 302 Moved Temporarily"), "{log}");
+    assert!(log.contains(shown) && log.contains("SIP/2.0 302 Moved Temporarily"), "{log}");
     server.until("ended");
     server.until_all_have_left();
 }
@@ -111,11 +129,11 @@ fn baresip_is_referred_inside_a_call_at_once() {
 fn is_referred(how: &str) {
     let alone = Alone::wait();
     let mut server = Process::serve(&[]);
-    let bob = Baresip::start(&alone, "bob", BOB_HZ);
-    let mut carol = Terminal::answer(&alone, "carol", CAROL_HZ);
+    let bob = Baresip::start(&alone, "bob", BOB_HZ, "127.0.0.1");
+    let mut carol = Terminal::answer(&alone, "carol", CAROL_HZ, "127.0.0.1");
     let (plays, heard) = (tones::write(&alone, ALICE_HZ, 1), alone.path("alice.wav"));
     let record = heard.to_str().expect("plain");
-    let (bob_uri, factory) = (bob.uri(), server.greeting("factory"));
+    let (bob_uri, factory) = (bob.uri().to_owned(), server.greeting("factory"));
     let words = ["--play", &plays, "--record", record, "--refer", how, "--invite", &bob_uri];
     let mut alice = Process::conference(&factory, &words);
     alice.until("invitee-joined");
@@ -135,5 +153,33 @@ fn is_referred(how: &str) {
     alice.signal(Signal::SIGINT);
     assert!(alice.ended().success());
     server.until("ended");
+    server.until_all_have_left();
+}
+
+/// J · RFC 3261 §22.2, RFC 7616: the factory asks who it is, and the proof goes through the 302 to the focus.
+#[test]
+fn baresip_proves_who_it_is_and_convenes() {
+    let alone = Alone::wait();
+    let users = alone.text("users");
+    add_user(&users, "alice", "secret", &["--realm", "convoke.example", "--md5"]);
+    let auth = "[auth]\nrealm = \"convoke.example\"\nusers = \"users\"\nmd5 = \"only\"\njoin = \"required\"\n";
+    let config = alone.write("convoke.toml", auth);
+    let mut server = Process::serve(&["--config", &config]);
+    let factory = server.greeting("factory");
+
+    let mallory = Baresip::with_password(&alone, "mallory", BOB_HZ, "guess");
+    mallory.command("dial", &factory);
+    let alice = Baresip::with_password(&alone, "alice", ALICE_HZ, "secret");
+    alice.command("dial", &factory);
+    server.until("joined");
+    let legs = server.status()["conferences"][0]["legs"].clone();
+    assert_eq!(legs.as_array().map(Vec::len), Some(1), "{legs}");
+    let log = alice.end();
+    assert!(
+        log.contains("SIP/2.0 401 Unauthorized") && log.contains("Authorization: Digest"),
+        "{log}"
+    );
+    let log = mallory.end();
+    assert!(!log.contains("SIP/2.0 302") && !log.contains("SIP/2.0 200 OK"), "{log}");
     server.until_all_have_left();
 }
