@@ -37,7 +37,7 @@ pub mod uri;
 pub use connections::{
     CONNECT_MAX, CONNECTIONS_MAX, CONNECTIONS_PER_SOURCE_MAX, ConnectionClosed, ConnectionCounters,
     ConnectionDenied, ConnectionOutput, ConnectionRefused, Connections, FIRST_MESSAGE_MAX,
-    IDLE_MAX, LINGER_MAX, PARTIAL_MAX, STALL_MAX, WRITE_QUEUE_BYTES_MAX,
+    IDLE_MAX, LINGER_MAX, PARTIAL_MAX, STALL_MAX, WRITE_QUEUE_BYTES_MAX, source_key,
 };
 pub use dialog::{
     DIALOG_SNAPSHOT_VERSION, Dialog, DialogError, DialogId, DialogSnapshot, Nat, Reach,

@@ -1,9 +1,10 @@
 //! Who has been wrong too often, from where.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
+use sip::source_key;
 use units::Instant;
 
 /// Wrong proofs of one user from one source until both are locked. A phone with a mistyped password
@@ -117,10 +118,7 @@ const RESPONSE_CHARS_MAX: usize = 64;
 impl Pair {
     /// An IPv6 host may have as many addresses as it likes in its /64.
     fn of(name: &str, source: IpAddr) -> Self {
-        let source = match source.to_canonical() {
-            IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
-            v4 @ IpAddr::V4(_) => v4,
-        };
+        let source = source_key(source);
         let end = name.floor_char_boundary(NAME_BYTES_MAX);
         Self { source, name: name[..end].to_owned() }
     }

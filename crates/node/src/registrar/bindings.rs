@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use sip::{SipUri, Source};
+use sip::{SipUri, Source, source_key};
 use units::Instant;
 
 /// Bindings in all: 1 KB each. This is for trying things out; one more is answered 503.
 pub(super) const BINDINGS_MAX: usize = 1_024;
 
-/// Bindings that came from one address, so that one machine cannot take all: a phone rack behind one
+/// Bindings that came from one address, or one IPv6 network of 64 bits, so that one machine cannot take all: a phone rack behind one
 /// router has room. One more is answered 503.
 pub(super) const SOURCE_BINDINGS_MAX: usize = 256;
 
@@ -120,8 +120,12 @@ impl Bindings {
         gone
     }
 
-    /// Takes out what was reached by a connection that is gone.
+    /// Takes out what was reached by a connection that is gone. Over UDP there is none: what the network
+    /// says there anybody can have said.
     pub(super) fn disconnected(&mut self, path: &Source) -> Vec<(String, SipUri)> {
+        if !path.transport.is_reliable() {
+            return Vec::new();
+        }
         let is_there = |binding: &Binding| {
             binding.path.transport == path.transport && binding.path.remote == path.remote
         };
@@ -148,7 +152,7 @@ impl Bindings {
             !change.time.is_zero() && !self.of(user).iter().any(|one| is_same(one, change))
         };
         let new = changes.iter().filter(is_new).count();
-        let here = self.by_source.get(&from.path.remote.ip()).copied().unwrap_or(0);
+        let here = self.by_source.get(&source_key(from.path.remote.ip())).copied().unwrap_or(0);
         if self.schedule.len() + new > BINDINGS_MAX || here + new > SOURCE_BINDINGS_MAX {
             return Err(Refused::Full);
         }
@@ -194,7 +198,7 @@ impl Bindings {
         self.last_order += 1;
         let order = self.last_order;
         self.schedule.insert((until, order, user.to_owned()));
-        *self.by_source.entry(from.path.remote.ip()).or_default() += 1;
+        *self.by_source.entry(source_key(from.path.remote.ip())).or_default() += 1;
         let (contact, path, cseq) = (change.contact.clone(), from.path, from.cseq);
         let binding =
             Binding { contact, path, until, call_id: from.call_id.to_owned(), cseq, order };
@@ -209,10 +213,11 @@ impl Bindings {
         }
         for binding in &taken {
             self.schedule.remove(&(binding.until, binding.order, user.to_owned()));
-            if let Some(count) = self.by_source.get_mut(&binding.path.remote.ip()) {
+            let source = source_key(binding.path.remote.ip());
+            if let Some(count) = self.by_source.get_mut(&source) {
                 *count -= 1;
                 if *count == 0 {
-                    self.by_source.remove(&binding.path.remote.ip());
+                    self.by_source.remove(&source);
                 }
             }
         }

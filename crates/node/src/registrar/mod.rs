@@ -19,12 +19,13 @@ mod relay;
 mod way_back;
 
 use serde::{Deserialize, Serialize};
-use sip::{Arrival, Host, Incoming, Method, SipUri, Source, Uri};
+use sip::{Arrival, Host, Incoming, Method, SipUri, Source, StatusCode, Uri};
 use units::{Instant, Rng};
 
 use self::bindings::{Binding, Bindings};
 use self::way_back::WayBack;
 use crate::Notice;
+use crate::auth::Door;
 use crate::node::{Node, tag_prefix};
 use crate::requests::Addressee;
 
@@ -121,9 +122,26 @@ impl Node {
         if incoming.request.method == Method::Ack && tag == Some(&self.tag_for(incoming)) {
             return false;
         }
-        let Some(binding) = self.phone(&incoming.request.uri) else { return false };
-        self.relay(now, incoming, &binding);
+        match self.phone(&incoming.request.uri) {
+            Some(phone) => self.relay(now, incoming, &phone),
+            None if self.names_a_user(incoming) => self.nobody_there(now, incoming),
+            None => return false,
+        }
         true
+    }
+
+    /// Whether a request outside any dialog is for a name that could be registered.
+    fn names_a_user(&self, incoming: &Incoming) -> bool {
+        incoming.essentials.to.tag().is_none()
+            && incoming.request.method != Method::Ack
+            && incoming.request.uri.as_sip().is_some_and(|uri| self.user_here(uri).is_some())
+    }
+
+    /// RFC 3261 §16.5: there is no target. Whoever is not known does not learn that.
+    fn nobody_there(&mut self, now: Instant, incoming: &Incoming) {
+        if self.admit(now, incoming, Door::Other).is_some() {
+            self.reply_status(incoming, StatusCode::TEMPORARILY_UNAVAILABLE);
+        }
     }
 
     /// What SIP's sockets have to tell, if it concerns the registrar: a connection that is gone takes

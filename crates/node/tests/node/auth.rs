@@ -10,7 +10,7 @@ use sip::{HeaderName, Message, Response};
 
 use crate::rig::{Caller, FACTORY, Rig, Setting, contact, header, requests};
 
-const REALM: &str = "convoke.example";
+pub(crate) const REALM: &str = "convoke.example";
 
 fn user(name: &str, role: Role) -> User {
     let secret =

@@ -285,7 +285,7 @@ fn what_cannot_be_sent_on_is_refused() {
         (text.replace("From:", &format!("{our_via}From:")), 482),
         (text.replace("From:", "Proxy-Require: foo\r\nFrom:"), 420),
         (text.replace("From:", "Route: <sip:elsewhere.example;lr>\r\nFrom:"), 403),
-        (alice.invite("sip:carol@example.com"), 404),
+        (alice.invite("sip:carol@example.com"), 480),
         (alice.invite("sip:bob@elsewhere.example"), 404),
     ];
     for (request, code) in cases {
@@ -329,6 +329,12 @@ fn users_register_their_own_names_and_call_each_other() {
     let as_bob = proved(&mut rig, &mut bob, "bob", "REGISTER", &text);
     assert_eq!(rig.ask(bob.address, &as_bob).status.code(), 200);
 
+    // T39: a stranger does not learn who is there.
+    let eve = Caller::new("eve", 9);
+    for name in ["bob", "nobody"] {
+        let asked = rig.ask(eve.address, &eve.invite(&format!("sip:{name}@example.com")));
+        assert_eq!(auth::challenge(&asked).realm, auth::REALM, "{name}");
+    }
     let mut alice = Caller::new("alice", 1);
     alice.extra = "Authorization: Digest realm=\"elsewhere\", username=\"a\", nonce=\"n\", \
                    uri=\"sip:x\", response=\"00000000000000000000000000000000\"\r\n"
@@ -417,6 +423,6 @@ fn a_connection_takes_its_phones_along() {
     let now = rig.now;
     rig.node.handle_input(now, node::Input::Arrival(sip::Arrival::Failed(path)));
     assert_eq!(phones(&rig), []);
-    assert_eq!(rig.ask(alice.address, &alice.invite("sip:bob@example.com")).status.code(), 404);
+    assert_eq!(rig.ask(alice.address, &alice.invite("sip:bob@example.com")).status.code(), 480);
     assert_eq!(rig.ask(alice.address, &alice.invite(FACTORY)).status.code(), 302);
 }

@@ -351,8 +351,9 @@ fn path_of(flow: FlowId, connection: &Connection) -> Source {
     Source { transport: Transport::Tcp, local, remote, flow }
 }
 
-/// Whom connections are counted for: of an IPv6 address the half that names a network.
-fn source_key(ip: IpAddr) -> IpAddr {
+/// Whom connections, wrong passwords and registrations are counted for: of an IPv6 address the half that
+/// names a network, since a host may have as many addresses there as it likes.
+pub fn source_key(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(ip) => IpAddr::V4(ip),
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
