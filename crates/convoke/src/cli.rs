@@ -49,6 +49,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Serve(ServeArgs),
+    Call(CallArgs),
     Conference(ConferenceArgs),
     Answer(AnswerArgs),
     Status(StatusArgs),
@@ -116,6 +117,41 @@ pub(crate) struct ConferenceArgs {
     /// How the others are asked to come
     #[arg(long, value_enum, default_value_t = Refer::Auto)]
     pub(crate) refer: Refer,
+    #[command(flatten)]
+    pub(crate) terminal: TerminalArgs,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+/// Talk to several people, and make one conference of them.
+///
+/// On a terminal it shows the calls and takes keys: c calls, a answers, h holds, m merges, ? helps.
+/// Otherwise, or with --lines, it reads one command a line from standard input. While a call is on hold,
+/// or all are muted, silence is sent.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Commands:
+  call URI          answer [N]     hold [N]       resume [N]     hangup [N]
+  refer URI [N]     merge          mute           unmute         quit
+
+Examples:
+  convoke call sip:bob@127.0.0.1:5071 --factory sip:conference@127.0.0.1:5060
+  convoke call --sip 192.0.2.7:5060 --play hello.wav
+  printf 'call sip:bob@127.0.0.1:5071\\n' | convoke call --json")]
+pub(crate) struct CallArgs {
+    /// Whom to call at once
+    #[arg(value_name = "URI", value_parser = sip_uri)]
+    pub(crate) targets: Vec<Uri>,
+    /// The address that makes conferences, for `merge`
+    #[arg(long, value_name = "URI", value_parser = sip_uri)]
+    pub(crate) factory: Option<Uri>,
+    /// Whose REFER is followed, as with `convoke answer`; may be given again
+    /// [default: whoever calls from this machine]
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) trust: Vec<Pattern>,
+    /// Lines on a terminal, too
+    #[arg(long)]
+    pub(crate) lines: bool,
     #[command(flatten)]
     pub(crate) terminal: TerminalArgs,
     #[command(flatten)]
@@ -253,7 +289,7 @@ fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "write an address and a port, as in 127.0.0.1:5060")
 }
 
-fn sip_uri(text: &str) -> Result<Uri, &'static str> {
+pub(crate) fn sip_uri(text: &str) -> Result<Uri, &'static str> {
     const HOW: &str = "write a SIP URI, as in sip:name@host or sip:name@192.0.2.7:5060";
     match text.parse::<Uri>() {
         Ok(uri @ Uri::Sip(_)) => Ok(uri),

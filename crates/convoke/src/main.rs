@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     output::log_to_stderr();
     let done = match cli.command {
         Command::Serve(args) => commands::serve::run(&args),
+        Command::Call(args) => commands::call::run(args),
         Command::Conference(args) => commands::conference::run(args),
         Command::Answer(args) => commands::answer::run(args),
         Command::Status(args) => commands::status::run(&args),

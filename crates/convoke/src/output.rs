@@ -150,6 +150,10 @@ impl Paint {
         Self { colours: io::stdout().is_terminal() && !refused }
     }
 
+    pub(crate) const fn has_colours(self) -> bool {
+        self.colours
+    }
+
     #[cfg(test)]
     pub(crate) const fn plain() -> Self {
         Self { colours: false }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -63,6 +63,8 @@ impl Drop for Alone {
 pub struct Process {
     name: String,
     child: Child,
+    /// What it reads commands from, if it does.
+    commands: Option<ChildStdin>,
     events: Receiver<Value>,
     complaints: Receiver<String>,
     /// Every event taken so far.
@@ -105,20 +107,44 @@ impl Process {
         Self::start(&[&own, words].concat())
     }
 
+    /// Starts a phone that takes commands.
+    pub fn call(user: &str, words: &[&str]) -> Self {
+        let own = ["call", "--sip", "127.0.0.1:0", "--user", user];
+        let mut process = Self::spawn_with(&[&own, words].concat(), Stdio::piped());
+        process.until("listening");
+        process
+    }
+
+    /// Writes it a command.
+    pub fn say(&mut self, line: &str) {
+        let commands = self.commands.as_mut().expect("it takes commands");
+        writeln!(commands, "{line}").and_then(|()| commands.flush()).expect("it reads them");
+    }
+
+    /// Closes its standard input.
+    pub fn say_no_more(&mut self) {
+        self.commands = None;
+    }
+
     fn spawn(words: &[&str]) -> Self {
+        Self::spawn_with(words, Stdio::null())
+    }
+
+    fn spawn_with(words: &[&str], stdin: Stdio) -> Self {
         let mut child = Command::new(convoke())
             .args(words)
             .args(["--json", "--messages"])
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("convoke starts");
+        let commands = child.stdin.take();
         let out = child.stdout.take().expect("piped");
         let complaints = lines(child.stderr.take().expect("piped"), |line| line);
         let object = |line: String| serde_json::from_str(&line).expect("one object a line");
         let events = lines(out, object);
-        Self { name: words[0].to_owned(), child, events, complaints, seen: Vec::new() }
+        Self { name: words[0].to_owned(), child, commands, events, complaints, seen: Vec::new() }
     }
 
     /// Waits for the next event of this name.

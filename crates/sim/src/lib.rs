@@ -13,6 +13,7 @@
 
 pub mod check;
 pub mod loss;
+pub mod merging;
 pub mod network;
 pub mod scenario;
 mod serving;

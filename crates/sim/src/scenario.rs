@@ -217,13 +217,27 @@ const JOIN_WITHIN: Duration = Duration::from_secs(90);
 
 /// Longer than any transaction lives: 64*T1 = 32 s for BYE, 32 s more for what it waited for, and the
 /// activation deadline of the hold.
-const AFTER: Duration = Duration::from_secs(150);
+pub(crate) const AFTER: Duration = Duration::from_secs(150);
 
 /// A leg that is silent is found out after 30 s, asked for 32 s and waited for as long again; a
 /// subscription lasts up to 300 s, and its last NOTIFY 32 s.
 const AFTER_TROUBLE: Duration = Duration::from_secs(400);
 
+/// The address that makes conferences.
+pub(crate) fn factory_uri() -> Uri {
+    let sip = SocketAddr::from(NODE_SIP);
+    Uri::Sip(SipUri::new(Host::from(sip.ip()), Some(sip.port())).with_user("conference"))
+}
+
 pub(crate) fn build(options: Options) -> World {
+    build_with(options, |invitees, rng| convener(factory_uri(), invitees, options.refer, rng))
+}
+
+/// The world with another first terminal.
+pub(crate) fn build_with(
+    options: Options,
+    first: impl FnOnce(Vec<Uri>, &mut Rng) -> Terminal,
+) -> World {
     let mut rng = Rng::from_number(options.seed ^ 0x5eed);
     let network = Network::new(options.signalling, options.media, rng.fork());
     let sip = SocketAddr::from(NODE_SIP);
@@ -232,12 +246,10 @@ pub(crate) fn build(options: Options) -> World {
         .expect("invariant: the configuration of the simulation is sound")
         .with_dial_out(DialRules { allow, ..DialRules::default() });
     let serving = Serving::new(node, Shard::new(SHARD, rng.fork()), sip, options.canary);
-    let factory =
-        Uri::Sip(SipUri::new(Host::from(sip.ip()), Some(sip.port())).with_user("conference"));
     let bob = answerer("bob", 700.0, 2, &mut rng);
     let carol = answerer("carol", 1_000.0, 3, &mut rng);
     let invitees = vec![uri_of(&bob), uri_of(&carol)];
-    let alice = convener(factory, invitees, options.refer, &mut rng);
+    let alice = first(invitees, &mut rng);
     World::new(network, serving, vec![alice, bob, carol])
 }
 
@@ -264,7 +276,7 @@ fn node_config(sip: SocketAddr, options: Options) -> NodeConfig {
     }
 }
 
-fn sockets(number: u8) -> (SocketAddr, Vec<SocketAddr>) {
+pub(crate) fn sockets(number: u8) -> (SocketAddr, Vec<SocketAddr>) {
     let ip = [10, 0, 1, number];
     (
         SocketAddr::from((ip, 5060)),
@@ -272,12 +284,12 @@ fn sockets(number: u8) -> (SocketAddr, Vec<SocketAddr>) {
     )
 }
 
-fn uri_of(terminal: &Terminal) -> Uri {
+pub(crate) fn uri_of(terminal: &Terminal) -> Uri {
     let host = Host::from(terminal.sip.ip());
     Uri::Sip(SipUri::new(host, Some(terminal.sip.port())).with_user(terminal.name))
 }
 
-fn slots(addresses: &[SocketAddr]) -> Vec<MediaSlot> {
+pub(crate) fn slots(addresses: &[SocketAddr]) -> Vec<MediaSlot> {
     addresses.iter().map(|&advertised| MediaSlot { advertised }).collect()
 }
 

@@ -7,25 +7,27 @@ use std::time::Duration;
 use sip::{Arrival, FlowId, Packet, Source, Transport};
 use ua::{
     Answerer, AnswererEvent, AnswererOutput, Convener, ConvenerOutput, FRAME_SAMPLES, MediaNotice,
-    Purpose, SlotId, Step, Voice,
+    Phone, PhoneCommand, PhoneNews, PhoneOutput, Purpose, SlotId, Step, Voice,
 };
 use units::{Instant, Rng, soonest};
 
 use crate::network::{Datagram, Kind};
 
-/// The two kinds of terminals.
+/// The kinds of terminals.
 #[derive(Debug)]
 pub(crate) enum Machine {
     Convener(Box<Convener>),
     Answerer(Box<Answerer>),
+    Phone(Box<Phone>),
 }
 
-/// What a machine wanted, both kinds alike.
+/// What a machine wanted, all kinds alike.
 enum Wanted {
     Send(Packet),
     Media(MediaNotice),
     Step(Step),
     Event(AnswererEvent),
+    News(PhoneNews),
     Resolve,
 }
 
@@ -55,6 +57,7 @@ pub(crate) struct Terminal {
     pub(crate) listening: bool,
     pub(crate) steps: Vec<(Instant, Step)>,
     pub(crate) events: Vec<(Instant, AnswererEvent)>,
+    pub(crate) news: Vec<(Instant, PhoneNews)>,
     pub(crate) out: Vec<(Kind, Datagram)>,
     rng: Rng,
 }
@@ -80,6 +83,7 @@ impl Terminal {
             listening: false,
             steps: Vec::new(),
             events: Vec::new(),
+            news: Vec::new(),
             out: Vec::new(),
             rng,
         }
@@ -103,6 +107,9 @@ impl Terminal {
             Machine::Answerer(_) => {
                 self.events.iter().any(|(_, event)| matches!(event, AnswererEvent::Finished))
             }
+            Machine::Phone(_) => {
+                self.news.iter().any(|(_, news)| matches!(news, PhoneNews::Finished))
+            }
         };
         finished && self.talks.is_empty()
     }
@@ -111,8 +118,23 @@ impl Terminal {
         match &mut self.machine {
             Machine::Convener(convener) => convener.leave(now),
             Machine::Answerer(answerer) => answerer.hang_up_all(now),
+            Machine::Phone(phone) => phone.stop(now),
         }
         self.settle(now);
+    }
+
+    /// What a person wants of a phone; other terminals take no commands.
+    pub(crate) fn command(&mut self, now: Instant, command: PhoneCommand) {
+        match &mut self.machine {
+            Machine::Phone(phone) => phone.command(now, command),
+            Machine::Convener(_) | Machine::Answerer(_) => {}
+        }
+        self.settle(now);
+    }
+
+    /// How many calls are up.
+    pub(crate) fn talks(&self) -> usize {
+        self.talks.len()
     }
 
     pub(crate) fn receive(&mut self, now: Instant, datagram: Datagram) {
@@ -127,6 +149,7 @@ impl Terminal {
             match &mut self.machine {
                 Machine::Convener(convener) => convener.handle_packet(now, packet),
                 Machine::Answerer(answerer) => answerer.handle_packet(now, packet),
+                Machine::Phone(phone) => phone.handle_packet(now, packet),
             }
             self.settle(now);
         } else if let Some(slot) = self.slots.iter().position(|&slot| slot == datagram.to)
@@ -140,6 +163,7 @@ impl Terminal {
         let machine = match &self.machine {
             Machine::Convener(convener) => convener.deadline(),
             Machine::Answerer(answerer) => answerer.deadline(),
+            Machine::Phone(phone) => phone.deadline(),
         };
         soonest(machine, self.tick_at)
     }
@@ -148,6 +172,7 @@ impl Terminal {
         match &mut self.machine {
             Machine::Convener(convener) => convener.handle_deadline(now),
             Machine::Answerer(answerer) => answerer.handle_deadline(now),
+            Machine::Phone(phone) => phone.handle_deadline(now),
         }
         self.settle(now);
         if self.tick_at.is_some_and(|at| at <= now) {
@@ -197,6 +222,12 @@ impl Terminal {
                 AnswererOutput::Event(event) => Wanted::Event(event),
                 AnswererOutput::Resolve { .. } => Wanted::Resolve,
             }),
+            Machine::Phone(phone) => phone.poll_output().map(|output| match output {
+                PhoneOutput::Send(packet) => Wanted::Send(packet),
+                PhoneOutput::Media(notice) => Wanted::Media(notice),
+                PhoneOutput::News(news) => Wanted::News(news),
+                PhoneOutput::Resolve { .. } => Wanted::Resolve,
+            }),
         }
     }
 
@@ -219,6 +250,7 @@ impl Terminal {
                 Wanted::Media(notice) => self.media(now, notice),
                 Wanted::Step(step) => self.steps.push((now, step)),
                 Wanted::Event(event) => self.events.push((now, event)),
+                Wanted::News(news) => self.news.push((now, news)),
                 // All hosts of this world are numbers.
                 Wanted::Resolve => {}
             }
@@ -240,6 +272,8 @@ impl Terminal {
                         .expect("invariant: what was negotiated can be played");
                 }
             }
+            // Who mutes himself is not listened for here.
+            MediaNotice::Muted { .. } => {}
             MediaNotice::Stopped { slot } => {
                 self.talks.remove(&slot);
                 if self.talks.is_empty() {

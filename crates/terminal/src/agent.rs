@@ -1,9 +1,11 @@
 //! What the driver needs from a machine that it drives.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 
 use sip::{Arrival, Packet};
 use ua::{Answerer, AnswererEvent, AnswererOutput, Convener, ConvenerOutput, MediaNotice};
+use ua::{Phone, PhoneCommand, PhoneNews, PhoneOutput};
 use ua::{ResolveId, SlotId, Step};
 use units::Instant;
 
@@ -11,6 +13,8 @@ use units::Instant;
 pub(crate) trait Agent: Send + 'static {
     /// What it tells a person.
     type News: Send + 'static;
+    /// What a person may want of it while it runs.
+    type Command: Send + 'static;
 
     fn handle_arrival(&mut self, now: Instant, arrival: Arrival);
     fn handle_deadline(&mut self, now: Instant);
@@ -18,6 +22,8 @@ pub(crate) trait Agent: Send + 'static {
     fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>);
     /// No media has come on this socket for long.
     fn media_silent(&mut self, now: Instant, slot: SlotId);
+    /// Does what a person wants.
+    fn command(&mut self, now: Instant, command: Self::Command);
     /// Ends every call, then finishes.
     fn stop(&mut self, now: Instant);
     fn poll_output(&mut self) -> Option<Output<Self::News>>;
@@ -35,6 +41,7 @@ pub(crate) enum Output<N> {
 
 impl Agent for Convener {
     type News = Step;
+    type Command = Infallible;
 
     fn handle_arrival(&mut self, now: Instant, arrival: Arrival) {
         Self::handle_arrival(self, now, arrival);
@@ -54,6 +61,10 @@ impl Agent for Convener {
 
     fn media_silent(&mut self, now: Instant, slot: SlotId) {
         Self::media_silent(self, now, slot);
+    }
+
+    fn command(&mut self, _: Instant, command: Infallible) {
+        match command {}
     }
 
     fn stop(&mut self, now: Instant) {
@@ -76,6 +87,7 @@ impl Agent for Convener {
 
 impl Agent for Answerer {
     type News = AnswererEvent;
+    type Command = Infallible;
 
     fn handle_arrival(&mut self, now: Instant, arrival: Arrival) {
         Self::handle_arrival(self, now, arrival);
@@ -97,6 +109,10 @@ impl Agent for Answerer {
         Self::media_silent(self, now, slot);
     }
 
+    fn command(&mut self, _: Instant, command: Infallible) {
+        match command {}
+    }
+
     fn stop(&mut self, now: Instant) {
         self.hang_up_all(now);
     }
@@ -112,5 +128,51 @@ impl Agent for Answerer {
 
     fn is_last(news: &AnswererEvent) -> bool {
         matches!(news, AnswererEvent::Finished)
+    }
+}
+
+impl Agent for Phone {
+    type News = PhoneNews;
+    type Command = PhoneCommand;
+
+    fn handle_arrival(&mut self, now: Instant, arrival: Arrival) {
+        Self::handle_arrival(self, now, arrival);
+    }
+
+    fn handle_deadline(&mut self, now: Instant) {
+        Self::handle_deadline(self, now);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        Self::deadline(self)
+    }
+
+    fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>) {
+        Self::resolved(self, now, id, address);
+    }
+
+    fn media_silent(&mut self, now: Instant, slot: SlotId) {
+        Self::media_silent(self, now, slot);
+    }
+
+    fn command(&mut self, now: Instant, command: PhoneCommand) {
+        Self::command(self, now, command);
+    }
+
+    fn stop(&mut self, now: Instant) {
+        Self::stop(self, now);
+    }
+
+    fn poll_output(&mut self) -> Option<Output<PhoneNews>> {
+        Some(match Self::poll_output(self)? {
+            PhoneOutput::Send(packet) => Output::Send(packet),
+            PhoneOutput::Resolve { id, host, port } => Output::Resolve { id, host, port },
+            PhoneOutput::Media(notice) => Output::Media(notice),
+            PhoneOutput::News(news) => Output::News(news),
+        })
+    }
+
+    fn is_last(news: &PhoneNews) -> bool {
+        matches!(news, PhoneNews::Finished)
     }
 }

@@ -19,7 +19,7 @@ use units::soonest;
 
 use crate::agent::{Agent, Output};
 use crate::bind::Sockets;
-use crate::sound::{Sound, SoundReport};
+use crate::sound::{Levels, Sound, SoundReport};
 use crate::wav::WavError;
 
 /// Events that wait for their reader. A conference of ten makes about fifty, with every SIP message
@@ -61,8 +61,17 @@ pub enum Event<N> {
         /// The message and its path.
         packet: Packet,
     },
+    /// How loud it is, four times a second; only if asked for.
+    Levels(Levels),
     /// The recording could not be written any more; the calls go on.
     RecordingStopped(WavError),
+}
+
+/// Events that not everybody wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) messages: bool,
+    pub(crate) levels: bool,
 }
 
 /// What is known when all is over.
@@ -76,8 +85,10 @@ pub(crate) struct DriverReport {
 }
 
 /// What the loop was woken by.
-enum Wake {
+enum Wake<C> {
     Stop,
+    /// What a person wants.
+    Command(C),
     /// Told to stop, and the answers to our BYEs do not come.
     GraceOver,
     Tick,
@@ -104,8 +115,11 @@ pub(crate) struct Driver<A: Agent> {
     sound: Sound,
     next_tick: SystemInstant,
     events: mpsc::Sender<Event<A::News>>,
+    /// `None`: there will be no more.
+    commands: Option<mpsc::Receiver<A::Command>>,
     resolver: Resolver,
     messages: bool,
+    levels: bool,
     report: DriverReport,
     is_over: bool,
 }
@@ -117,7 +131,8 @@ impl<A: Agent> Driver<A> {
         agent: A,
         sockets: Sockets,
         sound: Sound,
-        messages: bool,
+        wanted: Wanted,
+        commands: Option<mpsc::Receiver<A::Command>>,
     ) -> io::Result<(Self, mpsc::Receiver<Event<A::News>>)> {
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
         let ipv6 = sockets.sip().is_ipv6();
@@ -129,8 +144,10 @@ impl<A: Agent> Driver<A> {
             sound,
             next_tick: SystemInstant::now(),
             events,
+            commands,
             resolver: Resolver::new(ipv6),
-            messages,
+            messages: wanted.messages,
+            levels: wanted.levels,
             report: DriverReport::default(),
             is_over: false,
         };
@@ -157,6 +174,7 @@ impl<A: Agent> Driver<A> {
                     self.report.gave_up_waiting = true;
                     break;
                 }
+                Wake::Command(command) => self.agent.command(now, command),
                 Wake::Tick => self.tick(),
                 Wake::Deadline => {
                     self.wires.handle_deadline(now);
@@ -184,7 +202,7 @@ impl<A: Agent> Driver<A> {
         [buffer, media]: [&mut [u8]; 2],
         stop: &mut Option<oneshot::Receiver<()>>,
         give_up: Option<SystemInstant>,
-    ) -> Wake {
+    ) -> Wake<A::Command> {
         let tick = self.sound.is_on().then_some(self.next_tick);
         let deadline =
             soonest(self.agent.deadline(), self.wires.deadline()).map(|at| self.clock.system(at));
@@ -197,6 +215,7 @@ impl<A: Agent> Driver<A> {
             () = at(deadline) => Wake::Deadline,
             () = at(give_up) => Wake::GraceOver,
             (id, address) = self.resolver.next() => Wake::Resolved(id, address),
+            command = next_command(&mut self.commands) => Wake::Command(command),
             wake = self.lines.receive(media) => wake,
             happening = self.wires.next(buffer) => Wake::Wire(happening),
         }
@@ -253,6 +272,11 @@ impl<A: Agent> Driver<A> {
         if let Err(error) = self.sound.tick(self.clock.now(), send) {
             tell(&self.events, &mut self.report, Event::RecordingStopped(error));
         }
+        if self.levels
+            && let Some(levels) = self.sound.levels()
+        {
+            tell(&self.events, &mut self.report, Event::Levels(levels));
+        }
         for slot in self.sound.fallen_silent() {
             self.agent.media_silent(self.clock.now(), slot);
         }
@@ -274,6 +298,17 @@ fn tell<N>(events: &mpsc::Sender<Event<N>>, report: &mut DriverReport, event: Ev
     }
 }
 
+/// The next thing that a person wants; never, once nobody can want anything any more.
+async fn next_command<C>(commands: &mut Option<mpsc::Receiver<C>>) -> C {
+    if let Some(receiver) = commands {
+        if let Some(command) = receiver.recv().await {
+            return command;
+        }
+        *commands = None;
+    }
+    pending().await
+}
+
 /// The sockets for media.
 struct Lines {
     sockets: Vec<UdpSocket>,
@@ -289,7 +324,7 @@ impl Lines {
         Ok(Self { sockets, first: 0, send_errors: 0 })
     }
 
-    async fn receive(&mut self, buffer: &mut [u8]) -> Wake {
+    async fn receive<C>(&mut self, buffer: &mut [u8]) -> Wake<C> {
         let count = self.sockets.len();
         self.first = (self.first + 1) % count.max(1);
         poll_fn(|context| {

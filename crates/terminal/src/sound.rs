@@ -12,6 +12,36 @@ use crate::wav::{Recorder, WavError};
 /// which costs one OPTIONS each time.
 const SILENT_TICKS: u32 = 3_000;
 
+/// RFC 6464 §3: silence, in -dBov.
+const SILENCE: u8 = 127;
+
+/// Levels are told every quarter of a second: as fast as a person reads a meter.
+const LEVELS_TICKS: u64 = 25;
+
+/// How loud it was in the last quarter of a second.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Levels {
+    /// What is said, muted or not: 0 (loudest) to 127 (silence), in -dBov (RFC 6464 §3).
+    pub said: u8,
+    /// The calls that are up.
+    pub lines: Vec<LineLevel>,
+}
+
+/// One call's sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineLevel {
+    /// The socket of its media.
+    pub slot: SlotId,
+    /// What its peer says, in -dBov.
+    pub heard: u8,
+    /// RTP packets that came.
+    pub received: u64,
+    /// RTP packets that were sent.
+    pub sent: u64,
+    /// RTP packets that never came in time to be played.
+    pub lost: u64,
+}
+
 /// All calls' sound: the mouth that says the same to each, the ear that hears their sum.
 ///
 /// While a call is up it must be ticked every 10 ms. The recording runs while at least one call is
@@ -25,6 +55,8 @@ pub(crate) struct Sound {
     recorder: Option<Recorder>,
     rng: Rng,
     ticks: u64,
+    /// The loudest frame since the last [`Levels`], in -dBov.
+    said: u8,
 }
 
 /// One call's sound.
@@ -34,11 +66,15 @@ struct Line {
     life: u64,
     /// For so many frames nothing has come.
     silent_ticks: u32,
+    /// Whether silence goes to the peer, instead of what is said.
+    is_muted: bool,
+    /// The loudest frame since the last [`Levels`], in -dBov.
+    heard: u8,
 }
 
 impl Line {
     fn new(voice: Voice) -> Self {
-        Self { voice, life: 0, silent_ticks: 0 }
+        Self { voice, life: 0, silent_ticks: 0, is_muted: false, heard: SILENCE }
     }
 
     /// Counts one frame; whether that makes it silent for long, which is said once in that time.
@@ -68,7 +104,7 @@ impl Sound {
         rng: Rng,
     ) -> Self {
         let voices = (0..sockets).map(|_| None).collect();
-        Self { voices, play, position: 0, recorder, rng, ticks: 0 }
+        Self { voices, play, position: 0, recorder, rng, ticks: 0, said: SILENCE }
     }
 
     /// Whether a call is up.
@@ -94,6 +130,12 @@ impl Sound {
                 Some(Some(line)) => line.voice.update(now, media).err(),
                 Some(None) | None => None,
             },
+            MediaNotice::Muted { slot, muted } => {
+                if let Some(Some(line)) = self.voices.get_mut(slot.0) {
+                    line.is_muted = *muted;
+                }
+                None
+            }
             MediaNotice::Stopped { slot } => {
                 if let Some(place) = self.voices.get_mut(slot.0) {
                     *place = None;
@@ -129,13 +171,17 @@ impl Sound {
         send: &mut dyn FnMut(usize, SocketAddr, &[u8]),
     ) -> Result<(), WavError> {
         let said = self.next_frame();
+        self.said = self.said.min(said.map_or(SILENCE, |frame| audio::level::rfc6464(&frame)));
         let mut total = [0_i32; FRAME_SAMPLES];
         let mut heard = [0_i16; FRAME_SAMPLES];
         for (socket, voice) in self.voices.iter_mut().enumerate() {
-            if let Some(Line { voice, .. }) = voice {
-                voice.tick(now, said.as_ref(), &mut heard, &mut |to, bytes| {
+            if let Some(line) = voice {
+                // Silence is sent all the same: it keeps the way open, and the peer from wondering.
+                let said = said.as_ref().filter(|_| !line.is_muted);
+                line.voice.tick(now, said, &mut heard, &mut |to, bytes| {
                     send(socket, to, bytes);
                 });
+                line.heard = line.heard.min(audio::level::rfc6464(&heard));
                 audio::mix::add(&mut total, &heard);
             }
         }
@@ -154,6 +200,27 @@ impl Sound {
             }
         }
         silent
+    }
+
+    /// How loud it was since the last time, when that is [`LEVELS_TICKS`] ago. Call it once a tick.
+    pub(crate) fn levels(&mut self) -> Option<Levels> {
+        if !self.ticks.is_multiple_of(LEVELS_TICKS) {
+            return None;
+        }
+        let lines = self.voices.iter_mut().enumerate();
+        let lines = lines.filter_map(|(socket, line)| {
+            let line = line.as_mut()?;
+            let report = line.voice.report();
+            Some(LineLevel {
+                slot: SlotId(socket),
+                heard: std::mem::replace(&mut line.heard, SILENCE),
+                received: report.received,
+                sent: report.sent,
+                lost: report.lost,
+            })
+        });
+        let lines = lines.collect();
+        Some(Levels { said: std::mem::replace(&mut self.said, SILENCE), lines })
     }
 
     /// Closes the recording.

@@ -11,14 +11,14 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 use transport::Clock;
 use ua::{
-    Answerer, AnswererConfig, AnswererEvent, Convener, ConvenerConfig, ConvenerError, ReferMode,
-    RegisterConfig, Step, TrustPolicy, UaConfig,
+    Answerer, AnswererConfig, AnswererEvent, Convener, ConvenerConfig, ConvenerError, Phone,
+    PhoneCommand, PhoneConfig, PhoneNews, ReferMode, RegisterConfig, Step, TrustPolicy, UaConfig,
 };
 use units::Rng;
 
 use crate::agent::Agent;
 use crate::bind::{BindError, Sockets};
-use crate::driver::{Driver, DriverReport, Event};
+use crate::driver::{Driver, DriverReport, Event, Wanted};
 use crate::sound::Sound;
 use crate::wav::{RecordRate, Recorder, WavError};
 
@@ -29,6 +29,12 @@ const INVITEE_SOCKETS_MAX: usize = 8;
 /// Media sockets of an answerer: the call in which it is referred, the conference, and two more
 /// callers. The next one hears 486.
 const ANSWERER_SOCKETS: usize = 4;
+
+/// Media sockets of a phone: so many calls at once. The next one hears 486.
+const PHONE_SOCKETS: usize = 8;
+
+/// Commands that wait to be done. Whoever gives more waits: none is lost.
+const COMMANDS_MAX: usize = 16;
 
 /// What every terminal is told.
 #[derive(Debug)]
@@ -46,6 +52,8 @@ pub struct Setup {
     pub record: Option<(PathBuf, RecordRate)>,
     /// Whether every SIP message becomes an event too.
     pub messages: bool,
+    /// Whether how loud it is becomes an event too.
+    pub levels: bool,
 }
 
 /// How a terminal proves who it is, and how it is reached.
@@ -130,7 +138,7 @@ impl Terminal<Step> {
             media: sockets.slots.clone(),
         };
         let convener = Convener::new(clock.now(), config, rng.fork())?;
-        Self::start(setup, sockets, clock, convener, rng)
+        Self::start(setup, sockets, clock, (convener, None), rng)
     }
 }
 
@@ -147,7 +155,7 @@ impl Terminal<AnswererEvent> {
         let config =
             AnswererConfig { ua: setup.ua(&sockets), trust, media: sockets.slots.clone(), once };
         let answerer = Answerer::new(config, rng.fork());
-        Self::start(setup, sockets, clock, answerer, rng)
+        Self::start(setup, sockets, clock, (answerer, None), rng)
     }
 }
 
@@ -190,7 +198,7 @@ impl<N: Send + 'static> Terminal<N> {
         setup: Setup,
         sockets: Sockets,
         clock: Clock,
-        agent: A,
+        (agent, commands): (A, Option<mpsc::Receiver<A::Command>>),
         rng: Rng,
     ) -> Result<Self, StartError> {
         let failed =
@@ -203,7 +211,9 @@ impl<N: Send + 'static> Terminal<N> {
             Builder::new_current_thread().enable_all().build().map_err(failed("event loop"))?;
         let (driver, events) = {
             let _inside = runtime.enter();
-            Driver::new(clock, agent, sockets, sound, setup.messages).map_err(failed("sockets"))?
+            let wanted = Wanted { messages: setup.messages, levels: setup.levels };
+            Driver::new(clock, agent, sockets, sound, wanted, commands)
+                .map_err(failed("sockets"))?
         };
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new()
@@ -216,6 +226,60 @@ impl<N: Send + 'static> Terminal<N> {
             })
             .map_err(failed("thread"))?;
         Ok(Self { local, events, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+/// A running phone, and the way to tell it what to do.
+#[derive(Debug)]
+pub struct PhoneHandle {
+    terminal: Terminal<PhoneNews>,
+    commands: mpsc::Sender<PhoneCommand>,
+}
+
+impl PhoneHandle {
+    /// Waits for commands and calls. REFERs that `trust` allows are followed; merges ask `factory`.
+    ///
+    /// # Errors
+    /// An address that cannot be bound, a file that cannot be written.
+    pub fn start(
+        setup: Setup,
+        trust: TrustPolicy,
+        factory: Option<Uri>,
+    ) -> Result<Self, StartError> {
+        let sockets = Sockets::bind(setup.bind, PHONE_SOCKETS)?;
+        let clock = Clock::start();
+        let mut rng = system_rng()?;
+        let (ua, media) = (setup.ua(&sockets), sockets.slots.clone());
+        let phone = Phone::new(PhoneConfig { ua, trust, factory, media }, rng.fork());
+        let (commands, wanted) = mpsc::channel(COMMANDS_MAX);
+        let terminal = Terminal::start(setup, sockets, clock, (phone, Some(wanted)), rng)?;
+        Ok(Self { terminal, commands })
+    }
+
+    /// Where SIP comes in.
+    pub const fn local(&self) -> SocketAddr {
+        self.terminal.local()
+    }
+
+    /// Does something; what comes of it comes as events.
+    pub async fn command(&self, command: PhoneCommand) {
+        // A phone that is gone has no calls to do anything to.
+        let _ = self.commands.send(command).await;
+    }
+
+    /// What happened next; `None` when the phone is gone.
+    pub async fn next_event(&mut self) -> Option<Event<PhoneNews>> {
+        self.terminal.next_event().await
+    }
+
+    /// Ends all calls. Events go on until they have ended, 4 s at most.
+    pub fn stop(&mut self) {
+        self.terminal.stop();
+    }
+
+    /// Ends what is left, waits for it, and says how it was. `None`: the phone panicked.
+    pub fn finish(self) -> Option<Report> {
+        self.terminal.finish()
     }
 }
 
@@ -252,6 +316,7 @@ mod tests {
 
     impl Agent for Faulty {
         type News = ();
+        type Command = ();
 
         fn handle_arrival(&mut self, _: Instant, _: Arrival) {}
         fn handle_deadline(&mut self, _: Instant) {}
@@ -260,6 +325,7 @@ mod tests {
         }
         fn resolved(&mut self, _: Instant, _: ResolveId, _: Option<SocketAddr>) {}
         fn media_silent(&mut self, _: Instant, _: ua::SlotId) {}
+        fn command(&mut self, _: Instant, (): ()) {}
         fn stop(&mut self, _: Instant) {}
         fn poll_output(&mut self) -> Option<Output<()>> {
             panic!("a fault of ours, made for this test");
@@ -275,11 +341,19 @@ mod tests {
         let bind = SocketAddr::from(([127, 0, 0, 1], 0));
         let user = "bob".to_owned();
         let reach = Reach::default();
-        let setup = Setup { bind, user, reach, play: Vec::new(), record: None, messages: false };
+        let setup = Setup {
+            bind,
+            user,
+            reach,
+            play: Vec::new(),
+            record: None,
+            messages: false,
+            levels: false,
+        };
         let sockets = Sockets::bind(bind, 1).expect("bound");
         let rng = Rng::from_seed([1; 32]);
         let mut terminal =
-            Terminal::start(setup, sockets, Clock::start(), Faulty, rng).expect("started");
+            Terminal::start(setup, sockets, Clock::start(), (Faulty, None), rng).expect("started");
         assert!(terminal.events.blocking_recv().is_none(), "it is gone");
         assert_eq!(terminal.finish(), None);
     }

@@ -15,7 +15,15 @@ const GUARD: Duration = Duration::from_secs(60);
 fn setup(user: &str, messages: bool) -> Setup {
     let bind = SocketAddr::from(([127, 0, 0, 1], 0));
     let reach = Reach::default();
-    Setup { bind, user: user.to_owned(), reach, play: vec![1_000; 800], record: None, messages }
+    Setup {
+        bind,
+        user: user.to_owned(),
+        reach,
+        play: vec![1_000; 800],
+        record: None,
+        messages,
+        levels: false,
+    }
 }
 
 fn run<T>(test: impl Future<Output = T>) -> T {
@@ -28,7 +36,7 @@ async fn news<N: Send + 'static>(terminal: &mut Terminal<N>) -> Option<N> {
     loop {
         match terminal.next_event().await? {
             Event::News(news) => return Some(news),
-            Event::Message { .. } => {}
+            Event::Levels(_) | Event::Message { .. } => {}
             Event::RecordingStopped(error) => panic!("{error}"),
         }
     }

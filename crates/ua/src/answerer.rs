@@ -146,6 +146,12 @@ impl Answerer {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn trusting(mut self, trust: TrustPolicy) -> Self {
+        self.trust = trust;
+        self
+    }
+
     /// Ends all calls and takes no more; [`AnswererEvent::Finished`] follows.
     pub fn hang_up_all(&mut self, now: Instant) {
         match self.stage {

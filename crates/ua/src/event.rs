@@ -111,6 +111,8 @@ pub enum Event {
         from: NameAddr,
         /// Where the INVITE came from.
         source: SocketAddr,
+        /// The established call whose place it takes: `accept` ends that one (RFC 3891 §3).
+        replaces: Option<CallId>,
     },
     /// The peer took our REFER: a 2xx, or a NOTIFY that overtook it.
     ReferAccepted {
@@ -267,6 +269,9 @@ pub enum EndCause {
     /// Nobody refreshed the session in time (RFC 4028 §10).
     #[error("the session was not refreshed")]
     Expired,
+    /// Another call of the peer's took its place (RFC 3891 §3).
+    #[error("replaced by another call")]
+    Replaced,
     /// The answer in the ACK cannot be used.
     #[error("the peer's session description cannot be used")]
     BadDescription,

@@ -6,6 +6,7 @@
 //!   redirection, join, refer everybody to the conference.
 //! - [`Answerer`]: the other terminal's job: answer calls, follow REFERs that its [`TrustPolicy`]
 //!   allows, report what came of them.
+//! - [`Phone`]: a person's phone: several calls, hold, mute, refer, and merging calls into a conference.
 //! - [`Voice`]: one call's RTP: frames of 80 samples in, packets out, and back.
 //!
 //! All of them are root machines with one contract: one mutation (`handle_*`, `resolved` or a
@@ -20,6 +21,7 @@ mod answerer;
 mod config;
 mod convener;
 mod event;
+mod phone;
 mod redirect;
 mod slots;
 #[cfg(test)]
@@ -41,6 +43,10 @@ pub use convener::{
 pub use event::{
     CallFailure, CallId, CommandError, EndCause, Event, How, Output, ReferId, ReferOutcome,
     ReferralId, Referrer, Refusal, ResolveId,
+};
+pub use phone::{
+    LineId, MergeOutcome, MergeStep, Phone, PhoneCommand, PhoneConfig, PhoneError, PhoneNews,
+    PhoneOutput, ReferStep, Way,
 };
 pub use slots::{MediaNotice, MediaSlot, Purpose, SlotId};
 pub use trust::{Pattern, PatternError, TrustPolicy};

@@ -48,6 +48,13 @@ pub enum MediaNotice {
         /// What holds from now on.
         media: Negotiated,
     },
+    /// What we say goes to this call no more, or again. While it does not, silence is sent.
+    Muted {
+        /// Which socket.
+        slot: SlotId,
+        /// Whether it goes there no more.
+        muted: bool,
+    },
     /// The call is over: drop the voice; the socket stays bound for the next.
     Stopped {
         /// Which socket.
@@ -116,19 +123,19 @@ impl Slots {
         signalling: SocketAddr,
         purpose: Purpose,
     ) -> Option<MediaNotice> {
-        let slot = self.of(call)?;
+        let slot = self.slot_of(call)?;
         self.entries[slot.0].1 = Use::Speaking(call);
         Some(MediaNotice::Started { slot, media, signalling, purpose })
     }
 
     /// The call's media changed.
     pub(crate) fn change(&self, call: CallId, media: Negotiated) -> Option<MediaNotice> {
-        self.of(call).map(|slot| MediaNotice::Changed { slot, media })
+        self.slot_of(call).map(|slot| MediaNotice::Changed { slot, media })
     }
 
     /// The call is over; a notice only if a voice was started.
     pub(crate) fn release(&mut self, call: CallId) -> Option<MediaNotice> {
-        let slot = self.of(call)?;
+        let slot = self.slot_of(call)?;
         let was = std::mem::replace(&mut self.entries[slot.0].1, Use::Free);
         (was == Use::Speaking(call)).then_some(MediaNotice::Stopped { slot })
     }
@@ -150,7 +157,8 @@ impl Slots {
         }
     }
 
-    fn of(&self, call: CallId) -> Option<SlotId> {
+    /// The socket that it uses.
+    pub(crate) fn slot_of(&self, call: CallId) -> Option<SlotId> {
         let its = |(_, usage): &(MediaSlot, Use)| match usage {
             Use::Free => false,
             Use::Taken(id) | Use::Speaking(id) => *id == call,

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod answer;
+pub(crate) mod call;
 pub(crate) mod conference;
 pub(crate) mod demo;
 mod reach;

@@ -1,4 +1,4 @@
-//! What `conference` and `answer` have in common: files before sockets, and a parting word.
+//! What the terminals have in common: files before sockets, and a parting word.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub(super) fn setup(
     }
     let play = args.play.as_deref().map(read_wav).transpose()?.unwrap_or_default();
     let record = args.record.clone().map(|path| (path, args.record_rate));
-    Ok(Setup { bind, user: args.user.clone(), reach, play, record, messages })
+    Ok(Setup { bind, user: args.user.clone(), reach, play, record, messages, levels: false })
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
@@ -87,6 +87,8 @@ pub(super) fn show<N>(
         Event::Message { sent, unix_micros, packet } => {
             tap.message(printer, sent, unix_micros, &packet);
         }
+        // Only a screen asks for them.
+        Event::Levels(_) => {}
         Event::RecordingStopped(error) => {
             let why = error.to_string();
             let fields = json!({ "why": why });

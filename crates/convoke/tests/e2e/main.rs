@@ -1,5 +1,6 @@
 //! The commands as processes of their own on loopback, one test after another.
 
+mod call;
 mod demo;
 mod errors;
 mod flow;

@@ -162,7 +162,7 @@ impl<'a> World<'a> {
                 assert!(!self.speaking[slot.0], "two voices on one socket");
                 self.speaking[slot.0] = true;
             }
-            MediaNotice::Changed { slot, .. } => {
+            MediaNotice::Changed { slot, .. } | MediaNotice::Muted { slot, .. } => {
                 assert!(self.speaking[slot.0], "a change of nothing")
             }
             MediaNotice::Stopped { slot } => {

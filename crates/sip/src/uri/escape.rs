@@ -36,9 +36,18 @@ pub(crate) fn is_well_escaped(text: &str) -> bool {
 
 /// Writes any bytes as the user part of a SIP URI.
 pub fn escape_user(user: &[u8]) -> String {
-    let mut out = String::with_capacity(user.len());
-    for &byte in user {
-        if is_unreserved(byte) || is_user_unreserved(byte) {
+    escape(user, |byte| is_unreserved(byte) || is_user_unreserved(byte))
+}
+
+/// Writes any bytes as the value of a header in a SIP URI (RFC 3261 §19.1.1).
+pub fn escape_header(value: &[u8]) -> String {
+    escape(value, is_unreserved)
+}
+
+fn escape(bytes: &[u8], is_plain: impl Fn(u8) -> bool) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for &byte in bytes {
+        if is_plain(byte) {
             out.push(char::from(byte));
         } else {
             const HEX: &[u8; 16] = b"0123456789ABCDEF";

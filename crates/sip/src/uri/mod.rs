@@ -10,7 +10,7 @@ mod tests;
 
 use std::{fmt, str::FromStr};
 
-pub use escape::{escape_user, unescape};
+pub use escape::{escape_header, escape_user, unescape};
 pub use host::{Host, HostError};
 pub use sip_uri::SipUri;
 pub(crate) use sip_uri::parse_port;

@@ -397,7 +397,7 @@ impl ConvenerConfig {
 /// The URI to pass on. The 302's Contact that says `isfocus`, since everybody else gets it byte for
 /// byte (RFC 4579 §5.4, figure 4); else the focus' own Contact (a factory that answers itself, or a
 /// proxy that followed the 302 for us); else where we were sent, by a factory that forgot `isfocus`.
-fn conference_uri(sent_to: Option<(Uri, bool)>, focus: Option<Uri>) -> Option<Uri> {
+pub(crate) fn conference_uri(sent_to: Option<(Uri, bool)>, focus: Option<Uri>) -> Option<Uri> {
     match (sent_to, focus) {
         (Some((uri, true)), _) | (_, Some(uri)) => Some(uri),
         (Some((uri, false)), None) => Some(uri),

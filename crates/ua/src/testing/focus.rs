@@ -50,6 +50,12 @@ impl Focus {
         self
     }
 
+    /// Sends everybody to a conference elsewhere.
+    pub(crate) fn sending_to(mut self, conference: Uri) -> Self {
+        self.conference = conference;
+        self
+    }
+
     pub(crate) fn conference(&self) -> Uri {
         self.conference.clone()
     }

@@ -10,6 +10,7 @@ use units::{Instant, Rng};
 use crate::answerer::{Answerer, AnswererEvent, AnswererOutput};
 use crate::convener::{Convener, ConvenerOutput, Step};
 use crate::event::{Event, Output};
+use crate::phone::{Phone, PhoneNews, PhoneOutput};
 use crate::slots::MediaNotice;
 use crate::ua::Ua;
 
@@ -26,6 +27,7 @@ pub(crate) enum Seen {
     Ua(Event),
     Step(Step),
     Answerer(AnswererEvent),
+    Phone(PhoneNews),
     Media(MediaNotice),
     Focus(String),
 }
@@ -43,6 +45,9 @@ pub(crate) trait Machine {
     }
     fn as_answerer(&mut self) -> &mut Answerer {
         panic!("not an answerer")
+    }
+    fn as_phone(&mut self) -> &mut Phone {
+        panic!("not a phone")
     }
     fn as_focus(&mut self) -> &mut super::Focus {
         panic!("not a focus")
@@ -82,6 +87,10 @@ machine!(Convener, ConvenerOutput, as_convener,
 machine!(Answerer, AnswererOutput, as_answerer,
     AnswererOutput::Event(event) => Seen::Answerer(event),
     AnswererOutput::Media(notice) => Seen::Media(notice));
+
+machine!(Phone, PhoneOutput, as_phone,
+    PhoneOutput::News(news) => Seen::Phone(news),
+    PhoneOutput::Media(notice) => Seen::Media(notice));
 
 /// What the network does to packets.
 #[derive(Clone, Copy, Debug)]

@@ -45,6 +45,8 @@ pub(super) enum CallState {
         dialog: DialogKey,
         until: Instant,
         ringing: Option<Box<Ringing>>,
+        /// The established call whose place it takes.
+        replaces: Option<CallId>,
     },
     /// Up; or the ACK will bring the answer that makes it so.
     Established {

@@ -6,7 +6,7 @@ use sip::{Dialog, Incoming, Response, ServerTxnId, StatusCode, SuccessRetransmit
 use units::Instant;
 
 use crate::config::CALLS_MAX;
-use crate::event::{CallFailure, CallId, CommandError, Event};
+use crate::event::{CallFailure, CallId, CommandError, EndCause, Event};
 
 use super::Ua;
 use super::call::{Awaits, Call, CallState, Local, OFFERED_MAX, Unacked};
@@ -23,6 +23,10 @@ impl Ua {
         if let Err(status) = offer_in(&incoming) {
             return self.refuse(now, &incoming, status);
         }
+        let replaces = match self.replaced_by(&incoming) {
+            Ok(replaces) => replaces,
+            Err(status) => return self.refuse(now, &incoming, status),
+        };
         let tag = self.stack.new_tag();
         // RFC 4028 §9: an interval that is too small is refused at once.
         if let Err(error) = session_timer::agree(&incoming.request.headers, None) {
@@ -41,9 +45,9 @@ impl Ua {
         let dialog = self.dialogs.insert(dialog);
         let until = now + OFFERED_MAX;
         let incoming = Box::new(incoming);
-        let state = CallState::Offered { txn, incoming, dialog, until, ringing: None };
+        let state = CallState::Offered { txn, incoming, dialog, until, ringing: None, replaces };
         self.calls.insert(call, Call { state, referral: None });
-        self.emit(Event::IncomingCall { call, from, source });
+        self.emit(Event::IncomingCall { call, from, source, replaces });
     }
 
     /// Answers an incoming call with 200: [`Event::Established`] follows, at once or with the ACK.
@@ -58,12 +62,13 @@ impl Ua {
         call: CallId,
         media: LocalMedia,
     ) -> Result<(), CommandError> {
-        let Some(CallState::Offered { txn, incoming, dialog, ringing, .. }) =
+        let Some(CallState::Offered { txn, incoming, dialog, ringing, replaces, .. }) =
             self.calls.get_mut(&call).map(|call| &mut call.state)
         else {
             return Err(CommandError::WrongState);
         };
         let (txn, dialog, ringing, incoming) = (*txn, *dialog, ringing.take(), incoming.clone());
+        let replaces = *replaces;
         let incoming = incoming.as_ref();
         let answered = match offer_in(incoming) {
             Ok(Some(offer)) => sdp::answer(&offer, &media)
@@ -100,6 +105,10 @@ impl Ua {
         self.stack.respond(now, txn, response);
         if let Some(agreed) = agreed {
             self.now_established(now, call, agreed, peer, conference);
+        }
+        // RFC 3891 §3: accepted, so the other one ends.
+        if let Some(old) = replaces {
+            self.leave(now, old, EndCause::Replaced);
         }
         self.pump(now);
         Ok(())

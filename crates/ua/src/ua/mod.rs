@@ -5,7 +5,8 @@
 //! - `outgoing`: INVITE as its client, redirections
 //! - `early`: the provisional answers to it, and PRACK; `accepted`: the 2xx to it
 //! - `ending`: CANCEL, BYE and time
-//! - `incoming`: INVITE as its server, re-INVITE; `ringing`: our 180 to it; `updated`: UPDATE as its server
+//! - `incoming`: INVITE as its server, re-INVITE; `ringing`: our 180 to it; `replaces`: one in the
+//!   place of another; `updated`: UPDATE as its server
 //! - `session`, `changing`, `keeping`: what we change in an established call, and what keeps it alive
 //! - `in_dialog`: ACK, BYE and whatever else comes in a dialog
 //! - `refer`: REFERs that we sent
@@ -31,6 +32,7 @@ mod refer;
 mod referral;
 mod registering;
 mod registration;
+mod replaces;
 mod requests;
 mod ringing;
 mod session;

@@ -18,6 +18,9 @@ const SIP_PORT: u16 = 5060;
 pub(super) const SDP: &str = "application/sdp";
 pub(super) const SIPFRAG: &str = "message/sipfrag";
 
+/// RFC 3891 §6.2
+const REPLACES: &str = "replaces";
+
 /// What this user agent understands.
 pub(super) const CAPABILITIES: Capabilities = Capabilities {
     allow: &[
@@ -31,7 +34,7 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
         Method::Refer,
         Method::Notify,
     ],
-    extensions: &[RELIABLE, session_timer::TIMER],
+    extensions: &[RELIABLE, session_timer::TIMER, REPLACES],
     accept: &[SDP, SIPFRAG],
     events: &["refer"],
 };

@@ -11,3 +11,4 @@ mod referral;
 mod refreshing;
 mod registering;
 mod reliable;
+mod replaces;

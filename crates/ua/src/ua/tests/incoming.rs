@@ -33,7 +33,7 @@ fn rung(solo: &mut Solo, body: &str) -> CallId {
     solo.receive_text(&invite("1", "c1", body));
     solo.sent_nothing();
     match solo.event() {
-        Event::IncomingCall { call, from, source } => {
+        Event::IncomingCall { call, from, source, replaces: None } => {
             assert_eq!(from.display.as_deref(), Some("Bob"));
             assert_eq!(source.to_string(), "192.0.2.2:5060");
             call
