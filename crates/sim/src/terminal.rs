@@ -241,6 +241,7 @@ impl Terminal {
                     match &mut self.machine {
                         Machine::Convener(convener) => convener.handle_arrival(now, refused),
                         Machine::Answerer(answerer) => answerer.handle_arrival(now, refused),
+                        Machine::Phone(phone) => phone.handle_arrival(now, refused),
                     }
                 }
                 Wanted::Send(packet) => {
