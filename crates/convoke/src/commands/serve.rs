@@ -121,12 +121,15 @@ fn lab(config: &Config, factory: &str) -> String {
 /// Who needs a password for what; nothing where nobody is asked.
 fn who_may(config: &Config) -> String {
     let Some(auth) = &config.auth else { return String::new() };
-    let needs = |what, entry| match entry {
-        Entry::Open => format!("{what} needs nobody known"),
-        Entry::Required => format!("{what} needs a user of {}", auth.realm),
+    let make = match auth.factory {
+        Entry::Open => "Anybody may make conferences".to_owned(),
+        Entry::Required => format!("Making a conference needs a user of {}", auth.realm),
     };
-    let (make, join) = (needs("Making a conference", auth.factory), needs("joining it", auth.join));
-    format!("{make}, {join}.\n")
+    let join = match auth.join {
+        Entry::Open => "whoever has its URI may join it".to_owned(),
+        Entry::Required => format!("joining it needs a user of {}", auth.realm),
+    };
+    format!("{make}; {join}.\n")
 }
 
 fn show(printer: &Printer, tap: &mut Tap, event: Event) {
