@@ -9,7 +9,8 @@ use units::Rng;
 
 use crate::check;
 use crate::scenario::{
-    AFTER, Options, Report, build_with, factory_uri, leave, listen, slots, sockets, uri_of,
+    AFTER, Options, Report, answerer_trusting, build_with, factory_uri, leave, listen, slots,
+    sockets, uri_of,
 };
 use crate::terminal::{Machine, Terminal};
 use crate::world::World;
@@ -28,9 +29,23 @@ pub struct Merged {
 /// A call may be placed anew, and a lost REFER answered late: all of it, and some.
 const WITHIN: Duration = Duration::from_secs(120);
 
+/// Whether bob calls whom alice asks him to call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bob {
+    /// He does.
+    Follows,
+    /// He takes no REFER: the conference has to fetch him.
+    Stays,
+}
+
 /// Alice calls bob, then carol, then merges. All three talk, they leave, and everything is given back.
-pub fn run(options: Options) -> Merged {
+pub fn run(options: Options, bob: Bob) -> Merged {
     let mut world = build_with(options, |_, rng| phone(rng));
+    if bob == Bob::Stays {
+        let nobody = TrustPolicy { loopback: false, callers: false, patterns: Vec::new() };
+        let mut rng = Rng::from_number(options.seed);
+        world.terminals[1] = answerer_trusting(nobody, ("bob", 700.0), 2, &mut rng);
+    }
     let mut broken = Vec::new();
     for peer in [1, 2] {
         let target = uri_of(&world.terminals[peer]);
@@ -47,7 +62,9 @@ pub fn run(options: Options) -> Merged {
     broken.extend(check::all_joined(&world));
     broken.extend(check::who_hears_whom(&world));
     broken.extend(check::one_uri_and_one_hold(&world, 1));
-    broken.extend(check::uri_passed_on(&world));
+    if bob == Bob::Follows {
+        broken.extend(check::uri_passed_on(&world));
+    }
     leave(&mut world, options.end);
     world.run_for(AFTER);
     broken.extend(check::nothing_left_over(&world));

@@ -309,13 +309,19 @@ fn convener(factory: Uri, invitees: Vec<Uri>, refer: ReferMode, rng: &mut Rng) -
 }
 
 fn answerer(name: &'static str, tone_hz: f64, number: u8, rng: &mut Rng) -> Terminal {
+    let trust = TrustPolicy { patterns: vec![Pattern::Anyone], ..TrustPolicy::default() };
+    answerer_trusting(trust, (name, tone_hz), number, rng)
+}
+
+pub(crate) fn answerer_trusting(
+    trust: TrustPolicy,
+    (name, tone_hz): (&'static str, f64),
+    number: u8,
+    rng: &mut Rng,
+) -> Terminal {
     let (sip, media) = sockets(number);
-    let config = AnswererConfig {
-        ua: UaConfig::new(name, sip),
-        trust: TrustPolicy { patterns: vec![Pattern::Anyone], ..TrustPolicy::default() },
-        media: slots(&media),
-        once: false,
-    };
+    let config =
+        AnswererConfig { ua: UaConfig::new(name, sip), trust, media: slots(&media), once: false };
     let answerer = Answerer::new(config, rng.fork());
     Terminal::new((name, tone_hz), sip, media, Machine::Answerer(Box::new(answerer)), rng.fork())
 }

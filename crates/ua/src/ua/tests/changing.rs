@@ -270,3 +270,43 @@ fn a_silent_peer_is_asked_once_and_the_call_ends_if_it_is_gone() {
     assert_eq!(solo.event(), Event::CallEnded { call, why: EndCause::Silent });
     solo.run(|ua, now| ua.media_silent(now, call)); // a call that is gone: nothing
 }
+
+/// A31 · RFC 3261 §14.1: whose Call-ID it is not waits 0 to 2 s.
+#[test]
+fn who_was_called_waits_less_after_491() {
+    let mut solo = Solo::new();
+    solo.receive_text(&format!(
+        "INVITE sip:alice@192.0.2.1 SIP/2.0\n\
+         Via: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK1\n\
+         Max-Forwards: 70\nFrom: <sip:bob@192.0.2.2>;tag=bob\nTo: <sip:alice@192.0.2.1>\n\
+         Call-ID: c1\nCSeq: 10 INVITE\nContact: <sip:bob@192.0.2.2:5060>\n\
+         Content-Type: application/sdp\n\n{}",
+        SDP.replace("\r\n", "\n")
+    ));
+    let Event::IncomingCall { call, .. } = solo.event() else { panic!("no call") };
+    let media = crate::testing::media(20_000);
+    solo.run(|ua, now| ua.accept(now, call, media)).expect("accepted");
+    let ok = solo.next_response(200);
+    let tag = ok.headers.to().expect("To").tag().expect("a tag").to_owned();
+    solo.take_events();
+    hold(&mut solo, call, true);
+    solo.sent_nothing(); // the call is not acknowledged yet
+    solo.receive_text(&format!(
+        "ACK sip:alice@192.0.2.1:5060 SIP/2.0\n\
+         Via: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK2\n\
+         Max-Forwards: 70\nFrom: <sip:bob@192.0.2.2>;tag=bob\n\
+         To: <sip:alice@192.0.2.1>;tag={tag}\nCall-ID: c1\nCSeq: 10 ACK\n\n"
+    ));
+    let mut waits = vec![];
+    let mut reinvite = solo.next_request(&Method::Invite);
+    for _ in 0..4 {
+        let start = solo.now.as_millis();
+        solo.answer(&reinvite, 491);
+        solo.next_request(&Method::Ack);
+        solo.run_until_ms(start + 2_000);
+        waits.push(solo.sent[0].0 - start);
+        reinvite = solo.next_request(&Method::Invite);
+        solo.sent.clear(); // its copies
+    }
+    assert!(waits.iter().all(|wait| *wait <= 2_000 && wait % 10 == 0), "{waits:?}");
+}
