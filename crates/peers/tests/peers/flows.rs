@@ -24,11 +24,40 @@ fn created(name: &'static str) -> Script {
 
 /// §5.1: calls a conference's URI.
 fn joins(script: Script, conference: &str, cseq: u32) -> Script {
+    joins_by(script, conference, cseq, "")
+}
+
+/// The same with a header line more.
+fn joins_by(script: Script, conference: &str, cseq: u32, header: &str) -> Script {
     let supports = Check::Header("Allow", "INVITE.*BYE");
     script
-        .ask(&initial("INVITE", conference, cseq, &sdp()))
+        .ask(&initial("INVITE", conference, cseq, &format!("{header}{}", sdp())))
         .expect(200, &[PEER, IS_FOCUS, supports])
         .send(&acknowledge(cseq, None))
+}
+
+/// §5.1: has himself told who is in, once.
+fn watches(script: Script, cseq: u32, users: &str) -> Script {
+    let subscribe = |expires: u32| {
+        format!("Event: conference\nAccept: application/conference-info+xml\nExpires: {expires}\n")
+    };
+    let told = |script: Script, state: &str| {
+        let checks = [
+            Check::Header("Event", "^ *conference"),
+            Check::Header("Content-Type", "application/conference-info.xml"),
+            Check::Header("Subscription-State", state),
+            Check::Body(users),
+            Check::Body("entity=.sip:conf-"),
+        ];
+        script.take("NOTIFY", &checks).send(&answer("200 OK", None, ""))
+    };
+    script
+        .ask(&in_dialog("SUBSCRIBE", cseq, &subscribe(60)))
+        .expect(200, &[Check::Header("Expires", "^ *60$")])
+        .then(|script| told(script, "^ *active;expires="))
+        .ask(&in_dialog("SUBSCRIBE", cseq + 1, &subscribe(0)))
+        .expect(200, &[])
+        .then(|script| told(script, "^ *terminated"))
 }
 
 fn leaves(script: Script, cseq: u32) -> Script {
@@ -103,13 +132,27 @@ fn legs(status: &Value) -> usize {
     status["conferences"][0]["legs"].as_array().map_or(0, Vec::len)
 }
 
-/// B17, B33 · RFC 4579 §5.1: dial-in.
+/// The dialog that a SIPp has with the focus, as Join and Replaces name it.
+fn dialog_of(sipp: &Sipp) -> String {
+    let messages = sipp.messages();
+    let success = messages.split("SIP/2.0 200 OK").last().expect("an answer");
+    let header = |name: &str| {
+        let line = success.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("no {name} in {success}")).trim()
+    };
+    let tag = |name| header(name).rsplit_once(";tag=").expect("a tag").1;
+    format!("{};to-tag={};from-tag={}", header("Call-ID:"), tag("To:"), tag("From:"))
+}
+
+/// B17, B33, C15, C17, D01, D03 · RFC 4579 §5.1: dial-in, and being told who else is there.
 #[test]
 fn flow_5_1_dial_in() {
     let mut stage = Stage::new(CONFIG);
     let alice = stage.plays(&created("alice").then(dismissed), &[]);
     let conference = stage.joined();
-    let bob = joins(Script::new("bob"), "[conference]", 1).then(|script| leaves(script, 2));
+    let bob = joins(Script::new("bob"), "[conference]", 1)
+        .then(|script| watches(script, 2, "<user-count>2</user-count>"))
+        .then(|script| leaves(script, 4));
     stage.plays(&bob, &[("conference", &conference)]).played();
     // Bob has left: alice is still there.
     stage.server.until_status("one leg", |status| legs(status) == 1);
@@ -180,6 +223,69 @@ fn flow_5_6_refer_to_dial_in() {
     alice.played();
     assert!(stage.server.ended().success());
     bob.until("ended");
+}
+
+/// RFC 4579 §5.7: a focus that refers others on behalf of somebody is not built: refused, and nobody is asked anything.
+#[test]
+fn flow_5_7_refer_with_refer_is_refused() {
+    let stage = Stage::new(CONFIG);
+    let refer_to = "Refer-To: <sip:bob@127.0.0.1:9;method=REFER?Refer-To=sip:x%40127.0.0.1>\n";
+    let alice = created("alice")
+        .ask(&in_dialog("REFER", 3, refer_to))
+        .expect(403, &[])
+        .then(|script| leaves(script, 4));
+    stage.plays(&alice, &[]).played();
+    stage.ends();
+}
+
+/// B30 · RFC 4579 §5.8: who names the call of a participant joins his conference.
+#[test]
+fn flow_5_8_join() {
+    let mut stage = Stage::new(CONFIG);
+    let alice = stage.plays(&created("alice").then(dismissed), &[]);
+    let conference = stage.joined();
+    let bob = joins_by(Script::new("bob"), "[conference]", 1, "Join: [dialog]\n");
+    let keys = [("conference", conference.as_str()), ("dialog", &dialog_of(&alice))];
+    stage.plays(&bob.then(|script| leaves(script, 2)), &keys).played();
+    assert_eq!(stage.joined(), conference);
+    stage.server.until_status("one leg", |status| legs(status) == 1);
+    stage.server.signal(Signal::SIGTERM);
+    alice.played();
+    assert!(stage.server.ended().success());
+}
+
+/// B27 · RFC 4579 §5.9: a second device takes the place of the first, which is hung up.
+#[test]
+fn flow_5_9_replaces() {
+    let mut stage = Stage::new("");
+    let first = stage.plays(&created("first").then(dismissed), &[]);
+    let conference = stage.joined();
+    let second = joins_by(Script::new("second"), "[conference]", 1, "Replaces: [dialog]\n");
+    let keys = [("conference", conference.as_str()), ("dialog", &dialog_of(&first))];
+    let second = stage.plays(&second.then(dismissed), &keys);
+    first.played();
+    stage.server.until_status("one leg", |status| legs(status) == 1);
+    stage.server.signal(Signal::SIGTERM);
+    second.played();
+    assert!(stage.server.ended().success());
+}
+
+/// B29 · RFC 4579 §5.10: a call between two becomes one of the conference: the focus calls with the Replaces that the REFER names.
+#[test]
+fn flow_5_10_two_party_call_to_conference() {
+    let stage = Stage::new(CONFIG);
+    let replaces = Check::Header("Replaces", "^ *old@call;to-tag=1;from-tag=2$");
+    let bob = Script::new("bob")
+        .take("INVITE", &[&ASKER[..], &[IS_FOCUS, replaces]].concat())
+        .send(&answer("200 OK", Some("bob"), &sdp()))
+        .take("ACK", &[]);
+    let bob = Sipp::wait(&stage.alone, &bob.then(dismissed), &[]);
+    let refer_to = "[bob]?Replaces=old%40call%3Bto-tag%3D1%3Bfrom-tag%3D2";
+    let alice = created("alice").then(|script| refers(script, 3, refer_to, "200"));
+    let alice = alice.then(|script| leaves(script, 4));
+    stage.plays(&alice, &[("bob", &bob.uri("bob"))]).played();
+    bob.played();
+    stage.ends();
 }
 
 /// B26 · RFC 4579 §5.11: the creator has a participant removed; who is not there cannot be.

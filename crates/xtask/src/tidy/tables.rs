@@ -16,6 +16,9 @@ const CONFORMANCE: &str = "docs/CONFORMANCE.md";
 /// The page that says what we do otherwise, and which test holds us to that.
 const DEVIATIONS: &str = "docs/DEVIATIONS.md";
 
+/// The page that says what was seen of other people's programs, and by which test.
+const PEERS: &str = "docs/PEERS.md";
+
 /// A function that a test runner runs.
 #[derive(Debug, PartialEq, Eq)]
 struct Test {
@@ -34,7 +37,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for page in &tree.pages {
         links(page, tree, &mut findings);
-        if page.path == CONFORMANCE || page.path == DEVIATIONS {
+        if [CONFORMANCE, DEVIATIONS, PEERS].contains(&page.path.as_str()) {
             mentions(page, &names, &mut findings);
         }
         if page.path == CONFORMANCE {
