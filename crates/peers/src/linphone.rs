@@ -16,6 +16,15 @@ const RTP_PORTS: u16 = 40;
 /// Answers have no end of their own: this long after one has begun, nothing more comes.
 const ANSWER_ENDS: Duration = Duration::from_millis(300);
 
+/// How it makes a conference of its calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conferences {
+    /// It asks a factory, and refers the others there. Then it does not look who is in.
+    ByFactory,
+    /// Itself. Then it subscribes to every conference that it calls.
+    Local,
+}
+
 /// A running linphone.
 pub struct Linphone {
     program: Program,
@@ -26,8 +35,8 @@ pub struct Linphone {
 }
 
 impl Linphone {
-    /// Starts it. It registers at this proxy as `user`, and asks `factory` for conferences.
-    pub fn register(alone: &Alone, user: &str, proxy: &str, factory: &str) -> Self {
+    /// Starts it. It registers at this proxy as `user`, behind which is its factory, `conference`.
+    pub fn register(alone: &Alone, user: &str, proxy: &str, conferences: Conferences) -> Self {
         let (sip, rtp) = (free_ports(2), free_ports(RTP_PORTS));
         let home = alone.path(&format!("linphone-{user}"));
         fs::create_dir_all(home.join(".local/share/linphone")).expect("made");
@@ -36,7 +45,13 @@ impl Linphone {
             .replace("@SIP@", &sip.to_string())
             .replace("@RTP@", &rtp.to_string())
             .replace("@PROXY@", proxy)
-            .replace("@FACTORY@", factory);
+            .replace(
+                "@CONFERENCES@",
+                match conferences {
+                    Conferences::ByFactory => "remote",
+                    Conferences::Local => "local",
+                },
+            );
         let (file, log) = (home.join("linphonerc"), home.join("log"));
         fs::write(&file, config).expect("written");
         let pipe = format!("convoke-peers-{}-{sip}", std::process::id());

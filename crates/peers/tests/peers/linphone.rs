@@ -2,9 +2,11 @@
 
 use nix::sys::signal::Signal;
 use peers::kamailio::{Kamailio, Redirection};
-use peers::linphone::Linphone;
+use peers::linphone::{Conferences, Linphone};
 use peers::processes::{Alone, Process, text};
 use peers::tones;
+
+use crate::phones::bring;
 
 const BOB_HZ: u16 = 700;
 const CAROL_HZ: u16 = 1_000;
@@ -31,7 +33,7 @@ fn linphone_merges_its_calls_into_a_conference_of_the_factory() {
     let mut bob = terminal(&alone, "bob", BOB_HZ, &mut proxy);
     let mut carol = terminal(&alone, "carol", CAROL_HZ, &mut proxy);
     let at = |user: &str| format!("sip:{user}@{kamailio}");
-    let alice = Linphone::register(&alone, "alice", &kamailio, &at("conference"));
+    let alice = Linphone::register(&alone, "alice", &kamailio, Conferences::ByFactory);
 
     let with_bob = alice.call(&at("bob"));
     alice.command(&format!("call-pause {with_bob}"));
@@ -62,4 +64,31 @@ fn linphone_merges_its_calls_into_a_conference_of_the_factory() {
     server.until_all_have_left();
     let log = proxy.end();
     assert!(log.contains("routed REFER") && !log.contains("past the route"), "{log}");
+}
+
+/// B36, C15, D03, D04, D06, D07 · RFC 4575: it sees `isfocus`, subscribes by itself, and lists who is in; at the end it is told so.
+#[test]
+fn linphone_shows_who_is_in_the_conference() {
+    let alone = Alone::wait();
+    let mut server = Process::serve(&[]);
+    let factory = server.greeting("factory");
+    let (_, address) = factory.split_once('@').expect("a user");
+    let mut proxy = Kamailio::start(&alone, address, Redirection::Relayed);
+    let kamailio = proxy.address();
+    let mut bob = terminal(&alone, "bob", BOB_HZ, &mut proxy);
+    let alice = Linphone::register(&alone, "alice", &kamailio, Conferences::Local);
+
+    alice.call(&format!("sip:conference@{kamailio}"));
+    let conference = text(&server.until("joined"), "conference");
+    alice.until_logged("Content-Type: application/conference-info+xml");
+    bring(&alone, &mut bob, &conference);
+    alice.until_logged("Addition of participant with address IdentityAddress(sip:bob@");
+    bob.signal(Signal::SIGINT);
+    assert!(bob.ended().success());
+    server.signal(Signal::SIGTERM);
+    assert!(server.ended().success());
+    alice.until_logged("state=\"deleted\"");
+    let log = alice.end();
+    assert!(log.contains("\nSUBSCRIBE sip:conf-"), "{log}");
+    assert!(log.contains("Subscription-State: terminated;reason=noresource"), "{log}");
 }

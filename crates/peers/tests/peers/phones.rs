@@ -35,7 +35,7 @@ impl Terminal {
 }
 
 /// A stranger asks a terminal to come to the conference: it has no other call there, so what it hears is the conference.
-fn bring(alone: &Alone, terminal: &mut Process, conference: &str) {
+pub(crate) fn bring(alone: &Alone, terminal: &mut Process, conference: &str) {
     let uri = terminal.greeting("uri");
     let (_, address) = uri.split_once('@').expect("a user");
     let more = "Refer-To: <[conference]>\nRefer-Sub: false\n";
