@@ -52,6 +52,7 @@ pub(crate) enum Command {
     Call(CallArgs),
     Conference(ConferenceArgs),
     Answer(AnswerArgs),
+    Watch(WatchArgs),
     Status(StatusArgs),
     User(UserArgs),
     Demo(DemoArgs),
@@ -117,6 +118,9 @@ pub(crate) struct ConferenceArgs {
     /// How the others are asked to come
     #[arg(long, value_enum, default_value_t = Refer::Auto)]
     pub(crate) refer: Refer,
+    /// Print who is in, each time that changes
+    #[arg(long)]
+    pub(crate) who: bool,
     #[command(flatten)]
     pub(crate) terminal: TerminalArgs,
     #[command(flatten)]
@@ -178,6 +182,35 @@ pub(crate) struct AnswerArgs {
     pub(crate) trust: Vec<Pattern>,
     #[command(flatten)]
     pub(crate) terminal: TerminalArgs,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+/// Show who is in a conference, live, without joining it.
+///
+/// It subscribes to the conference's URI, the one that was joined. On a terminal the list is drawn anew
+/// with every change; elsewhere there is one line for each, with --json one object. While nobody has
+/// joined yet it waits. Ctrl-C ends it; so does the end of the conference.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  convoke watch sip:conf-k7...q@127.0.0.1:5060
+  convoke watch sip:conf-k7...q@mix.example.com --json --for 10m")]
+pub(crate) struct WatchArgs {
+    /// The conference's own address
+    #[arg(value_parser = sip_uri)]
+    pub(crate) conference: Uri,
+    /// How long to watch, as in 20s or 5m [default: until it is over]
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) stay: Option<Duration>,
+    /// Our own address; port 0 picks a free one [default: the one others are reached from, port 0]
+    #[arg(long, value_name = "ADDR", value_parser = socket_address)]
+    pub(crate) sip: Option<SocketAddr>,
+    /// The name in our own URI
+    #[arg(long, value_name = "NAME", default_value = "watcher", value_parser = user_name)]
+    pub(crate) user: String,
+    #[command(flatten)]
+    pub(crate) reach: ReachArgs,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }

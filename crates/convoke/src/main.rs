@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Call(args) => commands::call::run(args),
         Command::Conference(args) => commands::conference::run(args),
         Command::Answer(args) => commands::answer::run(args),
+        Command::Watch(args) => commands::watch::run(args),
         Command::Status(args) => commands::status::run(&args),
         Command::User(args) => commands::user::run(&args),
         Command::Demo(args) => commands::demo::run(&args),

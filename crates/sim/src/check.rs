@@ -58,6 +58,15 @@ pub enum Broken {
         /// How loud, in dBFS.
         dbfs: f64,
     },
+    /// Somebody was told of other people than those who are in.
+    OtherRoster {
+        /// Who was told.
+        who: &'static str,
+        /// Of whom; `None`: he was told nothing.
+        told: Option<Vec<String>>,
+        /// Who is in.
+        so: Vec<String>,
+    },
     /// The node still keeps something.
     Leftovers(Leftovers),
     /// The mixer still has ports or conferences.
@@ -104,6 +113,30 @@ pub fn who_hears_whom(world: &World) -> Vec<Broken> {
         }
     }
     broken
+}
+
+/// The first terminal, and who watches from outside, know who is in.
+pub fn same_roster(world: &World) -> Vec<Broken> {
+    let status = world.serving.node.status(world.now);
+    let legs = status.conferences.iter().flat_map(|conference| &conference.legs);
+    let so: BTreeSet<String> = legs.map(|leg| leg.participant.clone()).collect();
+    let told = |roster: Option<&ua::Roster>| {
+        roster.map(|roster| {
+            let users = roster.users.iter().filter(|(_, user)| user.is_in());
+            users.map(|(entity, _)| entity.clone()).collect::<BTreeSet<_>>()
+        })
+    };
+    let outside = world.watching.as_ref().and_then(|watching| watching.roster.as_ref());
+    let inside = world.terminals.first().and_then(|terminal| terminal.roster());
+    [("dave", told(outside)), ("alice", told(inside))]
+        .into_iter()
+        .filter(|(_, told)| told.as_ref() != Some(&so))
+        .map(|(who, told)| Broken::OtherRoster {
+            who,
+            told: told.map(|told| told.into_iter().collect()),
+            so: so.iter().cloned().collect(),
+        })
+        .collect()
 }
 
 /// The same request always gets the same URI, and one hold.
@@ -182,5 +215,8 @@ pub fn nothing_left_over(world: &World) -> Vec<Broken> {
     }
     let unfinished = world.terminals.iter().filter(|terminal| !terminal.is_finished());
     broken.extend(unfinished.map(|terminal| Broken::Unfinished { who: terminal.name }));
+    if world.watching.as_ref().is_some_and(|watching| !watching.is_finished) {
+        broken.push(Broken::Unfinished { who: "dave" });
+    }
     broken
 }

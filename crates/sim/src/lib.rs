@@ -18,5 +18,6 @@ pub mod network;
 pub mod scenario;
 mod serving;
 mod terminal;
+mod watching;
 pub mod wire;
 pub mod world;

@@ -19,6 +19,7 @@ use crate::check::{self, Broken};
 use crate::network::{Faults, Network};
 use crate::serving::{MEDIA_IP, SHARD, Serving};
 use crate::terminal::{Machine, Terminal};
+use crate::watching::Watching;
 use crate::world::{Canary, World};
 
 /// How a run differs from others.
@@ -137,10 +138,13 @@ pub fn run(options: Options) -> Report {
     }
     let everybody_in = |world: &World| check::all_joined(world).is_empty();
     if world.run_until(JOIN_WITHIN, everybody_in) {
+        watch(&mut world, options.seed);
         // The jitter buffers fill, the last one's first words arrive.
         world.run_for(Duration::from_secs(1));
         listen(&mut world);
         broken.extend(check::who_hears_whom(&world));
+        world.run_until(TOLD_WITHIN, |world| check::same_roster(world).is_empty());
+        broken.extend(check::same_roster(&world));
     } else {
         broken.extend(check::all_joined(&world));
     }
@@ -161,6 +165,14 @@ pub(crate) fn listen(world: &mut World) {
     for terminal in &mut world.terminals {
         terminal.listening = false;
     }
+}
+
+/// Somebody begins to watch the conference from outside.
+fn watch(world: &mut World, seed: u64) {
+    let Some(conference) = world.terminals.iter().find_map(Terminal::conference) else { return };
+    let rng = Rng::from_number(seed ^ 0xda7e);
+    world.watching = Some(Watching::new(world.now, sockets(4).0, conference, rng));
+    world.settle();
 }
 
 /// As [`run`], up to some trouble: not everybody need get in, but everybody gets out, and everything
@@ -211,6 +223,9 @@ pub(crate) fn leave(world: &mut World, end: EndPolicy) {
     }
     world.settle();
 }
+
+/// A change is told within 5 s, and a NOTIFY that is lost comes again, ten times in 32 s.
+const TOLD_WITHIN: Duration = Duration::from_secs(60);
 
 /// All of a lost REFER, the call instead of it, and its retransmissions: two times 64*T1 and some.
 const JOIN_WITHIN: Duration = Duration::from_secs(90);

@@ -98,6 +98,22 @@ impl Terminal {
         self.talks.values().any(|talk| talk.purpose == Purpose::Conference)
     }
 
+    /// The conference that it is in.
+    pub(crate) fn conference(&self) -> Option<sip::Uri> {
+        self.steps.iter().find_map(|(_, step)| match step {
+            Step::Joined { conference } => Some(conference.clone()),
+            _ => None,
+        })
+    }
+
+    /// What it was told last of who is in.
+    pub(crate) fn roster(&self) -> Option<&ua::Roster> {
+        self.steps.iter().rev().find_map(|(_, step)| match step {
+            Step::Roster(roster) => Some(&**roster),
+            _ => None,
+        })
+    }
+
     /// Whether nothing is left of any call.
     pub(crate) fn is_finished(&self) -> bool {
         let finished = match &self.machine {

@@ -7,6 +7,7 @@ use units::{Instant, soonest};
 use crate::network::Network;
 use crate::serving::Serving;
 use crate::terminal::Terminal;
+use crate::watching::Watching;
 use crate::wire::Sniffed;
 
 /// A fault of ours, put in on purpose: a checker must catch it.
@@ -32,6 +33,8 @@ pub struct World {
     pub network: Network,
     pub(crate) serving: Serving,
     pub(crate) terminals: Vec<Terminal>,
+    /// Who watches from outside, from the moment that there is something to watch.
+    pub(crate) watching: Option<Watching>,
     /// Every SIP message that was sent, lost ones too. Bounded by the length of a run.
     pub sniffed: Vec<Sniffed>,
     /// Steps of virtual time taken.
@@ -40,8 +43,15 @@ pub struct World {
 
 impl World {
     pub(crate) fn new(network: Network, serving: Serving, terminals: Vec<Terminal>) -> Self {
-        let mut world =
-            Self { now: Instant::ZERO, network, serving, terminals, sniffed: Vec::new(), steps: 0 };
+        let mut world = Self {
+            now: Instant::ZERO,
+            network,
+            serving,
+            terminals,
+            watching: None,
+            sniffed: Vec::new(),
+            steps: 0,
+        };
         world.settle();
         world
     }
@@ -72,6 +82,7 @@ impl World {
         self.terminals
             .iter()
             .map(Terminal::deadline)
+            .chain(self.watching.iter().map(Watching::deadline))
             .fold(soonest(self.network.deadline(), self.serving.deadline()), soonest)
     }
 
@@ -85,6 +96,10 @@ impl World {
                 self.terminals.iter_mut().find(|terminal| terminal.owns(datagram.to))
             {
                 terminal.receive(self.now, datagram);
+            } else if let Some(watching) =
+                self.watching.as_mut().filter(|watching| watching.sip == datagram.to)
+            {
+                watching.receive(self.now, datagram);
             }
         }
         if self.serving.deadline().is_some_and(|at| at <= self.now) {
@@ -94,6 +109,11 @@ impl World {
             if terminal.deadline().is_some_and(|at| at <= self.now) {
                 terminal.handle_deadline(self.now);
             }
+        }
+        if let Some(watching) = &mut self.watching
+            && watching.deadline().is_some_and(|at| at <= self.now)
+        {
+            watching.handle_deadline(self.now);
         }
         self.settle();
     }
@@ -105,7 +125,8 @@ impl World {
             terminal.settle(self.now);
         }
         let terminals = self.terminals.iter_mut().flat_map(|terminal| terminal.out.drain(..));
-        for (kind, datagram) in self.serving.out.drain(..).chain(terminals) {
+        let watching = self.watching.iter_mut().flat_map(|watching| watching.out.drain(..));
+        for (kind, datagram) in self.serving.out.drain(..).chain(terminals).chain(watching) {
             self.sniffed.extend(Sniffed::read(
                 self.now,
                 datagram.from,

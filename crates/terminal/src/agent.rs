@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use sip::{Arrival, Packet};
 use ua::{Answerer, AnswererEvent, AnswererOutput, Convener, ConvenerOutput, MediaNotice};
 use ua::{Phone, PhoneCommand, PhoneNews, PhoneOutput};
-use ua::{ResolveId, SlotId, Step};
+use ua::{ResolveId, SlotId, Step, Watcher, WatcherEvent, WatcherOutput};
 use units::Instant;
 
 /// A root machine of `ua`, with its outputs under common names.
@@ -174,5 +174,49 @@ impl Agent for Phone {
 
     fn is_last(news: &PhoneNews) -> bool {
         matches!(news, PhoneNews::Finished)
+    }
+}
+
+impl Agent for Watcher {
+    type News = WatcherEvent;
+    type Command = Infallible;
+
+    fn handle_arrival(&mut self, now: Instant, arrival: Arrival) {
+        Self::handle_arrival(self, now, arrival);
+    }
+
+    fn handle_deadline(&mut self, now: Instant) {
+        Self::handle_deadline(self, now);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        Self::deadline(self)
+    }
+
+    fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>) {
+        Self::resolved(self, now, id, address);
+    }
+
+    // It has no media.
+    fn media_silent(&mut self, _: Instant, _: SlotId) {}
+
+    fn command(&mut self, _: Instant, command: Infallible) {
+        match command {}
+    }
+
+    fn stop(&mut self, now: Instant) {
+        Self::stop(self, now);
+    }
+
+    fn poll_output(&mut self) -> Option<Output<WatcherEvent>> {
+        Some(match Self::poll_output(self)? {
+            WatcherOutput::Send(packet) => Output::Send(packet),
+            WatcherOutput::Resolve { id, host, port } => Output::Resolve { id, host, port },
+            WatcherOutput::Event(event) => Output::News(event),
+        })
+    }
+
+    fn is_last(news: &WatcherEvent) -> bool {
+        matches!(news, WatcherEvent::Finished)
     }
 }

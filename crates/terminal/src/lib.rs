@@ -1,7 +1,7 @@
 //! The terminal's rim: sockets, clocks and WAV files around a user agent.
 //!
 //! A [`Terminal`] is one thread: it owns the SIP socket, the media sockets, and a
-//! [`ua::Convener`], [`ua::Answerer`] or [`ua::Phone`], and moves bytes between them. What happens comes out as
+//! [`ua::Convener`], [`ua::Answerer`], [`ua::Phone`] or [`ua::Watcher`], and moves bytes between them. What happens comes out as
 //! [`Event`]s through a bounded channel; nobody who is slow to read them holds up a call.
 //!
 //! [`wav`] holds what is said and what is heard.
@@ -22,7 +22,7 @@ pub use driver::Event;
 pub use sound::{Levels, LineLevel};
 pub use terminal::{PhoneHandle, Reach, Report, Setup, StartError, Terminal};
 pub use ua::{
-    AnswererEvent, LineId, MergeOutcome, MergeStep, Outcome, Pattern, PhoneCommand, PhoneError,
-    PhoneNews, ReferMode, ReferOutcome, ReferStep, Refusal, RegisterConfig, RegistrationNews,
-    SlotId, Step, TrustPolicy, Way,
+    AnswererEvent, Endpoint, LineId, MergeOutcome, MergeStep, Outcome, Pattern, PhoneCommand,
+    PhoneError, PhoneNews, ReferMode, ReferOutcome, ReferStep, Refusal, RegisterConfig,
+    RegistrationNews, Roster, SlotId, Step, TrustPolicy, User, WatcherEvent, Way,
 };

@@ -11,8 +11,9 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 use transport::Clock;
 use ua::{
-    Answerer, AnswererConfig, AnswererEvent, Convener, ConvenerConfig, ConvenerError, Phone,
-    PhoneCommand, PhoneConfig, PhoneNews, ReferMode, RegisterConfig, Step, TrustPolicy, UaConfig,
+    Answerer, AnswererConfig, AnswererEvent, CommandError, Convener, ConvenerConfig, ConvenerError,
+    Phone, PhoneCommand, PhoneConfig, PhoneNews, ReferMode, RegisterConfig, Step, TrustPolicy,
+    UaConfig, Watcher, WatcherConfig, WatcherEvent,
 };
 use units::Rng;
 
@@ -82,6 +83,8 @@ pub enum StartError {
     Bind(#[from] BindError),
     #[error(transparent)]
     Convener(#[from] ConvenerError),
+    #[error("the conference's address: {0}")]
+    Watcher(#[from] CommandError),
     #[error(transparent)]
     Recording(#[from] WavError),
     #[error("the system gives no {what}: {kind}")]
@@ -156,6 +159,25 @@ impl Terminal<AnswererEvent> {
             AnswererConfig { ua: setup.ua(&sockets), trust, media: sockets.slots.clone(), once };
         let answerer = Answerer::new(config, rng.fork());
         Self::start(setup, sockets, clock, (answerer, None), rng)
+    }
+}
+
+impl Terminal<WatcherEvent> {
+    /// Watches who is in a conference, without calling it.
+    ///
+    /// # Errors
+    /// An address that cannot be bound, a URI that cannot be subscribed to.
+    pub fn watch(
+        setup: Setup,
+        conference: Uri,
+        stay: Option<Duration>,
+    ) -> Result<Self, StartError> {
+        let sockets = Sockets::bind(setup.bind, 0)?;
+        let clock = Clock::start();
+        let mut rng = system_rng()?;
+        let config = WatcherConfig { ua: setup.ua(&sockets), conference, stay };
+        let watcher = Watcher::new(clock.now(), config, rng.fork())?;
+        Self::start(setup, sockets, clock, (watcher, None), rng)
     }
 }
 

@@ -278,6 +278,10 @@ impl Answerer {
             Event::Redirected { .. }
             | Event::Ringing { .. }
             | Event::HoldEnded { .. }
+            | Event::Watchable { .. }
+            | Event::RosterChanged { .. }
+            | Event::RosterUnreadable { .. }
+            | Event::WatchEnded { .. }
             | Event::ReferralEnded { .. }
             | Event::ReferAccepted { .. }
             | Event::ReferProgress { .. }

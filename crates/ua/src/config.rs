@@ -21,6 +21,10 @@ pub const REFERS_MAX: usize = 64;
 /// than [`CALLS_MAX`] would be of no use. A REFER beyond it is answered 480.
 pub const REFERRALS_MAX: usize = CALLS_MAX;
 
+/// Subscriptions to conferences at once. A terminal needs one for each conference that it is in. One beyond it is
+/// refused by [`crate::CommandError::Full`].
+pub const WATCHES_MAX: usize = 8;
+
 /// Redirections that one call follows. RFC 3261 sets no number; five is more than any chain of
 /// factory, proxy and registrar needs, and a loop that mints new URIs ends soon. The sixth is
 /// [`crate::CallFailure::TooManyRedirects`].

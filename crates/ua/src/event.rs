@@ -4,7 +4,10 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use sdp::Negotiated;
+use sip::subscription::Ended;
 use sip::{NameAddr, Packet, StatusCode, Uri};
+
+use crate::roster::{DocumentError, Roster};
 
 use crate::RegistrationNews;
 
@@ -19,6 +22,10 @@ pub struct ReferId(pub u64);
 /// Names one REFER that was sent to us; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReferralId(pub u64);
+
+/// Names one subscription to a conference; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WatchId(pub u64);
 
 /// Names one question for an address; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,6 +150,34 @@ pub enum Event {
         refer_to: Uri,
         /// The call in whose dialog the REFER came.
         inside: Option<CallId>,
+    },
+    /// The peer of a call that came up is a conference, and tells who is in it (RFC 4579 §3.4): `watch` it to know.
+    Watchable {
+        /// Which call.
+        call: CallId,
+        /// The conference's URI.
+        conference: Uri,
+    },
+    /// Who is in a conference that we watch, from now on.
+    RosterChanged {
+        /// Which subscription.
+        watch: WatchId,
+        /// All that is known.
+        roster: Box<Roster>,
+    },
+    /// A document of a conference cannot be read; its roster is as it was.
+    RosterUnreadable {
+        /// Which subscription.
+        watch: WatchId,
+        /// Why not.
+        why: DocumentError,
+    },
+    /// A subscription is over.
+    WatchEnded {
+        /// Which.
+        watch: WatchId,
+        /// How.
+        why: Ended,
     },
     /// The final NOTIFY of a referral was answered or given up: nothing is left of it.
     ReferralEnded {

@@ -7,6 +7,7 @@
 //! - [`Answerer`]: the other terminal's job: answer calls, follow REFERs that its [`TrustPolicy`]
 //!   allows, report what came of them.
 //! - [`Phone`]: a person's phone: several calls, hold, mute, refer, and merging calls into a conference.
+//! - [`Watcher`]: who only wants to know who is in a conference; [`Roster`] is what it learns, document by document.
 //! - [`Voice`]: one call's RTP: frames of 80 samples in, packets out, and back.
 //!
 //! All of them are root machines with one contract: one mutation (`handle_*`, `resolved` or a
@@ -23,6 +24,7 @@ mod convener;
 mod event;
 mod phone;
 mod redirect;
+mod roster;
 mod slots;
 #[cfg(test)]
 mod testing;
@@ -30,11 +32,12 @@ mod trust;
 mod ua;
 mod uri_headers;
 mod voice;
+mod watcher;
 
 pub use answerer::{Answerer, AnswererConfig, AnswererEvent, AnswererOutput};
 pub use config::{
     CALLS_MAX, CallOptions, FORKS_MAX, INTERVALS_MAX, REDIRECTS_MAX, REFERRALS_MAX, REFERS_MAX,
-    TARGETS_MAX, UaConfig,
+    TARGETS_MAX, UaConfig, WATCHES_MAX,
 };
 pub use convener::{
     Convener, ConvenerConfig, ConvenerError, ConvenerOutput, INVITEES_MAX, InviteeFailure, Outcome,
@@ -42,7 +45,10 @@ pub use convener::{
 };
 pub use event::{
     CallFailure, CallId, CommandError, EndCause, Event, How, Output, ReferId, ReferOutcome,
-    ReferralId, Referrer, Refusal, ResolveId,
+    ReferralId, Referrer, Refusal, ResolveId, WatchId,
+};
+pub use roster::{
+    Applied, BODY_BYTES_MAX, DEPTH_MAX, DocumentError, Endpoint, Media, Roster, USERS_MAX, User,
 };
 pub use phone::{
     LineId, MergeOutcome, MergeStep, Phone, PhoneCommand, PhoneConfig, PhoneError, PhoneNews,
@@ -52,3 +58,4 @@ pub use slots::{MediaNotice, MediaSlot, Purpose, SlotId};
 pub use trust::{Pattern, PatternError, TrustPolicy};
 pub use ua::{RegisterConfig, RegisterFailure, RegistrationNews, Ua};
 pub use voice::{FRAME_SAMPLES, PortReport, Refused, Voice};
+pub use watcher::{Watcher, WatcherConfig, WatcherEvent, WatcherOutput};

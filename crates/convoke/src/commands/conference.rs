@@ -8,6 +8,7 @@ use terminal::{Outcome, Step, Terminal};
 
 use super::reach::tell_registration;
 use super::terminals::{greet, own_address, part, setup, show};
+use super::watch::{fields, one_line};
 use super::{end_at_once, runtime};
 use crate::cli::ConferenceArgs;
 use crate::output::{Printer, Tone, harmless};
@@ -30,7 +31,7 @@ async fn conference(args: ConferenceArgs) -> anyhow::Result<ExitCode> {
     // there was nobody to say BYE to.
     let mut stop = Stop::listen(args.common.with_parent)?;
     greet(&printer, &args.terminal.user, terminal.local(), "");
-    let mut tally = Tally::new(&args.invite);
+    let mut tally = Tally::new(&args.invite, args.who);
     let mut is_stopping = false;
     loop {
         tokio::select! {
@@ -55,11 +56,13 @@ struct Tally<'a> {
     invited: &'a [Uri],
     came: Vec<bool>,
     is_joined: bool,
+    /// Whether who is in is printed.
+    shows_roster: bool,
 }
 
 impl<'a> Tally<'a> {
-    fn new(invited: &'a [Uri]) -> Self {
-        Self { invited, came: vec![false; invited.len()], is_joined: false }
+    fn new(invited: &'a [Uri], shows_roster: bool) -> Self {
+        Self { invited, came: vec![false; invited.len()], is_joined: false, shows_roster }
     }
 
     /// Success is a conference that everybody invited came to.
@@ -122,8 +125,13 @@ impl<'a> Tally<'a> {
             | Step::InviteeJoined { .. }
             | Step::InviteeRefused { .. } => invitee_line(step, &who),
             Step::Ended { outcome } => ended_line(outcome),
+            Step::Roster(roster) if self.shows_roster => {
+                Line::new(Tone::Plain, "roster", one_line(roster), "roster").with(fields(roster))
+            }
             // The parting line follows, with more in it.
-            Step::Registration(_) | Step::Finished => Line::new(Tone::Quiet, "", String::new(), ""),
+            Step::Roster(_) | Step::Registration(_) | Step::Finished => {
+                Line::new(Tone::Quiet, "", String::new(), "")
+            }
         }
     }
 }
@@ -199,6 +207,7 @@ fn invitee_line(step: &Step, who: &dyn Fn(usize) -> String) -> Line {
         | Step::Ringing { .. }
         | Step::Joined { .. }
         | Step::Ended { .. }
+        | Step::Roster(_)
         | Step::Registration(_)
         | Step::Finished => Line::new(Tone::Quiet, "", String::new(), ""),
     }

@@ -9,6 +9,7 @@ pub(crate) mod serve;
 pub(crate) mod status;
 mod terminals;
 pub(crate) mod user;
+pub(crate) mod watch;
 
 use anyhow::Context as _;
 use tokio::runtime::{Builder, Runtime};

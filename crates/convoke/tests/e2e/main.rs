@@ -9,5 +9,6 @@ mod recursing_proxy;
 mod seeing;
 mod unread;
 mod users;
+mod watching;
 
 use peers::processes;

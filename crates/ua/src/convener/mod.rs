@@ -12,7 +12,7 @@ use sip::{Arrival, Packet, StatusCode, Uri};
 use units::{Instant, Rng, soonest};
 
 use crate::config::{CallOptions, UaConfig};
-use crate::event::{CallId, Event, Output, ResolveId};
+use crate::event::{CallId, Event, How, Output, ResolveId, WatchId};
 use crate::slots::{MediaNotice, MediaSlot, Purpose, SlotId, Slots};
 use crate::ua::Ua;
 
@@ -112,6 +112,8 @@ pub struct Convener {
     stage: Stage,
     mode: ReferMode,
     stay: Option<Duration>,
+    /// Our subscription to who is in (RFC 4579 §3.4).
+    watch: Option<WatchId>,
     invitees: Vec<Invitee>,
     outputs: VecDeque<ConvenerOutput>,
 }
@@ -157,6 +159,7 @@ impl Convener {
             stage: Stage::Calling { call, sent_to: None },
             mode: config.refer,
             stay: config.stay,
+            watch: None,
             invitees: config.invitees.into_iter().map(Invitee::new).collect(),
             outputs: VecDeque::new(),
         };
@@ -321,7 +324,19 @@ impl Convener {
             Event::ReferAccepted { refer } => self.refer_accepted(now, refer),
             Event::ReferProgress { refer, status } => self.refer_progress(refer, status),
             Event::ReferEnded { refer, outcome } => self.refer_ended(now, refer, outcome),
-            Event::HoldEnded { .. } | Event::ReferralEnded { .. } => {}
+            // RFC 4579 §3.4: outside the dialog of the call. Where it is refused, nobody misses it.
+            Event::Watchable { call, conference } => {
+                if let Stage::Joined { call: ours, .. } = self.stage
+                    && ours == call
+                {
+                    self.watch = self.ua.watch(now, &conference, How::Outside).ok();
+                }
+            }
+            Event::RosterChanged { roster, .. } => self.step(Step::Roster(roster)),
+            Event::WatchEnded { .. } => self.watch = None,
+            Event::HoldEnded { .. }
+            | Event::ReferralEnded { .. }
+            | Event::RosterUnreadable { .. } => {}
             Event::Registration(news) => self.step(Step::Registration(news)),
         }
     }
@@ -364,6 +379,9 @@ impl Convener {
         };
         self.stage = Stage::Ending;
         self.ua.hangup(now, call);
+        if let Some(watch) = self.watch.take() {
+            self.ua.unwatch(now, watch);
+        }
         for invitee in 0..self.invitees.len() {
             self.abandon(now, invitee);
         }

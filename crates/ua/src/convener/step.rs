@@ -4,6 +4,7 @@ use sip::{StatusCode, Uri};
 
 use crate::RegistrationNews;
 use crate::event::{CallFailure, EndCause, Refusal};
+use crate::roster::Roster;
 
 /// One step. `invitee` is an index into the configured list.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +29,8 @@ pub enum Step {
         /// The URI that the others get, byte for byte.
         conference: Uri,
     },
+    /// Who is in the conference now, as it tells us (RFC 4575).
+    Roster(Box<Roster>),
     /// An invitee was sent a REFER.
     InviteeAsked {
         /// Who.

@@ -264,7 +264,12 @@ impl Phone {
                 self.refer_step(now, refer, ReferStep::Ended(outcome));
             }
             Event::Registration(news) => self.tell(PhoneNews::Registration(news)),
-            Event::ReferralEnded { .. } => {}
+            // A phone shows its calls, not who else is in them.
+            Event::ReferralEnded { .. }
+            | Event::Watchable { .. }
+            | Event::RosterChanged { .. }
+            | Event::RosterUnreadable { .. }
+            | Event::WatchEnded { .. } => {}
         }
     }
 

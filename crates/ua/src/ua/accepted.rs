@@ -16,6 +16,7 @@ use super::dialogs::DialogKey;
 use super::early::Agreed;
 use super::requests::SDP;
 use super::session::Session;
+use super::watching::watchable;
 
 impl Ua {
     pub(super) fn invite_accepted(
@@ -102,6 +103,7 @@ impl Ua {
                 let state = CallState::Established { dialog, local, session, unacked: None };
                 self.set_state(call, state);
                 self.now_established(now, call, media, peer, focus_uri(response));
+                self.tell_watchable(call, watchable(&response.headers));
             }
             None => {
                 // RFC 3261 §13.2.2.4: acknowledged, and ended at once.

@@ -13,6 +13,7 @@ use super::call::{Awaits, Call, CallState, Local, OFFERED_MAX, Unacked};
 use super::dialogs::DialogKey;
 use super::requests::SDP;
 use super::session::Session;
+use super::watching::watchable;
 
 impl Ua {
     /// Somebody calls.
@@ -97,7 +98,7 @@ impl Ua {
         let mut session = Box::new(Session::answered(now, headers, terms, direction));
         session.rang = ringing.map(|ringing| ringing.sender.finished());
         let peer = incoming.source.remote;
-        let conference = focus_uri(incoming);
+        let (conference, tells) = (focus_uri(incoming), watchable(headers));
         let waiting = waiting_for_ack(now, &response, incoming, awaits);
         let local = Box::new(Local { media, description });
         let unacked = Some(waiting);
@@ -105,6 +106,7 @@ impl Ua {
         self.stack.respond(now, txn, response);
         if let Some(agreed) = agreed {
             self.now_established(now, call, agreed, peer, conference);
+            self.tell_watchable(call, tells);
         }
         // RFC 3891 §3: accepted, so the other one ends.
         if let Some(old) = replaces {

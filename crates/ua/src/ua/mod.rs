@@ -14,6 +14,7 @@
 //! - `referral`: REFERs that were sent to us, and our NOTIFYs
 //! - `registration`, `registering`: our address at a registrar
 //! - `proving`: requests that were challenged; `signing`: the stack that sends them again
+//! - `watching`: subscriptions to conferences
 //! - `dialogs`, `requests`: tables and shapes
 
 mod accepted;
@@ -40,6 +41,7 @@ mod signing;
 #[cfg(test)]
 mod tests;
 mod updated;
+mod watching;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -52,7 +54,7 @@ use sip::{
 use units::{Instant, Rng, soonest};
 
 use crate::config::UaConfig;
-use crate::event::{CallFailure, CallId, Event, Output, ReferId, ReferralId, ResolveId};
+use crate::event::{CallFailure, CallId, Event, Output, ReferId, ReferralId, ResolveId, WatchId};
 
 use call::{Acknowledged, Call};
 use dialogs::{DialogKey, Dialogs};
@@ -63,6 +65,7 @@ use registering::Registering;
 pub use registration::{RegisterConfig, RegisterFailure, RegistrationNews};
 use requests::{CAPABILITIES, Identity, next_hop};
 use signing::SigningStack;
+use watching::Watch;
 
 /// A user agent: the machine that every terminal is built around.
 #[derive(Debug)]
@@ -76,6 +79,7 @@ pub struct Ua {
     dialogs: Dialogs,
     refers: BTreeMap<ReferId, Refer>,
     referrals: BTreeMap<ReferralId, Referral>,
+    watches: BTreeMap<WatchId, Watch>,
     lookups: BTreeMap<ResolveId, Waiter>,
     /// What each of our requests is for, until its final answer; an INVITE until its transaction
     /// has ended, for the copies of its 2xx.
@@ -94,6 +98,7 @@ enum Waiter {
     Call(CallId),
     Refer(ReferId),
     Register,
+    Watch(WatchId),
 }
 
 /// What a request of ours is for.
@@ -115,6 +120,8 @@ enum Purpose {
     Prack,
     Refer(ReferId),
     Notify(ReferralId),
+    /// A SUBSCRIBE.
+    Watch(WatchId),
     Register,
 }
 
@@ -146,6 +153,7 @@ impl Ua {
             dialogs: Dialogs::default(),
             refers: BTreeMap::new(),
             referrals: BTreeMap::new(),
+            watches: BTreeMap::new(),
             lookups: BTreeMap::new(),
             requests: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
@@ -160,6 +168,7 @@ impl Ua {
         match self.lookups.remove(&id) {
             Some(Waiter::Call(call)) => self.call_resolved(now, call, address),
             Some(Waiter::Refer(refer)) => self.refer_resolved(now, refer, address),
+            Some(Waiter::Watch(watch)) => self.watch_resolved(now, watch, address),
             Some(Waiter::Register) => self.register_resolved(now, address),
             None => {} // Nobody waits for it any more.
         }
@@ -185,6 +194,7 @@ impl Ua {
         self.calls_deadline(now);
         self.refers_deadline(now);
         self.referrals_deadline(now);
+        self.watches_deadline(now);
         self.registration_deadline(now);
         self.pump(now);
     }
@@ -195,7 +205,9 @@ impl Ua {
         let refers = self.refers.values().filter_map(Refer::deadline).min();
         let referrals = self.referrals.values().filter_map(Referral::deadline).min();
         let registering = self.registering.as_ref().and_then(Registering::deadline);
-        [calls, refers, referrals, registering].into_iter().fold(self.stack.deadline(), soonest)
+        [calls, refers, referrals, registering, self.watches_due()]
+            .into_iter()
+            .fold(self.stack.deadline(), soonest)
     }
 
     /// The next thing to do.
@@ -203,13 +215,14 @@ impl Ua {
         self.outputs.pop_front()
     }
 
-    /// Whether nothing is going on that anybody waits for: no call, no open reference, no BYE or
+    /// Whether nothing is going on that anybody waits for: no call, no open reference, no subscription, no BYE or
     /// NOTIFY without its answer. Copies of old messages may still be answered for 32 s.
     pub fn is_quiet(&self) -> bool {
         // What waits for the others is in another table, if anything still does.
         let is_bye = |purpose: &Purpose| matches!(purpose, Purpose::Bye(_));
         self.calls.is_empty()
             && self.referrals.is_empty()
+            && self.watches.is_empty()
             && self.refers.values().all(Refer::has_ended)
             && !self.requests.values().any(is_bye)
             && self.registering.as_ref().is_none_or(Registering::is_quiet)
@@ -327,6 +340,7 @@ impl Ua {
             Some(Purpose::Probe(call)) => self.probe_answered(now, call, answer),
             Some(Purpose::Refer(refer)) => self.refer_answered(now, refer, answer),
             Some(Purpose::Notify(referral)) => self.notify_answered(now, referral, answer),
+            Some(Purpose::Watch(watch)) => self.watch_answered(now, watch, answer),
             Some(Purpose::Register) => self.register_answered(now, answer),
             Some(Purpose::Prack | Purpose::Invite(_) | Purpose::Reinvite { .. }) | None => {}
         }

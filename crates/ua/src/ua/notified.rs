@@ -35,9 +35,12 @@ impl Ua {
         else {
             return self.refuse(now, incoming, StatusCode::BAD_REQUEST);
         };
+        if event.package == super::watching::PACKAGE {
+            return self.watch_notified(now, incoming, (&event, &state), inside);
+        }
         if event.package != "refer" {
             let response = Response::answering(&incoming.request, StatusCode::BAD_EVENT)
-                .with_header(HeaderName::AllowEvents, "refer");
+                .with_header(HeaderName::AllowEvents, "refer, conference");
             return self.answer(now, incoming, response);
         }
         let found = match inside {

@@ -72,6 +72,7 @@ impl Ua {
                     registering.renumbered(number);
                 }
             }
+            Purpose::Watch(watch) => self.watch_renumbered(watch, number),
             Purpose::Reinvite { .. }
             | Purpose::Update(_)
             | Purpose::Probe(_)

@@ -17,6 +17,7 @@ const SIP_PORT: u16 = 5060;
 
 pub(super) const SDP: &str = "application/sdp";
 pub(super) const SIPFRAG: &str = "message/sipfrag";
+pub(super) const CONFERENCE_INFO: &str = "application/conference-info+xml";
 
 /// RFC 3891 §6.2
 const REPLACES: &str = "replaces";
@@ -35,7 +36,7 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
         Method::Notify,
     ],
     extensions: &[RELIABLE, session_timer::TIMER, REPLACES],
-    accept: &[SDP, SIPFRAG],
+    accept: &[SDP, SIPFRAG, CONFERENCE_INFO],
     events: &["refer"],
 };
 

@@ -12,3 +12,4 @@ mod refreshing;
 mod registering;
 mod reliable;
 mod replaces;
+mod watching;

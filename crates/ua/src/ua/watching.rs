@@ -1,0 +1,334 @@
+//! Subscriptions to conferences (RFC 4575): SUBSCRIBE out, NOTIFY in.
+
+use std::net::SocketAddr;
+
+use sip::subscription::{Subscribe, Subscriber};
+use sip::{
+    CSeq, Dialog, EventHeader, HeaderName, Headers, Incoming, Method, Request, Response, SipUri,
+    Source, StatusCode, SubscriptionState, TRANSACTION_TIMEOUT, Uri,
+};
+use units::{Instant, soonest};
+
+use crate::config::WATCHES_MAX;
+use crate::event::{CallId, CommandError, Event, How, WatchId};
+use crate::roster::{Applied, Roster};
+
+use super::call::CallState;
+use super::dialogs::DialogKey;
+use super::requests::{CONFERENCE_INFO, FIRST_CSEQ, NextHop};
+use super::{Answer, Purpose, Ua, Waiter};
+
+/// The name of the package (RFC 4575 §3.1).
+pub(super) const PACKAGE: &str = "conference";
+
+/// How long we subscribe for, in seconds: the package's default (RFC 4575 §3.3).
+const SECONDS: u32 = 3_600;
+
+/// A subscription to a conference.
+#[derive(Debug)]
+pub(super) struct Watch {
+    target: SipUri,
+    subscriber: Subscriber,
+    roster: Roster,
+    place: Place,
+}
+
+/// The dialog of the subscription.
+#[derive(Debug)]
+enum Place {
+    /// The first SUBSCRIBE waits for the address of its next hop.
+    Locating { until: Instant },
+    /// One of its own, which the first NOTIFY makes (RFC 6665 §4.4.1).
+    Outside { call_id: String, local_tag: String, cseq: u32, to: Source, dialog: Option<DialogKey> },
+    /// Shared with a call.
+    Inside(DialogKey),
+}
+
+impl Watch {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.place {
+            Place::Locating { until } => Some(until),
+            Place::Outside { .. } | Place::Inside(_) => self.subscriber.deadline(),
+        }
+    }
+
+    const fn dialog(&self) -> Option<DialogKey> {
+        match self.place {
+            Place::Locating { .. } => None,
+            Place::Outside { dialog, .. } => dialog,
+            Place::Inside(dialog) => Some(dialog),
+        }
+    }
+}
+
+impl Ua {
+    /// Subscribes to who is in a conference: [`Event::RosterChanged`] follows each time that changes, and
+    /// [`Event::WatchEnded`] once. Inside a call the URI is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::UnsupportedUri`], [`CommandError::WrongState`] (no such established call),
+    /// [`CommandError::Full`].
+    pub fn watch(
+        &mut self,
+        now: Instant,
+        conference: &Uri,
+        how: How,
+    ) -> Result<WatchId, CommandError> {
+        if self.watches.len() >= WATCHES_MAX {
+            return Err(CommandError::Full);
+        }
+        let Uri::Sip(target) = conference else { return Err(CommandError::UnsupportedUri) };
+        let id = WatchId(self.new_id());
+        let place = match how {
+            How::Inside(call) => {
+                let state = self.calls.get(&call).map(|call| &call.state);
+                let Some(CallState::Established { dialog, .. }) = state else {
+                    return Err(CommandError::WrongState);
+                };
+                Place::Inside(self.dialogs.share(*dialog))
+            }
+            How::Outside => match self.identity.next_hop(conference)? {
+                NextHop::At(remote) => self.outside(remote),
+                NextHop::Ask { host, port } => {
+                    self.look_up(Waiter::Watch(id), host, port);
+                    Place::Locating { until: now + TRANSACTION_TIMEOUT }
+                }
+            },
+        };
+        let subscriber = Subscriber::new(now, EventHeader::new(PACKAGE), SECONDS);
+        let watch = Watch { target: target.clone(), subscriber, roster: Roster::new(), place };
+        self.watches.insert(id, watch);
+        self.watch_on(now, id);
+        self.pump(now);
+        Ok(id)
+    }
+
+    /// Ends a subscription: [`Event::WatchEnded`] follows.
+    pub fn unwatch(&mut self, now: Instant, id: WatchId) {
+        if let Some(watch) = self.watches.get_mut(&id) {
+            watch.subscriber.unsubscribe(now);
+        }
+        self.watch_on(now, id);
+        self.pump(now);
+    }
+
+    fn outside(&mut self, remote: SocketAddr) -> Place {
+        Place::Outside {
+            call_id: self.stack.new_call_id(),
+            local_tag: self.stack.new_tag(),
+            cseq: FIRST_CSEQ - 1,
+            to: self.identity.path_to(remote),
+            dialog: None,
+        }
+    }
+
+    /// The address of a conference is known, or that there is none.
+    pub(super) fn watch_resolved(
+        &mut self,
+        now: Instant,
+        id: WatchId,
+        address: Option<SocketAddr>,
+    ) {
+        let place = address.map(|remote| self.outside(remote));
+        let Some(watch) = self.watches.get_mut(&id) else { return };
+        match place {
+            Some(place) => watch.place = place,
+            None => watch.subscriber.unanswered(),
+        }
+        self.watch_on(now, id);
+    }
+
+    /// Sends what is due, and forgets what is over.
+    fn watch_on(&mut self, now: Instant, id: WatchId) {
+        let Some(watch) = self.watches.get_mut(&id) else { return };
+        let due = match watch.place {
+            Place::Locating { .. } => None,
+            Place::Outside { .. } | Place::Inside(_) => watch.subscriber.poll(now),
+        };
+        if let Some(subscribe) = due {
+            self.subscribe(now, id, subscribe);
+        }
+        let Some(why) = self.watches.get(&id).and_then(|watch| watch.subscriber.over()) else {
+            return;
+        };
+        self.lookups.retain(|_, waiter| *waiter != Waiter::Watch(id));
+        if let Some(dialog) = self.watches.remove(&id).and_then(|watch| watch.dialog()) {
+            self.dialogs.release(dialog);
+        }
+        self.emit(Event::WatchEnded { watch: id, why });
+    }
+
+    fn subscribe(&mut self, now: Instant, id: WatchId, subscribe: Subscribe) {
+        let Some((mut request, to)) = self.subscription_request(id) else { return };
+        let Some(watch) = self.watches.get_mut(&id) else { return };
+        subscribe.write(watch.subscriber.event(), &mut request);
+        request.headers.push(HeaderName::Accept, CONFERENCE_INFO);
+        match self.stack.request(now, request, to) {
+            Ok(txn) => {
+                self.requests.insert(txn, Purpose::Watch(id));
+            }
+            Err(sip::Full) => watch.subscriber.unanswered(),
+        }
+    }
+
+    fn subscription_request(&mut self, id: WatchId) -> Option<(Request, Source)> {
+        let watch = self.watches.get_mut(&id)?;
+        if let Some(key) = watch.dialog() {
+            let dialog = self.dialogs.get_mut(key)?;
+            let (request, to) = (dialog.request(Method::Subscribe), dialog.destination());
+            return Some((self.identity.describe_request(request), to));
+        }
+        let Place::Outside { call_id, local_tag, cseq, to, .. } = &mut watch.place else {
+            return None;
+        };
+        *cseq += 1;
+        let method = Method::Subscribe;
+        let mut request = self.identity.request(method.clone(), &watch.target, call_id, local_tag);
+        request.headers.set(HeaderName::CSeq, CSeq::new(*cseq, method).to_string());
+        request.headers.set(HeaderName::Contact, self.identity.contact().to_string());
+        Some((request, *to))
+    }
+
+    /// A SUBSCRIBE was challenged and has another number now.
+    pub(super) fn watch_renumbered(&mut self, id: WatchId, number: u32) {
+        if let Some(Watch { place: Place::Outside { cseq, .. }, .. }) = self.watches.get_mut(&id) {
+            *cseq = number;
+        }
+    }
+
+    /// A SUBSCRIBE has its answer, or will have none.
+    pub(super) fn watch_answered(&mut self, now: Instant, id: WatchId, answer: &Answer<'_>) {
+        if let Some(watch) = self.watches.get_mut(&id) {
+            match answer {
+                Answer::Response(response) => watch.subscriber.answered(now, response),
+                Answer::Failed(_) => watch.subscriber.unanswered(),
+            }
+        }
+        self.watch_on(now, id);
+    }
+
+    /// A NOTIFY about a conference. `inside` is the dialog it came in, if we knew that before.
+    pub(super) fn watch_notified(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming,
+        (event, state): (&EventHeader, &SubscriptionState),
+        inside: Option<DialogKey>,
+    ) {
+        let found = match inside {
+            Some(key) => self.watch_in(key, event),
+            None => self.watch_begun_by(incoming, event),
+        };
+        let id = match found {
+            Ok(id) => id,
+            Err(status) => return self.refuse(now, incoming, status),
+        };
+        let Some(watch) = self.watches.get_mut(&id) else { return };
+        let body = &incoming.request.body;
+        let is_document = matches!(
+            incoming.request.headers.content_type(),
+            Ok(Some(kind)) if kind.is("application", "conference-info+xml")
+        );
+        let before = watch.roster.clone();
+        let applied = match is_document && !body.is_empty() {
+            true => watch.roster.apply(body).map(Some),
+            // The last one, or a pending one, need not have a document (RFC 6665 §4.1.2.3).
+            false => Ok(None),
+        };
+        let status = match (watch.subscriber.notified(now, state), applied) {
+            (Err(status), _) => status,
+            (Ok(()), Err(_)) => StatusCode::BAD_REQUEST,
+            (Ok(()), Ok(_)) => StatusCode::OK,
+        };
+        match applied {
+            Ok(Some(Applied::Gap)) => watch.subscriber.ask_again(),
+            // RFC 4575 §4.6
+            Ok(Some(Applied::Deleted)) => watch.subscriber.unsubscribe(now),
+            Ok(Some(Applied::Taken | Applied::Stale) | None) | Err(_) => {}
+        }
+        let roster = watch.roster.clone();
+        self.answer(now, incoming, Response::answering(&incoming.request, status));
+        match applied {
+            Err(why) => self.emit(Event::RosterUnreadable { watch: id, why }),
+            Ok(Some(Applied::Taken)) if !roster.says_the_same_as(&before) => {
+                self.emit(Event::RosterChanged { watch: id, roster: Box::new(roster) });
+            }
+            Ok(_) => {}
+        }
+        self.watch_on(now, id);
+    }
+
+    fn watch_in(&self, key: DialogKey, event: &EventHeader) -> Result<WatchId, StatusCode> {
+        let its = |watch: &Watch| watch.dialog() == Some(key) && watch.subscriber.matches(event);
+        let found = self.watches.iter().find(|(_, watch)| its(watch)).map(|(id, _)| *id);
+        found.ok_or(StatusCode::CALL_DOES_NOT_EXIST)
+    }
+
+    /// RFC 6665 §4.4.1: the first NOTIFY makes the dialog. RFC 4575 §3.8: there is only one.
+    fn watch_begun_by(
+        &mut self,
+        incoming: &Incoming,
+        event: &EventHeader,
+    ) -> Result<WatchId, StatusCode> {
+        let essentials = &incoming.essentials;
+        let to_tag = essentials.to.tag().unwrap_or_default();
+        for (id, watch) in &mut self.watches {
+            let Place::Outside { call_id, local_tag, cseq, dialog: made @ None, .. } =
+                &mut watch.place
+            else {
+                continue;
+            };
+            let is_its = *call_id == essentials.call_id
+                && *local_tag == to_tag
+                && watch.subscriber.matches(event);
+            if is_its {
+                let contact = self.identity.contact();
+                let mut dialog = Dialog::answering(incoming, local_tag.as_str(), contact)
+                    .map_err(|error| error.status())?;
+                dialog.local_cseq = Some(*cseq);
+                *made = Some(self.dialogs.insert(dialog));
+                return Ok(*id);
+            }
+        }
+        Err(StatusCode::CALL_DOES_NOT_EXIST)
+    }
+
+    /// What is due in subscriptions.
+    pub(super) fn watches_deadline(&mut self, now: Instant) {
+        let is_due = |watch: &Watch| watch.deadline().is_some_and(|at| at <= now);
+        let due = self.watches.iter_mut().filter(|(_, watch)| is_due(watch));
+        let due: Vec<WatchId> = due
+            .map(|(id, watch)| {
+                match watch.place {
+                    Place::Locating { .. } => watch.subscriber.unanswered(),
+                    Place::Outside { .. } | Place::Inside(_) => {
+                        watch.subscriber.handle_deadline(now);
+                    }
+                }
+                *id
+            })
+            .collect();
+        for id in due {
+            self.watch_on(now, id);
+        }
+    }
+
+    pub(super) fn watches_due(&self) -> Option<Instant> {
+        self.watches.values().map(Watch::deadline).fold(None, soonest)
+    }
+
+    /// A call to a conference that tells who is in came up.
+    pub(super) fn tell_watchable(&mut self, call: CallId, conference: Option<Uri>) {
+        if let Some(conference) = conference {
+            self.emit(Event::Watchable { call, conference });
+        }
+    }
+}
+
+/// The conference that a call's INVITE or 2xx comes from, if it tells who is in (RFC 4579 §3.4).
+pub(super) fn watchable(headers: &Headers) -> Option<Uri> {
+    let tells = headers.allow_events().is_ok_and(|all| all.iter().any(|one| one == PACKAGE));
+    let contact = headers.contact().ok().flatten()?;
+    (tells && contact.is_focus()).then_some(contact.uri)
+}
