@@ -47,12 +47,12 @@ pub use event::{
     CallFailure, CallId, CommandError, EndCause, Event, How, Output, ReferId, ReferOutcome,
     ReferralId, Referrer, Refusal, ResolveId, WatchId,
 };
-pub use roster::{
-    Applied, BODY_BYTES_MAX, DEPTH_MAX, DocumentError, Endpoint, Media, Roster, USERS_MAX, User,
-};
 pub use phone::{
     LineId, MergeOutcome, MergeStep, Phone, PhoneCommand, PhoneConfig, PhoneError, PhoneNews,
     PhoneOutput, ReferStep, Way,
+};
+pub use roster::{
+    Applied, BODY_BYTES_MAX, DEPTH_MAX, DocumentError, Endpoint, Media, Roster, USERS_MAX, User,
 };
 pub use slots::{MediaNotice, MediaSlot, Purpose, SlotId};
 pub use trust::{Pattern, PatternError, TrustPolicy};

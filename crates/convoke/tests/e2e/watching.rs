@@ -41,9 +41,8 @@ fn who_watches_sees_who_comes_and_goes_and_the_end() {
 
     bob.signal(Signal::SIGINT);
     assert!(bob.ended().success());
-    watcher.until_so("alice alone", |event| {
-        event["event"] == "roster" && names(event) == ["alice"]
-    });
+    watcher
+        .until_so("alice alone", |event| event["event"] == "roster" && names(event) == ["alice"]);
     alice.signal(Signal::SIGINT);
     assert!(alice.ended().success());
     assert_eq!(text(&watcher.until("ended"), "why"), "the conference is over");
