@@ -83,6 +83,9 @@ pub(crate) struct ServeArgs {
     /// A TOML file: several listeners, factories, who is let in. Flags win over it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Append a line of JSON for each leg and conference that is over; `-`: standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) records: Option<PathBuf>,
     /// Let everybody in: needed where others can reach us and the file has neither `[auth]` users nor
     /// an `[access]` allow list
     #[arg(long)]
@@ -265,7 +268,7 @@ pub(crate) struct TerminalArgs {
 }
 
 /// What every long-running command has.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct CommonArgs {
     /// One JSON object per line instead of words
     #[arg(long)]
@@ -273,6 +276,9 @@ pub(crate) struct CommonArgs {
     /// Show every SIP message as it goes: a ladder, or with --json one line each
     #[arg(long, alias = "messages")]
     pub(crate) trace: bool,
+    /// Keep every SIP message in a capture file, for tshark and Wireshark
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pcap: Option<PathBuf>,
     /// End when standard input closes: so that no child outlives its parent
     #[arg(long, hide = true)]
     pub(crate) with_parent: bool,

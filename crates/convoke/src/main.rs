@@ -6,6 +6,7 @@ mod ladder;
 mod message;
 mod output;
 mod password;
+mod pcap;
 mod signals;
 mod tap;
 mod trace;

@@ -1,10 +1,13 @@
-//! What becomes of the SIP messages that a command sends and receives: they are shown as they go.
+//! What becomes of the SIP messages that a command sends and receives: shown as they go, kept in a file.
+
+use std::path::Path;
 
 use sip::Packet;
 
 use crate::cli::CommonArgs;
 use crate::message;
 use crate::output::Printer;
+use crate::pcap::Capture;
 use crate::trace::Trace;
 
 /// Takes every message, if anybody wants them.
@@ -12,19 +15,29 @@ pub(crate) struct Tap {
     /// For programs the printer's objects take its place.
     trace: Option<Trace>,
     is_shown: bool,
+    capture: Option<Capture>,
 }
 
 impl Tap {
-    /// `us` names this process to whoever reads its trace.
-    pub(crate) fn new(args: &CommonArgs, us: &str, printer: &Printer) -> Self {
+    /// `us` names this process to whoever reads its trace; `pcap` is the file to keep messages in.
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub(crate) fn new(
+        args: &CommonArgs,
+        pcap: Option<&Path>,
+        us: &str,
+        printer: &Printer,
+    ) -> anyhow::Result<Self> {
         let is_shown = args.trace;
         let trace = (is_shown && !printer.is_json()).then(|| Trace::new(us, printer.paint()));
-        Self { trace, is_shown }
+        let capture = pcap.map(Capture::create).transpose()?;
+        Ok(Self { trace, is_shown, capture })
     }
 
     /// Whether messages are to be given here at all.
     pub(crate) const fn is_open(&self) -> bool {
-        self.is_shown
+        self.is_shown || self.capture.is_some()
     }
 
     /// Takes a message that was sent or received.
@@ -35,6 +48,9 @@ impl Tap {
         unix_micros: u64,
         packet: &Packet,
     ) {
+        if let Some(capture) = &mut self.capture {
+            capture.message(sent, unix_micros, packet);
+        }
         match &mut self.trace {
             Some(trace) => {
                 for row in trace.rows(sent, packet) {
@@ -45,6 +61,13 @@ impl Tap {
                 printer.object("message", unix_micros, message::fields(sent, packet));
             }
             None => {}
+        }
+    }
+
+    /// No more messages come: what is kept is complete.
+    pub(crate) fn finish(self, printer: &Printer) {
+        if let Some(capture) = self.capture {
+            capture.finish(printer);
         }
     }
 }

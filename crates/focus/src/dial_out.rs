@@ -29,9 +29,12 @@ impl Focus {
         let step = match seat {
             Ok(seat) => {
                 let session_id = self.new_session_id();
-                let Self { dialling, config, outputs, .. } = self;
-                let caller =
-                    Caller { conference_uri: &config.conference_uri, rules: &config.dial_out };
+                let Self { dialling, config, session, outputs, .. } = self;
+                let caller = Caller {
+                    conference_uri: &config.conference_uri,
+                    rules: &config.dial_out,
+                    session: *session,
+                };
                 if let Some(dialling) = dialling.get_mut(&leg) {
                     dialling.seated(now, (seat, session_id), &caller, outputs);
                 }
@@ -65,12 +68,16 @@ impl Focus {
         response: &Response,
         path: Source,
     ) -> bool {
-        let Self { dialling, config, outputs, .. } = self;
+        let Self { dialling, config, session, outputs, .. } = self;
         let Some(dialling) = dialling.get_mut(&leg).filter(|dialling| dialling.sent(response))
         else {
             return false;
         };
-        let caller = Caller { conference_uri: &config.conference_uri, rules: &config.dial_out };
+        let caller = Caller {
+            conference_uri: &config.conference_uri,
+            rules: &config.dial_out,
+            session: *session,
+        };
         let step = dialling.answered(now, response, path, &caller, outputs);
         self.dialled(now, leg, step);
         true

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use sdp::Family;
 use serde::{Deserialize, Serialize};
 use sip::{
-    Dialog, DialogId, Incoming, Method, Response, ServerTxnId, SipUri, Source, StatusCode,
-    session_timer, uas,
+    Dialog, DialogId, Incoming, Method, Response, ServerTxnId, SessionId, SessionUuid, SipUri,
+    Source, StatusCode, session_timer, uas,
 };
 use units::{Instant, Rng, soonest};
 
@@ -38,6 +38,8 @@ use crate::{End, EndPolicy, FocusConfig, LegEnd, LegId, MediaSeat, Output, Parti
 pub struct Focus {
     pub(crate) config: FocusConfig,
     pub(crate) rng: Rng,
+    /// Our end of every leg's session: one for the conference (RFC 7989 §9).
+    pub(crate) session: SessionUuid,
     pub(crate) legs: BTreeMap<LegId, Leg>,
     pub(crate) by_dialog: BTreeMap<DialogId, LegId>,
     /// Legs that we are calling ourselves; with `legs` at most [`LEGS_MAX`], and those that were
@@ -70,10 +72,12 @@ pub(crate) enum Phase {
 
 impl Focus {
     /// A conference without legs. It does not end before it had one, unless told to.
-    pub fn new(_now: Instant, config: FocusConfig, rng: Rng) -> Self {
+    pub fn new(_now: Instant, config: FocusConfig, mut rng: Rng) -> Self {
+        let session = SessionUuid::random(rng.bytes());
         Self {
             config,
             rng,
+            session,
             legs: BTreeMap::new(),
             by_dialog: BTreeMap::new(),
             dialling: BTreeMap::new(),
@@ -118,9 +122,10 @@ impl Focus {
         let next_leg = self.next_leg().map_err(refuse)?;
         uas::check(incoming, &CAPABILITIES)?;
         let contact = focus_contact(&self.config.conference_uri, incoming);
-        let dialog = Dialog::answering(incoming, tag, contact)
+        let mut dialog = Dialog::answering(incoming, tag, contact)
             .map_err(|error| refuse(error.status()))?
             .under(self.config.nat);
+        dialog.join_session(self.session, &incoming.request.headers);
         let terms = session_timer::agree(&incoming.request.headers, None)
             .map_err(|error| error.refusal(incoming))?;
         let session = Session::new(seat, self.new_session_id());
@@ -217,6 +222,9 @@ impl Focus {
         response: &Response,
         path: Source,
     ) {
+        if let Some(leg) = self.legs.get_mut(&leg) {
+            leg.dialog.hear_session(&response.headers);
+        }
         match method {
             Method::Invite if self.dial_answered(now, leg, response, path) => {}
             Method::Invite | Method::Update => {
@@ -295,6 +303,11 @@ impl Focus {
     /// The conference URI.
     pub fn conference_uri(&self) -> &SipUri {
         &self.config.conference_uri
+    }
+
+    /// The session of a leg's dialog (RFC 7989).
+    pub fn session(&self, leg: LegId) -> Option<SessionId> {
+        self.legs.get(&leg)?.dialog.session
     }
 
     /// Who is in, and who is being called, by leg.

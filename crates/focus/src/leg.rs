@@ -226,6 +226,7 @@ impl Leg {
 
     /// Takes an ACK. One that acknowledges nothing is a copy, or belongs to an older re-INVITE.
     pub(crate) fn ack(&mut self, now: Instant, incoming: &Incoming, out: &mut VecDeque<Output>) {
+        self.dialog.hear_session(&incoming.request.headers);
         let number = incoming.essentials.cseq.number;
         let Some(unacked) = self.state.unacked().filter(|unacked| unacked.cseq == number) else {
             return out.push_back(Output::AckIgnored { leg: self.id });
@@ -341,8 +342,9 @@ impl Leg {
         }
     }
 
-    fn respond(&self, txn: ServerTxnId, response: Response, out: &mut VecDeque<Output>) {
-        let response = response.with_to_tag(&self.dialog.id.local_tag);
+    fn respond(&mut self, txn: ServerTxnId, response: Response, out: &mut VecDeque<Output>) {
+        let mut response = response.with_to_tag(&self.dialog.id.local_tag);
+        self.dialog.answer_session(&mut response);
         out.push_back(Output::Respond { txn, response });
     }
 

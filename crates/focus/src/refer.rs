@@ -186,9 +186,11 @@ impl Focus {
         }
         let contact = focus_contact(&self.config.conference_uri, incoming);
         let tag = self.new_tag();
-        Dialog::answering(incoming, tag, contact)
+        let mut dialog = Dialog::answering(incoming, tag, contact)
             .map(|dialog| dialog.under(self.config.nat))
-            .map_err(|error| Response::answering(&incoming.request, error.status()))
+            .map_err(|error| Response::answering(&incoming.request, error.status()))?;
+        dialog.join_session(self.session, &incoming.request.headers);
+        Ok(dialog)
     }
 
     fn report(&mut self, now: Instant, incoming: &Incoming, dialog: Dialog, task: Task) {

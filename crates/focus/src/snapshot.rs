@@ -10,7 +10,8 @@ use std::collections::VecDeque;
 use sdp::SessionDescription;
 use serde::{Deserialize, Serialize};
 use sip::{
-    DialogSnapshot, Message, Response, SnapshotError, Source, SuccessRetransmit, parse_datagram,
+    DialogSnapshot, Message, Response, SessionUuid, SnapshotError, Source, SuccessRetransmit,
+    parse_datagram,
 };
 use units::{Instant, Rng};
 
@@ -31,6 +32,7 @@ pub struct FocusSnapshot {
     /// [`FOCUS_SNAPSHOT_VERSION`] when it was written.
     pub version: u16,
     config: FocusConfig,
+    session: SessionUuid,
     next_leg: u32,
     creator_leg: Option<(LegId, Likeness)>,
     phase: Phase,
@@ -105,6 +107,7 @@ impl Focus {
         FocusSnapshot {
             version: FOCUS_SNAPSHOT_VERSION,
             config: self.config.clone(),
+            session: self.session,
             next_leg: self.next_leg,
             creator_leg: self.creator_leg,
             phase: self.phase,
@@ -136,6 +139,7 @@ impl Focus {
             return Err(RestoreError::Version { got, expected: FOCUS_SNAPSHOT_VERSION });
         }
         let mut focus = Self::new(now, config, rng);
+        focus.session = snapshot.session;
         for leg in snapshot.legs {
             let leg = leg.restore(now, &mut focus.outputs)?;
             focus.by_dialog.insert(leg.dialog.id.clone(), leg.id);

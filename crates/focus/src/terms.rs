@@ -166,6 +166,23 @@ causes! {
     }
 }
 
+impl LegEnd {
+    /// The Reason of our BYE (RFC 3326 §2): why, for the peer's books.
+    pub(crate) const fn reason(self) -> &'static str {
+        match self {
+            Self::BadAnswer => "SIP;cause=488;text=\"No usable session description\"",
+            Self::ConferenceEnded => "Q.850;cause=16;text=\"The conference ended\"",
+            Self::Expired => "SIP;cause=408;text=\"Session timer expired\"",
+            Self::Left => "Q.850;cause=16;text=\"Normal call clearing\"",
+            Self::MediaFailed => "SIP;cause=500;text=\"Media failed\"",
+            Self::NoAck => "SIP;cause=408;text=\"No ACK\"",
+            Self::Replaced => "Q.850;cause=16;text=\"Another call took its place\"",
+            Self::Removed => "SIP;cause=403;text=\"Removed from the conference\"",
+            Self::Silent => "SIP;cause=408;text=\"Silent, and no answer to OPTIONS\"",
+        }
+    }
+}
+
 impl fmt::Display for LegEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -3,7 +3,7 @@
 use focus::{LegEnd, LegId, LegMedia, Output as FocusOutput, Participant, ReferralId};
 use mix::message::{Codec, Direction, Format, Kind, PortId, StreamSpec, TransportSpec};
 use pool::ConferenceId;
-use sip::{DialogId, Request, Source};
+use sip::{DialogId, Method, Request, Source};
 use units::Instant;
 
 use crate::Notice;
@@ -64,14 +64,19 @@ impl Node {
             FocusOutput::DialogClosed { dialog } => {
                 self.dialogs.remove(&dialog);
             }
-            FocusOutput::DialogOpened { dialog } | FocusOutput::LegStarted { leg: _, dialog } => {
+            FocusOutput::DialogOpened { dialog } => {
                 self.dialogs.insert(dialog, id);
             }
-            FocusOutput::Joined(participant) => self.joined(id, participant),
+            FocusOutput::LegStarted { leg, dialog } => {
+                let conference = self.uri(id);
+                self.drafts.leg_started(now, (id, leg), &conference, &dialog);
+                self.dialogs.insert(dialog, id);
+            }
+            FocusOutput::Joined(participant) => self.joined(now, id, participant),
             FocusOutput::LegEnded { leg, dialog, cause } => {
                 self.leg_ended(now, (id, leg), &dialog, cause);
             }
-            FocusOutput::OpenMedia { leg, media } => self.open_media(id, PortId(leg.0), &media),
+            FocusOutput::OpenMedia { leg, media } => self.open_media((id, leg), &media),
             FocusOutput::UpdateMedia { leg, media } => {
                 if let Some(active) = self.active(id) {
                     let at = active.media;
@@ -87,6 +92,8 @@ impl Node {
             }
             FocusOutput::Ended { cause } => {
                 self.tallies.conferences_ended.count(cause);
+                let record = self.drafts.conference_ended(now, id, cause);
+                self.record(record);
                 self.conference_ended(now, id, &cause.to_string());
             }
         }
@@ -100,6 +107,9 @@ impl Node {
         to: Source,
     ) {
         let method = request.method.clone();
+        if method == Method::Bye {
+            self.drafts.bye_sent((id, leg), &request.headers);
+        }
         match self.stack.request(now, request, to) {
             Ok(txn) => {
                 self.client_txns.insert(txn, (id, Sent::ByLeg(leg, method)));
@@ -132,10 +142,13 @@ impl Node {
         }
     }
 
-    fn joined(&mut self, id: ConferenceId, participant: Participant) {
+    fn joined(&mut self, now: Instant, id: ConferenceId, participant: Participant) {
         self.no_longer_unproved(id, participant.leg);
         self.asker_proved(id);
         self.tallies.legs_joined += 1;
+        let leg = participant.leg;
+        let session = self.active(id).and_then(|active| active.focus.session(leg));
+        self.drafts.joined(now, (id, leg), &participant, session);
         let conference = self.uri(id);
         self.notice(Notice::Joined {
             conference,
@@ -160,14 +173,17 @@ impl Node {
         }
         self.pool.leave(now, id);
         self.tallies.legs_ended.count(cause);
+        let record = self.drafts.leg_ended(now, (id, leg), cause);
+        self.record(record);
         let conference = self.uri(id);
         self.notice(Notice::Left { conference, leg: leg.0, cause: cause.to_string() });
     }
 
-    fn open_media(&mut self, id: ConferenceId, port: PortId, media: &LegMedia) {
+    fn open_media(&mut self, (id, leg): (ConferenceId, LegId), media: &LegMedia) {
         let Some(active) = self.active(id) else { return };
-        let at = active.media;
+        let (at, port) = (active.media, PortId(leg.0));
         let Some(lent) = active.ports.get(&media.port.0).copied() else { return };
+        self.drafts.media_opened((id, leg), (at, port));
         self.media.add(at, port, lent, transport(media), stream(media));
     }
 

@@ -12,7 +12,7 @@ use units::Instant;
 
 use crate::Notice;
 use crate::auth::Caller;
-use crate::conference::{Active, Record, State};
+use crate::conference::{Active, State};
 use crate::node::{Node, Phase, tag_prefix};
 
 impl Node {
@@ -99,7 +99,7 @@ impl Node {
         let first = self.activate(now, id, family)?;
         let joined = self.take_seat(now, incoming, caller, (id, family, old));
         match (&joined, first) {
-            (Ok(Joined::Yes), First::Yes) => self.started(id),
+            (Ok(Joined::Yes), First::Yes) => self.started(now, id),
             (Ok(Joined::No) | Err(_), First::Yes) => self.deactivate(now, id),
             (_, First::No) => {}
         }
@@ -113,9 +113,9 @@ impl Node {
         caller: &Caller,
         (id, family, old): (ConferenceId, Family, Option<LegId>),
     ) -> Result<Joined, Refused> {
-        let Some(active) = self.records.get_mut(&id).and_then(Record::active) else {
-            return Err(Refused::NotFound);
-        };
+        let Some(record) = self.records.get_mut(&id) else { return Err(Refused::NotFound) };
+        let uri = record.uri.clone();
+        let Some(active) = record.active() else { return Err(Refused::NotFound) };
         if let Err(status) = active.focus.admits() {
             // It is ending, or holds all the legs that a focus can.
             self.reply_status(incoming, status);
@@ -143,6 +143,7 @@ impl Node {
                 if let Some(user) = caller.user() {
                     active.focus.identify(leg, user);
                 }
+                self.drafts.joining(now, (id, leg), &uri, incoming);
                 if let Some(old) = old {
                     active.focus.replace(now, leg, old);
                 }
@@ -230,11 +231,13 @@ impl Node {
         }
     }
 
-    fn started(&mut self, id: ConferenceId) {
+    fn started(&mut self, now: Instant, id: ConferenceId) {
         if let Some(record) = self.records.get_mut(&id)
             && let Some(shard) = record.active().map(|active| active.media.shard)
         {
             let conference = record.uri.to_string();
+            let creator = record.creator.as_ref();
+            self.drafts.conference_started(now, id, conference.clone(), creator);
             self.tallies.conferences_started += 1;
             self.notice(Notice::Started { conference, shard });
         }

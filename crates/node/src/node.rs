@@ -17,10 +17,11 @@ use crate::conference::{Records, State};
 use crate::dialling::Called;
 use crate::figures::Tallies;
 use crate::media_link::{MediaFact, MediaKey, MediaLink};
+use crate::record::Drafts;
 use crate::registrar::Registrar;
 use crate::taking_over::EndedDialogs;
 use crate::throttle::{Telling, Throttle};
-use crate::{AuthConfig, Keys, NodeConfig, Notice, SipListen};
+use crate::{AuthConfig, Keys, NodeConfig, Notice, Record, SipListen};
 
 /// What a node takes in.
 #[derive(Clone, Debug)]
@@ -52,6 +53,8 @@ pub enum Output {
     },
     /// Tell people.
     Notice(Notice),
+    /// Put this into the books.
+    Record(Record),
 }
 
 /// One node: SIP stack, factories, focuses and pool as one machine without I/O.
@@ -104,6 +107,7 @@ pub struct Node {
     /// Refusals by status code; there are at most 600 codes.
     pub(crate) refused: BTreeMap<u16, u64>,
     pub(crate) tallies: Tallies,
+    pub(crate) drafts: Drafts,
     throttle: Throttle,
     wall: (UnixTime, Instant),
     pub(crate) rng: Rng,
@@ -181,6 +185,7 @@ impl Node {
             phase: Phase::Running,
             refused: BTreeMap::new(),
             tallies: Tallies::default(),
+            drafts: Drafts::default(),
             throttle: Throttle::default(),
             wall: (wall, now),
             rng,
@@ -306,6 +311,17 @@ impl Node {
         self.outputs.push_back(Output::Notice(notice));
     }
 
+    /// Puts into the books what is over, if it is.
+    pub(crate) fn record(&mut self, record: Option<Record>) {
+        self.outputs.extend(record.map(Output::Record));
+    }
+
+    /// Puts into the books what is not over and never will be: the process ends.
+    pub fn give_up_records(&mut self, now: Instant) {
+        let records = self.drafts.unfinished(now);
+        self.outputs.extend(records.into_iter().map(Output::Record));
+    }
+
     /// Tells of a refusal, but not of each one in a flood.
     pub(crate) fn notice_refusal(&mut self, now: Instant, notice: Notice) {
         match self.throttle.one_more(now) {
@@ -418,6 +434,8 @@ impl Node {
             }
             MediaFact::PortRemoved(media, port, report) => {
                 self.tallies.media.add(&report);
+                let record = self.drafts.media_reported((media, port), report);
+                self.record(record);
                 let conference =
                     format!("{}/{}.{}", media.shard, media.key.slot, media.key.generation);
                 self.notice(Notice::Media { mixer: conference, leg: port.0, report });

@@ -44,6 +44,7 @@ impl Node {
             timers: self.focus_agenda.len()
                 + usize::from(self.stack.deadline().is_some())
                 + usize::from(self.pool.deadline().is_some()),
+            records: self.drafts.len(),
             media_commands: self.media.pending(),
         }
     }

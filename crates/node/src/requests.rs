@@ -63,6 +63,9 @@ impl Node {
                     Err(sip::Full) => return self.overloaded(incoming),
                 }
             };
+            if incoming.request.method == Method::Bye {
+                self.drafts.bye_received(id, incoming);
+            }
             if let Some(active) = self.active(id) {
                 active.focus.request(now, txn, incoming);
             }

@@ -115,6 +115,9 @@ pub struct Leftovers {
     pub transactions: usize,
     /// Timers of focuses and of the stack.
     pub timers: usize,
+    /// Records of legs and conferences that are not over.
+    #[serde(default)]
+    pub records: usize,
     /// Media commands without a reply yet.
     pub media_commands: usize,
 }

@@ -17,6 +17,7 @@ mod bind;
 pub mod config;
 mod metrics;
 mod mixers;
+mod records;
 mod run;
 mod start;
 mod status;
@@ -27,6 +28,7 @@ pub use config::{Config, ConfigError};
 pub use node::{
     ConferenceState, ConferenceStatus, Notice, PhoneStatus, RegistrarStatus, Role, User,
 };
+pub use records::RecordsTo;
 pub use run::{EndCause, Event, Report};
 pub use start::{Running, Server, StartError};
 pub use status::{MixerStatus, RimStatus, StatusPage};

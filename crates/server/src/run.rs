@@ -18,6 +18,7 @@ use crate::admin::Asked;
 use crate::bind::SipSocket;
 use crate::metrics::Snapshot;
 use crate::mixers::{self, FromShard, Health, Mixers};
+use crate::records::{self, Moment, Writer};
 use crate::status::{RimStatus, StatusPage};
 
 /// Events that wait for their reader; what does not fit is counted and lost. A conference of three
@@ -107,6 +108,7 @@ pub(crate) struct Loop {
     wall_read: Instant,
     health: Health,
     events_lost: u64,
+    records: Option<Writer>,
 }
 
 impl Loop {
@@ -131,7 +133,12 @@ impl Loop {
             wall_read: clock.now(),
             health: Health::Alive,
             events_lost: 0,
+            records: None,
         })
+    }
+
+    pub(crate) fn with_records(self, records: Option<Writer>) -> Self {
+        Self { records, ..self }
     }
 
     pub(crate) fn with_factories(self, factories: Vec<String>) -> Self {
@@ -259,6 +266,7 @@ impl Loop {
                 Output::Media { shard, command } => {
                     self.health = self.mixers.command(shard, command);
                 }
+                Output::Record(record) => self.put_down(&record),
                 Output::Notice(notice) => {
                     self.tell(Event::Notice { unix_micros: unix_micros(), notice });
                 }
@@ -270,7 +278,20 @@ impl Loop {
         self.node.is_quiet() && !self.mixers.is_behind()
     }
 
-    fn finish(self) -> Report {
+    /// Puts a record into the books, if there are any.
+    fn put_down(&mut self, record: &node::Record) {
+        if let Some(records) = &mut self.records {
+            let moment = Moment { now: self.clock.now(), unix_micros: unix_micros() };
+            records.line(records::line(record, moment));
+        }
+    }
+
+    fn finish(mut self) -> Report {
+        self.node.give_up_records(self.clock.now());
+        self.drain_node();
+        if let Some(records) = self.records.take() {
+            records.finish();
+        }
         let legs_left = self.node.leftovers().dialogs;
         let mixers = self.mixers.stop();
         Report {
@@ -305,6 +326,7 @@ impl Loop {
             connections_open,
             mixers: self.mixers.report().shards,
             events_lost: self.events_lost,
+            records: self.records.as_ref().map(Writer::counts).unwrap_or_default(),
         }
     }
 

@@ -21,6 +21,7 @@ use crate::bind::{self, BindError, SipSocket};
 
 use crate::config::{Answer, Config, End, Factory};
 use crate::mixers::{self, Mixers};
+use crate::records::{RecordsTo, Writer};
 use crate::run::{EVENTS_MAX, Event, Loop, Report};
 use crate::users::UsersError;
 
@@ -61,6 +62,8 @@ pub enum StartError {
     Node(#[from] NodeError),
     #[error("media: the ports were not bound in time; is the machine overloaded?")]
     NoMediaPorts,
+    #[error("records cannot be written to {path}: {kind}; choose another file with --records")]
+    Records { path: String, kind: std::io::ErrorKind },
     #[error("the system gives no {what}: {kind}")]
     System { what: &'static str, kind: std::io::ErrorKind },
 }
@@ -71,6 +74,7 @@ impl Server {
     /// # Errors
     /// An address that cannot be bound, in one line that says what to do.
     pub fn start(config: &Config, messages: bool) -> Result<Running, StartError> {
+        let records = config.records.as_ref().map(start_records).transpose()?;
         let mut rng = system_rng()?;
         let auth = config.auth.as_ref().map(|auth| auth::load(auth, &mut rng)).transpose()?;
         let sockets = config.sip.iter().map(bind::sip).collect::<Result<Vec<_>, _>>()?;
@@ -104,6 +108,7 @@ impl Server {
         let work = Loop::new(clock, node, mixers, sockets, config.access.clone(), events)
             .map_err(failed("sockets"))?
             .with_factories(factories.clone())
+            .with_records(records)
             .with_messages(messages);
         drop(inside);
         let thread = std::thread::Builder::new()
@@ -256,6 +261,10 @@ fn factory_uris(config: &Config, sockets: &[SipSocket]) -> Vec<String> {
         .filter_map(|factory| factory.users.first())
         .map(|user| format!("sip:{user}@{host}:{port}"))
         .collect()
+}
+
+fn start_records(to: &RecordsTo) -> Result<Writer, StartError> {
+    Writer::start(to).map_err(|error| StartError::Records { path: to.name(), kind: error.kind() })
 }
 
 fn system_rng() -> Result<Rng, StartError> {

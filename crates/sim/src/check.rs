@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use node::{Leftovers, Notice};
+use node::{Leftovers, Notice, Record};
 use sip::{HeaderName, Message};
 
 use crate::world::World;
@@ -71,6 +71,13 @@ pub enum Broken {
     Leftovers(Leftovers),
     /// The mixer still has ports or conferences.
     MixerLeftovers(mix::Leftovers),
+    /// Legs have left that have no record, or have several.
+    Records {
+        /// Legs that have left.
+        left: usize,
+        /// Records of legs.
+        recorded: usize,
+    },
     /// A terminal never came to its end.
     Unfinished {
         /// Who.
@@ -208,6 +215,13 @@ pub fn nothing_left_over(world: &World) -> Vec<Broken> {
     let leftovers = world.serving.node.leftovers();
     if leftovers != Leftovers::default() {
         broken.push(Broken::Leftovers(leftovers));
+    }
+    let is_left = |(_, notice): &&(_, Notice)| matches!(notice, Notice::Left { .. });
+    let left = world.serving.notices.iter().filter(is_left).count();
+    let is_leg = |record: &&Record| matches!(record, Record::Leg(_));
+    let recorded = world.serving.records.iter().filter(is_leg).count();
+    if left != recorded {
+        broken.push(Broken::Records { left, recorded });
     }
     let mixer = world.serving.shard.leftovers();
     if mixer != mix::Leftovers::default() {

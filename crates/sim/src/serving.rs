@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use mix::message::{Action, LentPort};
 use mix::{Shard, ShardConfig, Sink};
-use node::{Input, Node, Notice, Output};
+use node::{Input, Node, Notice, Output, Record};
 use sip::{Arrival, FlowId, Packet, Source, Transport};
 use units::{Instant, soonest};
 
@@ -27,6 +27,7 @@ pub(crate) struct Serving {
     peers: BTreeMap<u32, (SocketAddr, SocketAddr)>,
     forgotten: u32,
     pub(crate) notices: Vec<(Instant, Notice)>,
+    pub(crate) records: Vec<Record>,
     /// Sent and not yet on the network.
     pub(crate) out: Vec<(Kind, Datagram)>,
     canary: Canary,
@@ -46,6 +47,7 @@ impl Serving {
             peers: BTreeMap::new(),
             forgotten: 0,
             notices: Vec::new(),
+            records: Vec::new(),
             out: Vec::new(),
             canary,
             commands: 0,
@@ -160,6 +162,7 @@ impl Serving {
                 }
             }
             Output::Notice(notice) => self.notices.push((now, notice)),
+            Output::Record(record) => self.records.push(record),
         }
     }
 }

@@ -46,8 +46,8 @@ pub use dialog::{
 pub use essentials::Essentials;
 pub use frame::{Frame, FrameError, MESSAGE_BYTES_MAX, StreamFramer};
 pub use header::{
-    BRANCH_COOKIE, CSeq, Contacts, EventHeader, MediaType, NameAddr, Params, RetryAfter,
-    SubscriptionState, Via, Warning,
+    BRANCH_COOKIE, CSeq, Contacts, EventHeader, MediaType, NameAddr, Params, RetryAfter, SessionId,
+    SessionUuid, SubscriptionState, Via, Warning,
 };
 pub use headers::{HeaderError, HeaderName, HeaderNameError, HeaderValue, Headers};
 pub use merged::{MERGED_MAX, Merged, MergedGuard};

@@ -1,6 +1,7 @@
 //! Requests and responses.
 
 use crate::{
+    header::{SessionId, SessionUuid},
     headers::{HeaderName, HeaderValue, Headers},
     method::Method,
     status::StatusCode,
@@ -113,6 +114,12 @@ impl Response {
         }
         if status == StatusCode::TRYING {
             response.headers.copy_all(headers, &HeaderName::Timestamp);
+        }
+        // RFC 7989 §7: who is not an end of the session names the one that he knows. An end puts itself
+        // in, by its dialog.
+        if let Some(heard) = headers.session_id() {
+            let session = SessionId::answering(SessionUuid::NIL, Some(&heard));
+            response.headers.push(HeaderName::SessionId, session.to_string());
         }
         response
     }

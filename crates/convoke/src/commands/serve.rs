@@ -31,6 +31,8 @@ fn config(args: &ServeArgs) -> anyhow::Result<Result<Config, server::ConfigError
         media_ip: args.media_ip,
         rtp_ports: args.rtp_ports,
         admin: args.admin,
+        records: args.records.clone(),
+        pcap: args.common.pcap.clone(),
         open: args.open,
         lab_registrar: args.lab_registrar,
     };
@@ -43,7 +45,7 @@ fn config(args: &ServeArgs) -> anyhow::Result<Result<Config, server::ConfigError
 async fn serve(args: &ServeArgs, config: &Config) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::listen(args.common.with_parent)?;
     let printer = Printer::new(args.common.json)?;
-    let mut tap = Tap::new(&args.common, "convoke", &printer);
+    let mut tap = Tap::new(&args.common, config.pcap.as_deref(), "convoke", &printer)?;
     let mut server = Server::start(config, tap.is_open())?;
     greet(&printer, config, &server);
     let mut is_stopping = false;
@@ -63,6 +65,7 @@ async fn serve(args: &ServeArgs, config: &Config) -> anyhow::Result<ExitCode> {
             }
         }
     }
+    tap.finish(&printer);
     Ok(part(&printer, server.finish()))
 }
 

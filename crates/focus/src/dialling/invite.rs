@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use sip::session_timer::{self, SESSION_SECONDS, SESSION_SECONDS_MIN};
 use sip::{
-    CSeq, Dialog, HeaderName, MAX_FORWARDS, Method, NameAddr, Request, Response, SipUri, Source,
-    Uri,
+    CSeq, Dialog, HeaderName, MAX_FORWARDS, Method, NameAddr, Request, Response, SessionId, SipUri,
+    Source, Uri,
 };
 
 use super::{Caller, Dialling};
@@ -18,7 +18,9 @@ impl Dialling {
     pub(super) fn send_invite(&mut self, caller: &Caller<'_>, out: &mut VecDeque<Output>) {
         let Some(target) = self.targets.current().cloned() else { return };
         self.cseq += 1;
-        let request = self.invite(&target, caller.conference_uri);
+        let mut request = self.invite(&target, caller.conference_uri);
+        let session = SessionId::answering(caller.session, None);
+        request.headers.push(HeaderName::SessionId, session.to_string());
         self.invite = Some(request.clone());
         out.push_back(Output::Dial { leg: self.id, request, target });
     }

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use sip::{
-    Dialog, DialogId, HeaderName, HeaderValue, NameAddr, Request, Response, SipUri, Source,
-    StatusCode, T2, TRANSACTION_TIMEOUT,
+    Dialog, DialogId, HeaderName, HeaderValue, NameAddr, Request, Response, SessionUuid, SipUri,
+    Source, StatusCode, T2, TRANSACTION_TIMEOUT,
 };
 use units::Instant;
 
@@ -41,6 +41,8 @@ pub(crate) struct Callee {
 pub(crate) struct Caller<'a> {
     pub(crate) conference_uri: &'a SipUri,
     pub(crate) rules: &'a DialRules,
+    /// Our end of the session (RFC 7989).
+    pub(crate) session: SessionUuid,
 }
 
 /// A call of ours that is not answered yet, or was within 64·T1.

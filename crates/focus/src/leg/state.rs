@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use sdp::SessionDescription;
-use sip::{Incoming, Method, Response, Source, SuccessRetransmit, T2, TRANSACTION_TIMEOUT};
+use sip::{
+    HeaderName, Incoming, Method, Response, Source, SuccessRetransmit, T2, TRANSACTION_TIMEOUT,
+};
 use units::Instant;
 
 use super::Leg;
@@ -238,7 +240,9 @@ impl Leg {
         cause: LegEnd,
         out: &mut VecDeque<Output>,
     ) -> State {
-        self.send(Method::Bye, out);
+        let mut request = self.dialog.request(Method::Bye);
+        request.headers.push(HeaderName::Reason, cause.reason());
+        self.send_request(request, out);
         State::Leaving { cause, give_up_at: now + BYE_PATIENCE }
     }
 

@@ -269,7 +269,7 @@ impl<'a> World<'a> {
                         }
                         self.shard.handle_command(self.now, command);
                     }
-                    Output::Notice(_) => {}
+                    Output::Notice(_) | Output::Record(_) => {}
                 }
             } else if let Some(event) = self.shard.poll_event() {
                 self.node.handle_input(self.now, Input::Media { shard: 0, event });

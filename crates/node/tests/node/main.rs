@@ -6,6 +6,7 @@ mod counting;
 mod hostile;
 mod joining;
 mod reaching;
+mod records;
 mod referring;
 mod refusing;
 mod registrar;

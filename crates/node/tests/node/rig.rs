@@ -9,7 +9,7 @@ use focus::{DialRules, EndPolicy};
 use mix::message::{
     Action, Command, ConferenceKey, Done, Epoch, Event, LentPort, PortId, PortReport, Refused,
 };
-use node::{AuthConfig, Input, Keys, Node, NodeConfig, Notice, Output, SipListen};
+use node::{AuthConfig, Input, Keys, Node, NodeConfig, Notice, Output, Record, SipListen};
 use pool::{Key, PoolConfig, Seats, TokenKeys};
 use sip::{FlowId, HeaderName, Message, Nat, Packet, Request, Response, Source, Transport};
 use units::{Instant, Rng, UnixTime};
@@ -23,6 +23,7 @@ pub(crate) struct Rig {
     pub(crate) now: Instant,
     pub(crate) sent: Vec<(Instant, Packet)>,
     pub(crate) notices: Vec<Notice>,
+    pub(crate) records: Vec<Record>,
     pub(crate) commands: Vec<Command>,
     pub(crate) transport: Transport,
     /// Which commands the mixer refuses.
@@ -96,6 +97,7 @@ impl Rig {
             now,
             sent: Vec::new(),
             notices: Vec::new(),
+            records: Vec::new(),
             commands: Vec::new(),
             transport: Transport::Udp,
             refuse: None,
@@ -198,6 +200,7 @@ impl Rig {
             match output {
                 Output::Send(packet) => self.sent.push((self.now, packet)),
                 Output::Notice(notice) => self.notices.push(notice),
+                Output::Record(record) => self.records.push(record),
                 Output::Media { shard, command } => {
                     let conference = command.conference;
                     let is_refused = self.refuse.is_some_and(|which| which(&command.action));
@@ -270,6 +273,12 @@ impl Rig {
             assert_eq!(self.receive(caller.address, &ack), []);
         }
         response
+    }
+
+    /// The process ends.
+    pub(crate) fn give_up_records(&mut self) {
+        self.node.give_up_records(self.now);
+        self.drain();
     }
 
     /// A caller leaves: BYE, 200.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use focus::DialRules;
@@ -12,7 +13,7 @@ use toml::Spanned;
 use super::error::{ConfigError, Place, Problem};
 use super::file::{self, File, Text, line_of};
 use super::{Advertise, Answer, Config, End, Factory, Flags, MediaListen, SipListen, auth, media};
-use crate::{AllowList, mixers};
+use crate::{AllowList, RecordsTo, mixers};
 
 /// Shorter, and a caller on a slow line loses the room he was promised; longer, and a caller who
 /// never comes keeps others out.
@@ -31,6 +32,12 @@ pub(super) struct Origin<'a> {
 }
 
 impl Origin<'_> {
+    /// A file that is named from where the configuration is. `-` is none.
+    fn file(&self, written: Option<PathBuf>) -> Option<PathBuf> {
+        let folder = Path::new(self.path).parent().unwrap_or(Path::new(""));
+        written.map(|path| if path.as_os_str() == "-" { path } else { folder.join(path) })
+    }
+
     pub(super) fn error(&self, span: &Range<usize>, problem: Problem) -> ConfigError {
         let line = line_of(self.text, span.start);
         ConfigError { place: Some(Place { path: self.path.to_owned(), line }), problem }
@@ -54,6 +61,8 @@ pub(super) fn check(file: File, origin: &Origin<'_>, flags: &Flags) -> Result<Co
         factories: factories(file.factory, origin, room)?,
         admin: admin(file.admin.bind, origin, flags)?,
         dial_out: dial_out(file.dial_out, origin)?,
+        records: flags.records.clone().or_else(|| origin.file(file.records.file)).map(records_to),
+        pcap: flags.pcap.clone().or_else(|| origin.file(file.trace.pcap)),
         capacity,
         access,
         auth,
@@ -72,6 +81,10 @@ fn dial_out(written: file::DialOut, origin: &Origin<'_>) -> Result<DialRules, Co
     };
     let allow = written.allow.into_iter().map(|rule| rule.0).collect();
     Ok(DialRules { allow, refers_per_minute })
+}
+
+fn records_to(path: PathBuf) -> RecordsTo {
+    if path.as_os_str() == "-" { RecordsTo::Stdout } else { RecordsTo::File(path) }
 }
 
 fn access(written: Option<file::Access>, origin: &Origin<'_>) -> Result<AllowList, ConfigError> {

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use focus::DialRule;
@@ -60,6 +61,20 @@ pub(super) struct File {
     pub(super) access: Option<Access>,
     pub(super) auth: Option<Spanned<auth::Written>>,
     pub(super) dial_out: DialOut,
+    pub(super) records: Records,
+    pub(super) trace: Trace,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Records {
+    pub(super) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Trace {
+    pub(super) pcap: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]

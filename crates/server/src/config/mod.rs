@@ -28,6 +28,12 @@
 //! [pool]
 //! capacity = 200                    # seats; default: from the machine
 //!
+//! [records]
+//! file = "calls.jsonl"              # a line for each leg and conference that is over; "-": standard output
+//!
+//! [trace]
+//! pcap = "convoke.pcap"             # every SIP message, for tshark and Wireshark
+//!
 //! [access]
 //! allow = ["127.0.0.0/8"]           # source networks that are let in
 //!
@@ -61,6 +67,7 @@ mod value;
 mod tests;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use focus::DialRules;
@@ -70,7 +77,7 @@ pub use auth::{Auth, Entry, Md5};
 pub use error::{ConfigError, Place, Problem};
 pub use value::{Advertise, PortRange, ValueError, parse_duration};
 
-use crate::AllowList;
+use crate::{AllowList, RecordsTo};
 
 /// Everything the server needs to know, already checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +96,10 @@ pub struct Config {
     pub capacity: Option<u32>,
     /// Who is let in.
     pub access: AllowList,
+    /// Where records of legs and conferences go; `None`: nowhere.
+    pub records: Option<RecordsTo>,
+    /// The file that takes every SIP message; `None`: none does.
+    pub pcap: Option<PathBuf>,
     /// Who has to prove who he is; `None`: nobody is asked.
     pub auth: Option<Auth>,
     /// Whom conferences may call.
@@ -181,6 +192,10 @@ pub struct Flags {
     pub rtp_ports: Option<PortRange>,
     /// `--admin`.
     pub admin: Option<SocketAddr>,
+    /// `--records`; `-`: standard output.
+    pub records: Option<PathBuf>,
+    /// `--pcap`.
+    pub pcap: Option<PathBuf>,
     /// `--open`: a non-loopback address needs neither an allow list nor `[auth]`.
     pub open: bool,
     /// `--lab-registrar`.

@@ -236,7 +236,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("pool = {capacity = 1", "convoke.toml:1: unclosed inline table, expected `}`"),
     (
         "[cluster]",
-        "convoke.toml:1: unknown key `cluster`, expected one of `sip`, `media`, `factory`, `admin`, `pool`, `access`, `auth`, `dial_out`",
+        "convoke.toml:1: unknown key `cluster`, expected one of `sip`, `media`, `factory`, `admin`, `pool`, `access`, `auth`, `dial_out`, `records`, `trace`",
     ),
 ];
 
@@ -268,15 +268,31 @@ fn flags_win_over_the_file() {
         media_ip: Some(ip("127.0.0.3")),
         rtp_ports: Some(PortRange { first: 4_000, last: 4_001 }),
         admin: Some(address("127.0.0.1:0")),
+        records: Some("-".into()),
+        pcap: Some("flag.pcap".into()),
         open: false,
         lab_registrar: false,
     };
-    let config = Config::from_toml("convoke.toml", text, &flags).expect("good");
+    let text = format!("{text}[records]\nfile = \"x\"\n[trace]\npcap = \"file.pcap\"\n");
+    let config = Config::from_toml("convoke.toml", &text, &flags).expect("good");
+    assert_eq!(config.records, Some(RecordsTo::Stdout));
+    assert_eq!(config.pcap, Some("flag.pcap".into()));
     assert_eq!(config.sip.iter().map(|listen| listen.bind.port()).collect::<Vec<_>>(), [9]);
     assert_eq!(config.media[0].bind, ip("127.0.0.3"));
     assert_eq!(config.media[0].advertise, config.media[0].bind);
     assert_eq!(config.media[0].ports.count(), 2);
     assert_eq!(config.admin.port(), 0);
+}
+
+#[test]
+fn files_are_named_from_where_the_configuration_is() {
+    let text = "[records]\nfile = \"calls.jsonl\"\n[trace]\npcap = \"/tmp/x.pcap\"\n";
+    let config = Config::from_toml("/etc/convoke/c.toml", text, &Flags::default()).expect("good");
+    assert_eq!(config.records, Some(RecordsTo::File("/etc/convoke/calls.jsonl".into())));
+    assert_eq!(config.pcap, Some("/tmp/x.pcap".into()));
+    let stdout = "[records]\nfile = \"-\"\n";
+    let config = Config::from_toml("/etc/convoke/c.toml", stdout, &Flags::default()).expect("good");
+    assert_eq!((config.records, config.pcap), (Some(RecordsTo::Stdout), None));
 }
 
 /// Architecture §9.9.

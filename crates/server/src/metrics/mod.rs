@@ -14,6 +14,8 @@ use sip::{ConnectionCounters, MessageKind};
 use transport::WireCounters;
 use units::{Cause, Tally};
 
+use crate::records::RecordLost;
+
 use self::text::Kind::{Counter, Gauge};
 use self::text::{Kind, Page};
 
@@ -33,6 +35,8 @@ pub(crate) struct Snapshot {
     /// One per mixer.
     pub(crate) mixers: Vec<ShardReport>,
     pub(crate) events_lost: u64,
+    /// Records written, and those lost.
+    pub(crate) records: (u64, Tally<RecordLost>),
 }
 
 /// Writes the page.
@@ -50,6 +54,10 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     mixers(&mut page, &snapshot.mixers);
     let help = "Events and messages that nobody took in time: only what is shown of them is lost.";
     page.one(Counter, "events_lost_total", help, snapshot.events_lost);
+    let help = "Records of legs and conferences that were written.";
+    page.one(Counter, "records_written_total", help, snapshot.records.0);
+    let help = "Records of legs and conferences that are lost.";
+    by_cause(&mut page, "records_lost_total", help, &snapshot.records.1);
     page.finish()
 }
 

@@ -29,6 +29,7 @@ fn page() -> String {
         connections_open: 0,
         mixers: vec![ShardReport::default()],
         events_lost: 0,
+        records: (0, Tally::default()),
     })
 }
 
@@ -108,6 +109,7 @@ fn every_cause_of_every_enum_has_its_label() {
     walk::<WireLoss>(&page, "sip_socket_losses_total", "");
     walk::<ConnectionDenied>(&page, "sip_connections_denied_total", "");
     walk::<ConnectionClosed>(&page, "sip_connections_closed_total", "");
+    walk::<RecordLost>(&page, "records_lost_total", "");
     walk::<LegEnd>(&page, "legs_ended_total", "");
     walk::<End>(&page, "conferences_ended_total", "");
     walk::<PacketDropped>(&page, "leg_packets_dropped_total", "");

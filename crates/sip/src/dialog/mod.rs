@@ -16,7 +16,7 @@ pub use self::{
 };
 use crate::{
     CSeq, Contacts, Essentials, HeaderError, HeaderName, Headers, Incoming, MAX_FORWARDS, Method,
-    NameAddr, Request, Response, SipUri, Source, StatusCode, Uri,
+    NameAddr, Request, Response, SessionId, SessionUuid, SipUri, Source, StatusCode, Uri,
 };
 
 /// Names a dialog, as seen from here.
@@ -77,6 +77,9 @@ pub struct Dialog {
     pub path: Source,
     /// How to reach the peer.
     pub reach: Reach,
+    /// The session that our messages name, once we have joined it (RFC 7989).
+    #[serde(default)]
+    pub session: Option<SessionId>,
 }
 
 impl Dialog {
@@ -116,6 +119,7 @@ impl Dialog {
             local_contact,
             path: *source,
             reach,
+            session: None,
         })
     }
 
@@ -150,6 +154,10 @@ impl Dialog {
             local_contact: local_contact.ok_or_else(missing)?,
             path,
             reach: Reach::Target,
+            session: request
+                .headers
+                .session_id()
+                .map(|sent| sent.answered(response.headers.session_id().as_ref())),
         })
     }
 
@@ -159,7 +167,36 @@ impl Dialog {
         let mut response =
             Response::answering(&incoming.request, status).with_to_tag(&self.id.local_tag);
         response.headers.copy_all(&incoming.request.headers, &HeaderName::RecordRoute);
+        self.name_session(&mut response);
         response.with_header(HeaderName::Contact, self.local_contact.to_string())
+    }
+
+    /// From now on our messages name the session of a request that came, with `own` as our end (RFC 7989 §6).
+    pub fn join_session(&mut self, own: SessionUuid, heard: &Headers) {
+        self.session = Some(SessionId::answering(own, heard.session_id().as_ref()));
+    }
+
+    /// An answer to a request of ours came, or an ACK: the peer may have become another (RFC 7989 §8).
+    pub fn hear_session(&mut self, heard: &Headers) {
+        self.session = self.session.map(|session| session.hearing(heard.session_id().as_ref()));
+    }
+
+    /// Puts our end into an answer within this dialog. If it is a 2xx or 3xx, the peer's end as the request
+    /// had it is his from now on (RFC 7989 §8).
+    pub fn answer_session(&mut self, response: &mut Response) {
+        let session = self.name_session(response);
+        if response.status.is_success() || response.status.is_redirect() {
+            self.session = session;
+        }
+    }
+
+    /// An answer that was made of its request names the peer's end as the request had it.
+    fn name_session(&self, response: &mut Response) -> Option<SessionId> {
+        let named = response.headers.session_id().and_then(|session| session.remote);
+        let heard = named.map(|local| SessionId { local, remote: Some(SessionUuid::NIL) });
+        let session = self.session?.hearing(heard.as_ref());
+        response.headers.set(HeaderName::SessionId, session.to_string());
+        Some(session)
     }
 
     /// Checks that a request of the peer belongs here and is in order, and counts it
@@ -250,6 +287,9 @@ impl Dialog {
         headers.push(HeaderName::To, tagged(&self.remote_uri, &self.id.remote_tag));
         headers.push(HeaderName::CallId, self.id.call_id.as_str());
         headers.push(HeaderName::CSeq, CSeq::new(number, method).to_string());
+        if let Some(session) = self.session {
+            headers.push(HeaderName::SessionId, session.to_string());
+        }
         request
     }
 }

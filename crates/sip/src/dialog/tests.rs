@@ -445,3 +445,74 @@ fn snapshot_of_version_1_is_read() {
     let snapshot: DialogSnapshot = serde_json::from_str(json).expect("it can be read");
     assert_eq!(snapshot.restore(), Ok(answering(&format!("{LOOSE}{CONTACT}"))));
 }
+
+const THEIRS: &str = "ab30317f1a784dc48ff824d0d3715d86";
+const OTHERS: &str = "47755a9de7794ba387653f2099600ef2";
+
+fn session_of(headers: &Headers) -> String {
+    text(headers, &HeaderName::SessionId)
+}
+
+/// RFC 7989 §5, §6: both ends in each message, as far as they are known.
+#[test]
+fn every_message_of_a_dialog_names_both_ends_of_its_session() {
+    let own = SessionUuid::random([7; 16]);
+    let nil = SessionUuid::NIL;
+    let asked = invite(&format!("{CONTACT}Session-ID: {THEIRS};remote={nil}\r\n"));
+    let mut dialog = Dialog::answering(&asked, "bob1", ours()).expect("a dialog");
+    let unknown = Response::answering(&asked.request, StatusCode::NOT_FOUND);
+    assert_eq!(session_of(&unknown.headers), format!("{nil};remote={THEIRS}"), "not an end");
+    assert_eq!(session_of(&dialog.request(Method::Bye).headers), "", "not joined yet");
+
+    dialog.join_session(own, &asked.request.headers);
+    let ok = dialog.response(&asked, StatusCode::OK);
+    assert_eq!(session_of(&ok.headers), format!("{own};remote={THEIRS}"));
+    assert_eq!(session_of(&dialog.request(Method::Bye).headers), format!("{own};remote={THEIRS}"));
+    assert_eq!(session_of(&dialog.ack(20).headers), format!("{own};remote={THEIRS}"));
+
+    let mut silent = answering(CONTACT);
+    silent.join_session(own, &invite(CONTACT).request.headers);
+    assert_eq!(session_of(&silent.request(Method::Bye).headers), format!("{own};remote={nil}"));
+}
+
+/// RFC 7989 §8: an answer names the end that the request named; only a success makes it the peer.
+#[test]
+fn another_peer_is_accepted_with_a_success_and_not_with_a_refusal() {
+    let own = SessionUuid::random([7; 16]);
+    let asked = invite(&format!("{CONTACT}Session-ID: {THEIRS};remote={own}\r\n"));
+    let other = invite(&format!("{CONTACT}Session-ID: {OTHERS};remote={own}\r\n"));
+    let mut dialog = answering(CONTACT);
+    dialog.join_session(own, &asked.request.headers);
+    let answer = |dialog: &mut Dialog, status| {
+        let mut response = Response::answering(&other.request, status);
+        dialog.answer_session(&mut response);
+        assert_eq!(session_of(&response.headers), format!("{own};remote={OTHERS}"));
+        session_of(&dialog.request(Method::Options).headers)
+    };
+    assert_eq!(answer(&mut dialog, StatusCode::BUSY_HERE), format!("{own};remote={THEIRS}"));
+    assert_eq!(answer(&mut dialog, StatusCode::OK), format!("{own};remote={OTHERS}"));
+    dialog.hear_session(&asked.request.headers);
+    assert_eq!(session_of(&dialog.ack(1).headers), format!("{own};remote={THEIRS}"));
+    dialog.hear_session(&invite(CONTACT).request.headers);
+    assert_eq!(session_of(&dialog.ack(1).headers), format!("{own};remote={THEIRS}"), "§6");
+}
+
+/// RFC 7989 §6
+#[test]
+fn the_caller_learns_the_other_end_from_the_answer() {
+    let own = SessionUuid::random([7; 16]);
+    let nil = SessionUuid::NIL;
+    let asked = invite(&format!("{CONTACT}Session-ID: {own};remote={nil}\r\n"));
+    let established = |session: &str| {
+        let mut response = Response::answering(&asked.request, StatusCode::OK)
+            .with_to_tag("bob1")
+            .with_header(HeaderName::Contact, "<sip:bob@192.0.2.9>");
+        response.headers.set(HeaderName::SessionId, session);
+        let mut dialog =
+            Dialog::established(&asked.request, &response, udp_from(PEER)).expect("a dialog");
+        session_of(&dialog.request(Method::Bye).headers)
+    };
+    assert_eq!(established(&format!("{THEIRS};remote={own}")), format!("{own};remote={THEIRS}"));
+    assert_eq!(established("nonsense"), format!("{own};remote={nil}"), "discarded");
+    assert_eq!(established(&own.to_string()), own.to_string(), "§11: RFC 7329");
+}

@@ -7,6 +7,7 @@ mod media_type;
 mod name_addr;
 mod params;
 mod retry_after;
+mod session_id;
 mod via;
 mod warning;
 
@@ -20,6 +21,7 @@ pub use media_type::MediaType;
 pub use name_addr::{Contacts, NameAddr};
 pub use params::Params;
 pub use retry_after::RetryAfter;
+pub use session_id::{SessionId, SessionUuid};
 pub use via::{BRANCH_COOKIE, Via};
 pub use warning::Warning;
 

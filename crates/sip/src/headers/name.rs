@@ -56,6 +56,7 @@ pub enum HeaderName {
     Route,
     Server,
     SessionExpires,
+    SessionId,
     Subject,
     SubscriptionState,
     Supported,
@@ -125,6 +126,7 @@ impl HeaderName {
             Self::Route => "Route",
             Self::Server => "Server",
             Self::SessionExpires => "Session-Expires",
+            Self::SessionId => "Session-ID",
             Self::Subject => "Subject",
             Self::SubscriptionState => "Subscription-State",
             Self::Supported => "Supported",
@@ -151,7 +153,12 @@ impl HeaderName {
         };
         lower.copy_from_slice(text.as_bytes());
         lower.make_ascii_lowercase();
-        Some(match &*lower {
+        Some(Self::known(lower).unwrap_or_else(|| Self::Other(text.to_owned())))
+    }
+
+    /// The field of this name in lower case, if we know it.
+    fn known(lower: &[u8]) -> Option<Self> {
+        Some(match lower {
             b"accept" => Self::Accept,
             b"accept-encoding" => Self::AcceptEncoding,
             b"accept-language" => Self::AcceptLanguage,
@@ -199,6 +206,7 @@ impl HeaderName {
             b"route" => Self::Route,
             b"server" => Self::Server,
             b"session-expires" | b"x" => Self::SessionExpires, // RFC 4028 §4
+            b"session-id" => Self::SessionId,
             b"subject" | b"s" => Self::Subject,
             b"subscription-state" => Self::SubscriptionState,
             b"supported" | b"k" => Self::Supported,
@@ -210,7 +218,7 @@ impl HeaderName {
             b"via" | b"v" => Self::Via,
             b"warning" => Self::Warning,
             b"www-authenticate" => Self::WwwAuthenticate,
-            _ => Self::Other(text.to_owned()),
+            _ => return None,
         })
     }
 

@@ -3,8 +3,8 @@
 
 use crate::{
     header::{
-        CSeq, Contacts, EventHeader, MediaType, NameAddr, RetryAfter, SubscriptionState, Via,
-        Warning,
+        CSeq, Contacts, EventHeader, MediaType, NameAddr, RetryAfter, SessionId, SubscriptionState,
+        Via, Warning,
     },
     headers::{HeaderError, HeaderName, HeaderValue, Headers},
     method::Method,
@@ -163,6 +163,12 @@ impl Headers {
     /// Reads all Warning values.
     pub fn warnings(&self) -> Result<Vec<Warning>, HeaderError> {
         self.list(HeaderName::Warning)
+    }
+
+    /// Session-ID. `None` where there is none, or none that can be read: then it means nothing, and the message stays
+    /// valid (RFC 7989 §6).
+    pub fn session_id(&self) -> Option<SessionId> {
+        self.get(&HeaderName::SessionId)?.as_str()?.parse().ok()
     }
 
     /// Reads Expires, in seconds. A number above `u32::MAX` counts as that.

@@ -353,5 +353,7 @@ fn hop_by_hop(method: Method, invite: &Request, to: &Headers, via: &Via) -> Requ
         request.headers.copy_all(&invite.headers, &HeaderName::ProxyAuthorization);
     }
     request.headers.push(HeaderName::CSeq, CSeq { number, method }.to_string());
+    // RFC 7989 §6: that of a CANCEL is the same.
+    request.headers.copy_all(&invite.headers, &HeaderName::SessionId);
     request
 }

@@ -31,7 +31,7 @@ pub use self::{
     traffic::{MessageKind, Traffic},
 };
 use crate::header::BRANCH_COOKIE;
-use crate::{Arrival, Host, Message, Packet, Source, Via, parse_datagram};
+use crate::{Arrival, Host, Message, Packet, SessionUuid, Source, Via, parse_datagram};
 
 /// The most server transactions, and as many client transactions, of one stack. A server transaction
 /// over UDP lives up to 32 s and holds 1-2 KiB: this is 2,000 requests a second in some 130 MB. When
@@ -229,6 +229,11 @@ impl Stack {
     /// A new Call-ID.
     pub fn new_call_id(&mut self) -> String {
         self.unique("", UNIQUE_CHARS)
+    }
+
+    /// A new end of a session (RFC 7989 §4.1).
+    pub fn new_session_uuid(&mut self) -> SessionUuid {
+        SessionUuid::random(self.rng.bytes())
     }
 
     /// The host and port that others reach a bound address by: for Via and Contact.

@@ -35,7 +35,7 @@ impl Ua {
             return self.answer(now, &incoming, refusal);
         }
         let dialog = match Dialog::answering(&incoming, &tag, self.identity.contact()) {
-            Ok(dialog) => dialog,
+            Ok(dialog) => self.in_session(dialog, &incoming),
             Err(error) => return self.refuse(now, &incoming, error.status()),
         };
         let Ok(txn) = self.stack.accept(now, &incoming) else {

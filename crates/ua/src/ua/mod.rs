@@ -48,8 +48,8 @@ use std::net::SocketAddr;
 
 use sip::digest::Keyring;
 use sip::{
-    Arrival, ClientTxnId, Essentials, Incoming, Merged, MergedGuard, Method, Packet, Response,
-    Source, Stack, StackConfig, StatusCode, Uri, uas,
+    Arrival, ClientTxnId, Dialog, Essentials, Incoming, Merged, MergedGuard, Method, Packet,
+    Response, Source, Stack, StackConfig, StatusCode, Uri, uas,
 };
 use units::{Instant, Rng, soonest};
 
@@ -383,7 +383,12 @@ impl Ua {
     }
 
     /// Answers a request with a final response that nobody has to wait for.
-    fn answer(&mut self, now: Instant, incoming: &Incoming, response: Response) {
+    fn answer(&mut self, now: Instant, incoming: &Incoming, mut response: Response) {
+        // RFC 7989 §6: whatever is answered in a dialog names its session.
+        let key = self.dialogs.of_request(&incoming.essentials);
+        if let Some(dialog) = key.and_then(|key| self.dialogs.get_mut(key)) {
+            dialog.answer_session(&mut response);
+        }
         match self.stack.accept(now, incoming) {
             Ok(txn) => self.stack.respond(now, txn, response),
             Err(sip::Full) => {
@@ -393,6 +398,12 @@ impl Ua {
                 self.stack.reply_stateless(incoming, busy);
             }
         }
+    }
+
+    /// A dialog that a request has made, in the session that this names.
+    fn in_session(&mut self, mut dialog: Dialog, incoming: &Incoming) -> Dialog {
+        dialog.join_session(self.stack.new_session_uuid(), &incoming.request.headers);
+        dialog
     }
 
     /// Refuses a request with nothing but a status.

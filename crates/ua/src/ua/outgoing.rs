@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use sip::session_timer::{self, SESSION_SECONDS, SESSION_SECONDS_MIN};
 use sip::{
     CSeq, ClientTxnId, Contacts, HeaderName, HeaderValue, Headers, Method, Request, Response,
-    StatusCode, Uri,
+    SessionId, SessionUuid, StatusCode, Uri,
 };
 use units::Instant;
 
@@ -58,6 +58,11 @@ impl Ua {
         if let Some(referred_by) = options.referred_by {
             first.headers.push(HeaderName::ReferredBy, HeaderValue::from(referred_by));
         }
+        // RFC 7989 §6: whoever was sent here by a REFER is the same end of the session as before.
+        let own = referral.and_then(|referral| self.session_of(referral));
+        let own = own.unwrap_or_else(|| self.stack.new_session_uuid());
+        let session = SessionId::answering(own, None).to_string();
+        first.headers.push(HeaderName::SessionId, session);
         uri_headers::apply(sip_uri, &mut first);
         let placing = Box::new(Placing {
             first: first.clone(),
@@ -77,6 +82,12 @@ impl Ua {
             NextHop::Ask { host, port } => self.locate(onward, first, host, port),
         }
         Ok(call)
+    }
+
+    /// Our end of the session that a REFER came in.
+    fn session_of(&self, referral: ReferralId) -> Option<SessionUuid> {
+        let dialog = self.referrals.get(&referral)?.dialog;
+        Some(self.dialogs.get(dialog)?.session?.local)
     }
 
     /// Puts a call into the table and its INVITE on the wire. Gives the call back when there is no

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use sip::{HeaderName, Method, Request, StatusCode, TRANSACTION_TIMEOUT, Uri};
+use sip::{HeaderName, Method, Request, SessionId, StatusCode, TRANSACTION_TIMEOUT, Uri};
 use units::Instant;
 
 use crate::config::REFERS_MAX;
@@ -116,7 +116,9 @@ impl Ua {
         let Uri::Sip(sip_uri) = target else { return Err(CommandError::UnsupportedUri) };
         let hop = self.identity.next_hop(target)?;
         let (call_id, local_tag) = (self.stack.new_call_id(), self.stack.new_tag());
-        let request = self.identity.request(Method::Refer, sip_uri, &call_id, &local_tag);
+        let mut request = self.identity.request(Method::Refer, sip_uri, &call_id, &local_tag);
+        let session = SessionId::answering(self.stack.new_session_uuid(), None).to_string();
+        request.headers.push(HeaderName::SessionId, session);
         let request = self.point_to(request, refer_to);
         let id = ReferId(self.new_id());
         let state = match hop {

@@ -30,7 +30,7 @@ const SUBSCRIPTION_SECONDS: u32 = 300;
 pub(super) struct Referral {
     state: ReferralState,
     /// Where the reports go.
-    dialog: DialogKey,
+    pub(super) dialog: DialogKey,
     /// RFC 3515 §2.4.6: the REFER's CSeq number, if it was not the first in its dialog.
     event_id: Option<u32>,
 }
@@ -92,6 +92,7 @@ impl Ua {
                 let tag = self.stack.new_tag();
                 match Dialog::answering(&incoming, tag, self.identity.contact()) {
                     Ok(dialog) => {
+                        let dialog = self.in_session(dialog, &incoming);
                         let key = self.dialogs.insert(dialog);
                         self.dialogs.count_received_refer(key);
                         (key, None)
