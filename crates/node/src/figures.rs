@@ -9,7 +9,8 @@ use units::{Tally, causes};
 
 use crate::conference::State;
 use crate::node::Node;
-use crate::{Leftovers, RoomStatus};
+use crate::registrar::Registrar;
+use crate::{Leftovers, RelayCounters, RoomStatus};
 
 causes! {
     /// Why a request was refused: a final answer other than 2xx and 3xx.
@@ -195,6 +196,10 @@ pub struct Figures {
     pub transactions: (usize, usize),
     /// Legs in conferences.
     pub legs: usize,
+    /// What the registrar for trying things out has sent on.
+    pub relayed: RelayCounters,
+    /// Phones that are registered with it.
+    pub phones: usize,
 }
 
 impl Node {
@@ -227,6 +232,8 @@ impl Node {
             },
             leftovers: self.leftovers(),
             transactions: self.stack.transaction_counts(),
+            relayed: self.registrar.as_ref().map(Registrar::counters).unwrap_or_default(),
+            phones: self.registrar.as_ref().map_or(0, Registrar::phone_count),
             legs: self.by_media.values().filter_map(|id| self.legs_of(*id)).sum(),
         }
     }

@@ -40,5 +40,5 @@ pub use figures::{AckIgnored, Figures, Refusal, Tallies};
 pub use node::{Input, Node, NodeError, Output};
 pub use notice::Notice;
 pub use record::{ConferenceRecord, JoinedBy, LegRecord, Record};
-pub use registrar::{PhoneStatus, RegistrarStatus, RelayCounters};
+pub use registrar::{PhoneStatus, RegistrarStatus, RelayCounters, RelayDropped};
 pub use status::{ConferenceState, ConferenceStatus, Leftovers, LegStatus, RoomStatus, Status};

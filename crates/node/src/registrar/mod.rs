@@ -20,7 +20,7 @@ mod way_back;
 
 use serde::{Deserialize, Serialize};
 use sip::{Arrival, Host, Incoming, Method, SipUri, Source, StatusCode, Uri};
-use units::{Instant, Rng};
+use units::{Instant, Rng, Tally, causes};
 
 use self::bindings::{Binding, Bindings};
 use self::way_back::WayBack;
@@ -48,6 +48,26 @@ pub struct RelayCounters {
     pub stray_answers: u64,
     /// ACKs that could not be sent on, which nobody can be told: dropped.
     pub lost_acks: u64,
+}
+
+causes! {
+    /// Why a message for somebody else was not sent on.
+    pub enum RelayDropped {
+        /// An answer to nothing that we sent on.
+        StrayAnswer => "stray_answer",
+        /// An ACK that could not be sent on, which nobody can be told.
+        LostAck => "lost_ack",
+    }
+}
+
+impl RelayCounters {
+    /// What was dropped, by cause. Naming every field makes a new one a compile error here.
+    pub fn dropped(&self) -> Tally<RelayDropped> {
+        let Self { requests: _, answers: _, stray_answers, lost_acks } = *self;
+        let dropped =
+            [(RelayDropped::StrayAnswer, stray_answers), (RelayDropped::LostAck, lost_acks)];
+        dropped.into_iter().collect()
+    }
 }
 
 /// The registrar, as the status shows it.
@@ -83,6 +103,15 @@ impl Registrar {
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.bindings.deadline()
+    }
+
+    pub(crate) const fn counters(&self) -> RelayCounters {
+        self.counters
+    }
+
+    /// Phones that are registered.
+    pub(crate) fn phone_count(&self) -> usize {
+        self.bindings.all().count()
     }
 
     pub(crate) fn status(&self, now: Instant) -> RegistrarStatus {

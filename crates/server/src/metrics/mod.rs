@@ -48,6 +48,7 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     page.one(Gauge, "start_time_seconds", help, snapshot.started);
     messages(&mut page, &snapshot.node);
     sockets(&mut page, snapshot);
+    relay(&mut page, &snapshot.node);
     pool(&mut page, &snapshot.node);
     conferences(&mut page, &snapshot.node);
     legs(&mut page, &snapshot.node);
@@ -118,6 +119,16 @@ fn sockets(page: &mut Page, snapshot: &Snapshot) {
     by_cause(page, "sip_connections_closed_total", help, &closed);
     let help = "Keep-alives over TCP, each answered.";
     page.one(Counter, "sip_connection_keep_alives_total", help, snapshot.connections.pings);
+}
+
+fn relay(page: &mut Page, node: &Figures) {
+    page.one(Gauge, "registrar_phones", "Phones registered with the lab registrar.", node.phones);
+    let help = "Requests that the lab registrar sent on to phones.";
+    page.one(Counter, "relay_requests_total", help, node.relayed.requests);
+    let help = "Answers that the lab registrar sent back.";
+    page.one(Counter, "relay_responses_total", help, node.relayed.answers);
+    let help = "Messages that the lab registrar should have sent on and could not.";
+    by_cause(page, "relay_dropped_total", help, &node.relayed.dropped());
 }
 
 fn pool(page: &mut Page, node: &Figures) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use focus::{End, LegEnd};
 use mix::message::PacketDropped;
-use node::{AckIgnored, Refusal};
+use node::{AckIgnored, Refusal, RelayDropped};
 use sip::{ConnectionClosed, ConnectionDenied, MessageDropped};
 use transport::WireLoss;
 
@@ -23,6 +23,8 @@ fn page() -> String {
             leftovers: node::Leftovers::default(),
             transactions: (1, 2),
             legs: 1,
+            relayed: node::RelayCounters::default(),
+            phones: 0,
         },
         wires: WireCounters::default(),
         connections: ConnectionCounters::default(),
@@ -106,6 +108,7 @@ fn every_cause_of_every_enum_has_its_label() {
     walk::<Refusal>(&page, "sip_requests_refused_total", "");
     walk::<MessageDropped>(&page, "sip_messages_dropped_total", "");
     walk::<AckIgnored>(&page, "sip_messages_dropped_total", "");
+    walk::<RelayDropped>(&page, "relay_dropped_total", "");
     walk::<WireLoss>(&page, "sip_socket_losses_total", "");
     walk::<ConnectionDenied>(&page, "sip_connections_denied_total", "");
     walk::<ConnectionClosed>(&page, "sip_connections_closed_total", "");
