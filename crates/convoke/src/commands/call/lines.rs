@@ -75,6 +75,7 @@ pub(super) async fn run(
             }
         }
     }
+    tap.finish(printer);
     Ok(part(printer, &args.terminal, phone.finish(), ExitCode::SUCCESS))
 }
 

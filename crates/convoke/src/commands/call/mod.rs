@@ -26,10 +26,12 @@ pub(crate) fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
 
 async fn call(args: CallArgs) -> anyhow::Result<ExitCode> {
     let is_seen = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    // A trace wants lines, too.
-    let on_screen = is_seen && !args.common.json && !args.common.trace && !args.lines;
+    // A trace wants lines, too, and so does a capture, whose last words they are.
+    let is_tapped = args.common.trace || args.common.pcap.is_some();
+    let on_screen = is_seen && !args.common.json && !is_tapped && !args.lines;
     let printer = Printer::new(args.common.json)?;
-    let tap = Tap::new(&args.common, &args.terminal.user, &printer);
+    let pcap = args.common.pcap.as_deref();
+    let tap = Tap::new(&args.common, pcap, &args.terminal.user, &printer)?;
     // Challenges are answered to whom we are told of at the start.
     let called = args.factory.as_ref().or(args.targets.first());
     let bind = own_address(&args.terminal, args.targets.first().or(called)).await;
