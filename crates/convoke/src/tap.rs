@@ -19,20 +19,20 @@ pub(crate) struct Tap {
 }
 
 impl Tap {
-    /// `us` names this process to whoever reads its trace; `pcap` is the file to keep messages in.
+    /// `us` names this process to whoever reads its trace.
+    pub(crate) fn new(args: &CommonArgs, us: &str, printer: &Printer) -> Self {
+        let is_shown = args.trace;
+        let trace = (is_shown && !printer.is_json()).then(|| Trace::new(us, printer.paint()));
+        Self { trace, is_shown, capture: None }
+    }
+
+    /// Keeps every message in this file too.
     ///
     /// # Errors
     /// The file cannot be made.
-    pub(crate) fn new(
-        args: &CommonArgs,
-        pcap: Option<&Path>,
-        us: &str,
-        printer: &Printer,
-    ) -> anyhow::Result<Self> {
-        let is_shown = args.trace;
-        let trace = (is_shown && !printer.is_json()).then(|| Trace::new(us, printer.paint()));
+    pub(crate) fn keeping(self, pcap: Option<&Path>) -> anyhow::Result<Self> {
         let capture = pcap.map(Capture::create).transpose()?;
-        Ok(Self { trace, is_shown, capture })
+        Ok(Self { capture, ..self })
     }
 
     /// Whether messages are to be given here at all.

@@ -19,8 +19,8 @@ pub(crate) fn run(args: AnswerArgs) -> anyhow::Result<ExitCode> {
 
 async fn answer(args: AnswerArgs) -> anyhow::Result<ExitCode> {
     let printer = Printer::new(args.common.json)?;
-    let mut tap =
-        Tap::new(&args.common, args.common.pcap.as_deref(), &args.terminal.user, &printer)?;
+    let mut tap = Tap::new(&args.common, &args.terminal.user, &printer)
+        .keeping(args.common.pcap.as_deref())?;
     let bind = own_address(&args.terminal, None).await;
     let setup = setup(&args.terminal, tap.is_open(), bind, None)?;
     // Whoever names those he trusts means no others, wherever they call from.

@@ -21,8 +21,8 @@ pub(crate) fn run(args: ConferenceArgs) -> anyhow::Result<ExitCode> {
 
 async fn conference(args: ConferenceArgs) -> anyhow::Result<ExitCode> {
     let printer = Printer::new(args.common.json)?;
-    let mut tap =
-        Tap::new(&args.common, args.common.pcap.as_deref(), &args.terminal.user, &printer)?;
+    let mut tap = Tap::new(&args.common, &args.terminal.user, &printer)
+        .keeping(args.common.pcap.as_deref())?;
     let bind = own_address(&args.terminal, Some(&args.factory)).await;
     let setup = setup(&args.terminal, tap.is_open(), bind, Some(&args.factory))?;
     let (refer, stay) = (args.refer.into(), args.stay);

@@ -45,7 +45,7 @@ fn config(args: &ServeArgs) -> anyhow::Result<Result<Config, server::ConfigError
 async fn serve(args: &ServeArgs, config: &Config) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::listen(args.common.with_parent)?;
     let printer = Printer::new(args.common.json)?;
-    let mut tap = Tap::new(&args.common, config.pcap.as_deref(), "convoke", &printer)?;
+    let mut tap = Tap::new(&args.common, "convoke", &printer).keeping(config.pcap.as_deref())?;
     let mut server = Server::start(config, tap.is_open())?;
     greet(&printer, config, &server);
     let mut is_stopping = false;

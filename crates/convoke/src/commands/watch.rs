@@ -31,7 +31,7 @@ async fn watch(args: WatchArgs) -> anyhow::Result<ExitCode> {
     // It says nothing, and there is nothing to hear.
     let record_rate = RecordRate::default();
     let args = TerminalArgs { sip, user, reach, play: None, record: None, record_rate };
-    let mut tap = Tap::new(&common, &args.user, &printer);
+    let mut tap = Tap::new(&common, &args.user, &printer).keeping(common.pcap.as_deref())?;
     let bind = own_address(&args, Some(&conference)).await;
     let setup = setup(&args, tap.is_open(), bind, Some(&conference))?;
     let mut screen = Screen {
@@ -61,6 +61,7 @@ async fn watch(args: WatchArgs) -> anyhow::Result<ExitCode> {
             }
         }
     }
+    tap.finish(&printer);
     if terminal.finish().is_none() {
         complain("the terminal ended by a fault of its own; its last words are above");
         return Ok(ExitCode::FAILURE);

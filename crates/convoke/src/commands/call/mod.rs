@@ -31,7 +31,7 @@ async fn call(args: CallArgs) -> anyhow::Result<ExitCode> {
     let on_screen = is_seen && !args.common.json && !is_tapped && !args.lines;
     let printer = Printer::new(args.common.json)?;
     let pcap = args.common.pcap.as_deref();
-    let tap = Tap::new(&args.common, pcap, &args.terminal.user, &printer)?;
+    let tap = Tap::new(&args.common, &args.terminal.user, &printer).keeping(pcap)?;
     // Challenges are answered to whom we are told of at the start.
     let called = args.factory.as_ref().or(args.targets.first());
     let bind = own_address(&args.terminal, args.targets.first().or(called)).await;
