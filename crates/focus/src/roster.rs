@@ -37,6 +37,7 @@ const SHOWN_CHARS_MAX: usize = 200;
 mod tests {
     use super::*;
 
+    /// T36
     #[test]
     fn control_and_direction_characters_are_masked() {
         assert_eq!(masked("Bob\r\nEvil\u{1b}[2J\t"), "Bob\u{FFFD}\u{FFFD}Evil\u{FFFD}[2J\u{FFFD}");

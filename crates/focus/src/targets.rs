@@ -242,7 +242,7 @@ mod tests {
         }
     }
 
-    /// RFC 3261 §19.1.1: `maddr` overrides the host.
+    /// T31 · RFC 3261 §19.1.1: `maddr` overrides the host.
     #[test]
     fn maddr_fits_no_rule() {
         assert!(!allows(&["192.0.2.0/24"], "sip:bob@192.0.2.1;maddr=203.0.113.9"));

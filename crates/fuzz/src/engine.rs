@@ -143,7 +143,7 @@ mod tests {
     use super::*;
     use crate::{TARGETS, bytes};
 
-    /// The engine itself: a fault that is there is found, and made short.
+    /// T04 · The engine itself: a fault that is there is found, and made short.
     #[test]
     fn canary_a_planted_fault_is_found_and_made_short() {
         let report = run(&bytes::CANARY, 1, Until::Inputs(2_000_000));
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(run(), run());
     }
 
-    /// Every body compiles and holds in a normal build; the time is given by `cargo xtask fuzz`.
+    /// T04 · Every body compiles and holds in a normal build; the time is given by `cargo xtask fuzz`.
     #[test]
     fn every_target_holds_for_its_seeds_and_some_mutations() {
         for target in TARGETS {

@@ -261,7 +261,7 @@ impl Node {
 }
 
 /// A connection proves the address at its other end, and so do credentials; a datagram does not.
-fn firmness_of(incoming: &Incoming, caller: &Caller) -> Firmness {
+pub(crate) fn firmness_of(incoming: &Incoming, caller: &Caller) -> Firmness {
     if incoming.source.transport.is_reliable() || caller.user().is_some() {
         Firmness::Firm
     } else {
@@ -269,7 +269,7 @@ fn firmness_of(incoming: &Incoming, caller: &Caller) -> Firmness {
     }
 }
 
-fn refused(refusal: &Refusal) -> Refused {
+pub(crate) fn refused(refusal: &Refusal) -> Refused {
     match refusal {
         Refusal::PoolFull { asked, free } => Refused::PoolFull { asked: asked.0, free: free.0 },
         Refusal::SoftLimit { asked, limit } => Refused::Unproved { asked: asked.0, limit: limit.0 },

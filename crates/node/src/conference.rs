@@ -132,6 +132,14 @@ impl Record {
         }
     }
 
+    /// The running conference, to look at.
+    pub(crate) const fn running(&self) -> Option<&Active> {
+        match &self.state {
+            State::Active(active) => Some(active),
+            State::Held | State::Ended => None,
+        }
+    }
+
     /// The running conference, if it runs.
     pub(crate) fn active(&mut self) -> Option<&mut Active> {
         match &mut self.state {

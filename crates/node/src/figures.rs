@@ -173,6 +173,8 @@ pub struct Tallies {
     pub legs_joined: u64,
     /// Legs that ended, joined or not.
     pub legs_ended: Tally<LegEnd>,
+    /// Requests of no use that got no answer, because their source had had enough of those.
+    pub held_back: u64,
     /// Wrong passwords.
     pub logins_failed: u64,
     /// What passed through the ports of legs that have ended.
@@ -219,6 +221,7 @@ impl Node {
             .with(Refusal::Malformed, refused.of(StackRefusal::Malformed))
             .with(Refusal::StrayCancel, refused.of(StackRefusal::StrayCancel))
             .with(Refusal::TransactionsFull, refused.of(StackRefusal::TransactionsFull));
+        tallies.held_back = self.pace.held_back();
         let room = self.pool.room();
         Figures {
             tallies,

@@ -126,11 +126,7 @@ impl Node {
         };
         if let Err(refusal) = self.pool.join(now, id) {
             self.media.give_back(active.media, lent);
-            return Err(match refusal {
-                JoinRefusal::Unknown => Refused::NotFound,
-                JoinRefusal::ConferenceFull { legs_max } => Refused::ConferenceFull { legs_max },
-                JoinRefusal::PoolFull => Refused::NoSeat,
-            });
+            return Err(not_seated(refusal));
         }
         let seat = MediaSeat { port: MediaPort(lent.id), address };
         let made = match self.stack.accept(now, incoming) {
@@ -268,3 +264,12 @@ fn unproved_source(incoming: &Incoming, caller: &Caller) -> Option<IpAddr> {
 /// within 68 s, so this is 20 packets a second at most to somebody who never asked. Behind one proxy
 /// it is 64 calls within a round trip. One more gets 480.
 const UNPROVED_LEGS_MAX: usize = 64;
+
+/// Why there is no seat, in the words of an answer.
+pub(crate) const fn not_seated(refusal: JoinRefusal) -> Refused {
+    match refusal {
+        JoinRefusal::Unknown => Refused::NotFound,
+        JoinRefusal::ConferenceFull { legs_max } => Refused::ConferenceFull { legs_max },
+        JoinRefusal::PoolFull => Refused::NoSeat,
+    }
+}

@@ -17,6 +17,7 @@ use crate::conference::{Records, State};
 use crate::dialling::Called;
 use crate::figures::Tallies;
 use crate::media_link::{MediaFact, MediaKey, MediaLink};
+use crate::pace::{Limits, Pace};
 use crate::record::Drafts;
 use crate::registrar::Registrar;
 use crate::taking_over::EndedDialogs;
@@ -99,6 +100,8 @@ pub struct Node {
     pub(crate) ended_dialogs: EndedDialogs,
     /// Whom they may call.
     pub(crate) dial_out: DialRules,
+    /// How many answers of no use each source has had.
+    pub(crate) pace: Pace,
     /// When each focus is due.
     pub(crate) focus_agenda: Agenda<ConferenceId>,
     /// When each tombstone crumbles.
@@ -180,6 +183,7 @@ impl Node {
             called: Called::default(),
             ended_dialogs: EndedDialogs::default(),
             dial_out: DialRules::default(),
+            pace: Pace::new(Limits::default()),
             focus_agenda: Agenda::new(),
             tombstones: Agenda::new(),
             phase: Phase::Running,
@@ -203,6 +207,12 @@ impl Node {
     #[must_use]
     pub fn with_auth(self, config: AuthConfig) -> Self {
         Self { auth: Some(Auth::new(config)), ..self }
+    }
+
+    /// The same node, with other limits for what is of no use.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { pace: Pace::new(limits), ..self }
     }
 
     /// The same node, whose conferences call whom these rules allow.

@@ -24,6 +24,7 @@ impl Node {
             leftovers: self.leftovers(),
             counters: *self.stack.counters(),
             refused: self.refused.clone(),
+            held_back: figures.tallies.held_back,
             refusals: struck(&figures.tallies.refusals).collect(),
             dropped: struck(&figures.dropped)
                 .chain(struck(&figures.tallies.acks_ignored))

@@ -26,6 +26,12 @@ pub(crate) enum Addressee {
     Nobody,
 }
 
+/// Whether a request outside any dialog may make a conference, join one or steer one: then it is never held back.
+fn is_of_use(method: &Method, addressee: Addressee) -> bool {
+    let is_for_somebody = matches!(addressee, Addressee::Factory { .. } | Addressee::Conference(_));
+    is_for_somebody && matches!(method, Method::Invite | Method::Refer | Method::Subscribe)
+}
+
 impl Node {
     /// Takes a request that no transaction absorbed.
     pub(crate) fn request(&mut self, now: Instant, incoming: &Incoming) {
@@ -80,7 +86,7 @@ impl Node {
             } else {
                 self.tallies.acks_ignored.count(AckIgnored::Stray);
             }
-        } else {
+        } else if !self.is_held_back(now, incoming) {
             // RFC 3261 §12.2.2. The To tag is the peer's, so it stays (§8.2.6.2).
             let status = StatusCode::CALL_DOES_NOT_EXIST;
             self.count_refusal(status, Refusal::NoDialog);
@@ -93,6 +99,9 @@ impl Node {
             Uri::Sip(uri) => self.addressee(uri),
             Uri::Other { .. } => Addressee::Nobody,
         };
+        if !is_of_use(&incoming.request.method, addressee) && self.is_held_back(now, incoming) {
+            return;
+        }
         // RFC 3261 §8.2.1: the method is looked at once it is known who asks.
         let door = Door::outside(&incoming.request.method, addressee);
         let claim = match Claim::of(incoming) {
@@ -137,30 +146,11 @@ impl Node {
                 Method::Options,
                 Addressee::Factory { .. } | Addressee::Conference(_) | Addressee::Host,
             ) => {
-                self.options(incoming, addressee);
+                self.options(now, incoming, &caller, addressee);
             }
             // Nobody; or INVITE to the host itself. Nothing else passed the check of methods.
             (_, _) => self.reply_status(incoming, StatusCode::NOT_FOUND),
         }
-    }
-
-    fn options(&mut self, incoming: &Incoming, addressee: Addressee) {
-        if let Err(response) = uas::check(incoming, &focus::CAPABILITIES) {
-            return self.reply(incoming, response);
-        }
-        let tag = self.tag_for(incoming);
-        let response = match addressee {
-            Addressee::Conference(id) => match self.records.get(&id) {
-                Some(record) => focus::options(&record.uri, incoming, &tag),
-                None => return self.reply_status(incoming, StatusCode::NOT_FOUND),
-            },
-            Addressee::Factory { index, .. } => self.factories[index].options(incoming, &tag),
-            Addressee::Host | Addressee::Nobody => match self.factories.first() {
-                Some(factory) => factory.options(incoming, &tag),
-                None => return self.reply_status(incoming, StatusCode::NOT_FOUND),
-            },
-        };
-        self.stack.reply_stateless(incoming, response);
     }
 
     /// Finds out whom a Request-URI means. The host of a conference URI is not looked at: proxies
@@ -189,6 +179,11 @@ impl Node {
         let token = pool::read(&self.keys.token, user)?;
         let alive = self.records.get(&token.id).is_some_and(crate::conference::Record::is_alive);
         Ok(alive.then_some(token.id))
+    }
+
+    /// Whether the source of a request that comes to nothing has had so many answers that it gets none now.
+    fn is_held_back(&mut self, now: Instant, incoming: &Incoming) -> bool {
+        !self.pace.allows(now, &incoming.source)
     }
 
     /// The To tag of a stateless answer: the same for every copy of the request.
@@ -221,18 +216,25 @@ impl Node {
 
     /// Refuses for want of something, without keeping anything.
     pub(crate) fn refuse(&mut self, now: Instant, incoming: &Incoming, refused: &Refused) {
-        let tag = self.tag_for(incoming);
-        let agent = self.listen_for(incoming).advertise.0.to_string();
-        let response = refusal(incoming, refused, &agent, &tag, &mut self.rng);
-        self.count_refusal(response.status, Refusal::of(refused));
+        let status = self.refuse_quietly(incoming, refused);
         let notice = Notice::Refused {
             uri: focus::masked(&incoming.request.uri.to_string()),
             asker: focus::masked(&incoming.essentials.from.uri.to_string()),
-            status: response.status.code(),
+            status: status.code(),
             why: refused.to_string(),
         };
         self.notice_refusal(now, notice);
+    }
+
+    /// The same, and nobody is told: there was only a question. Gives the status.
+    pub(crate) fn refuse_quietly(&mut self, incoming: &Incoming, refused: &Refused) -> StatusCode {
+        let tag = self.tag_for(incoming);
+        let agent = self.listen_for(incoming).advertise.0.to_string();
+        let response = refusal(incoming, refused, &agent, &tag, &mut self.rng);
+        let status = response.status;
+        self.count_refusal(status, Refusal::of(refused));
         self.stack.reply_stateless(incoming, response);
+        status
     }
 
     /// Counts an answer, if it is a refusal.

@@ -23,6 +23,9 @@ pub struct Status {
     /// The same by cause, as in the metrics; those that struck.
     #[serde(default)]
     pub refusals: BTreeMap<String, u64>,
+    /// Requests of no use that got no answer, because their source had had enough of those.
+    #[serde(default)]
+    pub held_back: u64,
     /// Messages that came to nothing, by cause, as in the metrics; those that struck.
     #[serde(default)]
     pub dropped: BTreeMap<String, u64>,

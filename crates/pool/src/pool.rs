@@ -22,6 +22,11 @@ pub struct Pool {
     outputs: VecDeque<Output>,
 }
 
+/// The seats that a request is promised.
+fn promised(request: &HoldRequest) -> u32 {
+    request.legs_max.map_or(request.seats.0, |max| request.seats.0.min(max)).max(1)
+}
+
 impl Pool {
     /// An empty pool.
     pub fn new(config: PoolConfig) -> Self {
@@ -46,8 +51,7 @@ impl Pool {
             }
             return Ok(Hold { until });
         }
-        let promised =
-            request.legs_max.map_or(request.seats.0, |max| request.seats.0.min(max)).max(1);
+        let promised = promised(request);
         let plan = self.plan_hold(now, promised, request)?;
         self.carry_out(plan, Some(request.id));
         let until = now + request.hold.min(HOLD_MAX);
@@ -62,6 +66,15 @@ impl Pool {
         };
         self.ledger.insert(request.id, entry);
         Ok(Hold { until })
+    }
+
+    /// Whether [`Self::hold`] would promise this much now.
+    ///
+    /// # Errors
+    /// The refusal that it would give.
+    pub fn would_hold(&self, now: Instant, request: &HoldRequest) -> Result<(), Refusal> {
+        let is_held = self.ledger.entry(request.id).is_some_and(|entry| !entry.is_overdue(now));
+        if is_held { Ok(()) } else { self.plan_hold(now, promised(request), request).map(|_| ()) }
     }
 
     /// Makes a soft hold firm: the asker's address is proved. Does not prolong it.
@@ -82,23 +95,8 @@ impl Pool {
     /// # Errors
     /// [`JoinRefusal`]; nothing was changed.
     pub fn join(&mut self, now: Instant, id: ConferenceId) -> Result<(), JoinRefusal> {
-        let entry = self
-            .ledger
-            .entry(id)
-            .filter(|entry| !entry.is_overdue(now))
-            .ok_or(JoinRefusal::Unknown)?;
-        if let Some(legs_max) = entry.legs_max
-            && entry.used >= legs_max
-        {
-            return Err(JoinRefusal::ConferenceFull { legs_max });
-        }
-        let activated = matches!(entry.state, State::Held(_));
-        if entry.held() == 0 {
-            let mut plan = Plan::default();
-            self.plan_overdue(now, &mut plan);
-            if self.plan_room(now, 1, &mut plan) < 1 {
-                return Err(JoinRefusal::PoolFull);
-            }
+        let (activated, plan) = self.plan_join(now, id)?;
+        if let Some(plan) = plan {
             self.carry_out(plan, None);
         }
         let serial = if activated { Some(self.new_serial()) } else { None };
@@ -111,6 +109,14 @@ impl Pool {
             }
         });
         Ok(())
+    }
+
+    /// Whether [`Self::join`] would seat one more leg now.
+    ///
+    /// # Errors
+    /// The refusal that it would give.
+    pub fn would_join(&self, now: Instant, id: ConferenceId) -> Result<(), JoinRefusal> {
+        self.plan_join(now, id).map(|_| ())
     }
 
     /// Gives one leg's seat back: to the conference within its promise, else to the pool.
@@ -191,6 +197,31 @@ impl Pool {
     fn new_serial(&mut self) -> u64 {
         self.next_serial += 1;
         self.next_serial
+    }
+
+    /// Whether a leg would be the first, and what must go so that it has a seat. Only looks.
+    fn plan_join(
+        &self,
+        now: Instant,
+        id: ConferenceId,
+    ) -> Result<(bool, Option<Plan>), JoinRefusal> {
+        let entry = self.ledger.entry(id).filter(|entry| !entry.is_overdue(now));
+        let entry = entry.ok_or(JoinRefusal::Unknown)?;
+        if let Some(legs_max) = entry.legs_max
+            && entry.used >= legs_max
+        {
+            return Err(JoinRefusal::ConferenceFull { legs_max });
+        }
+        let activated = matches!(entry.state, State::Held(_));
+        if entry.held() > 0 {
+            return Ok((activated, None));
+        }
+        let mut plan = Plan::default();
+        self.plan_overdue(now, &mut plan);
+        if self.plan_room(now, 1, &mut plan) < 1 {
+            return Err(JoinRefusal::PoolFull);
+        }
+        Ok((activated, Some(plan)))
     }
 
     /// What must go so that this hold fits. Only looks.

@@ -84,7 +84,8 @@ impl Server {
         let node_config = node_config(config, &sockets, capacity, &mut rng);
         let node = Node::new(node_config, clock.now(), unix_time(), rng.fork())?
             .with_nat(config.nat)
-            .with_dial_out(config.dial_out.clone());
+            .with_dial_out(config.dial_out.clone())
+            .with_limits(config.limits);
         let node = match auth {
             Some(auth) => node.with_auth(auth),
             None => node,

@@ -121,7 +121,7 @@ fn an_invite_of_sixty_thousand_bytes_is_answered_over_udp() {
     assert!(answer.starts_with("SIP/2.0 302 "), "{answer}");
 }
 
-/// A04 · RFC 3261 §18.3, RFC 4475 §3.1.2.3, §3.3.9
+/// A04, T05 · RFC 3261 §18.3, RFC 4475 §3.1.2.3, §3.3.9
 #[test]
 fn a_bad_content_length_is_answered_and_the_connection_closed() {
     let server = start("127.0.0.1:0");
@@ -184,7 +184,7 @@ fn an_answer_whose_connection_is_gone_opens_one_to_sent_by() {
     assert!(ended.starts_with("SIP/2.0 200 ") && ended.contains("CSeq: 3 BYE"), "{ended}");
 }
 
-/// Ten INVITEs, and a reset before anybody could read an answer: the server is well, and nothing is left but what the
+/// T13 · Ten INVITEs, and a reset before anybody could read an answer: the server is well, and nothing is left but what the
 /// transactions keep for their time.
 #[test]
 fn a_reset_before_the_answers_harms_nobody() {

@@ -131,7 +131,7 @@ fn the_index_names_every_file() {
     }
 }
 
-/// Each file parses or fails as the index says. What fails is answered with the status in the index, or not at all.
+/// T01 · Each file parses or fails as the index says. What fails is answered with the status in the index, or not at all.
 #[test]
 fn each_file_gives_what_the_index_says() {
     let mut counts = BTreeMap::new();
@@ -638,7 +638,7 @@ fn inv2543_is_taken() {
     assert!(request.body.ends_with(b"\r\n"));
 }
 
-/// RFC 5118 §4.1, §4.3, §4.4, §4.9, §4.10: brackets end the address.
+/// T02 · RFC 5118 §4.1, §4.3, §4.4, §4.9, §4.10: brackets end the address.
 #[test]
 fn ipv6_references_are_read() {
     let host = |name: &str| {
@@ -656,7 +656,7 @@ fn ipv6_references_are_read() {
     assert_eq!(mapped.host.ip().unwrap().to_string(), "::ffff:192.0.2.10");
 }
 
-/// RFC 5118 §4.5: `received` with brackets and without.
+/// T02 · RFC 5118 §4.5: `received` with brackets and without.
 #[test]
 fn received_is_read_with_brackets_and_without() {
     for name in ["via-received-param-with-delim.dat", "via-received-param-no-delim.dat"] {

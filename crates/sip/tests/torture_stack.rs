@@ -124,7 +124,7 @@ fn expected(result: &str) -> Vec<u16> {
     }
 }
 
-/// RFC 4475, RFC 5118 · Each file alone gets the answer that the index names, or silence, and its copy gets the
+/// T01 · RFC 4475, RFC 5118 · Each file alone gets the answer that the index names, or silence, and its copy gets the
 /// same answer again without reaching the user twice.
 #[test]
 fn each_file_gets_the_answer_that_the_index_names() {

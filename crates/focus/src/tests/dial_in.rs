@@ -43,7 +43,7 @@ fn the_200_has_the_conference_uri_a_bare_isfocus_and_what_the_focus_can_do() {
     assert!(body.contains("m=audio 20002 ") && body.contains("198.51.100.9"), "{body}");
 }
 
-/// B14, B16 · RFC 4579 §4.3, §5.13; RFC 3261 §11.2
+/// B14, B16, A34 · RFC 4579 §4.3, §5.13; RFC 3261 §11.2
 #[test]
 fn options_in_and_out_of_a_dialog_say_the_same_and_isfocus() {
     let mut rig = Rig::new();

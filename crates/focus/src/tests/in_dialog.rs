@@ -39,7 +39,7 @@ fn bye_is_answered_whatever_else_it_carries() {
     assert_eq!(rig.status(&callers[0].next("BYE", "bye bye")), 200);
 }
 
-/// A29, A33 · RFC 3261 §12.2.2
+/// A29, A33, T12 · RFC 3261 §12.2.2
 #[test]
 fn made_up_tags_get_481_and_lower_cseq_500_and_gaps_are_fine() {
     let (mut rig, mut callers, _) = joined(&["alice", "bob"]);
@@ -131,6 +131,7 @@ fn refused_reinvite_leaves_the_leg_as_it_was() {
     assert_eq!(rig.status(&callers[0].next("BYE", "")), 200);
 }
 
+/// T10
 #[test]
 fn reinvite_without_an_offer_is_offered_and_no_other_comes_between() {
     let (mut rig, mut callers, legs) = joined(&["alice"]);

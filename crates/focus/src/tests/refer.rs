@@ -14,7 +14,7 @@ fn outside(rig: &mut Rig, who: &mut Caller, refer_to: &str, more: &str) -> u16 {
     status
 }
 
-/// C04, C05, C06, C08 · RFC 3515 §2.4.4, §2.4.5, §2.4.7, §3.10
+/// C04, C05, C06, C08, T33 · RFC 3515 §2.4.4, §2.4.5, §2.4.7, §3.10
 #[test]
 fn reports_go_from_100_to_the_result_and_not_faster_than_one_a_second() {
     let (mut rig, mut alice) = Rig::with_creator();
@@ -42,7 +42,7 @@ fn reports_go_from_100_to_the_result_and_not_faster_than_one_a_second() {
     assert_eq!(reports[2].3, "terminated;reason=noresource");
 }
 
-/// C07 · RFC 3515 §2.4.6
+/// C07, T33 · RFC 3515 §2.4.6
 #[test]
 fn the_second_refer_of_a_dialog_has_its_number_in_event() {
     let (mut rig, mut alice) = Rig::with_creator();
@@ -75,7 +75,7 @@ fn who_wants_no_more_reports_has_called_all_the_same() {
     assert_eq!(rig.status(&alice.next("SUBSCRIBE", "")), 481);
 }
 
-/// C11 · RFC 4488 §4
+/// C11, T33 · RFC 4488 §4
 #[test]
 fn refer_sub_false_is_echoed_and_nothing_is_reported() {
     let (mut rig, mut alice) = Rig::with_creator();
@@ -105,7 +105,7 @@ fn nosub_is_honoured_in_refer_and_nowhere_else() {
     assert_eq!(rig.try_invite(&late.next("INVITE", OFFER)).unwrap_err().status.code(), 420);
 }
 
-/// T32 · RFC 5368: a list of targets is not taken.
+/// T32, E10 · RFC 5368: a list of targets is not taken.
 #[test]
 fn lists_and_unknown_extensions_are_refused() {
     let (mut rig, mut alice) = Rig::with_creator();

@@ -585,7 +585,7 @@ mod tests {
     use super::*;
     use crate::engine;
 
-    /// The histories get somewhere: every answer that matters is met.
+    /// T04 · The histories get somewhere: every answer that matters is met.
     #[test]
     fn random_histories_of_a_node_leave_nothing_and_meet_every_answer() {
         let mut met = std::collections::BTreeSet::new();

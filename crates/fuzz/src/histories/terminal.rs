@@ -478,6 +478,7 @@ mod tests {
     use super::*;
     use crate::engine;
 
+    /// T04
     #[test]
     fn a_terminal_among_strangers_comes_to_its_end() {
         for input in super::super::random(1_000) {

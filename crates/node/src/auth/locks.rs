@@ -178,7 +178,7 @@ mod tests {
         assert!(!locks.is_locked(Instant::from_millis(9), "alice", ip("2001:db8:0:1::1")));
     }
 
-    /// Whatever names are tried, the table stays within its bounds.
+    /// T38 · Whatever names are tried, the table stays within its bounds.
     #[test]
     fn the_table_is_bounded() {
         let mut locks = Locks::default();

@@ -32,7 +32,7 @@ fn the_factory_redirects_to_a_uri_of_its_own() {
     assert_eq!(rig.used_and_held(), (0, 4));
 }
 
-/// A13 differs here on purpose: an unproved UDP source gets one 302 and no copy (RFC 3261 §8.2.7).
+/// A13, T20 differs here on purpose: an unproved UDP source gets one 302 and no copy (RFC 3261 §8.2.7).
 #[test]
 fn the_302_is_never_resent_by_itself() {
     let mut rig = Rig::new();
@@ -106,7 +106,7 @@ fn a_recursing_proxy_reaches_the_focus_with_the_same_cseq() {
     assert_eq!(contact(&response), uri);
 }
 
-/// B08 · the room is held for `hold`, then the URI is 404 and the room is free.
+/// B08, T40 · the room is held for `hold`, then the URI is 404 and the room is free.
 #[test]
 fn a_hold_that_nobody_joins_ends_by_itself() {
     let mut rig = Rig::new();
@@ -168,7 +168,7 @@ fn the_ack_brings_back_a_hold_that_a_flood_pushed_out() {
     assert_eq!(rig.used_and_held(), (0, 0));
 }
 
-/// An unproved source gets one packet for one packet, and hardly a byte more than it sent.
+/// T20 · An unproved source gets one packet for one packet, and hardly a byte more than it sent.
 #[test]
 fn before_proof_there_is_no_amplification() {
     let mut rig = Rig::new();
@@ -239,7 +239,7 @@ fn the_caller_says_how_big() {
     assert_eq!(rig.used_and_held(), (0, 9));
 }
 
-/// A request for more than there is (9 free, 10 asked) is refused, says so, and leaks nothing.
+/// T23 · A request for more than there is (9 free, 10 asked) is refused, says so, and leaks nothing.
 #[test]
 fn more_than_there_is_is_refused_and_leaks_nothing() {
     let mut rig = Rig::with(Setting { seats: 9, ..Setting::default() });

@@ -535,7 +535,7 @@ fn guessing_locks_user_and_source() {
     }
 }
 
-/// T22 · A name that nobody has gets the very answer that a wrong password gets.
+/// T22, T38 · A name that nobody has gets the very answer that a wrong password gets.
 #[test]
 fn unknown_users_look_like_wrong_passwords() {
     let answer = |name: &str| {
@@ -566,7 +566,7 @@ fn a_known_users_hold_is_firm() {
     assert_eq!(calls.len(), 20, "more than one unproved source may hold");
 }
 
-/// REFER to the focus: the one who made the conference, or a moderator; inside the dialog too.
+/// T31 · REFER to the focus: the one who made the conference, or a moderator; inside the dialog too.
 #[test]
 fn steering_needs_the_creator_or_a_moderator() {
     let allow = vec!["192.0.2.0/24".parse().expect("a rule")];

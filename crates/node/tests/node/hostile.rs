@@ -133,7 +133,7 @@ fn long_identifiers_are_not_remembered() {
     assert!(each < 4_000, "{each} characters for a caller who has gone");
 }
 
-/// Who refuses to be acknowledged gets one packet for one packet: his address may be another's.
+/// T20, B18 · Who refuses to be acknowledged gets one packet for one packet: his address may be another's.
 #[test]
 fn a_refused_joiner_is_told_once() {
     let mut setting = Setting::default();
@@ -200,7 +200,7 @@ fn a_failed_conference_loses_no_port() {
     assert_eq!(rig.node.leftovers(), Leftovers::default());
 }
 
-/// Somebody sends INVITEs in another one's name: the victim gets a bounded number of answers.
+/// T20 · Somebody sends INVITEs in another one's name: the victim gets a bounded number of answers.
 #[test]
 fn answers_to_one_address_that_acknowledges_none_are_bounded() {
     let mut rig = Rig::with(Setting { seats: 1_000, ..Setting::default() });
@@ -233,7 +233,7 @@ fn many_callers_behind_one_address_that_acknowledge_get_in() {
     }
 }
 
-/// A flood of forged requests to a factory that delivers fills the unproved share and no more.
+/// T20 · A flood of forged requests to a factory that delivers fills the unproved share and no more.
 #[test]
 fn forged_requests_to_a_delivering_factory_leave_room_for_others() {
     let mut setting = Setting { seats: 200, ..Setting::default() };
@@ -260,7 +260,7 @@ fn forged_requests_to_a_delivering_factory_leave_room_for_others() {
     }
 }
 
-/// What a stranger writes into his headers ends up in logs: nothing that moves the cursor or turns the
+/// T36 · What a stranger writes into his headers ends up in logs: nothing that moves the cursor or turns the
 /// text around.
 #[test]
 fn notices_show_no_hidden_characters() {

@@ -57,7 +57,7 @@ fn the_200_names_the_conference_and_what_the_focus_can() {
     assert_eq!(header(&response, &HeaderName::ContentType).as_deref(), Some("application/sdp"),);
 }
 
-/// A14 · RFC 6026 §7.1: an INVITE copy after the 200 makes no second leg.
+/// A14, T26 · RFC 6026 §7.1: an INVITE copy after the 200 makes no second leg.
 #[test]
 fn a_copy_of_the_invite_makes_no_second_leg() {
     let mut rig = Rig::new();
@@ -87,7 +87,7 @@ fn a_late_invitee_gets_his_seat_in_a_full_pool() {
     assert_eq!(rig.used_and_held(), (3, 5));
 }
 
-/// 480 when the pool has no seat for one more, 486 when the conference may have no more.
+/// B18 · 480 when the pool has no seat for one more, 486 when the conference may have no more.
 #[test]
 fn full_pool_480_full_conference_486() {
     let mut setting = Setting { seats: 2, ..Setting::default() };
@@ -109,7 +109,7 @@ fn full_pool_480_full_conference_486() {
     assert_eq!(statuses, [200, 200, 486]);
 }
 
-/// B11, B13 · a URI that we did not make, or not so, is 404 and looks like any other 404.
+/// B11, B13, T40 · a URI that we did not make, or not so, is 404 and looks like any other 404.
 #[test]
 fn unknown_and_forged_uris_are_404() {
     let mut rig = Rig::new();
@@ -132,7 +132,7 @@ fn unknown_and_forged_uris_are_404() {
     assert_eq!(rig.node.leftovers().transactions, 0);
 }
 
-/// A proxy may change host, port and parameters, and the case of the token.
+/// B12 · A proxy may change host, port and parameters, and the case of the token.
 #[test]
 fn the_user_part_alone_finds_the_conference() {
     let mut rig = Rig::new();

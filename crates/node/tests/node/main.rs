@@ -1,17 +1,21 @@
 //! The whole node, driven by hand-written messages under virtual time.
 
 mod asking;
+mod attacks;
 mod auth;
 mod counting;
 mod hostile;
 mod joining;
+mod mutants;
 mod reaching;
 mod records;
 mod referring;
 mod refusing;
 mod registrar;
 mod rig;
+mod rows;
 mod taking_over;
 mod torture;
+mod torture_tcp;
 mod unguessable;
 mod watching;

@@ -156,7 +156,7 @@ fn the_end_of_the_conference_cancels_the_call() {
     assert_eq!(rig.node.leftovers(), Leftovers::default());
 }
 
-/// B22 · RFC 4579 §5.5
+/// B22, T33 · RFC 4579 §5.5
 #[test]
 fn a_refer_to_the_factory_is_refused_and_makes_no_conference() {
     let mut rig = Rig::new();
@@ -229,7 +229,7 @@ fn one_target_is_called_so_often_a_minute_and_no_more() {
     assert_eq!(only(got, &Method::Invite).len(), 1);
 }
 
-/// RFC 3261 §8.2.2.2: one REFER by two ways calls once.
+/// T33 · RFC 3261 §8.2.2.2: one REFER by two ways calls once.
 #[test]
 fn a_refer_that_comes_by_two_ways_is_followed_once() {
     let (mut rig, mut alice, uri) = conference();

@@ -88,7 +88,7 @@ fn no_dialog() {
     assert_eq!(rig.node.leftovers(), Leftovers::default());
 }
 
-/// B16 · RFC 4579 §5.13, RFC 3261 §11.2; and our host without a user.
+/// B16, A34 · RFC 4579 §5.13, RFC 3261 §11.2; and our host without a user.
 #[test]
 fn options() {
     let mut rig = Rig::new();

@@ -9,9 +9,11 @@ use focus::{DialRules, EndPolicy};
 use mix::message::{
     Action, Command, ConferenceKey, Done, Epoch, Event, LentPort, PortId, PortReport, Refused,
 };
-use node::{AuthConfig, Input, Keys, Node, NodeConfig, Notice, Output, Record, SipListen};
+use node::{AuthConfig, Input, Keys, Limits, Node, NodeConfig, Notice, Output, Record, SipListen};
 use pool::{Key, PoolConfig, Seats, TokenKeys};
-use sip::{FlowId, HeaderName, Message, Nat, Packet, Request, Response, Source, Transport};
+use sip::{
+    Arrival, FlowId, HeaderName, Message, Nat, Packet, Request, Response, Source, Transport,
+};
 use units::{Instant, Rng, UnixTime};
 
 pub(crate) const NODE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)), 5060);
@@ -144,6 +146,23 @@ impl Rig {
     pub(crate) fn media(&mut self, event: Event) {
         self.node.handle_input(self.now, Input::Media { shard: 0, event });
         self.drain();
+    }
+
+    /// The same, with other limits.
+    pub(crate) fn with_limits(mut self, limits: Limits) -> Self {
+        self.node = self.node.with_limits(limits);
+        self
+    }
+
+    /// What came by a connection, or became of one.
+    pub(crate) fn arrive(&mut self, arrival: Arrival) {
+        self.node.handle_input(self.now, Input::Arrival(arrival));
+        self.drain();
+    }
+
+    /// The way to somebody.
+    pub(crate) const fn path(&self, remote: SocketAddr) -> Source {
+        Source { transport: self.transport, local: NODE, remote, flow: FlowId(7) }
     }
 
     /// Delivers a message and gives what was sent because of it.

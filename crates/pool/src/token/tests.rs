@@ -41,6 +41,7 @@ fn deadline_is_rounded_up_to_a_minute_and_clipped_at_both_ends() {
     assert_eq!(deadline(UnixTime(u64::MAX)), at_minutes((1 << 24) - 1));
 }
 
+/// A36
 #[test]
 fn case_is_folded() {
     let keys = keys(1, &[]);
@@ -49,6 +50,7 @@ fn case_is_folded() {
     assert!(read(&keys, &user).is_ok());
 }
 
+/// T40
 #[test]
 fn previous_keys_still_read_and_forgotten_ones_do_not() {
     let user = mint(&keys(1, &[]), 3, ID, at_minutes(5));
@@ -57,6 +59,7 @@ fn previous_keys_still_read_and_forgotten_ones_do_not() {
     assert!(mint(&keys(2, &[1]), 3, ID, at_minutes(5)) != user);
 }
 
+/// T40
 #[test]
 fn foreign_secret_under_a_known_id_is_forged() {
     let foreign = TokenKeys { current: Key { id: 1, secret: [9; 32] }, previous: vec![] };
@@ -103,7 +106,7 @@ fn debug_does_not_show_the_secret() {
     assert!(!shown.contains("213"));
 }
 
-/// B11 · RFC 4353 §3.1, §5.1: unique, and not to be guessed: 80 bits of it are an HMAC under a key
+/// B11, T39 · RFC 4353 §3.1, §5.1: unique, and not to be guessed: 80 bits of it are an HMAC under a key
 /// that only we have.
 #[test]
 fn hundred_thousand_uris_do_not_clash_and_their_bits_are_even() {
@@ -135,6 +138,7 @@ proptest! {
         prop_assert_eq!(token, Ok(expected));
     }
 
+    /// T40
     #[test]
     fn any_single_bit_flipped_is_refused(node: u16, id: [u8; 10], bit in 0..TOKEN_BYTES * 8) {
         let keys = keys(1, &[]);

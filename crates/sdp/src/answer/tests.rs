@@ -53,7 +53,7 @@ fn offer_has_static_numbers_with_their_maps() {
     );
 }
 
-/// F01 · RFC 3264 §6, §6.1
+/// F01, T09 · RFC 3264 §6, §6.1
 #[test]
 fn answer_has_the_same_lines_and_refuses_what_is_not_plain_audio() {
     let offer = parse(
@@ -165,7 +165,7 @@ fn answerer_may_choose_other_numbers_than_we_offered() {
     assert_eq!(negotiated.receive_payload_types, [8, 98], "ours, and what some send");
 }
 
-/// F08 · RFC 3551 §6
+/// F08, T09 · RFC 3551 §6
 #[test]
 fn static_numbers_need_no_map_and_mean_what_they_mean() {
     assert_eq!(agreed("m=audio 4000 RTP/AVP 0\r\n").codec, Codec::Pcmu);
@@ -273,7 +273,7 @@ fn a_stream_over_ipv6_is_agreed_on_by_who_has_an_ipv6_address() {
     assert_eq!(crate::Family::of("::ffff:192.0.2.1".parse().unwrap()), crate::Family::V4);
 }
 
-/// RFC 3264 §6: a profile that is not spoken is a stream that is refused.
+/// T09 · RFC 3264 §6: a profile that is not spoken is a stream that is refused.
 #[test]
 fn other_profiles_are_refused_and_nothing_else_is_488() {
     for proto in ["RTP/SAVP", "RTP/SAVPF", "RTP/AVPF", "UDP/TLS/RTP/SAVPF", "TCP/RTP/AVP", "udptl"]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use focus::DialRules;
+use node::Limits;
 use sip::{Host, Uri};
 use toml::Spanned;
 
@@ -24,6 +25,9 @@ const SEATS: (u64, u64) = (1, 30_000);
 
 /// Ten a second is what a person's programs may want; none is what an empty allow list is for.
 const REFERS_PER_MINUTE: (u64, u64) = (1, 600);
+
+/// None at all would hide a wrong number from who dials it; more is no limit.
+const ANSWERS: (u64, u64) = (1, 100_000);
 
 /// Where the spans of the file point to.
 pub(super) struct Origin<'a> {
@@ -61,6 +65,7 @@ pub(super) fn check(file: File, origin: &Origin<'_>, flags: &Flags) -> Result<Co
         factories: factories(file.factory, origin, room)?,
         admin: admin(file.admin.bind, origin, flags)?,
         dial_out: dial_out(file.dial_out, origin)?,
+        limits: limits(file.limits, origin)?,
         records: flags.records.clone().or_else(|| origin.file(file.records.file)).map(records_to),
         pcap: flags.pcap.clone().or_else(|| origin.file(file.trace.pcap)),
         capacity,
@@ -85,6 +90,18 @@ fn dial_out(written: file::DialOut, origin: &Origin<'_>) -> Result<DialRules, Co
 
 fn records_to(path: PathBuf) -> RecordsTo {
     if path.as_os_str() == "-" { RecordsTo::Stdout } else { RecordsTo::File(path) }
+}
+
+fn limits(written: file::Limits, origin: &Origin<'_>) -> Result<Limits, ConfigError> {
+    let usual = Limits::default();
+    let number = |key, written: Option<Spanned<u64>>, usual| match written {
+        None => Ok(usual),
+        Some(number) => within(key, &number, ANSWERS, origin),
+    };
+    Ok(Limits {
+        per_second: number("per_second", written.per_second, usual.per_second)?,
+        burst: number("burst", written.burst, usual.burst)?,
+    })
 }
 
 fn access(written: Option<file::Access>, origin: &Origin<'_>) -> Result<AllowList, ConfigError> {

@@ -61,6 +61,7 @@ pub(super) struct File {
     pub(super) access: Option<Access>,
     pub(super) auth: Option<Spanned<auth::Written>>,
     pub(super) dial_out: DialOut,
+    pub(super) limits: Limits,
     pub(super) records: Records,
     pub(super) trace: Trace,
 }
@@ -140,6 +141,13 @@ pub(super) struct Access {
 pub(super) struct DialOut {
     pub(super) allow: Vec<Text<DialRule>>,
     pub(super) refers_per_minute: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    pub(super) per_second: Option<Spanned<u64>>,
+    pub(super) burst: Option<Spanned<u64>>,
 }
 
 /// A value that is written as a string.

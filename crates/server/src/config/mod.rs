@@ -50,6 +50,10 @@
 //! allow = ["sip:*@example.com",     # a user, or all who begin so: sip:+4930*@gw.example.com
 //!          "192.0.2.0/24"]          # whoever is called at an address of this network; default: nobody
 //! refers_per_minute = 60            # REFERs that one conference takes
+//!
+//! [limits]                          # answers that one address gets to what makes no conference and joins none
+//! per_second = 10                   # in the long run
+//! burst = 100                       # at once, after a time of quiet
 //! ```
 //!
 //! Who is called must also be let in by `[access]`, or his answers are not.
@@ -71,6 +75,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use focus::DialRules;
+use node::Limits;
 use sip::{Host, Nat};
 
 pub use auth::{Auth, Entry, Md5};
@@ -106,6 +111,8 @@ pub struct Config {
     pub dial_out: DialRules,
     /// Whether phones may register here: for trying things out.
     pub lab_registrar: bool,
+    /// How many answers of no use one source gets.
+    pub limits: Limits,
 }
 
 /// One UDP socket for SIP.

@@ -236,7 +236,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("pool = {capacity = 1", "convoke.toml:1: unclosed inline table, expected `}`"),
     (
         "[cluster]",
-        "convoke.toml:1: unknown key `cluster`, expected one of `sip`, `media`, `factory`, `admin`, `pool`, `access`, `auth`, `dial_out`, `records`, `trace`",
+        "convoke.toml:1: unknown key `cluster`, expected one of `sip`, `media`, `factory`, `admin`, `pool`, `access`, `auth`, `dial_out`, `limits`, `records`, `trace`",
     ),
 ];
 
@@ -405,4 +405,16 @@ fn whom_conferences_may_call_is_written_down() {
         let error = error(text);
         assert!(error.contains(told) && error.contains("convoke.toml:2"), "{error}");
     }
+}
+
+/// T22
+#[test]
+fn limits_for_scanners_have_defaults_and_bounds() {
+    let usual = read("").expect("defaults are right").limits;
+    assert_eq!((usual.per_second, usual.burst), (10, 100));
+    let text = "[limits]\nper_second = 1\nburst = 7\n";
+    let some = read(text).expect("a good table").limits;
+    assert_eq!((some.per_second, some.burst), (1, 7));
+    let error = read("[limits]\nburst = 0\n").expect_err("nobody would learn of a wrong number");
+    assert!(error.to_string().contains("burst"), "{error}");
 }

@@ -95,6 +95,9 @@ fn messages(page: &mut Page, node: &Figures) {
     }
     let help = "Credentials whose password was wrong.";
     page.one(Counter, "sip_logins_failed_total", help, node.tallies.logins_failed);
+    let help =
+        "Requests of no use that got no answer, because their source had had enough of those.";
+    page.one(Counter, "sip_requests_held_back_total", help, node.tallies.held_back);
     let mut transactions = page.family(Gauge, "sip_transactions", "SIP transactions there are.");
     transactions.sample(&[("role", "server")], node.transactions.0);
     transactions.sample(&[("role", "client")], node.transactions.1);

@@ -98,7 +98,7 @@ fn messages_come_out_whole_and_a_ping_is_answered() {
     assert_eq!((messages, pongs), (2, 1));
 }
 
-/// A04 · RFC 3261 §18.3, RFC 4475 §3.1.2.3
+/// A04, T05 · RFC 3261 §18.3, RFC 4475 §3.1.2.3
 #[test]
 fn after_a_framing_error_comes_the_answer_and_then_the_end() {
     let mut table = Connections::new();
@@ -161,6 +161,7 @@ fn a_connection_that_does_not_come_about_is_told() {
     assert_eq!(table.counters().connect_timeouts, 1);
 }
 
+/// T14
 #[test]
 fn who_connects_and_says_nothing_is_closed_and_pings_are_nothing() {
     let mut table = Connections::new();
@@ -172,7 +173,7 @@ fn who_connects_and_says_nothing_is_closed_and_pings_are_nothing() {
     assert_eq!(table.counters().silent_closed, 2);
 }
 
-/// One byte a second is no message in 10 s: it does not matter that something comes.
+/// T14 · One byte a second is no message in 10 s: it does not matter that something comes.
 #[test]
 fn a_message_that_comes_too_slowly_ends_the_connection() {
     let mut table = Connections::new();
@@ -197,6 +198,7 @@ fn a_connection_lives_as_long_as_it_is_used() {
     assert_eq!(table.counters().idle_closed, 1);
 }
 
+/// T14
 #[test]
 fn who_does_not_read_is_closed() {
     let mut table = Connections::new();
@@ -216,6 +218,7 @@ fn who_does_not_read_is_closed() {
     assert_eq!(pings, WRITE_QUEUE_BYTES_MAX / (WRITE_OVERHEAD_BYTES + PONG.len()) + 1);
 }
 
+/// T14
 #[test]
 fn one_source_has_so_many_connections_and_no_more() {
     let mut table = Connections::new();
@@ -231,7 +234,7 @@ fn one_source_has_so_many_connections_and_no_more() {
     assert_eq!(table.accepted(ms(0), address(US), next), Ok(FlowId(other.0 + 1)));
 }
 
-/// Ten thousand silent connections from everywhere: whoever speaks gets in, and we get out.
+/// T14 · Ten thousand silent connections from everywhere: whoever speaks gets in, and we get out.
 #[test]
 fn silent_connections_make_room_and_some_are_kept_for_us() {
     let mut table = Connections::new();

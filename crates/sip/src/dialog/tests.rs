@@ -249,7 +249,7 @@ fn in_dialog(cseq: &str, to_tag: &str) -> Essentials {
     incoming(&text, PEER).essentials
 }
 
-/// A29 · RFC 3261 §12.2.2: an old re-INVITE gets 500, a gap is fine, an ACK is not counted.
+/// A29, T12 · RFC 3261 §12.2.2: an old re-INVITE gets 500, a gap is fine, an ACK is not counted.
 #[test]
 fn lower_cseq_is_500_and_a_gap_is_fine() {
     let mut dialog = answering(CONTACT);

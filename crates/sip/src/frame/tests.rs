@@ -57,7 +57,7 @@ fn only_a_double_line_break_is_a_keep_alive() {
     );
 }
 
-/// RFC 3261 §18.3, RFC 4475 §3.1.2.3, §3.3.9: without a good Content-Length there is no next message.
+/// T05 · RFC 3261 §18.3, RFC 4475 §3.1.2.3, §3.3.9: without a good Content-Length there is no next message.
 #[test]
 fn a_bad_content_length_ends_the_stream() {
     let good = String::from_utf8(message(0)).unwrap();

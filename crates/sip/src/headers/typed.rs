@@ -12,9 +12,13 @@ use crate::{
 };
 
 impl Headers {
-    /// Reads the topmost Via.
+    /// Reads the topmost Via. It must be UTF-8: it goes back with `received` in it, and bytes read as Latin-1 would come
+    /// back as others, and as more.
     pub fn top_via(&self) -> Result<Via, HeaderError> {
-        self.required(HeaderName::Via)
+        match self.get(&HeaderName::Via) {
+            Some(value) if value.as_str().is_none() => Err(HeaderError::Malformed(HeaderName::Via)),
+            Some(_) | None => self.required(HeaderName::Via),
+        }
     }
 
     /// Reads all Via values, topmost first.

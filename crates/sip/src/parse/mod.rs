@@ -176,7 +176,8 @@ fn salvage(head: &Head<'_>) -> Option<Salvage> {
         return None;
     }
     let mut vias = head.headers.all(&HeaderName::Via);
-    let top = Via::salvage(&vias.next()?.text())?;
+    // As in `Headers::top_via`: what is no UTF-8 cannot go back as it came.
+    let top = Via::salvage(vias.next()?.as_str()?)?;
     let mut headers = Headers::new();
     headers.push(HeaderName::Via, top.to_string());
     // The others go back as they came, if they are Via values at all.

@@ -258,7 +258,7 @@ fn an_answer_goes_back_the_way_the_request_came() {
     );
 }
 
-/// Sizes at which a careless parser becomes slow or large: each is taken or refused by a number with a name.
+/// T05 · Sizes at which a careless parser becomes slow or large: each is taken or refused by a number with a name.
 #[test]
 fn large_messages_are_bounded() {
     let small: String = "a:\r\n".repeat(13_000);

@@ -15,7 +15,7 @@ fn same(a: &str, b: &str) -> bool {
     there
 }
 
-/// RFC 3261 §19.1.4: the examples of that section, and more of each rule.
+/// A36 · RFC 3261 §19.1.4: the examples of that section, and more of each rule.
 #[test]
 fn equivalent_uris() {
     let pairs = [
@@ -47,7 +47,7 @@ fn equivalent_uris() {
     }
 }
 
-/// RFC 3261 §19.1.4: the examples of that section, and more of each rule.
+/// A36 · RFC 3261 §19.1.4: the examples of that section, and more of each rule.
 #[test]
 fn unequal_uris() {
     let pairs = [

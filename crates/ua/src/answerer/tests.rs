@@ -85,7 +85,7 @@ fn without_a_free_media_socket_it_is_busy() {
     assert_eq!(world.sent(BOB, ALICE, "SIP/2.0 486"), 1);
 }
 
-/// C10 · RFC 3515 §2.4.2: by policy only. A stranger's REFER is declined.
+/// C10, T31 · RFC 3515 §2.4.2: by policy only. A stranger's REFER is declined.
 #[test]
 fn a_strangers_refer_is_declined() {
     let mut world = world(answerer(TrustPolicy::default(), 2, false));

@@ -4,6 +4,7 @@ mod changing;
 mod chaos;
 mod incoming;
 mod outgoing;
+mod overload;
 mod proving;
 mod redirected;
 mod refer;

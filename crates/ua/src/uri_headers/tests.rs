@@ -28,7 +28,7 @@ fn single_headers_are_overwritten_and_lists_grow() {
     assert_eq!(all(&request, &HeaderName::Other("X-Key".to_owned())), ["8"]);
 }
 
-/// RFC 3261 §19.1.5, by name and in any spelling.
+/// T31 · RFC 3261 §19.1.5, by name and in any spelling.
 #[test]
 fn dangerous_headers_are_left_out() {
     for name in [

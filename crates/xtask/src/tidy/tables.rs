@@ -1,7 +1,8 @@
 //! Tables that name tests, kept true; links that lead somewhere.
 //!
 //! A test says which rows of the conformance list it proves in its doc comment: `/// A15 · RFC 3261 §13.3.1.4`. The
-//! third cell of a row in `docs/CONFORMANCE.md` is made from that by `cargo xtask tidy --write`.
+//! third cell of a row in `docs/CONFORMANCE.md` is made from that by `cargo xtask tidy --write`; so is that of a row in
+//! `docs/ATTACKS.md`, for attacks, `/// T12`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,6 +13,9 @@ use super::{Finding, lexer, order};
 
 /// The page whose rows name the tests for each point.
 const CONFORMANCE: &str = "docs/CONFORMANCE.md";
+
+/// The page whose rows name the tests for each attack.
+const ATTACKS: &str = "docs/ATTACKS.md";
 
 /// The page that says what we do otherwise, and which test holds us to that.
 const DEVIATIONS: &str = "docs/DEVIATIONS.md";
@@ -37,10 +41,12 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for page in &tree.pages {
         links(page, tree, &mut findings);
-        if [CONFORMANCE, DEVIATIONS, PEERS].contains(&page.path.as_str()) {
+        let path = page.path.as_str();
+        let has_rows = [CONFORMANCE, ATTACKS].contains(&path);
+        if has_rows || [DEVIATIONS, PEERS].contains(&path) {
             mentions(page, &names, &mut findings);
         }
-        if page.path == CONFORMANCE {
+        if has_rows {
             rows(page, &tests, &mut findings);
         }
     }
@@ -50,7 +56,9 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
 /// Puts the tests of each row into the third cell of that row.
 pub(super) fn write(root: &Path, tree: &Tree) -> anyhow::Result<()> {
     let proofs = proofs(tree.sources.iter().flat_map(tests));
-    for page in tree.pages.iter().filter(|page| page.path == CONFORMANCE) {
+    for page in
+        tree.pages.iter().filter(|page| [CONFORMANCE, ATTACKS].contains(&page.path.as_str()))
+    {
         let lines = page.text.lines().map(|line| with_tests(line, &proofs) + "\n");
         fs::write(root.join(&page.path), lines.collect::<String>())?;
     }
@@ -87,12 +95,17 @@ fn with_tests(line: &str, proofs: &BTreeMap<String, BTreeSet<String>>) -> String
         .join("|")
 }
 
-/// True for what names a row: `A15`. The list has the groups A to K.
+/// True for what names a row: `A15`. The list has the groups A to K; attacks have T.
 fn is_row(word: &str) -> bool {
     let mut chars = word.chars();
-    chars.next().is_some_and(|c| ('A'..='K').contains(&c))
+    chars.next().is_some_and(|c| matches!(c, 'A'..='K' | 'T'))
         && word.len() == 3
         && chars.all(|c| c.is_ascii_digit())
+}
+
+/// The page that a row stands on.
+fn page_of(row: &str) -> &'static str {
+    if row.starts_with('T') { ATTACKS } else { CONFORMANCE }
 }
 
 /// The tests in a source.
@@ -174,12 +187,12 @@ fn rows(page: &Page, tests: &[Test], findings: &mut Vec<Finding>) {
         }
     }
     for test in tests {
-        for row in &test.rows {
+        for row in test.rows.iter().filter(|row| page_of(row) == page.path) {
             let quoted = format!("`{}`", test.name);
             if !known.get(row.as_str()).is_some_and(|proof| proof.contains(&quoted)) {
                 let text = format!(
-                    "{CONFORMANCE} does not name {} at {row}: `cargo xtask tidy --write`",
-                    test.name
+                    "{} does not name {} at {row}: `cargo xtask tidy --write`",
+                    page.path, test.name
                 );
                 findings.push(Finding::new("tables", &test.path, test.line, text));
             }

@@ -314,6 +314,7 @@ fn is_caught<S: Subject>(broken: S, fault: &str) {
 proptest! {
     #![proptest_config(Config { cases: 1_000, failure_persistence: None, ..Config::default() })]
 
+    /// T23
     #[test]
     fn promises_hold_over_random_histories(history in history()) {
         Checker::run(Pool::new(CONFIG), &history).map_err(TestCaseError::fail)?;

@@ -124,7 +124,7 @@ fn a_loop_of_stale_nonces_ends() {
     assert_eq!(asked.told(401, &[stale("r", "one-more")]), None);
 }
 
-/// J03 · RFC 8760 §2.4: the topmost that is known; unknown ones are ignored; none that fits, no answer.
+/// J03, T37 · RFC 8760 §2.4: the topmost that is known; unknown ones are ignored; none that fits, no answer.
 #[test]
 fn the_topmost_challenge_that_fits_is_taken() {
     let of = |algorithm: &str| {

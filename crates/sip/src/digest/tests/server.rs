@@ -82,7 +82,7 @@ fn a_nonce_lives_for_its_time() {
     assert!(!nonce.is_fresh(UnixTime(WALL.0 - life - 1)));
 }
 
-/// J06 · RFC 7616 §3.4, §5.5: each count once, in any order within the window.
+/// J06, T37 · RFC 7616 §3.4, §5.5: each count once, in any order within the window.
 #[test]
 fn each_count_is_good_once() {
     let nonce = minted(&NonceKey::new([7; 32]), WALL, 0);

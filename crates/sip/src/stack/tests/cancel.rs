@@ -63,7 +63,7 @@ fn cancel_after_the_final_answer_has_no_effect() {
     }
 }
 
-/// A26 · RFC 3261 §9.2: 481 without a match: another branch, another sent-by, nothing at all.
+/// A26, T11 · RFC 3261 §9.2: 481 without a match: another branch, another sent-by, nothing at all.
 #[test]
 fn cancel_of_nothing_is_answered_481() {
     let mut bench = Bench::new();

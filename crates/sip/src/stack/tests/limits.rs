@@ -133,7 +133,7 @@ fn huge_requests_fill_the_table_sooner() {
     assert_eq!(bench.stack.server_bytes, 0);
 }
 
-/// A33, A37 · A part of the table is kept for what belongs to a dialog: a BYE frees a seat.
+/// A33, A37, T24 · A part of the table is kept for what belongs to a dialog: a BYE frees a seat.
 #[test]
 fn nearly_full_table_still_takes_a_bye() {
     let mut bench = Bench::new();

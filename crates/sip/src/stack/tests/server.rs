@@ -88,7 +88,7 @@ fn over_a_stream_the_answer_takes_the_connection_of_the_request() {
     assert_eq!(bench.stack.transaction_count(), 0);
 }
 
-/// A11 · RFC 3261 §17.2.3
+/// A11, T11 · RFC 3261 §17.2.3
 #[test]
 fn same_branch_from_two_clients_makes_two_transactions() {
     let mut bench = Bench::new();
@@ -206,7 +206,7 @@ fn an_ack_ends_the_302_and_goes_no_further() {
     assert_eq!(bench.events[1..], [(5_600, Event::ServerEnded { txn: invite.0 })]);
 }
 
-/// A14 · RFC 6026 §7.1: a copy of the INVITE after the 200 makes no second leg and no second answer.
+/// A14, T26 · RFC 6026 §7.1: a copy of the INVITE after the 200 makes no second leg and no second answer.
 #[test]
 fn accepted_invite_absorbs_copies_and_passes_the_ack_up() {
     let mut bench = Bench::new();

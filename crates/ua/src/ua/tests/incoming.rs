@@ -273,7 +273,7 @@ fn the_version_of_our_description_counts_its_changes() {
     }
 }
 
-/// A32 · RFC 3261 §14.2: a re-INVITE that cannot be granted leaves the call as it was.
+/// A32, T10 · RFC 3261 §14.2: a re-INVITE that cannot be granted leaves the call as it was.
 #[test]
 fn a_reinvite_without_a_common_codec_leaves_the_call() {
     let mut solo = Solo::new();

@@ -340,7 +340,7 @@ fn the_peer_may_hang_up_before_it_reports() {
     assert_eq!(solo.ua.dialogs.count(), 0);
 }
 
-/// RFC 3261 §12.2.1.2: 481 to a request in a dialog ends it.
+/// T33 · RFC 3261 §12.2.1.2: 481 to a request in a dialog ends it.
 #[test]
 fn a_481_to_a_refer_inside_ends_the_call() {
     let mut solo = Solo::new();

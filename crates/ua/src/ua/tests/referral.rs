@@ -186,7 +186,7 @@ fn refer_to_without_brackets_and_with_method_invite_is_understood() {
     }
 }
 
-/// RFC 3261 §19.1.5, RFC 3891 §3: Replaces is what such headers are for; a Route is not followed.
+/// T31 · RFC 3261 §19.1.5, RFC 3891 §3: Replaces is what such headers are for; a Route is not followed.
 #[test]
 fn embedded_headers_are_taken_only_where_that_is_safe() {
     let mut solo = Solo::new();
