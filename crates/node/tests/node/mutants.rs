@@ -85,93 +85,97 @@ const GOOD: &[(&str, &str)] = &[
     ("ptime", "20"),
 ];
 
+/// So many letters.
+const LENGTHS: &[usize] = &[
+    1, 2, 8, 16, 32, 63, 64, 127, 128, 255, 256, 511, 512, 1_023, 1_024, 2_048, 4_096, 8_192,
+    16_384, 60_000,
+];
+
+/// These, so many times.
+const PIECES: &[(&str, usize)] = &[
+    ("%s", 1),
+    ("%s", 64),
+    ("%n%n%d%x", 16),
+    ("%00", 8),
+    ("%", 3),
+    ("\\", 5),
+    ("\"", 1),
+    ("\"", 3),
+    ("<", 1),
+    ("<", 64),
+    (">", 2),
+    ("<>", 1),
+    (";", 1),
+    (";", 300),
+    (",", 300),
+    ("@", 2),
+    (":", 9),
+    ("=", 3),
+    ("[", 1),
+    ("[::]", 2),
+    ("[::1", 1),
+    ("(", 200),
+    ("()", 100),
+    ("/", 9),
+    ("*", 1),
+    (" ", 1),
+    (" ", 200),
+    ("\t", 9),
+    ("\r\n ", 1),
+    ("\r\n ", 100),
+    ("\r\n", 1),
+    ("\n", 1),
+    ("\r", 1),
+    ("a=b;", 400),
+    ("\r\nVia: SIP/2.0/UDP x", 70),
+    (" SIP/2.0", 2),
+    ("../", 20),
+    ("sip:", 30),
+];
+
+const NUMBERS: &[&str] = &[
+    "-1",
+    "00",
+    "256",
+    "65535",
+    "65536",
+    "2147483647",
+    "2147483648",
+    "4294967295",
+    "4294967296",
+    "18446744073709551616",
+    "-2147483649",
+    "1e9",
+    "0x7f",
+    "1.5",
+    "99999999999999999999999999",
+];
+
+/// What is no text, or hides in one.
+const BYTES: &[&[u8]] = &[
+    b"",
+    b"\0",
+    b"a\0b",
+    b"\x01\x1b[2J",
+    b"\x7f",
+    b"\x80",
+    b"\xff\xfe",
+    b"\xc0\xaf",
+    b"\xe0\x80\x80",
+    b"\xed\xa0\x80",
+    b"\xf4\x90\x80\x80",
+    b"\xfc\x80\x80\x80\x80\xaf",
+    b"\xef\xbb\xbf",
+    "\u{202e}".as_bytes(),
+];
+
 /// What stands there instead.
 fn anomalies() -> Vec<Vec<u8>> {
-    let mut all: Vec<Vec<u8>> = Vec::new();
-    for len in [
-        1, 2, 8, 16, 32, 63, 64, 127, 128, 255, 256, 511, 512, 1_023, 1_024, 2_048, 4_096, 8_192,
-        16_384, 60_000,
-    ] {
-        all.push(vec![b'a'; len]);
-    }
-    for (piece, times) in [
-        ("%s", 1),
-        ("%s", 64),
-        ("%n%n%d%x", 16),
-        ("%00", 8),
-        ("%", 3),
-        ("\\", 5),
-        ("\"", 1),
-        ("\"", 3),
-        ("<", 1),
-        ("<", 64),
-        (">", 2),
-        ("<>", 1),
-        (";", 1),
-        (";", 300),
-        (",", 300),
-        ("@", 2),
-        (":", 9),
-        ("=", 3),
-        ("[", 1),
-        ("[::]", 2),
-        ("[::1", 1),
-        ("(", 200),
-        ("()", 100),
-        ("/", 9),
-        ("*", 1),
-        (" ", 1),
-        (" ", 200),
-        ("\t", 9),
-        ("\r\n ", 1),
-        ("\r\n ", 100),
-        ("\r\n", 1),
-        ("\n", 1),
-        ("\r", 1),
-        ("a=b;", 400),
-        ("\r\nVia: SIP/2.0/UDP x", 70),
-        (" SIP/2.0", 2),
-        ("../", 20),
-        ("sip:", 30),
-    ] {
-        all.push(piece.repeat(times).into_bytes());
-    }
-    let numbers = [
-        "-1",
-        "00",
-        "256",
-        "65535",
-        "65536",
-        "2147483647",
-        "2147483648",
-        "4294967295",
-        "4294967296",
-        "18446744073709551616",
-        "-2147483649",
-        "1e9",
-        "0x7f",
-        "1.5",
-        "99999999999999999999999999",
-    ];
-    all.extend(numbers.map(|number| number.as_bytes().to_vec()));
-    let bytes: [&[u8]; 14] = [
-        b"",
-        b"\0",
-        b"a\0b",
-        b"\x01\x1b[2J",
-        b"\x7f",
-        b"\x80",
-        b"\xff\xfe",
-        b"\xc0\xaf",
-        b"\xe0\x80\x80",
-        b"\xed\xa0\x80",
-        b"\xf4\x90\x80\x80",
-        b"\xfc\x80\x80\x80\x80\xaf",
-        b"\xef\xbb\xbf",
-        "\u{202e}".as_bytes(),
-    ];
-    all.extend(bytes.map(<[u8]>::to_vec));
-    all
+    let lengths = LENGTHS.iter().map(|len| vec![b'a'; *len]);
+    let pieces = PIECES.iter().map(|(piece, times)| piece.repeat(*times).into_bytes());
+    let numbers = NUMBERS.iter().map(|number| number.as_bytes().to_vec());
+    let bytes = BYTES.iter().map(|bytes| bytes.to_vec());
+    lengths.chain(pieces).chain(numbers).chain(bytes).collect()
 }
 
 /// One message: every place good but one.

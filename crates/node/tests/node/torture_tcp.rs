@@ -40,7 +40,8 @@ impl Behind {
                 ConnectionOutput::Arrived(arrival) => {
                     let before = self.rig.sent.len();
                     self.rig.arrive(arrival);
-                    for (_, packet) in self.rig.sent[before..].to_vec() {
+                    let answers = self.rig.sent[before..].to_vec();
+                    for (_, packet) in answers {
                         self.table.send(self.rig.now, packet);
                     }
                 }
