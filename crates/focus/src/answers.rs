@@ -2,8 +2,8 @@
 
 use sip::uas::{self, Capabilities};
 use sip::{
-    HeaderName, Headers, Incoming, Method, NameAddr, Response, SipUri, StatusCode, Uri,
-    session_timer,
+    CSeq, HeaderName, Headers, Incoming, MAX_FORWARDS, Method, NameAddr, Request, Response, SipUri,
+    StatusCode, Uri, session_timer,
 };
 
 use crate::event::PACKAGE;
@@ -36,6 +36,29 @@ pub fn options(conference_uri: &SipUri, incoming: &Incoming, tag: &str) -> Respo
     uas::options_answer(incoming, &CAPABILITIES)
         .with_to_tag(tag)
         .with_header(HeaderName::Contact, contact)
+}
+
+/// A request of a focus outside any dialog, the `cseq`-th of its Call-ID: to where it goes and to whom, from the
+/// conference, with its Contact (RFC 4579 §5.2) and what it can do (RFC 3261 §8.1.1).
+pub(crate) fn focus_request(
+    cseq: CSeq,
+    target: &SipUri,
+    to: &SipUri,
+    (conference_uri, call_id, tag): (&SipUri, &str, &str),
+) -> Request {
+    let mut ours = conference_uri.clone();
+    ours.secure = target.secure;
+    let ours = Uri::Sip(ours);
+    let mut request = Request::new(cseq.method.clone(), target.clone());
+    let headers = &mut request.headers;
+    headers.push(HeaderName::MaxForwards, MAX_FORWARDS);
+    headers.push(HeaderName::From, NameAddr::new(ours.clone()).with_tag(tag).to_string());
+    headers.push(HeaderName::To, NameAddr::new(to.clone()).to_string());
+    headers.push(HeaderName::CallId, call_id);
+    headers.push(HeaderName::CSeq, cseq.to_string());
+    headers.push(HeaderName::Contact, NameAddr::new(ours).with_isfocus().to_string());
+    push_capabilities(headers);
+    request
 }
 
 /// Refuses a SUBSCRIBE to a package that is not served here (RFC 6665 §4.2.1.1). To `refer` nobody

@@ -130,4 +130,4 @@ impl Focus {
 }
 
 /// 5 bits each; a Call-ID of a node must never come again.
-const CALL_ID_CHARS: usize = 20;
+pub(crate) const CALL_ID_CHARS: usize = 20;

@@ -1,9 +1,9 @@
-//! What a REFER to the conference asks for (RFC 4579 §5.5, §5.10, §5.11), and what none of them may.
+//! What a REFER to the conference asks for (RFC 4579 §5.5, §5.7, §5.10, §5.11), and what none of them may.
 
 use sip::uas::{self, Capabilities};
 use sip::{
-    Contacts, DialogId, HeaderName, HeaderValue, Incoming, Method, Response, SipUri, StatusCode,
-    Warning,
+    Contacts, DialogId, HeaderName, HeaderValue, Incoming, Method, NameAddr, Response, SipUri,
+    StatusCode, Warning,
 };
 
 use crate::answers::CAPABILITIES;
@@ -15,6 +15,8 @@ use crate::roster::shown;
 pub(crate) enum Order {
     /// Call somebody and let him in.
     Call(Box<Callee>),
+    /// Tell somebody by REFER to call the conference himself.
+    Refer(Box<Callee>),
     /// Let go whoever goes by this URI.
     Remove(SipUri),
 }
@@ -41,9 +43,13 @@ pub(crate) enum OrderError {
     NotYours,
     #[error("A conference calls SIP URIs only")]
     Scheme,
-    #[error("A conference is told to call by method=INVITE and to remove by method=BYE")]
+    #[error(
+        "A conference is told to call by method=INVITE, to refer by method=REFER with Refer-To={{itself}}, and to remove by method=BYE"
+    )]
     Method,
-    #[error("Of header fields in a Refer-To a conference takes over Replaces, and only to call")]
+    #[error(
+        "Of header fields in a Refer-To a conference takes over Replaces, to call, and its own address in Refer-To, to refer"
+    )]
     EmbeddedHeader,
     #[error("The conference cannot join itself")]
     Itself,
@@ -108,34 +114,56 @@ pub(crate) fn read(incoming: &Incoming, conference_uri: &SipUri) -> Result<Order
         None | Some(None) => Method::Invite,
         Some(Some(name)) => name.parse().map_err(|_| OrderError::Method)?,
     };
-    let replaces = embedded(target)?;
+    let embedded = embedded(target)?;
     let uri = target.as_request_uri();
-    match method {
-        Method::Invite if uri.equivalent(conference_uri) => Err(OrderError::Itself),
-        Method::Invite => {
-            let (_, display) = shown(&refer_to);
-            let referred_by = headers.get(&HeaderName::ReferredBy).cloned();
-            Ok(Order::Call(Box::new(Callee { uri, display, referred_by, replaces })))
+    let is_us = uri.equivalent(conference_uri);
+    let (_, display) = shown(&refer_to);
+    let referred_by = headers.get(&HeaderName::ReferredBy).cloned();
+    let callee = |replaces| Box::new(Callee { uri: uri.clone(), display, referred_by, replaces });
+    match (method, embedded) {
+        (Method::Invite | Method::Refer, _) if is_us => Err(OrderError::Itself),
+        (Method::Invite, Embedded::Nothing) => Ok(Order::Call(callee(None))),
+        (Method::Invite, Embedded::Replaces(value)) => Ok(Order::Call(callee(Some(value)))),
+        (Method::Refer, Embedded::ReferTo(to)) if is_conference(&to, conference_uri) => {
+            Ok(Order::Refer(callee(None)))
         }
-        Method::Bye if replaces.is_none() => Ok(Order::Remove(uri)),
-        Method::Bye => Err(OrderError::EmbeddedHeader),
-        _ => Err(OrderError::Method),
+        (Method::Bye, Embedded::Nothing) => Ok(Order::Remove(uri)),
+        (Method::Invite | Method::Refer | Method::Bye, _) => Err(OrderError::EmbeddedHeader),
+        (_, _) => Err(OrderError::Method),
     }
 }
 
-/// The header fields that a Refer-To brings along: what is not Replaces would be a stranger's words in
-/// our request (RFC 3261 §19.1.5).
-fn embedded(target: &SipUri) -> Result<Option<HeaderValue>, OrderError> {
-    let mut replaces = None;
+/// The header fields that a Refer-To brings along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Embedded {
+    Nothing,
+    Replaces(HeaderValue),
+    ReferTo(NameAddr),
+}
+
+/// Anything else would be a stranger's words in our request (RFC 3261 §19.1.5).
+fn embedded(target: &SipUri) -> Result<Embedded, OrderError> {
+    let mut embedded = Embedded::Nothing;
     for (name, value) in target.headers_unescaped() {
         let name = std::str::from_utf8(&name).ok().and_then(|name| name.parse().ok());
-        let is_replaces = name == Some(HeaderName::Replaces) && replaces.is_none();
-        if !is_replaces || value.is_empty() || value.iter().any(u8::is_ascii_control) {
-            return Err(OrderError::EmbeddedHeader);
-        }
-        replaces = Some(HeaderValue::from(value.into_owned()));
+        let is_clean = !value.is_empty() && !value.iter().any(u8::is_ascii_control);
+        embedded = match (embedded, name) {
+            (Embedded::Nothing, Some(HeaderName::Replaces)) if is_clean => {
+                Embedded::Replaces(HeaderValue::from(value.into_owned()))
+            }
+            (Embedded::Nothing, Some(HeaderName::ReferTo)) if is_clean => {
+                let to = String::from_utf8_lossy(&value).parse();
+                Embedded::ReferTo(to.map_err(|_| OrderError::EmbeddedHeader)?)
+            }
+            (_, _) => return Err(OrderError::EmbeddedHeader),
+        };
     }
-    Ok(replaces)
+    Ok(embedded)
+}
+
+/// Whether an address means this conference: the user part does, proxies rewrite the host.
+fn is_conference(to: &NameAddr, conference_uri: &SipUri) -> bool {
+    to.uri.as_sip().is_some_and(|uri| uri.user_unescaped() == conference_uri.user_unescaped())
 }
 
 /// What every REFER must be, whoever sends it.

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use sip::{
-    Dialog, DialogId, HeaderName, Incoming, Response, ServerTxnId, SipUri, Source, StatusCode, Uri,
+    CSeq, Dialog, DialogId, HeaderName, Incoming, Method, NameAddr, Response, ServerTxnId, SipUri,
+    Source, StatusCode, Uri,
 };
 use units::Instant;
 
-use crate::answers::focus_contact;
+use crate::answers::{focus_contact, focus_request};
+use crate::dial_out::CALL_ID_CHARS;
+use crate::dialling::Callee;
 use crate::leg::Standing;
 use crate::order::{self, NO_SUBSCRIPTION, Order, OrderError, Reports};
 use crate::referral::{REFERRALS_MAX, Referral, ReferralId, Task};
@@ -98,8 +101,14 @@ impl Focus {
         };
         let accepted = accepted(&dialog, incoming, reports);
         self.refers.note(now);
+        let referral = ReferralId(self.next_referral);
+        self.next_referral = self.next_referral.wrapping_add(1);
         let task = match order {
             Order::Remove(target) => self.remove(now, &target),
+            Order::Refer(callee) => {
+                self.refer_on(referral, &callee);
+                Task::Referring
+            }
             Order::Call(callee) => match self.dial(now, *callee) {
                 Ok(leg) => Task::Calling(leg),
                 // It was asked before and said yes.
@@ -107,7 +116,7 @@ impl Focus {
             },
         };
         if reports == Reports::Wanted {
-            self.report(now, incoming, dialog, task);
+            self.report(now, incoming, dialog, (referral, task));
         }
         accepted
     }
@@ -141,7 +150,10 @@ impl Focus {
         }
         match &order {
             Order::Remove(_) => {}
-            Order::Call(callee) if !rules.allows(&callee.uri) => return Err(OrderError::NoRule),
+            Order::Call(callee) | Order::Refer(callee) if !rules.allows(&callee.uri) => {
+                return Err(OrderError::NoRule);
+            }
+            Order::Refer(_) => {}
             Order::Call(_) => {
                 self.next_leg().map_err(|status| match status {
                     StatusCode::NOT_FOUND => OrderError::Ending,
@@ -193,7 +205,30 @@ impl Focus {
         Ok(dialog)
     }
 
-    fn report(&mut self, now: Instant, incoming: &Incoming, dialog: Dialog, task: Task) {
+    /// Tells somebody by REFER to call the conference (RFC 4579 §5.7). What he makes of it is seen when he calls:
+    /// so no reports are asked for (RFC 4488), and whoever sends them all the same is told 481.
+    fn refer_on(&mut self, referral: ReferralId, callee: &Callee) {
+        let call_id = format!("{}{}", self.config.tag_prefix, self.rng.token(CALL_ID_CHARS));
+        let tag = self.new_tag();
+        let ours = &self.config.conference_uri;
+        let who = (ours, call_id.as_str(), tag.as_str());
+        let mut request = focus_request(CSeq::new(1, Method::Refer), &callee.uri, &callee.uri, who);
+        request.headers.push(HeaderName::ReferTo, NameAddr::new(ours.clone()).to_string());
+        if let Some(referred_by) = &callee.referred_by {
+            request.headers.push(HeaderName::ReferredBy, referred_by.clone());
+        }
+        request.headers.push(HeaderName::ReferSub, "false");
+        let target = callee.uri.clone();
+        self.outputs.push_back(Output::Refer { referral, request, target });
+    }
+
+    fn report(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming,
+        dialog: Dialog,
+        (referral, task): (ReferralId, Task),
+    ) {
         let id = dialog.id.clone();
         let is_first = if let Some(leg) = self.leg_of_mut(&id) {
             !std::mem::replace(&mut leg.was_referring, true)
@@ -206,8 +241,6 @@ impl Focus {
         };
         // RFC 3515 §2.4.6
         let number = (!is_first).then_some(incoming.essentials.cseq.number);
-        let referral = ReferralId(self.next_referral);
-        self.next_referral = self.next_referral.wrapping_add(1);
         self.referrals.insert(referral, Referral::new(now, id, number, task));
     }
 

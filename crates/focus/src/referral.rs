@@ -29,6 +29,8 @@ pub(crate) struct Referral {
 pub(crate) enum Task {
     /// A leg is being called.
     Calling(LegId),
+    /// Somebody is told by REFER to call.
+    Referring,
     /// These are on their way out.
     Removing(BTreeSet<LegId>),
     /// There is a result.
@@ -58,7 +60,7 @@ impl ReferralSnapshot {
         let News { status, reason, warning } = referral.news.clone();
         let result = match referral.task {
             Task::Done => Some((status.code(), reason, warning)),
-            Task::Calling(_) | Task::Removing(_) => None,
+            Task::Calling(_) | Task::Referring | Task::Removing(_) => None,
         };
         let id = referral.notifier.event().id.clone();
         Self { number, dialog: referral.dialog.clone(), id, result }
@@ -136,11 +138,11 @@ impl Referral {
     pub(crate) fn progress(&mut self, status: StatusCode) {
         let news = News::of(status);
         match self.task {
-            Task::Calling(_) | Task::Removing(_) if self.news != news => {
+            Task::Calling(_) | Task::Referring | Task::Removing(_) if self.news != news => {
                 self.news = news;
                 self.notifier.changed();
             }
-            Task::Calling(_) | Task::Removing(_) | Task::Done => {}
+            Task::Calling(_) | Task::Referring | Task::Removing(_) | Task::Done => {}
         }
     }
 
@@ -157,7 +159,7 @@ impl Referral {
     /// RFC 3515 §2.4.7
     fn say_last(&mut self, news: News) {
         match self.task {
-            Task::Calling(_) | Task::Removing(_) => {
+            Task::Calling(_) | Task::Referring | Task::Removing(_) => {
                 self.task = Task::Done;
                 self.news = news;
                 self.notifier.end(Reason::NoResource, Pace::Kept);

@@ -8,7 +8,7 @@ use units::Instant;
 use crate::dialling::Dialling;
 use crate::leg::Leg;
 use crate::referral::{INTERVAL, PACKAGE, Referral, ReferralId, Task};
-use crate::{Focus, LegId, Output};
+use crate::{DialEnd, Focus, LegId, Output};
 
 impl Focus {
     /// Takes an answer to an [`Output::Notify`]; `None`: there will be none.
@@ -17,6 +17,23 @@ impl Focus {
             match response {
                 Some(response) => referral.notifier.answered(now, response),
                 None => referral.notifier.unanswered(),
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Takes the final answer to an [`Output::Refer`], or why there is none: it is the result
+    /// (RFC 4579 §5.7, F7).
+    pub fn referred_on(
+        &mut self,
+        now: Instant,
+        id: ReferralId,
+        result: Result<StatusCode, DialEnd>,
+    ) {
+        if let Some(referral) = self.referrals.get_mut(&id) {
+            match result {
+                Ok(status) => referral.conclude(status),
+                Err(why) => referral.failed(&why),
             }
         }
         self.settle(now);

@@ -363,6 +363,16 @@ pub enum Output {
         /// The next hop.
         to: Source,
     },
+    /// Send a REFER to somebody who is to call the conference himself; what becomes of it comes back by
+    /// [`Focus::referred_on`](crate::Focus::referred_on).
+    Refer {
+        /// Which.
+        referral: ReferralId,
+        /// The REFER.
+        request: Request,
+        /// Where it goes: its Request-URI.
+        target: SipUri,
+    },
     /// Send a report of what came of a REFER; its end comes back by
     /// [`Focus::notify_answered`](crate::Focus::notify_answered) or
     /// [`Focus::notify_unsent`](crate::Focus::notify_unsent).

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use focus::factory::Refused;
-use focus::{DialEnd, LegId, MediaPort, MediaSeat};
+use focus::{DialEnd, LegId, MediaPort, MediaSeat, ReferralId};
 use pool::{ConferenceId, JoinRefusal};
 use sdp::Family;
-use sip::{FlowId, Method, Request, SipUri, Source, Transport};
+use sip::{ClientTxnId, FlowId, Method, Request, SipUri, Source, Transport};
 use units::Instant;
 
 use crate::Notice;
@@ -99,17 +99,7 @@ impl Node {
         mut request: Request,
         target: &SipUri,
     ) {
-        let way = match self.registered(target) {
-            Some((contact, path)) => {
-                request.uri = contact.into();
-                Ok(path)
-            }
-            None => self.way_to(target),
-        };
-        let sent = way.and_then(|to| {
-            let full = |sip::Full| "the server is handling too many calls".to_owned();
-            self.stack.request(now, request, to).map_err(full)
-        });
+        let sent = self.send_to(now, &mut request, target);
         match sent {
             Ok(txn) => {
                 self.tallies.dial_outs += 1;
@@ -127,6 +117,49 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// Sends the REFER of a focus to somebody who is to call it.
+    pub(crate) fn refer_on(
+        &mut self,
+        now: Instant,
+        (id, referral): (ConferenceId, ReferralId),
+        mut request: Request,
+        target: &SipUri,
+    ) {
+        let sent = match self.called.note(now, target) {
+            true => self.send_to(now, &mut request, target),
+            false => Err(Refused::CalledTooOften { max: CALLS_PER_TARGET_MAX }.to_string()),
+        };
+        match sent {
+            Ok(txn) => {
+                self.client_txns.insert(txn, (id, Sent::ReferOn(referral)));
+            }
+            // Its next outputs are taken by who is taking this one.
+            Err(why) => {
+                if let Some(active) = self.active(id) {
+                    active.focus.referred_on(now, referral, Err(DialEnd::Unreachable(why)));
+                }
+            }
+        }
+    }
+
+    /// Sends a request outside any dialog to whom it names, or says why that cannot be, in words.
+    fn send_to(
+        &mut self,
+        now: Instant,
+        request: &mut Request,
+        target: &SipUri,
+    ) -> Result<ClientTxnId, String> {
+        let to = match self.registered(target) {
+            Some((contact, path)) => {
+                request.uri = contact.into();
+                path
+            }
+            None => self.way_to(target)?,
+        };
+        let full = |sip::Full| "the server is handling too many calls".to_owned();
+        self.stack.request(now, request.clone(), to).map_err(full)
     }
 
     /// Cancels the INVITE of a focus.

@@ -46,6 +46,9 @@ impl Node {
             FocusOutput::Dial { leg, request, target } => {
                 self.dial(now, (id, leg), request, &target);
             }
+            FocusOutput::Refer { referral, request, target } => {
+                self.refer_on(now, (id, referral), request, &target);
+            }
             FocusOutput::Cancel { leg } => self.cancel_dial(now, id, leg),
             FocusOutput::Ringing { .. } => {}
             FocusOutput::DialEnded { leg, port, why } => {

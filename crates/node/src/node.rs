@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use focus::factory::{Factory, FactoryError};
-use focus::{DialRules, End, LegId, ReferralId, WatcherId};
+use focus::{DialEnd, DialRules, End, LegId, ReferralId, WatcherId};
 use mix::message::{Command, Event as MediaEvent};
 use pool::{ConferenceId, Pool};
 use sip::{Arrival, ClientTxnId, DialogId, MergedGuard, Method, Nat, Packet, Stack, StackConfig};
@@ -124,6 +124,8 @@ pub(crate) enum Sent {
     ByLeg(LegId, Method),
     /// A report of what came of a REFER.
     Report(ReferralId),
+    /// A REFER to somebody who is to call a conference.
+    ReferOn(ReferralId),
     /// A NOTIFY about the conference.
     News(WatcherId),
 }
@@ -376,6 +378,10 @@ impl Node {
                         Sent::Report(referral) => {
                             active.focus.notify_answered(now, referral, Some(&response));
                         }
+                        Sent::ReferOn(referral) if response.status.is_final() => {
+                            active.focus.referred_on(now, referral, Ok(response.status));
+                        }
+                        Sent::ReferOn(_) => {}
                         Sent::News(watcher) => {
                             active.focus.informed(now, watcher, Some(&response));
                         }
@@ -389,6 +395,9 @@ impl Node {
                     match sent {
                         Sent::ByLeg(leg, method) => active.focus.request_failed(now, leg, &method),
                         Sent::Report(referral) => active.focus.notify_answered(now, referral, None),
+                        Sent::ReferOn(referral) => {
+                            active.focus.referred_on(now, referral, Err(DialEnd::Timeout));
+                        }
                         Sent::News(watcher) => active.focus.informed(now, watcher, None),
                     }
                 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use node::{Leftovers, Notice, Record};
 use sip::{HeaderName, Message};
+use ua::{ReferMode, Step};
 
 use crate::world::World;
 
@@ -101,6 +102,20 @@ const ECHO_DBFS: f64 = -38.0;
 pub fn all_joined(world: &World) -> Vec<Broken> {
     let missing = world.terminals.iter().filter(|terminal| !terminal.is_in_conference());
     missing.map(|terminal| Broken::NotJoined { who: terminal.name }).collect()
+}
+
+/// Whether the first terminal has heard what became of everybody whom the conference was told to call. A callee takes
+/// himself for in with his 200; the conference knows when it has arrived.
+pub(crate) fn are_answers_known(world: &World, refer: ReferMode) -> bool {
+    match refer {
+        ReferMode::Auto | ReferMode::Outside | ReferMode::Inside => return true,
+        ReferMode::Focus => {}
+    }
+    let steps = || world.terminals[0].steps.iter().map(|(_, step)| step);
+    let answer =
+        |step: &&Step| matches!(step, Step::InviteeJoined { .. } | Step::InviteeRefused { .. });
+    let has_ended = steps().any(|step| matches!(step, Step::Ended { .. }));
+    has_ended || steps().filter(answer).count() + 1 == world.terminals.len()
 }
 
 /// Everybody who is in hears all others who are, and not himself.

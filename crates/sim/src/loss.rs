@@ -25,7 +25,9 @@ const COPIES: usize = 7;
 /// Runs the flow, and checks it by what the timers allow.
 pub fn run(options: Options) -> Report {
     let mut world = scenario::build(options);
-    world.run_until(SETTLED_WITHIN, |world| untold(world).is_empty());
+    let is_settled =
+        |world: &World| untold(world).is_empty() && check::are_answers_known(world, options.refer);
+    world.run_until(SETTLED_WITHIN, is_settled);
     let mut broken = untold(&world);
     broken.extend(gave_up_early(&world));
     world.run_for(Duration::from_secs(1));

@@ -136,7 +136,9 @@ pub fn run(options: Options) -> Report {
     if let Some(trouble) = options.trouble {
         return run_into(world, trouble);
     }
-    let everybody_in = |world: &World| check::all_joined(world).is_empty();
+    let everybody_in = |world: &World| {
+        check::all_joined(world).is_empty() && check::are_answers_known(world, options.refer)
+    };
     if world.run_until(JOIN_WITHIN, everybody_in) {
         watch(&mut world, options.seed);
         // The jitter buffers fill, the last one's first words arrive.

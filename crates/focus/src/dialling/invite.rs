@@ -4,13 +4,12 @@ use std::collections::VecDeque;
 
 use sip::session_timer::{self, SESSION_SECONDS, SESSION_SECONDS_MIN};
 use sip::{
-    CSeq, Dialog, HeaderName, MAX_FORWARDS, Method, NameAddr, Request, Response, SessionId, SipUri,
-    Source, Uri,
+    CSeq, Dialog, HeaderName, Method, NameAddr, Request, Response, SessionId, SipUri, Source,
 };
 
 use super::{Caller, Dialling};
 use crate::Output;
-use crate::answers::push_capabilities;
+use crate::answers::focus_request;
 
 impl Dialling {
     /// Sends the INVITE to where the call goes now (RFC 3261 §8.1.3.4: the same Call-ID, From and To,
@@ -26,20 +25,10 @@ impl Dialling {
     }
 
     fn invite(&mut self, target: &SipUri, conference_uri: &SipUri) -> Request {
-        let mut ours = conference_uri.clone();
-        ours.secure = target.secure;
-        let ours = Uri::Sip(ours);
-        let to = NameAddr::new(self.callee.uri.clone());
-        let mut request = Request::new(Method::Invite, target.clone());
+        let cseq = CSeq::new(self.cseq, Method::Invite);
+        let who = (conference_uri, self.call_id.as_str(), self.tag.as_str());
+        let mut request = focus_request(cseq, target, &self.callee.uri, who);
         let headers = &mut request.headers;
-        headers.push(HeaderName::MaxForwards, MAX_FORWARDS);
-        headers.push(HeaderName::From, NameAddr::new(ours.clone()).with_tag(&self.tag).to_string());
-        headers.push(HeaderName::To, to.to_string());
-        headers.push(HeaderName::CallId, self.call_id.as_str());
-        headers.push(HeaderName::CSeq, CSeq::new(self.cseq, Method::Invite).to_string());
-        // RFC 4579 §5.2
-        headers.push(HeaderName::Contact, NameAddr::new(ours).with_isfocus().to_string());
-        push_capabilities(headers);
         session_timer::write_refresh(SESSION_SECONDS.max(self.min_se), self.min_se, headers);
         // RFC 3892 §2.2: "MUST copy"; RFC 3891 §5, as the Refer-To brought it.
         let copied = [&self.callee.referred_by, &self.callee.replaces];

@@ -270,7 +270,7 @@ fn check(log: &[(u64, Output)]) -> Result<(), String> {
                 aside.check(output, |leg| marks.contains_key(leg))?;
                 continue;
             }
-            Output::Aside { .. } | Output::Notify { .. } => continue,
+            Output::Aside { .. } | Output::Notify { .. } | Output::Refer { .. } => continue,
             Output::LegStarted { leg, .. } if aside.dials.contains_key(leg) => {
                 let before = aside.dials.insert(*leg, true);
                 ensure(before == Some(false), "a leg after the end of its call")?;

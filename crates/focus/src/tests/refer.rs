@@ -264,6 +264,48 @@ fn an_escaped_replaces_goes_into_the_invite() {
     assert_eq!(header_of(&invite, &HeaderName::Replaces), "a-b@192.0.2.1;to-tag=1;from-tag=2");
 }
 
+/// B25 · RFC 4579 §5.7
+#[test]
+fn the_focus_refers_on_to_itself_and_reports_the_answer() {
+    let (mut rig, mut alice) = Rig::with_creator();
+    let to_itself = CONFERENCE.replace('@', "%40");
+    let refer_to = format!("sip:bob@192.0.2.2;method=REFER?Refer-To={to_itself}");
+    let ok = rig.refer(&mut alice, &refer_to, "Referred-By: <sip:alice@example.com>\n");
+    assert_eq!(ok.status.code(), 200);
+    let sent = rig.log.iter().find_map(|(_, output)| match output {
+        Output::Refer { referral, request, .. } => Some((*referral, request.clone())),
+        _ => None,
+    });
+    let (referral, request) = sent.unwrap();
+    assert_eq!(
+        (request.method.as_str(), request.uri.to_string().as_str()),
+        ("REFER", "sip:bob@192.0.2.2")
+    );
+    assert_eq!(header_of(&request, &HeaderName::ReferTo), format!("<{CONFERENCE}>"));
+    assert_eq!(header_of(&request, &HeaderName::Contact), format!("<{CONFERENCE}>;isfocus"));
+    assert_eq!(header_of(&request, &HeaderName::ReferredBy), "<sip:alice@example.com>");
+    assert_eq!(header_of(&request, &HeaderName::ReferSub), "false");
+    rig.report_taken(200);
+    rig.focus.referred_on(rig.now, referral, Ok(sip::StatusCode::ACCEPTED));
+    rig.drain();
+    rig.later_ms(1_500);
+    let last = rig.reports().pop().unwrap();
+    assert_eq!(
+        (last.3.as_str(), last.4.as_str()),
+        ("terminated;reason=noresource", "SIP/2.0 202 Accepted")
+    );
+    assert_eq!((rig.called().len(), rig.focus.leg_count()), (0, 1));
+    // To anywhere else, to nowhere, or to whom no rule allows, it refers nobody.
+    for refer_to in [
+        "sip:bob@192.0.2.2;method=REFER?Refer-To=sip:eve%40192.0.2.9".to_owned(),
+        "sip:bob@192.0.2.2;method=REFER".to_owned(),
+        format!("sip:bob@203.0.113.2;method=REFER?Refer-To={to_itself}"),
+        format!("sip:bob@192.0.2.2?Refer-To={to_itself}"),
+    ] {
+        assert_eq!(rig.refer(&mut alice, &refer_to, "").status.code(), 403, "{refer_to}");
+    }
+}
+
 /// T31, T32: how often a conference is told what to do within a minute.
 #[test]
 fn refers_are_taken_at_a_pace() {

@@ -211,6 +211,27 @@ fn what_cannot_be_called_is_said() {
     assert_eq!(take_reports(&mut rig, &alice, got), ["SIP/2.0 486 Busy Here"]);
 }
 
+/// B25 · RFC 4579 §5.7: who is referred calls the conference himself; his reports, if he sends any, are not taken.
+#[test]
+fn the_conference_refers_somebody_to_itself() {
+    let (mut rig, mut alice, uri) = conference();
+    let to_itself = uri.replace('@', "%40");
+    let refer_to = format!("{BOB};method=REFER?Refer-To={to_itself}");
+    let got = refer(&mut rig, &mut alice, &uri, &refer_to);
+    let refer = only(got.clone(), &Method::Refer).remove(0);
+    assert_eq!(take_reports(&mut rig, &alice, got), ["SIP/2.0 100 Trying"]);
+    assert_eq!(refer.headers.refer_to().expect("there").uri.to_string(), uri);
+    say(&mut rig, bob(), &answer(&refer, 202));
+    let got = rig.pass(Duration::from_secs(2));
+    assert_eq!(take_reports(&mut rig, &alice, got), ["SIP/2.0 202 Accepted"]);
+    let mut bob_in = Caller::new("bob", 2);
+    assert_eq!(rig.join(&mut bob_in, &uri).status.code(), 200);
+    rig.leave(&mut alice, &uri);
+    rig.leave(&mut bob_in, &uri);
+    rig.pass(Duration::from_secs(40));
+    assert_eq!(rig.node.leftovers(), Leftovers::default());
+}
+
 /// T32: nobody is rung again and again, whichever conferences it is for.
 #[test]
 fn one_target_is_called_so_often_a_minute_and_no_more() {
