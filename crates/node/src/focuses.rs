@@ -1,6 +1,6 @@
 //! What the focuses want done: their outputs, carried to stack, media, pool and people.
 
-use focus::{LegEnd, LegId, LegMedia, Output as FocusOutput, Participant, ReferralId};
+use focus::{LegEnd, LegId, LegMedia, MediaPort, Output as FocusOutput, Participant, ReferralId};
 use mix::message::{Codec, Direction, Format, Kind, PortId, StreamSpec, TransportSpec};
 use pool::ConferenceId;
 use sip::{DialogId, Method, Request, Source};
@@ -86,19 +86,21 @@ impl Node {
                     self.media.update(at, PortId(leg.0), transport(&media), stream(&media));
                 }
             }
-            FocusOutput::CloseMedia { leg, port } => {
-                if let Some(active) = self.active(id) {
-                    let at = active.media;
-                    active.ports.remove(&port.0);
-                    self.media.remove(at, PortId(leg.0));
-                }
-            }
+            FocusOutput::CloseMedia { leg, port } => self.close_media((id, leg), port),
             FocusOutput::Ended { cause } => {
                 self.tallies.conferences_ended.count(cause);
                 let record = self.drafts.conference_ended(now, id, cause);
                 self.record(record);
                 self.conference_ended(now, id, &cause.to_string());
             }
+        }
+    }
+
+    fn close_media(&mut self, (id, leg): (ConferenceId, LegId), port: MediaPort) {
+        if let Some(active) = self.active(id) {
+            let at = active.media;
+            active.ports.remove(&port.0);
+            self.media.remove(at, PortId(leg.0));
         }
     }
 
