@@ -16,6 +16,9 @@ use crate::processes::GUARD;
 /// Between two looks at something that tells nobody when it changes.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// So often is looked whether a program has ended that was asked to, before it is killed: 5 s.
+const LOOKS_AT_END: usize = 100;
+
 /// A running program, ended with the test if it has not ended before.
 pub struct Program {
     name: String,
@@ -82,10 +85,18 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        if !matches!(self.child.try_wait(), Ok(Some(_))) {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+        // Asked first: kamailio has children, which it ends, and which nobody would if it were killed.
+        if let (true, Ok(pid)) = (self.runs(), self.child.id().try_into()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
         }
+        for _ in 0..LOOKS_AT_END {
+            if !self.runs() {
+                return;
+            }
+            look_again();
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -111,10 +122,15 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
         if is_so() {
             return;
         }
-        let (_sender, receiver) = channel::<()>();
-        let _ = receiver.recv_timeout(LOOK_AGAIN);
+        look_again();
     }
     panic!("never: {what}");
+}
+
+/// Leaves the processor to others for a moment.
+fn look_again() {
+    let (_sender, receiver) = channel::<()>();
+    let _ = receiver.recv_timeout(LOOK_AGAIN);
 }
 
 /// Ports for programs that cannot take port 0, below those that systems lend by themselves.
