@@ -53,6 +53,15 @@ fn two_calls_merge_and_all_three_hear_each_other() {
         status["conferences"][0]["legs"].as_array().is_some_and(|legs| legs.len() == 3)
     });
     assert_eq!(status["conferences"][0]["uri"], conference.as_str());
+    // RFC 4575: the conference says who is in it.
+    let in_it = ["alice", "bob", "carol"];
+    let is_complete = |roster: &Value| {
+        let users = roster["users"].to_string();
+        in_it.iter().all(|who| users.contains(&format!("sip:{who}@")))
+    };
+    if !alice.all("roster").into_iter().any(is_complete) {
+        while !is_complete(&alice.until("roster")) {}
+    }
     // As long as each of the three has to say what he has to say: 5 s of 50 packets.
     server.until_status("their sound", |status| {
         status["mixers"][0]["received"].as_u64().is_some_and(|packets| packets > 3 * 250)

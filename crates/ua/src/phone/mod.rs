@@ -17,8 +17,10 @@ use units::{Instant, Rng};
 
 use crate::config::UaConfig;
 use crate::event::{
-    CallFailure, CallId, EndCause, Event, Output, ReferId, ReferralId, Referrer, ResolveId,
+    CallFailure, CallId, EndCause, Event, How, Output, ReferId, ReferralId, Referrer, ResolveId,
+    WatchId,
 };
+use crate::roster::Roster;
 use crate::slots::{MediaNotice, MediaSlot, Purpose, SlotId, Slots};
 use crate::trust::TrustPolicy;
 use crate::ua::Ua;
@@ -74,6 +76,8 @@ pub struct Phone {
     /// Bounded by the media sockets: each has one.
     lines: BTreeMap<LineId, Line>,
     refers: BTreeMap<ReferId, Asked>,
+    /// Conferences that tell us who is in them, by our calls to them.
+    watches: BTreeMap<WatchId, LineId>,
     merge: Option<Merge>,
     is_muted: bool,
     stage: Stage,
@@ -131,6 +135,7 @@ impl Phone {
             next_line: 1,
             lines: BTreeMap::new(),
             refers: BTreeMap::new(),
+            watches: BTreeMap::new(),
             merge: None,
             is_muted: false,
             stage: Stage::Open,
@@ -265,12 +270,27 @@ impl Phone {
             }
             Event::Registration(news) => self.tell(PhoneNews::Registration(news)),
             // A phone shows its calls, not who else is in them.
-            Event::ReferralEnded { .. }
-            | Event::Watchable { .. }
-            | Event::RosterChanged { .. }
-            | Event::RosterUnreadable { .. }
-            | Event::WatchEnded { .. } => {}
+            Event::Watchable { call, conference } => self.watch(now, call, &conference),
+            Event::RosterChanged { watch, roster } => self.roster(watch, &roster),
+            Event::WatchEnded { watch, .. } => drop(self.watches.remove(&watch)),
+            Event::ReferralEnded { .. } | Event::RosterUnreadable { .. } => {}
         }
+    }
+
+    /// RFC 4579 §3.4: outside the dialog of the call. Where it is refused, nobody misses it.
+    fn watch(&mut self, now: Instant, call: CallId, conference: &Uri) {
+        if let Some(line) = self.line_of(call)
+            && let Ok(watch) = self.ua.watch(now, conference, How::Outside)
+        {
+            self.watches.insert(watch, line);
+        }
+    }
+
+    fn roster(&mut self, watch: WatchId, roster: &Roster) {
+        let Some(line) = self.watches.get(&watch).copied() else { return };
+        let present = roster.users.iter().filter(|(_, user)| user.is_in());
+        let users = present.map(|(entity, _)| entity.clone()).collect();
+        self.tell(PhoneNews::Roster { line, users });
     }
 
     fn line_of(&self, call: CallId) -> Option<LineId> {
@@ -386,6 +406,10 @@ impl Phone {
         self.media(notice);
         let Some(line) = self.line_of(call) else { return };
         self.lines.remove(&line);
+        let watches = self.watches.iter().filter(|(_, watched)| **watched == line);
+        for watch in watches.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.ua.unwatch(now, watch);
+        }
         self.tell(PhoneNews::Ended { line, why });
         self.merge_call_ended(now, line, why);
     }

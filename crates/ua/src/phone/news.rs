@@ -127,6 +127,13 @@ pub enum PhoneNews {
     Merge(MergeStep),
     /// Whether we can be reached by our own name.
     Registration(RegistrationNews),
+    /// Who is in the conference of this call, as it says: their URIs.
+    Roster {
+        /// Which call.
+        line: LineId,
+        /// All that it lists, ourselves too.
+        users: Vec<String>,
+    },
     /// A command could not be done.
     Denied {
         /// Why.

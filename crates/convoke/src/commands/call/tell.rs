@@ -64,6 +64,10 @@ pub(super) fn told_of(news: &PhoneNews) -> Option<Told> {
             let why = why.to_string();
             told(Tone::Bad, "no", why.clone(), "denied", json!({ "why": why }))
         }
+        PhoneNews::Roster { line, users } => {
+            let fields = json!({ "line": line.0, "users": users });
+            told(Tone::Plain, "who is in", users.join(", "), "roster", fields)
+        }
         // They have words of their own, and a parting line follows.
         PhoneNews::Registration(_) | PhoneNews::Finished => return None,
     })

@@ -97,6 +97,12 @@ impl View {
             PhoneNews::Muted { muted } => self.is_muted = *muted,
             PhoneNews::Failed { line, .. } | PhoneNews::Ended { line, .. } => self.end(*line),
             PhoneNews::Merge(step) => self.merge(step),
+            PhoneNews::Roster { users, .. } => {
+                // It has a place of its own.
+                let others = users.iter().filter(|user| **user != self.us);
+                self.members = others.cloned().collect();
+                return;
+            }
             PhoneNews::Registration(news) => self.message(Tone::Plain, news.to_string()),
             PhoneNews::Redirected { .. }
             | PhoneNews::Busy { .. }
