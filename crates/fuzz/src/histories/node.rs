@@ -477,19 +477,17 @@ impl<'a> World<'a> {
         let room = status.room;
         assert_eq!(room.capacity, room.used + room.held + room.free, "{room:?}");
         let legs: usize = status.conferences.iter().map(|conference| conference.legs.len()).sum();
-        assert_eq!(usize::try_from(room.used).expect("small"), legs, "seats and legs");
+        // A leg that is being called has a seat, and is not shown yet.
+        assert!(usize::try_from(room.used).expect("small") >= legs, "seats and legs");
         // A leg that is being called has none yet; the reports of a REFER may have one of their own.
         assert!(status.leftovers.dialogs <= legs + STEPS, "dialogs and legs");
-        assert!(status.leftovers.ports <= legs, "ports and legs");
+        let used = usize::try_from(room.used).expect("small");
+        assert!(status.leftovers.ports <= used, "ports and seats");
         assert_eq!(status.leftovers.ports, self.shard.leftovers().ports, "ports there and here");
         assert_eq!(status.leftovers.media_commands, 0);
         let mut states = BTreeMap::<_, usize>::new();
         for conference in &status.conferences {
             *states.entry(format!("{:?}", conference.state)).or_default() += 1;
-            assert!(
-                conference.state == node::ConferenceState::Held || !conference.legs.is_empty(),
-                "a conference of nobody"
-            );
         }
         let held = states.get("Held").copied().unwrap_or(0);
         assert_eq!(status.leftovers.holds, held, "holds and records");
