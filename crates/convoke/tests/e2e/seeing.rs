@@ -24,9 +24,27 @@ fn a_trace_shows_the_ladder_live_and_plain_where_it_is_no_terminal() {
     }
     let redirect = rows.iter().find(|row| row.contains("302 to")).expect("a redirection");
     assert!(redirect.contains("◀") && redirect.contains("Contact: <sip:conf-"), "{redirect}");
+    // Another head where the same peer comes by TCP: what is too long for a datagram (RFC 3261 §18.1.1).
     let is_head = |line: &&str| line.contains("terminal  ") && !line.contains("sip:");
     let heads = out.lines().filter(is_head).count();
-    assert_eq!(heads, 1, "one peer, one head: {out}");
+    assert!((1..=2).contains(&heads), "{out}");
+}
+
+/// Segments put together: one packet for each message.
+fn whole(packets: Vec<pcap_reader::Captured>) -> Vec<pcap_reader::Captured> {
+    let mut messages: Vec<pcap_reader::Captured> = Vec::new();
+    for packet in packets {
+        let text = String::from_utf8_lossy(&packet.payload).into_owned();
+        let line = text.lines().next().unwrap_or_default();
+        match messages.last_mut() {
+            Some(last) if !line.starts_with("SIP/2.0 ") && !line.ends_with(" SIP/2.0") => {
+                assert!(packet.tcp.is_some() && last.from == packet.from, "goes on: {line}");
+                last.payload.extend(packet.payload);
+            }
+            Some(_) | None => messages.push(packet),
+        }
+    }
+    messages
 }
 
 #[test]
@@ -41,7 +59,7 @@ fn a_capture_has_every_message_that_was_traced_and_is_read_back() {
     server.signal(Signal::SIGTERM);
     assert!(server.ended().success());
     for (process, path) in [(&server, &ours), (&alice, &theirs)] {
-        let captured = pcap_reader::read(&std::fs::read(path).expect("a capture"));
+        let captured = whole(pcap_reader::read(&std::fs::read(path).expect("a capture")));
         let traced = process.all("message");
         assert_eq!(captured.len(), traced.len());
         for (captured, traced) in captured.iter().zip(&traced) {
@@ -49,7 +67,6 @@ fn a_capture_has_every_message_that_was_traced_and_is_read_back() {
             assert_eq!(text.lines().next(), traced["start_line"].as_str());
             assert_eq!(captured.from.to_string(), traced["from"]);
             assert_eq!(captured.to.to_string(), traced["to"]);
-            assert_eq!(captured.tcp, None);
         }
         let told = process.all("captured");
         assert_eq!(told[0]["messages"], traced.len());
