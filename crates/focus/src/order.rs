@@ -116,7 +116,7 @@ pub(crate) fn read(incoming: &Incoming, conference_uri: &SipUri) -> Result<Order
     };
     let embedded = embedded(target)?;
     let uri = target.as_request_uri();
-    let is_us = uri.equivalent(conference_uri);
+    let is_us = is_conference(&uri, conference_uri);
     let (_, display) = shown(&refer_to);
     let referred_by = headers.get(&HeaderName::ReferredBy).cloned();
     let callee = |replaces| Box::new(Callee { uri: uri.clone(), display, referred_by, replaces });
@@ -124,7 +124,9 @@ pub(crate) fn read(incoming: &Incoming, conference_uri: &SipUri) -> Result<Order
         (Method::Invite | Method::Refer, _) if is_us => Err(OrderError::Itself),
         (Method::Invite, Embedded::Nothing) => Ok(Order::Call(callee(None))),
         (Method::Invite, Embedded::Replaces(value)) => Ok(Order::Call(callee(Some(value)))),
-        (Method::Refer, Embedded::ReferTo(to)) if is_conference(&to, conference_uri) => {
+        (Method::Refer, Embedded::ReferTo(to))
+            if to.uri.as_sip().is_some_and(|to| is_conference(to, conference_uri)) =>
+        {
             Ok(Order::Refer(callee(None)))
         }
         (Method::Bye, Embedded::Nothing) => Ok(Order::Remove(uri)),
@@ -161,9 +163,9 @@ fn embedded(target: &SipUri) -> Result<Embedded, OrderError> {
     Ok(embedded)
 }
 
-/// Whether an address means this conference: the user part does, proxies rewrite the host.
-fn is_conference(to: &NameAddr, conference_uri: &SipUri) -> bool {
-    to.uri.as_sip().is_some_and(|uri| uri.user_unescaped() == conference_uri.user_unescaped())
+/// Whether a URI means this conference: the user part does, whatever host it comes to us by.
+pub(crate) fn is_conference(uri: &SipUri, conference_uri: &SipUri) -> bool {
+    uri.user_unescaped() == conference_uri.user_unescaped()
 }
 
 /// What every REFER must be, whoever sends it.

@@ -165,12 +165,12 @@ impl Focus {
     }
 
     /// Whether a request comes from who asked for the conference, as far as its dialogs show: it is
-    /// inside his, or names it (RFC 4538: only its two ends know its name), or comes in his name from the
-    /// very socket that his call comes from.
+    /// inside his, or names it (RFC 4538: only its two ends know its name), or comes in his name by the
+    /// very connection that his call comes by. A datagram proves no address.
     fn is_creators(&self, incoming: &Incoming) -> bool {
         let asked = DialogId::of_request(&incoming.essentials);
-        // One that an earlier REFER has made.
-        if self.report_dialogs.contains_key(&asked) {
+        // One that an earlier REFER has made. Those of subscriptions are anybody's.
+        if self.referrals.values().any(|referral| referral.dialog == asked) {
             return true;
         }
         let Some(leg) = self.creator_leg.and_then(|(leg, _)| self.legs.get(&leg)) else {
@@ -184,7 +184,8 @@ impl Focus {
             Some(named) => named == dialog.id,
             None => {
                 let way = |path: &Source| (path.transport, path.remote);
-                way(&incoming.source) == way(&dialog.path)
+                incoming.source.transport.is_reliable()
+                    && way(&incoming.source) == way(&dialog.path)
                     && incoming.essentials.from.uri.equivalent(&dialog.remote_uri)
             }
         }

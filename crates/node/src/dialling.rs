@@ -25,8 +25,13 @@ pub(crate) struct Called {
 impl Called {
     /// Notes one more call; whether it may be made.
     fn note(&mut self, now: Instant, target: &SipUri) -> bool {
-        let user = target.user.as_deref().unwrap_or_default();
-        let key = format!("{user}@{}", target.host.as_str().to_ascii_lowercase());
+        // However he is written.
+        let user = target.user_unescaped().unwrap_or_default();
+        let host = match target.host.ip() {
+            Some(ip) => ip.to_canonical().to_string(),
+            None => target.host.as_str().to_ascii_lowercase(),
+        };
+        let key = format!("{}@{host}", String::from_utf8_lossy(&user));
         if self.by_target.len() >= CALLED_MAX && !self.by_target.contains_key(&key) {
             self.by_target.retain(|_, (since, _)| now.since(*since) < CALLS_WITHIN);
             if self.by_target.len() >= CALLED_MAX {

@@ -3,6 +3,7 @@
 use sip::{Contacts, NameAddr, Response, SipUri, StatusCode};
 
 use super::Caller;
+use crate::order::is_conference;
 
 /// Places tried in one call, the first one included. More are left out: a redirection may name as many
 /// as it likes, and each costs an INVITE.
@@ -58,7 +59,7 @@ impl Targets {
             let is_new = !known.into_iter().any(|known| known.equivalent(&uri));
             // RFC 3261 §8.1.3.4: sips is not left for sip.
             let is_safe = uri.secure || !secure;
-            let is_us = uri.equivalent(caller.conference_uri);
+            let is_us = is_conference(&uri, caller.conference_uri);
             if is_new && is_safe && !is_us && caller.rules.allows(&uri) && new.len() < TARGETS_MAX {
                 new.push(uri);
             }

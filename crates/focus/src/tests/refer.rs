@@ -1,6 +1,6 @@
 //! REFERs to the conference.
 
-use sip::HeaderName;
+use sip::{HeaderName, Transport};
 
 use super::callee::{BOB, accepts, answer};
 use super::rig::{CONFERENCE, Caller, OFFER, Rig, header};
@@ -121,6 +121,8 @@ fn lists_and_unknown_extensions_are_refused() {
 #[test]
 fn what_no_conference_does_is_refused_and_nothing_is_kept() {
     let (mut rig, mut alice) = Rig::with_creator();
+    let (name, _) = CONFERENCE.split_once('@').unwrap();
+    let by_another_host = format!("{name}@192.0.2.2");
     for (refer_to, more, status) in [
         ("tel:+19005551234", "", 403),
         ("http://192.0.2.2/", "", 403),
@@ -136,6 +138,7 @@ fn what_no_conference_does_is_refused_and_nothing_is_kept() {
         ("sip:bob@192.0.2.2?body=x", "", 403),
         ("sip:bob@192.0.2.2;method=BYE?Replaces=a", "", 403),
         (CONFERENCE, "", 403),
+        (&by_another_host, "", 403),
         (BOB, "Refer-To: <sip:eve@192.0.2.9>\n", 400),
         (BOB, "Referred-By: <sip:a@x>\nReferred-By: <sip:b@x>\n", 400),
         (BOB, "Contact: <sip:a@192.0.2.1>\nContact: <sip:b@192.0.2.1>\n", 400),
@@ -186,9 +189,51 @@ fn only_the_creator_steers_from_his_dialog_or_with_its_name() {
     let live = named("call-of-alice", "tag-of-alice", &tag);
     eve.call_id = "another".to_owned();
     assert_eq!(outside(&mut rig, &mut eve, BOB, &live), 200);
-    // And so has who comes from his socket in his name.
+    // In his name from his socket: a datagram proves nothing.
     alice.call_id = "outside".to_owned();
-    assert_eq!(outside(&mut rig, &mut alice, BOB, ""), 200);
+    assert_eq!(outside(&mut rig, &mut alice, BOB, ""), 403);
+}
+
+/// T31: by the connection that his call comes by it can be nobody else.
+#[test]
+fn the_creators_own_connection_is_proof_and_another_is_not() {
+    let (mut rig, mut alice) = Rig::with_creator();
+    for leg in rig.focus.legs.values_mut() {
+        leg.dialog.path.transport = Transport::Tcp;
+    }
+    (alice.call_id, alice.to_tag) = ("outside".to_owned(), None);
+    alice.more = format!("Refer-To: <{BOB}>\n");
+    let mut refer = alice.next("REFER", "");
+    assert_eq!(rig.status(&refer), 403, "a datagram");
+    refer.source.transport = Transport::Tcp;
+    assert_eq!(rig.status(&refer), 200);
+    alice.seen_as = Some("192.0.2.1:9".to_owned());
+    let mut refer = alice.next("REFER", "");
+    refer.source.transport = Transport::Tcp;
+    assert_eq!(rig.status(&refer), 403, "another connection");
+}
+
+/// T31: who may only watch does not steer from the dialog of his subscription, whether it is one of its own or what is
+/// left of his call.
+#[test]
+fn a_subscription_gives_no_right_to_steer() {
+    let (mut rig, _) = Rig::with_creator();
+    let mut eve = Caller::new("eve", 9);
+    eve.more = "Event: conference\n".to_owned();
+    let txn = rig.txn();
+    let subscribe = eve.next("SUBSCRIBE", "");
+    rig.focus.subscribe(rig.now, txn, &subscribe, crate::Subscriber::default()).unwrap();
+    rig.drain();
+    eve.heard(&rig.last_response());
+    assert_eq!(rig.refer(&mut eve, BOB, "").status.code(), 403);
+    let mut bob = Caller::new("bob", 2);
+    rig.join(&mut bob);
+    bob.more = "Event: conference\n".to_owned();
+    assert_eq!(rig.status(&bob.next("SUBSCRIBE", "")), 200);
+    bob.more.clear();
+    assert_eq!(rig.status(&bob.next("BYE", "")), 200);
+    assert_eq!(rig.refer(&mut bob, "sip:alice@example.com;method=BYE", "").status.code(), 403);
+    assert_eq!(rig.called(), Vec::<String>::new());
 }
 
 /// J: where users are known, a proof is worth more than any dialog.

@@ -212,11 +212,27 @@ impl Node {
     }
 
     /// The phone that a Request-URI means: a user's by his name here, or one by its own Contact, as in a
-    /// dialog.
+    /// dialog. A phone writes there what it likes, so what means us or a user of ours is never found by it.
     fn phone(&self, uri: &Uri) -> Option<Binding> {
         let (Some(registrar), Uri::Sip(uri)) = (&self.registrar, uri) else { return None };
         let by_name = self.user_here(uri).and_then(|user| registrar.bindings.newest(&user));
-        by_name.or_else(|| registrar.bindings.by_contact(uri)).cloned()
+        let by_contact =
+            || (!self.is_ours(uri)).then(|| registrar.bindings.by_contact(uri)).flatten();
+        by_name.or_else(by_contact).cloned()
+    }
+
+    /// Whether a URI is a factory's or a conference's, alive or not, or names a place where we are.
+    fn is_ours(&self, uri: &SipUri) -> bool {
+        let user = uri.user_unescaped().unwrap_or_default();
+        let is_served = match self.addressee(uri) {
+            Addressee::Factory { .. } | Addressee::Conference(_) => true,
+            Addressee::Host | Addressee::Nobody => {
+                pool::is_like_a_token(&String::from_utf8_lossy(&user))
+            }
+        };
+        let at_our_port =
+            uri.port.is_none_or(|port| self.listens.iter().any(|one| one.advertise.1 == port));
+        is_served || (at_our_port && self.owns(&uri.host))
     }
 
     /// The name in an address-of-record of ours: one that is neither a factory's nor a conference's.

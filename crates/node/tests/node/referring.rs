@@ -237,8 +237,9 @@ fn the_conference_refers_somebody_to_itself() {
 fn one_target_is_called_so_often_a_minute_and_no_more() {
     let (mut rig, mut alice, uri) = conference();
     let mut called = 0;
-    for _ in 0..10 {
-        let got = refer(&mut rig, &mut alice, &uri, BOB);
+    let other_ways = ["sip:b%6fb@127.0.0.1:6002", "sip:%62ob@127.0.0.1:6002;x=y", BOB];
+    for name in other_ways.into_iter().cycle().take(10) {
+        let got = refer(&mut rig, &mut alice, &uri, name);
         for invite in only(got, &Method::Invite) {
             called += 1;
             say(&mut rig, bob(), &answer(&invite, 486));
@@ -250,6 +251,16 @@ fn one_target_is_called_so_often_a_minute_and_no_more() {
     assert_eq!(only(got, &Method::Invite).len(), 1);
 }
 
+/// RFC 4538: a caller's dialog, as he names it.
+fn names(caller: &Caller) -> String {
+    let own = caller.request("OPTIONS", FACTORY);
+    let call_id = own.lines().find_map(|line| line.strip_prefix("Call-ID: ")).expect("one");
+    let tag = own.lines().find(|line| line.starts_with("From: ")).expect("one");
+    let (_, tag) = tag.split_once(";tag=").expect("a tag");
+    let theirs = caller.to_tag.as_deref().expect("a dialog");
+    format!("Target-Dialog: {call_id};local-tag={tag};remote-tag={theirs}\r\n")
+}
+
 /// T33 · RFC 3261 §8.2.2.2: one REFER by two ways calls once.
 #[test]
 fn a_refer_that_comes_by_two_ways_is_followed_once() {
@@ -257,7 +268,7 @@ fn a_refer_that_comes_by_two_ways_is_followed_once() {
     let mut outside = alice.clone();
     outside.to_tag = None;
     outside.call_id = "outside".to_owned();
-    outside.extra = format!("Refer-To: <{BOB}>\r\n");
+    outside.extra = format!("Refer-To: <{BOB}>\r\n{}", names(&alice));
     let got = rig.receive(outside.address, &outside.request("REFER", &uri));
     assert_eq!((status(&got), only(got, &Method::Invite).len()), (200, 1));
     outside.rebranch();

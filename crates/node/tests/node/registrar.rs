@@ -426,3 +426,27 @@ fn a_connection_takes_its_phones_along() {
     assert_eq!(rig.ask(alice.address, &alice.invite("sip:bob@example.com")).status.code(), 480);
     assert_eq!(rig.ask(alice.address, &alice.invite(FACTORY)).status.code(), 302);
 }
+
+/// J: a Contact is where its owner is, not who: whatever a phone writes there, no request that is for us or for another user
+/// goes to it.
+#[test]
+fn a_contact_takes_nothing_that_is_for_others() {
+    let mut rig = rig();
+    let alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    let (mut bob, contact) = bob();
+    let asked_for =
+        [FACTORY, &uri, "sip:127.0.0.1:5060", "sip:carol@127.0.0.1", "sip:carol@127.0.0.1:5060"];
+    for wanted in asked_for {
+        let line = format!("Contact: <{wanted}>\r\nExpires: 60\r\n");
+        registered(&mut rig, &mut bob, &line);
+        let mut dave = Caller::new("dave", 4);
+        dave.cseq += 1;
+        for message in rig.receive(dave.address, &dave.invite(wanted)) {
+            assert!(matches!(message, Message::Response(_)), "{wanted}: {message:?}");
+        }
+    }
+    let own = own_contact(&bob, 60);
+    registered(&mut rig, &mut bob, &own);
+    assert_eq!(request_on(&mut rig, alice.address, &alice.invite(&contact)).0, bob.address);
+}
