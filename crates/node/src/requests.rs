@@ -112,6 +112,11 @@ impl Node {
             return self.steered(now, incoming, id);
         }
         let Some(caller) = self.admit(now, incoming, door) else { return };
+        // Who names a dialog goes into its conference, whatever address he asks at.
+        let goes_in = claim != Claim::Nothing && door != Door::Join;
+        if goes_in && self.admit(now, incoming, Door::Join).is_none() {
+            return;
+        }
         if let Err(response) = uas::check_method(incoming, &focus::CAPABILITIES) {
             return self.reply(incoming, response);
         }

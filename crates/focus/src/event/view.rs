@@ -192,9 +192,10 @@ impl Focus {
         departed.push_back(Departed { line: Line { endpoint, ..line }, until: now + DEPARTED_FOR });
     }
 
-    /// The entities of those who have proved who they are. Nobody else gets one of these.
+    /// Those who have proved who they are, by [`person`]. Nobody else is shown as one of them.
     fn proved(&self) -> BTreeSet<String> {
-        self.legs.values().filter_map(|leg| self.proved_entity(leg)).collect()
+        let entities = self.legs.values().filter_map(|leg| self.proved_entity(leg));
+        entities.filter_map(|entity| Some(person(&entity.parse().ok()?))).collect()
     }
 
     fn proved_entity(&self, leg: &Leg) -> Option<String> {
@@ -240,10 +241,10 @@ impl Focus {
         proved: &BTreeSet<String>,
         state: ParticipantState,
     ) -> Line {
-        let entity = masked(&bare(&Uri::Sip(call.callee.uri.clone())));
-        let (entity, display) = match proved.contains(&entity) {
+        let callee = Uri::Sip(call.callee.uri.clone());
+        let (entity, display) = match proved.contains(&person(&callee)) {
             true => nobody("Unverified", call.id),
-            false => (entity, call.callee.display.clone()),
+            false => (masked(&bare(&callee)), call.callee.display.clone()),
         };
         let endpoint = Endpoint {
             referred_by: call.callee.referred_by.as_ref().and_then(referrer),
@@ -272,11 +273,10 @@ impl Focus {
         if let Some(entity) = self.proved_entity(leg) {
             return (entity, leg.display.clone());
         }
-        let entity = masked(&bare(&leg.dialog.remote_uri));
-        if proved.contains(&entity) {
+        if proved.contains(&person(&leg.dialog.remote_uri)) {
             return nobody("Unverified", leg.id);
         }
-        (entity, leg.display.clone())
+        (masked(&bare(&leg.dialog.remote_uri)), leg.display.clone())
     }
 
     fn wall(&self, at: Instant) -> Option<UnixTime> {
@@ -301,6 +301,18 @@ fn bare(uri: &Uri) -> String {
             aor.secure = sip.secure;
             aor.user = sip.user.clone();
             aor.to_string()
+        }
+        Uri::Other { .. } => uri.to_string(),
+    }
+}
+
+/// Whom a URI names, however it is written: to people `sip:al%69ce@EXAMPLE.com:5060` is alice@example.com.
+fn person(uri: &Uri) -> String {
+    match uri {
+        Uri::Sip(sip) => {
+            let user = sip.user_unescaped().unwrap_or_default();
+            let host = sip.host.as_str().to_ascii_lowercase();
+            format!("{}@{host}", String::from_utf8_lossy(&user).to_lowercase())
         }
         Uri::Other { .. } => uri.to_string(),
     }

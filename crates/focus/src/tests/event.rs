@@ -427,20 +427,31 @@ fn nobody_is_shown_as_somebody_else_who_proved_it() {
     let mut rig = Rig::new();
     let alice = rig.join(&mut Caller::new("alice", 1));
     rig.focus.identify(alice, "alice");
-    let mut liar = Caller::new("liar", 2);
-    liar.more = String::new();
-    let invite = liar.next("INVITE", super::rig::OFFER);
-    let text = String::from_utf8(invite.request.to_bytes()).unwrap();
-    let text = text.replace("sip:liar@example.com", "sip:alice@mix.example.com");
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    let head: Vec<_> = head.lines().filter(|line| !line.starts_with("Content-Length")).collect();
-    let invite = super::rig::incoming(&format!("{}\n\n{body}", head.join("\n")), &liar.address);
-    rig.try_invite(&invite).unwrap();
-    liar.heard(&rig.last_response());
-    rig.send(&liar.ack());
+    let ways = [
+        "sip:alice@mix.example.com",
+        "sip:alice@MIX.example.com",
+        "sip:al%69ce@mix.example.com:5060",
+        "sips:Alice@mix.example.com;x=y",
+    ];
+    for (name, way) in ["liar1", "liar2", "liar3", "liar4"].into_iter().zip(ways) {
+        let mut liar = Caller::new(name, 2);
+        let invite = liar.next("INVITE", super::rig::OFFER);
+        let text = String::from_utf8(invite.request.to_bytes()).unwrap();
+        let text = text.replace(&format!("sip:{name}@example.com"), way);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let head: Vec<_> =
+            head.lines().filter(|line| !line.starts_with("Content-Length")).collect();
+        let invite = super::rig::incoming(&format!("{}\n\n{body}", head.join("\n")), &liar.address);
+        rig.try_invite(&invite).unwrap();
+        liar.heard(&rig.last_response());
+        rig.send(&liar.ack());
+    }
     let (_, document) = rig.subscribe(&mut watcher("dave", 9));
     let entities: Vec<_> = document.users().iter().map(|user| user.get("entity")).collect();
-    assert_eq!(entities, ["sip:alice@mix.example.com", "sip:unverified2@anonymous.invalid"]);
+    let unverified = (2..6).map(|n| format!("sip:unverified{n}@anonymous.invalid"));
+    let expected: Vec<_> =
+        ["sip:alice@mix.example.com".to_owned()].into_iter().chain(unverified).collect();
+    assert_eq!(entities, expected);
 }
 
 /// B35 · RFC 4579 §6, RFC 4575 §8.2: nothing of who he is or where is in any NOTIFY, for whomever.

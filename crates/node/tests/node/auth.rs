@@ -103,6 +103,30 @@ fn conference(rig: &mut Rig, caller: &mut Caller) -> String {
     contact(&response)
 }
 
+/// J, B31 · RFC 3911 §4: where joining needs a user, it does so by the name of a dialog too, though anybody may ask the
+/// factory.
+#[test]
+fn naming_a_dialog_at_the_factory_is_no_way_round_the_door() {
+    let auth = AuthConfig { factory: Entry::Open, join: Entry::Required, ..config() };
+    let mut setting = Setting { auth: Some(auth), ..Setting::default() };
+    setting.factory.answer = focus::factory::AnswerForm::Deliver;
+    let mut rig = Rig::with(setting);
+    let mut alice = Caller::new("alice", 1);
+    let response = rig.ask(alice.address, &alice.invite(FACTORY));
+    assert_eq!(response.status.code(), 200);
+    alice.to_tag = response.headers.to().expect("To").tag().map(str::to_owned);
+    rig.receive(alice.address, &alice.request("ACK", FACTORY));
+    let Caller { call_id, from_tag, to_tag, .. } = &alice;
+    let to_tag = to_tag.as_deref().expect("a tag");
+    let mut eve = Caller::new("eve", 9);
+    for header in ["Join", "Replaces"] {
+        eve.cseq += 1;
+        eve.extra = format!("{header}: {call_id};to-tag={to_tag};from-tag={from_tag}\r\n");
+        assert_eq!(rig.ask(eve.address, &eve.invite(FACTORY)).status.code(), 401, "{header}");
+    }
+    assert_eq!(rig.node.status(rig.now).conferences[0].legs.len(), 1);
+}
+
 /// J01, J07, B02 · RFC 3261 §22.1, §22.2: 401 with realm, nonce and qop, and nothing kept; the proof
 /// makes one conference, the same one again for a copy, for a proof anew, and none for its ACK.
 #[test]

@@ -17,6 +17,12 @@ pub const DEPTH_MAX: usize = 16;
 /// Users of one roster, over all documents. What has no room is left out; `user_count` still tells of it.
 pub const USERS_MAX: usize = 2_000;
 
+/// Devices of one user, over all documents: nobody shows more. What has no room is left out.
+pub(super) const ENDPOINTS_MAX: usize = 32;
+
+/// Streams of one device, over all documents. What has no room is left out.
+pub(super) const MEDIA_MAX: usize = 8;
+
 /// The namespace of the package (RFC 4575 §4.2).
 const NAMESPACE: &str = "urn:ietf:params:xml:ns:conference-info";
 

@@ -1,6 +1,6 @@
 //! A document into the roster: the procedure of RFC 4575 §4.6.
 
-use super::element::{DocumentError, Element, State, USERS_MAX};
+use super::element::{DocumentError, ENDPOINTS_MAX, Element, MEDIA_MAX, State, USERS_MAX};
 use super::{Endpoint, Media, Roster, User};
 
 /// What a document did.
@@ -95,7 +95,13 @@ impl User {
             let Some(entity) = endpoint.key() else { continue };
             match endpoint.state() {
                 State::Deleted => drop(self.endpoints.remove(entity)),
-                state => self.endpoints.entry(entity.to_owned()).or_default().take(endpoint, state),
+                state => {
+                    let has_room = self.endpoints.len() < ENDPOINTS_MAX;
+                    if has_room || self.endpoints.contains_key(entity) {
+                        let entry = self.endpoints.entry(entity.to_owned()).or_default();
+                        entry.take(endpoint, state);
+                    }
+                }
             }
         }
     }
@@ -119,7 +125,9 @@ impl Endpoint {
             self.disconnection_reason = info.text_of("reason");
         }
         for media in element.all("media") {
-            if let Some(id) = media.key() {
+            if let Some(id) = media.key()
+                && (self.media.len() < MEDIA_MAX || self.media.contains_key(id))
+            {
                 let media = Media {
                     kind: media.text_of("type"),
                     label: media.text_of("label"),

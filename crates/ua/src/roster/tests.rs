@@ -2,6 +2,7 @@ use std::fmt::Write as _;
 
 use units::Rng;
 
+use super::element::{ENDPOINTS_MAX, MEDIA_MAX};
 use super::*;
 
 const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
@@ -180,6 +181,27 @@ fn documents_made_to_hurt_are_refused() {
     let many = document("full", 1, &format!("<users>{many}</users>"));
     assert_eq!(apply(&mut roster, &many), Ok(Applied::Taken));
     assert_eq!(roster.users.len(), USERS_MAX);
+}
+
+/// T8: a focus that tells of ever more devices and streams makes no roster grow for ever.
+#[test]
+fn devices_and_streams_are_bounded_over_all_documents() {
+    let mut roster = Roster::new();
+    apply(&mut roster, &document("full", 1, "<users/>")).unwrap();
+    let numbered = |text: &str, from: u32| -> String {
+        (from..from + 50).map(|n| text.replace('#', &n.to_string())).collect()
+    };
+    for version in 2..6 {
+        let media = numbered("<media id=\"#\"/>", version * 50);
+        let one = format!("<endpoint entity=\"one\" state=\"partial\">{media}</endpoint>");
+        let others = numbered("<endpoint entity=\"#\"/>", version * 50);
+        let user = format!("<user entity=\"u\" state=\"partial\">{one}{others}</user>");
+        let change =
+            document("partial", version, &format!("<users state=\"partial\">{user}</users>"));
+        assert_eq!(apply(&mut roster, &change), Ok(Applied::Taken));
+    }
+    let endpoints = &roster.users["u"].endpoints;
+    assert_eq!((endpoints.len(), endpoints["one"].media.len()), (ENDPOINTS_MAX, MEDIA_MAX));
 }
 
 /// T8: whatever is cut off or turned over, it is an error or a roster, never a panic.
