@@ -20,12 +20,16 @@ impl Node {
         caller: &Caller,
         id: ConferenceId,
     ) {
-        if let Err(refusal) = check_subscribe(incoming) {
-            return self.reply(incoming, refusal);
-        }
+        let to = match check_subscribe(incoming, self.nat) {
+            Ok(to) => to,
+            Err(refusal) => return self.reply(incoming, refusal),
+        };
         let source = incoming.source.remote.ip();
-        let is_proved = incoming.source.transport.is_reliable() || caller.user().is_some();
-        let unproved = self.unproved_watchers(source);
+        // Wherever he comes from, his Contact may name somebody else.
+        let is_his_own = source.to_canonical() == to;
+        let is_reliable = incoming.source.transport.is_reliable();
+        let is_proved = caller.user().is_some() || (is_his_own && is_reliable);
+        let unproved = self.unproved_watchers(to);
         let (is_owner, is_in) = match self.records.get(&id) {
             Some(record) => {
                 let creator = record.creator.as_ref().and_then(|creator| creator.user.as_deref());
@@ -40,12 +44,12 @@ impl Node {
             }
             None => return self.reply_status(incoming, StatusCode::NOT_FOUND),
         };
-        let is_proved = is_proved || is_in;
+        let is_proved = is_proved || (is_his_own && is_in);
         if !is_proved && unproved >= UNPROVED_WATCHERS_MAX {
             return self.watch_later(incoming, Refusal::Unanswered, UNANSWERED);
         }
         let Ok(txn) = self.stack.accept(now, incoming) else { return self.overloaded(incoming) };
-        let who = Subscriber { is_owner, unproved: (!is_proved).then_some(source) };
+        let who = Subscriber { is_owner, unproved: (!is_proved).then_some(to) };
         let refusal = match self.active(id) {
             Some(active) => active.focus.subscribe(now, txn, incoming, who).err(),
             None => Some(Response::answering(&incoming.request, StatusCode::NOT_FOUND)),
@@ -58,9 +62,9 @@ impl Node {
     }
 
     /// Subscriptions of an address that has answered no NOTIFY, to whichever conference.
-    fn unproved_watchers(&self, source: std::net::IpAddr) -> usize {
+    fn unproved_watchers(&self, to: std::net::IpAddr) -> usize {
         let of = |record: &crate::conference::Record| match &record.state {
-            State::Active(active) => active.focus.unproved_watchers(source),
+            State::Active(active) => active.focus.unproved_watchers(to),
             State::Held | State::Ended => 0,
         };
         self.records.values().map(of).sum()

@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sip::subscription::{Consent, Content, Interval, Notifier, Pace, Reason};
 use sip::{
-    Dialog, DialogId, EventHeader, HeaderName, Incoming, Method, Response, RetryAfter, ServerTxnId,
-    StatusCode, Warning, uas,
+    Dialog, DialogId, EventHeader, HeaderName, Incoming, Method, Nat, Response, RetryAfter,
+    ServerTxnId, StatusCode, Warning, uas,
 };
 use units::{Instant, UnixTime, soonest};
 
@@ -29,7 +29,7 @@ pub const PACKAGE: &str = "conference";
 pub const WATCHERS_MAX: usize = 256;
 
 /// Subscriptions of one address that has answered no NOTIFY yet: each makes us send 11 of them within 32 s, up to 64 KiB
-/// each, to somebody who may never have asked. One more is refused (480).
+/// each, to somebody who may never have asked, since Contact says where they go. One more is refused (480).
 pub const UNPROVED_WATCHERS_MAX: usize = 16;
 
 /// RFC 4575 §3.3: an hour unless asked otherwise; below a minute nobody need refresh, and a day is enough.
@@ -98,18 +98,18 @@ impl Watch {
 }
 
 /// Checks a SUBSCRIBE as far as it can be without its conference: Event (489 with Allow-Events), Accept (406), Expires
-/// (423), Contact (400), and whatever any request is checked for. A function of the request.
+/// (423), Contact (400), and whatever any request is checked for. A function of the request: where its NOTIFYs will go.
 ///
 /// # Errors
 /// The refusal to send, without a To tag.
-pub fn check_subscribe(incoming: &Incoming) -> Result<(), Response> {
+pub fn check_subscribe(incoming: &Incoming, nat: Nat) -> Result<IpAddr, Response> {
     terms_of(incoming)?;
     let Some(asked) = incoming.request.uri.as_sip() else {
         let status = StatusCode::UNSUPPORTED_URI_SCHEME;
         return Err(Response::answering(&incoming.request, status));
     };
     Dialog::answering(incoming, "", focus_contact(asked, incoming))
-        .map(|_| ())
+        .map(|dialog| dialog.under(nat).destination().remote.ip().to_canonical())
         .map_err(|error| Response::answering(&incoming.request, error.status()))
 }
 
@@ -175,6 +175,7 @@ impl Focus {
         let (event, seconds) = terms_of(incoming)?;
         let contact = focus_contact(&self.config.conference_uri, incoming);
         let dialog = Dialog::answering(incoming, tag, contact)
+            .map(|dialog| dialog.under(self.config.nat))
             .map_err(|error| Response::answering(&incoming.request, error.status()))?;
         self.admits_watcher(incoming)?;
         let response = accepted(&dialog, incoming, seconds);
@@ -280,7 +281,7 @@ impl Focus {
         }
         let gone = || Response::answering(&incoming.request, StatusCode::CALL_DOES_NOT_EXIST);
         let dialog = self.dialog_mut(id).ok_or_else(gone)?;
-        dialog.path = incoming.source;
+        dialog.came_by(incoming);
         // RFC 6665 §4.4.1: a SUBSCRIBE refreshes the target. One that cannot be used changes nothing.
         if let Ok(Some(contact)) = incoming.request.headers.contact() {
             let _kept_on_error = dialog.refresh_target(contact);
@@ -317,8 +318,8 @@ impl Focus {
     }
 
     /// Subscriptions of an address that has answered no NOTIFY yet.
-    pub fn unproved_watchers(&self, source: IpAddr) -> usize {
-        self.watch.watchers.values().filter(|watcher| watcher.unproved == Some(source)).count()
+    pub fn unproved_watchers(&self, to: IpAddr) -> usize {
+        self.watch.watchers.values().filter(|watcher| watcher.unproved == Some(to)).count()
     }
 
     /// Whether somebody at this address is in.

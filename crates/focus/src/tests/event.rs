@@ -108,7 +108,7 @@ impl Rig {
 }
 
 fn refused(mut caller: Caller) -> Response {
-    check_subscribe(&caller.next("SUBSCRIBE", "")).unwrap_err()
+    check_subscribe(&caller.next("SUBSCRIBE", ""), sip::Nat::Auto).unwrap_err()
 }
 
 /// D01 · RFC 4575 §3.1, §3.3, §3.4
@@ -130,7 +130,7 @@ fn the_package_its_body_and_its_duration_are_as_they_should() {
     for accept in ["application/*", "text/plain, application/conference-info+xml", "*/*"] {
         let more = format!("{EVENT}Accept: {accept}\n");
         let mut caller = Caller { more, ..Caller::new("dave", 9) };
-        assert_eq!(check_subscribe(&caller.next("SUBSCRIBE", "")), Ok(()), "{accept}");
+        assert!(check_subscribe(&caller.next("SUBSCRIBE", ""), sip::Nat::Auto).is_ok(), "{accept}");
     }
     for accept in ["application/sdp", ""] {
         let more = format!("{EVENT}Accept: {accept}\n");
@@ -452,6 +452,24 @@ fn nobody_is_shown_as_somebody_else_who_proved_it() {
     let expected: Vec<_> =
         ["sip:alice@mix.example.com".to_owned()].into_iter().chain(unverified).collect();
     assert_eq!(entities, expected);
+}
+
+/// Where phones are believed, a subscriber's Contact is too, at first and after a refresh.
+#[test]
+fn a_subscriber_is_reached_by_the_rule_for_nats() {
+    for (nat, at) in [(sip::Nat::Off, "192.0.2.9:5060"), (sip::Nat::Auto, "203.0.113.9:1")] {
+        let mut rig = Rig::new();
+        rig.focus.config.nat = nat;
+        let mut dave = watcher("dave", 9);
+        dave.seen_as = Some("203.0.113.9:1".to_owned());
+        rig.subscribe(&mut dave);
+        assert_eq!(rig.status(&dave.next("SUBSCRIBE", "")), 200);
+        let went = rig.log.iter().filter_map(|(_, output)| match output {
+            Output::Inform { to, .. } => Some(to.remote.to_string()),
+            _ => None,
+        });
+        assert_eq!(went.collect::<Vec<_>>(), [at, at]);
+    }
 }
 
 /// B35 · RFC 4579 §6, RFC 4575 §8.2: nothing of who he is or where is in any NOTIFY, for whomever.

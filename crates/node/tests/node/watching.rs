@@ -147,6 +147,33 @@ fn an_address_that_answers_nothing_gets_few_subscriptions() {
     assert_eq!(subscribe(&mut rig, &mut watcher(92), &uri).0.status.code(), 200);
 }
 
+/// T20: NOTIFYs go where Contact says, so it is there that those count which nobody has answered, whoever asks for them and
+/// from wherever.
+#[test]
+fn nobody_has_a_third_party_flooded_by_his_contact() {
+    let mut rig = Rig::new();
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    rig.join(&mut alice, &uri);
+    let mut statuses = Vec::new();
+    for number in 0..UNPROVED_WATCHERS_MAX + 1 {
+        let mut eve = watcher(10 + u16::try_from(number).expect("small"));
+        // Half of them from where alice is in.
+        if number % 2 == 0 {
+            eve.address = format!("127.0.0.3:{}", eve.address.port()).parse().expect("an address");
+        }
+        eve.cseq += 1;
+        let own = format!("Contact: <sip:dave@{}>", eve.address);
+        let text = eve.request("SUBSCRIBE", &uri).replace(&own, "Contact: <sip:x@192.0.2.66>");
+        let got = rig.receive(eve.address, &text);
+        let Some(Message::Response(response)) = got.into_iter().next() else { panic!("no answer") };
+        statuses.push(response.status.code());
+    }
+    let last = statuses.pop();
+    assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+    assert_eq!(last, Some(480));
+}
+
 /// C16 · RFC 6665 §4.2.1.1: with what there is instead. A factory has no packages.
 #[test]
 fn what_is_not_served_is_refused_statelessly() {
