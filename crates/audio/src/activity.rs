@@ -4,11 +4,11 @@ use crate::level;
 
 /// Tells speech from pauses and from the noise of a room, by the energy of frames of 10 ms.
 ///
-/// A frame is loud if it stands out of the noise by [`MARGIN_DB`]. Talking begins with one that is loud beyond
-/// doubt or with two that are just loud, and goes on through pauses up to [`HANGOVER_FRAMES`]: so that no word
+/// A frame is loud if it stands out of the noise by `MARGIN_DB`. Talking begins with one that is loud beyond
+/// doubt or with two that are just loud, and goes on through pauses up to `HANGOVER_FRAMES`: so that no word
 /// is cut, and who breathes has not stopped.
 ///
-/// The noise follows the quietest that is heard, down at once and up slowly, but never above [`NOISE_MAX_DB`]:
+/// The noise follows the quietest that is heard, down at once and up slowly, but never above `NOISE_MAX_DB`:
 /// a tone or music that never pauses is still something to be heard.
 #[derive(Clone, Debug)]
 pub struct Activity {

@@ -68,7 +68,7 @@ Examples:
   convoke serve --sip 192.0.2.10:5060 --config convoke.toml
   convoke serve --sip 127.0.0.1:0 --json")]
 pub(crate) struct ServeArgs {
-    /// Where SIP is spoken, over UDP and TCP, as in 192.0.2.10:5060 or [2001:db8::1]:5060; port 0 picks a free one [default: 127.0.0.1:5060]
+    /// Where SIP is spoken, over UDP and TCP, as in 192.0.2.10:5060 or `[2001:db8::1]:5060`; port 0 picks a free one [default: 127.0.0.1:5060]
     #[arg(long, value_name = "ADDR", value_parser = socket_address)]
     pub(crate) sip: Option<SocketAddr>,
     /// Where audio flows [default: the address of --sip]
@@ -91,7 +91,7 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     pub(crate) open: bool,
     /// For trying things out, be a small registrar too: phones that register as sip:NAME@HOST find each
-    /// other here without a PBX. With [auth] a user registers his own name, without it anybody any
+    /// other here without a PBX. With `[auth]` a user registers his own name, without it anybody any
     #[arg(long)]
     pub(crate) lab_registrar: bool,
     #[command(flatten)]

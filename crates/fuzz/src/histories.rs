@@ -1,6 +1,6 @@
 //! Machines with a past: what a stranger, a user and the clock may do to them, in any order.
 //!
-//! Bytes become a list of steps ([`Choices`]). After each step what must hold all the time is checked; in the end everybody
+//! Bytes become a list of steps ([`crate::Choices`]). After each step what must hold all the time is checked; in the end everybody
 //! falls silent, time passes, and nothing may be left.
 
 mod caller;

@@ -9,21 +9,19 @@ use server::users::{check_name, check_realm};
 /// Add, list or remove the users who may make conferences.
 ///
 /// The file holds a hash for each user and no password, and is for the server's eyes only. It is named in
-/// the server's configuration, and read when the server starts:
-///
-///   [auth]
-///   realm = "example.com"
-///   users = "users"
+/// the server's configuration, and read when the server starts.
 #[derive(Args, Debug)]
-#[command(
-    verbatim_doc_comment,
-    after_help = "\
+#[command(after_help = "\
+In the server's configuration:
+  [auth]
+  realm = \"example.com\"
+  users = \"users\"
+
 Examples:
   convoke user add alice --users users --realm example.com
   convoke user add desk --users users --md5 --role moderator --password-stdin < secret
   convoke user list --users users
-  convoke user remove alice --users users"
-)]
+  convoke user remove alice --users users")]
 pub(crate) struct UserArgs {
     #[command(subcommand)]
     pub(crate) command: UserCommand,
@@ -80,7 +78,7 @@ pub(crate) struct WhoArgs {
     /// The users file; the first user makes it
     #[arg(long, value_name = "FILE")]
     pub(crate) users: PathBuf,
-    /// The realm of the server's [auth] [default: the one that the file's users have]
+    /// The realm of the server's `[auth]` [default: the one that the file's users have]
     #[arg(long, value_name = "REALM", value_parser = realm)]
     pub(crate) realm: Option<String>,
 }

@@ -21,7 +21,7 @@ const RETRY_MIN: Duration = Duration::from_secs(5);
 
 impl Ua {
     /// No media has come from the peer of this call for long: asks it whether it is still there. If not,
-    /// [`Event::CallEnded`] follows. Nothing happens while that is being asked already.
+    /// [`crate::Event::CallEnded`] follows. Nothing happens while that is being asked already.
     pub fn media_silent(&mut self, now: Instant, call: CallId) {
         if let Some((session, dialog)) = self.session_mut(call)
             && !session.is_probing
