@@ -27,7 +27,7 @@ pub(super) struct Binding {
     /// The Request-URI for him.
     pub(super) contact: SipUri,
     /// Where the REGISTER came from: requests go back there, whatever host the Contact names. So nobody
-    /// can have us send to a third party.
+    /// can have us send to a third party by what he writes.
     pub(super) path: Source,
     pub(super) until: Instant,
     call_id: String,

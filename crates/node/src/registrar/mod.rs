@@ -11,7 +11,7 @@
 //! one has to be known.
 //!
 //! **Invariant:** nothing is sent to an address that has not sent us a REGISTER or, for an answer, its
-//! request.
+//! request. Without authentication a datagram's address may be forged: then it is one packet for one packet.
 
 mod bindings;
 mod register;
