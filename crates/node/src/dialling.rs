@@ -1,14 +1,13 @@
 //! A focus calls somebody: room for him, and the way to him.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use focus::factory::Refused;
 use focus::{DialEnd, LegId, MediaPort, MediaSeat, ReferralId};
 use pool::{ConferenceId, JoinRefusal};
 use sdp::Family;
-use sip::{ClientTxnId, FlowId, Method, Request, SipUri, Source, Transport};
+use sip::{ClientTxnId, Method, NextHop, Request, SipUri, Source};
 use units::Instant;
 
 use crate::Notice;
@@ -96,16 +95,18 @@ impl Node {
         Ok(MediaSeat { port: MediaPort(lent.id), address })
     }
 
-    /// Sends the INVITE of a focus to whom it calls.
-    pub(crate) fn dial(
+    /// Sends the INVITE of a focus by the first of these ways that leads there.
+    pub(crate) fn dial_by(
         &mut self,
         now: Instant,
         (id, leg): (ConferenceId, LegId),
-        mut request: Request,
-        target: &SipUri,
+        request: Request,
+        (target, paths): (&SipUri, Vec<Source>),
     ) {
-        let sent = self.send_to(now, &mut request, target);
-        match sent {
+        if paths.is_empty() {
+            return self.not_dialled(now, (id, leg), DialEnd::Unreachable(no_way_to(target)));
+        }
+        match self.stack.request_any(now, request, paths) {
             Ok(txn) => {
                 self.tallies.dial_outs += 1;
                 self.client_txns.insert(txn, (id, Sent::ByLeg(leg, Method::Invite)));
@@ -115,11 +116,9 @@ impl Node {
                 let (conference, target) = (self.uri(id), focus::masked(&target.to_string()));
                 self.notice(Notice::Calling { conference, leg: leg.0, target });
             }
-            // Its next outputs are taken by who is taking this one.
-            Err(why) => {
-                if let Some(active) = self.active(id) {
-                    active.focus.dial_failed(now, leg, DialEnd::Unreachable(why));
-                }
+            Err(sip::Full) => {
+                let why = "the server is handling too many calls".to_owned();
+                self.not_dialled(now, (id, leg), DialEnd::Unreachable(why));
             }
         }
     }
@@ -149,28 +148,39 @@ impl Node {
         }
     }
 
-    /// Sends a request outside any dialog to whom it names, or says why that cannot be, in words.
+    /// Sends a request outside any dialog to an address or a registered phone, or says why that cannot be, in
+    /// words.
     fn send_to(
         &mut self,
         now: Instant,
         request: &mut Request,
         target: &SipUri,
     ) -> Result<ClientTxnId, String> {
-        let to = match self.registered(target) {
-            Some((contact, path)) => {
-                request.uri = contact.into();
-                path
+        let path = if let Some((contact, path)) = self.registered(target) {
+            request.uri = contact.into();
+            Some(path)
+        } else {
+            match sip::next_hop(target).map_err(|why| why.to_string())? {
+                NextHop::At(place) => self.path_to(place),
+                NextHop::Ask(_) => {
+                    return Err(format!("{} is a name, and it is told by address only", target.host));
+                }
             }
-            None => self.way_to(target)?,
         };
+        let path = path.ok_or_else(|| no_way_to(target))?;
         let full = |sip::Full| "the server is handling too many calls".to_owned();
-        self.stack.request(now, request.clone(), to).map_err(full)
+        self.stack.request(now, request.clone(), path).map_err(full)
     }
 
-    /// Cancels the INVITE of a focus.
-    pub(crate) fn cancel_dial(&mut self, now: Instant, id: ConferenceId, leg: LegId) {
-        if let Some(txn) = self.active(id).and_then(|active| active.calling.get(&leg).copied()) {
-            self.stack.cancel(now, txn);
+    /// Whoever takes the outputs of the focus takes its next ones too.
+    pub(crate) fn not_dialled(
+        &mut self,
+        now: Instant,
+        (id, leg): (ConferenceId, LegId),
+        why: DialEnd,
+    ) {
+        if let Some(active) = self.active(id) {
+            active.focus.dial_failed(now, leg, why);
         }
     }
 
@@ -199,33 +209,10 @@ impl Node {
             why: why.to_string(),
         });
     }
+}
 
-    /// The way to an address that a URI names, or why there is none, in words.
-    fn way_to(&self, target: &SipUri) -> Result<Source, String> {
-        let Some(ip) = target.host.ip() else {
-            return Err(format!("{} is a name, and this server looks up none", target.host));
-        };
-        let named = target.param("transport").flatten();
-        let transport = match named.map(Transport::from_uri_param) {
-            None => Transport::Udp,
-            Some(Some(transport)) => transport,
-            Some(None) => return Err("only UDP and TCP are served".to_owned()),
-        };
-        if target.secure {
-            return Err("TLS is not served".to_owned());
-        }
-        let remote = SocketAddr::new(ip, target.port.unwrap_or(SIP_PORT));
-        let same_kind = |listen: &&crate::SipListen| listen.bind.is_ipv4() == ip.is_ipv4();
-        let near = |listen: &&crate::SipListen| {
-            listen.bind.ip().is_unspecified() || listen.bind.ip().is_loopback() == ip.is_loopback()
-        };
-        let listens = || self.listens.iter().filter(same_kind);
-        let listen = listens().find(near).or_else(|| listens().next());
-        let Some(listen) = listen else {
-            return Err(format!("this server has no address to reach {ip} from"));
-        };
-        Ok(Source { transport, local: listen.bind, remote, flow: FlowId::NONE })
-    }
+fn no_way_to(target: &SipUri) -> String {
+    format!("this server has no address to reach {} from", target.host)
 }
 
 /// Whose turn it is to call `target` again and again is not ours: more calls of one target within
@@ -236,6 +223,3 @@ const CALLS_WITHIN: Duration = Duration::from_secs(60);
 /// Targets that are remembered: at one entry of some 100 bytes each, a megabyte. When full of such that were
 /// called within a minute, no other is called.
 const CALLED_MAX: usize = 10_000;
-
-/// RFC 3261 §19.1.2
-const SIP_PORT: u16 = 5_060;

@@ -8,7 +8,10 @@ use focus::factory::{Factory, FactoryError};
 use focus::{DialEnd, DialRules, End, LegId, ReferralId, WatcherId};
 use mix::message::{Command, Event as MediaEvent};
 use pool::{ConferenceId, Pool};
-use sip::{Arrival, ClientTxnId, DialogId, MergedGuard, Method, Nat, Packet, Stack, StackConfig};
+use sip::{
+    Arrival, ClientTxnId, DialogId, MergedGuard, Method, Nat, Packet, Stack, StackConfig, Target,
+    Wanted,
+};
 use units::{Instant, Rng, UnixTime, soonest};
 
 use crate::agenda::Agenda;
@@ -16,6 +19,7 @@ use crate::auth::Auth;
 use crate::conference::{Records, State};
 use crate::dialling::Called;
 use crate::figures::Tallies;
+use crate::locating::{Locating, LookupId};
 use crate::media_link::{MediaFact, MediaKey, MediaLink};
 use crate::pace::{Limits, Pace};
 use crate::record::Drafts;
@@ -38,6 +42,13 @@ pub enum Input {
         /// What.
         event: MediaEvent,
     },
+    /// The answer to [`Output::Resolve`].
+    Resolved {
+        /// Its number.
+        id: LookupId,
+        /// The places that were found, the first to be tried first; none: the name leads nowhere.
+        targets: Vec<Target>,
+    },
 }
 
 /// What a node wants done.
@@ -56,6 +67,13 @@ pub enum Output {
     Notice(Notice),
     /// Put this into the books.
     Record(Record),
+    /// Find out where a name leads, by a [`sip::Locator`], and say so by [`Input::Resolved`].
+    Resolve {
+        /// Goes back with the answer.
+        id: LookupId,
+        /// The name.
+        wanted: Wanted,
+    },
 }
 
 /// One node: SIP stack, factories, focuses and pool as one machine without I/O.
@@ -72,6 +90,7 @@ pub struct Node {
     pub(crate) keys: Keys,
     pub(crate) factories: Vec<Factory>,
     pub(crate) nat: Nat,
+    pub(crate) locating: Locating,
     /// `None`: nobody is asked who he is.
     pub(crate) auth: Option<Auth>,
     /// `None`: nobody can register here.
@@ -170,6 +189,7 @@ impl Node {
             keys: config.keys,
             factories,
             nat: Nat::Auto,
+            locating: Locating::default(),
             auth: None,
             registrar: None,
             stack,
@@ -233,6 +253,7 @@ impl Node {
         match input {
             Input::Packet(packet) => self.arrival(now, Arrival::Packet(packet)),
             Input::Arrival(arrival) => self.arrival(now, arrival),
+            Input::Resolved { id, targets } => self.located(now, id, &targets),
             Input::Media { shard, event } => {
                 if let Some(fact) = self.media.handle_event(shard, event) {
                     self.media_fact(now, fact);
@@ -264,13 +285,15 @@ impl Node {
         while let Some(id) = self.tombstones.pop_due(now) {
             self.records.remove(&id);
         }
+        self.locating_deadline(now);
         self.settle(now);
     }
 
     /// When something is due next.
     pub fn deadline(&self) -> Option<Instant> {
         let registrar = self.registrar.as_ref().and_then(Registrar::deadline);
-        [registrar, self.pool.deadline(), self.focus_agenda.deadline(), self.tombstones.deadline()]
+        let (focuses, tombstones) = (self.focus_agenda.deadline(), self.tombstones.deadline());
+        [registrar, self.locating.deadline(), self.pool.deadline(), focuses, tombstones]
             .into_iter()
             .fold(self.stack.deadline(), soonest)
     }
@@ -317,6 +340,10 @@ impl Node {
     /// Puts a message on the wire that belongs to no transaction of ours.
     pub(crate) fn send(&mut self, packet: Packet) {
         self.outputs.push_back(Output::Send(packet));
+    }
+
+    pub(crate) fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
     }
 
     pub(crate) fn notice(&mut self, notice: Notice) {

@@ -5,12 +5,12 @@ use std::io;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use node::{Input, Node, Notice, Output};
-use sip::{Arrival, Packet};
+use node::{Input, LookupId, Node, Notice, Output};
+use sip::{Arrival, Packet, Target};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant as SystemInstant;
-use transport::{Clock, Happening, Wires, at, told, unix_micros, unix_time};
+use transport::{Clock, Happening, Resolver, Wires, at, told, unix_micros, unix_time};
 use units::{Instant, soonest};
 
 use crate::AllowList;
@@ -94,6 +94,8 @@ enum Wake {
     Asked(Asked),
     /// A SIP socket has something.
     Wire(Happening),
+    /// It is known where a name leads.
+    Resolved(LookupId, Vec<Target>),
 }
 
 /// The loop's belongings; it runs in a thread of its own.
@@ -102,6 +104,7 @@ pub(crate) struct Loop {
     node: Node,
     mixers: Mixers,
     wires: Wires,
+    resolver: Resolver,
     factories: Vec<String>,
     events: mpsc::Sender<Event>,
     messages: bool,
@@ -117,7 +120,7 @@ impl Loop {
         clock: Clock,
         node: Node,
         mixers: Mixers,
-        sockets: Vec<SipSocket>,
+        (sockets, resolver): (Vec<SipSocket>, Resolver),
         access: AllowList,
         events: mpsc::Sender<Event>,
     ) -> io::Result<Self> {
@@ -127,6 +130,7 @@ impl Loop {
             mixers,
             wires: Wires::new(sockets.into_iter().map(|socket| socket.endpoint))?
                 .guarded(move |source| access.allows(source)),
+            resolver,
             factories: Vec::new(),
             events,
             messages: false,
@@ -176,6 +180,7 @@ impl Loop {
                 event = from_shards.recv() => event.map_or(Wake::MixersGone, Wake::Media),
                 () = at(retry) => Wake::MediaRetry,
                 Some(asked) = asked.recv() => Wake::Asked(asked),
+                (id, found) = self.resolver.next() => Wake::Resolved(LookupId(id), found),
                 happening = self.wires.next(&mut buffer) => Wake::Wire(happening),
             };
             match wake {
@@ -239,6 +244,9 @@ impl Loop {
             Wake::Asked(Asked::Status(asked)) => drop(asked.send(self.status(now))),
             Wake::Asked(Asked::Metrics(asked)) => drop(asked.send(self.snapshot(now))),
             Wake::Wire(happening) => self.wires.handle(now, happening, buffer),
+            Wake::Resolved(id, targets) => {
+                self.node.handle_input(now, Input::Resolved { id, targets });
+            }
             Wake::MediaRetry | Wake::MixersGone | Wake::Stop | Wake::GraceOver => {}
         }
     }
@@ -263,6 +271,7 @@ impl Loop {
                     self.show(true, &packet);
                     self.wires.send(self.clock.now(), packet);
                 }
+                Output::Resolve { id, wanted } => self.resolver.ask(id.0, wanted),
                 Output::Media { shard, command } => {
                     self.health = self.mixers.command(shard, command);
                 }

@@ -12,7 +12,7 @@ use pool::{Key, PoolConfig, Seats, TokenKeys};
 use sip::Host;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
-use transport::{Clock, unix_time};
+use transport::{Clock, Resolver, unix_time};
 use units::Rng;
 
 use crate::admin;
@@ -105,12 +105,14 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = sync_channel(1);
         let inside = runtime.enter();
+        let resolver = Resolver::new(&config.dns, rng.fork());
         admin::serve(listener, asked).map_err(failed("HTTP listener"))?;
-        let work = Loop::new(clock, node, mixers, sockets, config.access.clone(), events)
-            .map_err(failed("sockets"))?
-            .with_factories(factories.clone())
-            .with_records(records)
-            .with_messages(messages);
+        let work =
+            Loop::new(clock, node, mixers, (sockets, resolver), config.access.clone(), events)
+                .map_err(failed("sockets"))?
+                .with_factories(factories.clone())
+                .with_records(records)
+                .with_messages(messages);
         drop(inside);
         let thread = std::thread::Builder::new()
             .name("signalling".to_owned())
@@ -318,7 +320,8 @@ mod tests {
         let (events, mut event_receiver) = mpsc::channel(EVENTS_MAX);
         let runtime = Builder::new_current_thread().enable_all().build().expect("an event loop");
         let report = runtime.block_on(async {
-            let work = Loop::new(clock, node, mixers, sockets, config.access, events);
+            let resolver = Resolver::new(&[], rng.fork());
+            let work = Loop::new(clock, node, mixers, (sockets, resolver), config.access, events);
             let ended = work.expect("sockets").run(from_shards, asked_receiver, ready, stopped);
             tokio::time::timeout(PORTS_WITHIN, ended).await.expect("it ends")
         });

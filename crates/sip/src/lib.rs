@@ -15,6 +15,7 @@ mod essentials;
 mod frame;
 pub mod header;
 mod headers;
+mod locate;
 mod merged;
 mod message;
 mod method;
@@ -50,6 +51,9 @@ pub use header::{
     SessionUuid, SubscriptionState, Via, Warning,
 };
 pub use headers::{HeaderError, HeaderName, HeaderNameError, HeaderValue, Headers};
+pub use locate::{
+    Found, Locator, NextHop, NoWay, Question, Service, TARGETS_MAX, Target, Wanted, next_hop,
+};
 pub use merged::{MERGED_MAX, Merged, MergedGuard};
 pub use message::{Message, Request, Response};
 pub use method::{Method, MethodError};

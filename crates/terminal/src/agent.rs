@@ -1,9 +1,8 @@
 //! What the driver needs from a machine that it drives.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 
-use sip::{Arrival, Packet};
+use sip::{Arrival, Packet, Target, Wanted};
 use ua::{Answerer, AnswererEvent, AnswererOutput, Convener, ConvenerOutput, MediaNotice};
 use ua::{Phone, PhoneCommand, PhoneNews, PhoneOutput};
 use ua::{ResolveId, SlotId, Step, Watcher, WatcherEvent, WatcherOutput};
@@ -19,7 +18,7 @@ pub(crate) trait Agent: Send + 'static {
     fn handle_arrival(&mut self, now: Instant, arrival: Arrival);
     fn handle_deadline(&mut self, now: Instant);
     fn deadline(&self) -> Option<Instant>;
-    fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>);
+    fn resolved(&mut self, now: Instant, id: ResolveId, targets: &[Target]);
     /// No media has come on this socket for long.
     fn media_silent(&mut self, now: Instant, slot: SlotId);
     /// Does what a person wants.
@@ -34,7 +33,7 @@ pub(crate) trait Agent: Send + 'static {
 /// What a machine wants done.
 pub(crate) enum Output<N> {
     Send(Packet),
-    Resolve { id: ResolveId, host: String, port: Option<u16> },
+    Resolve { id: ResolveId, wanted: Wanted },
     Media(MediaNotice),
     News(N),
 }
@@ -55,8 +54,8 @@ impl Agent for Convener {
         Self::deadline(self)
     }
 
-    fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>) {
-        Self::resolved(self, now, id, address);
+    fn resolved(&mut self, now: Instant, id: ResolveId, targets: &[Target]) {
+        Self::resolved(self, now, id, targets);
     }
 
     fn media_silent(&mut self, now: Instant, slot: SlotId) {
@@ -74,7 +73,7 @@ impl Agent for Convener {
     fn poll_output(&mut self) -> Option<Output<Step>> {
         Some(match Self::poll_output(self)? {
             ConvenerOutput::Send(packet) => Output::Send(packet),
-            ConvenerOutput::Resolve { id, host, port } => Output::Resolve { id, host, port },
+            ConvenerOutput::Resolve { id, wanted } => Output::Resolve { id, wanted },
             ConvenerOutput::Media(notice) => Output::Media(notice),
             ConvenerOutput::Step(step) => Output::News(step),
         })
@@ -101,8 +100,8 @@ impl Agent for Answerer {
         Self::deadline(self)
     }
 
-    fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>) {
-        Self::resolved(self, now, id, address);
+    fn resolved(&mut self, now: Instant, id: ResolveId, targets: &[Target]) {
+        Self::resolved(self, now, id, targets);
     }
 
     fn media_silent(&mut self, now: Instant, slot: SlotId) {
@@ -120,7 +119,7 @@ impl Agent for Answerer {
     fn poll_output(&mut self) -> Option<Output<AnswererEvent>> {
         Some(match Self::poll_output(self)? {
             AnswererOutput::Send(packet) => Output::Send(packet),
-            AnswererOutput::Resolve { id, host, port } => Output::Resolve { id, host, port },
+            AnswererOutput::Resolve { id, wanted } => Output::Resolve { id, wanted },
             AnswererOutput::Media(notice) => Output::Media(notice),
             AnswererOutput::Event(event) => Output::News(event),
         })
@@ -147,8 +146,8 @@ impl Agent for Phone {
         Self::deadline(self)
     }
 
-    fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>) {
-        Self::resolved(self, now, id, address);
+    fn resolved(&mut self, now: Instant, id: ResolveId, targets: &[Target]) {
+        Self::resolved(self, now, id, targets);
     }
 
     fn media_silent(&mut self, now: Instant, slot: SlotId) {
@@ -166,7 +165,7 @@ impl Agent for Phone {
     fn poll_output(&mut self) -> Option<Output<PhoneNews>> {
         Some(match Self::poll_output(self)? {
             PhoneOutput::Send(packet) => Output::Send(packet),
-            PhoneOutput::Resolve { id, host, port } => Output::Resolve { id, host, port },
+            PhoneOutput::Resolve { id, wanted } => Output::Resolve { id, wanted },
             PhoneOutput::Media(notice) => Output::Media(notice),
             PhoneOutput::News(news) => Output::News(news),
         })
@@ -193,8 +192,8 @@ impl Agent for Watcher {
         Self::deadline(self)
     }
 
-    fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>) {
-        Self::resolved(self, now, id, address);
+    fn resolved(&mut self, now: Instant, id: ResolveId, targets: &[Target]) {
+        Self::resolved(self, now, id, targets);
     }
 
     // It has no media.
@@ -211,7 +210,7 @@ impl Agent for Watcher {
     fn poll_output(&mut self) -> Option<Output<WatcherEvent>> {
         Some(match Self::poll_output(self)? {
             WatcherOutput::Send(packet) => Output::Send(packet),
-            WatcherOutput::Resolve { id, host, port } => Output::Resolve { id, host, port },
+            WatcherOutput::Resolve { id, wanted } => Output::Resolve { id, wanted },
             WatcherOutput::Event(event) => Output::News(event),
         })
     }

@@ -6,14 +6,14 @@ use std::net::SocketAddr;
 use std::task::Poll;
 use std::time::Duration;
 
-use sip::{Arrival, Packet};
+use sip::{Arrival, Packet, Target};
 use socket2::SockRef;
 use tokio::io::ReadBuf;
-use tokio::net::{UdpSocket, lookup_host};
+use tokio::net::UdpSocket;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant as SystemInstant;
-use transport::{Clock, Happening, Wires, at, told, unix_micros};
+use transport::{Clock, Happening, Resolver, Wires, at, told, unix_micros};
 use ua::{MediaNotice, ResolveId};
 use units::soonest;
 
@@ -37,15 +37,8 @@ const TICK_LATE_MAX: Duration = Duration::from_millis(200);
 /// The time of one frame.
 const TICK: Duration = Duration::from_millis(10);
 
-/// RFC 3261 §19.1.2: where a SIP URI without a port points.
-const SIP_PORT: u16 = 5060;
-
 /// The largest datagram there is.
 const DATAGRAM_BYTES_MAX: usize = 65_535;
-
-/// Lookups that wait for the resolver at once. A convener asks for one name an invitee; a lookup
-/// beyond it gets no answer, and its call ends as unresolved.
-const RESOLVES_MAX: usize = 64;
 
 /// Something happened at a terminal.
 #[derive(Clone, Debug)]
@@ -93,7 +86,7 @@ enum Wake<C> {
     GraceOver,
     Tick,
     Deadline,
-    Resolved(ResolveId, Option<SocketAddr>),
+    Resolved(ResolveId, Vec<Target>),
     /// A SIP socket has something.
     Wire(Happening),
     /// A media socket has something.
@@ -130,12 +123,11 @@ impl<A: Agent> Driver<A> {
         clock: Clock,
         agent: A,
         sockets: Sockets,
-        sound: Sound,
+        (sound, resolver): (Sound, Resolver),
         wanted: Wanted,
         commands: Option<mpsc::Receiver<A::Command>>,
     ) -> io::Result<(Self, mpsc::Receiver<Event<A::News>>)> {
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
-        let ipv6 = sockets.sip().is_ipv6();
         let driver = Self {
             clock,
             agent,
@@ -145,7 +137,7 @@ impl<A: Agent> Driver<A> {
             next_tick: SystemInstant::now(),
             events,
             commands,
-            resolver: Resolver::new(ipv6),
+            resolver,
             messages: wanted.messages,
             levels: wanted.levels,
             report: DriverReport::default(),
@@ -180,7 +172,7 @@ impl<A: Agent> Driver<A> {
                     self.wires.handle_deadline(now);
                     self.agent.handle_deadline(now);
                 }
-                Wake::Resolved(id, address) => self.agent.resolved(now, id, address),
+                Wake::Resolved(id, targets) => self.agent.resolved(now, id, &targets),
                 Wake::Wire(happening) => self.wires.handle(now, happening, &buffer),
                 Wake::Received { socket, from, length } => {
                     self.sound.handle_packet(now, socket, from, &media[..length]);
@@ -214,7 +206,7 @@ impl<A: Agent> Driver<A> {
             () = at(tick) => Wake::Tick,
             () = at(deadline) => Wake::Deadline,
             () = at(give_up) => Wake::GraceOver,
-            (id, address) = self.resolver.next() => Wake::Resolved(id, address),
+            (id, found) = self.resolver.next() => Wake::Resolved(ResolveId(id), found),
             command = next_command(&mut self.commands) => Wake::Command(command),
             wake = self.lines.receive(media) => wake,
             happening = self.wires.next(buffer) => Wake::Wire(happening),
@@ -241,7 +233,7 @@ impl<A: Agent> Driver<A> {
                     self.show(true, &packet);
                     self.wires.send(self.clock.now(), packet);
                 }
-                Output::Resolve { id, host, port } => self.resolver.ask(id, host, port),
+                Output::Resolve { id, wanted } => self.resolver.ask(id.0, wanted),
                 Output::Media(notice) => self.media(&notice),
                 Output::News(news) => {
                     self.is_over |= A::is_last(&news);
@@ -351,43 +343,6 @@ impl Lines {
         let socket = SockRef::from(&self.sockets[socket]);
         if socket.send_to(bytes, &to.into()).is_err() {
             self.send_errors += 1;
-        }
-    }
-}
-
-/// Finds addresses of hosts without making the loop wait.
-struct Resolver {
-    answers: mpsc::Receiver<Resolved>,
-    asking: mpsc::Sender<Resolved>,
-    /// The family that our socket can send to.
-    ipv6: bool,
-}
-
-type Resolved = (ResolveId, Option<SocketAddr>);
-
-impl Resolver {
-    fn new(ipv6: bool) -> Self {
-        let (asking, answers) = mpsc::channel(RESOLVES_MAX);
-        Self { answers, asking, ipv6 }
-    }
-
-    /// The answer comes through [`Resolver::next`]. Over [`RESOLVES_MAX`] there is none, and the
-    /// call ends by its own limit.
-    fn ask(&self, id: ResolveId, host: String, port: Option<u16>) {
-        let Ok(permit) = self.asking.clone().try_reserve_owned() else { return };
-        let ipv6 = self.ipv6;
-        tokio::spawn(async move {
-            let addresses = lookup_host((host, port.unwrap_or(SIP_PORT))).await;
-            let address = addresses.ok().and_then(|mut all| all.find(|at| at.is_ipv6() == ipv6));
-            permit.send((id, address));
-        });
-    }
-
-    async fn next(&mut self) -> Resolved {
-        match self.answers.recv().await {
-            Some(resolved) => resolved,
-            // Not reached: we hold a sender ourselves.
-            None => pending().await,
         }
     }
 }

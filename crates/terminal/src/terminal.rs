@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use sip::Uri;
 use sip::digest::Account;
+use sip::{Host, Uri};
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
-use transport::Clock;
+use transport::{Clock, Resolver};
 use ua::{
     Answerer, AnswererConfig, AnswererEvent, CommandError, Convener, ConvenerConfig, ConvenerError,
     Phone, PhoneCommand, PhoneConfig, PhoneNews, ReferMode, RegisterConfig, Step, TrustPolicy,
@@ -66,12 +66,30 @@ pub struct Reach {
     pub proxy: Option<Uri>,
     /// Where we register, and as whom.
     pub register: Option<RegisterConfig>,
+    /// What others are told instead of our own address, and of its port.
+    pub advertise: Option<(Host, Option<u16>)>,
+    /// The name servers to ask; empty: those of the system.
+    pub dns: Vec<SocketAddr>,
 }
 
 impl Setup {
     fn ua(&self, sockets: &Sockets) -> UaConfig {
-        let Reach { credentials, proxy, register } = self.reach.clone();
-        UaConfig { credentials, proxy, register, ..UaConfig::new(&self.user, sockets.sip()) }
+        let Reach { credentials, proxy, register, advertise, dns: _ } = self.reach.clone();
+        let own = UaConfig::new(&self.user, sockets.sip());
+        let (advertised_host, port) =
+            advertise.unwrap_or_else(|| (own.advertised_host.clone(), None));
+        let advertised_port = port.unwrap_or(own.advertised_port);
+        UaConfig { credentials, proxy, register, advertised_host, advertised_port, ..own }
+    }
+
+    /// Our sockets, media known by the address that is advertised if that is one: a name stands for SIP only.
+    fn sockets(&self, media_count: usize) -> Result<Sockets, BindError> {
+        let mut sockets = Sockets::bind(self.bind, media_count)?;
+        let told = self.reach.advertise.as_ref().and_then(|(host, _)| host.ip());
+        if let Some(ip) = told {
+            sockets.slots.iter_mut().for_each(|slot| slot.advertised.set_ip(ip));
+        }
+        Ok(sockets)
     }
 }
 
@@ -129,7 +147,7 @@ impl Terminal<Step> {
         refer: ReferMode,
         stay: Option<Duration>,
     ) -> Result<Self, StartError> {
-        let sockets = Sockets::bind(setup.bind, 1 + invitees.len().clamp(1, INVITEE_SOCKETS_MAX))?;
+        let sockets = setup.sockets(1 + invitees.len().clamp(1, INVITEE_SOCKETS_MAX))?;
         let clock = Clock::start();
         let mut rng = system_rng()?;
         let config = ConvenerConfig {
@@ -152,7 +170,7 @@ impl Terminal<AnswererEvent> {
     /// # Errors
     /// An address that cannot be bound, a file that cannot be written.
     pub fn answer(setup: Setup, trust: TrustPolicy, once: bool) -> Result<Self, StartError> {
-        let sockets = Sockets::bind(setup.bind, ANSWERER_SOCKETS)?;
+        let sockets = setup.sockets(ANSWERER_SOCKETS)?;
         let clock = Clock::start();
         let mut rng = system_rng()?;
         let config =
@@ -172,7 +190,7 @@ impl Terminal<WatcherEvent> {
         conference: Uri,
         stay: Option<Duration>,
     ) -> Result<Self, StartError> {
-        let sockets = Sockets::bind(setup.bind, 0)?;
+        let sockets = setup.sockets(0)?;
         let clock = Clock::start();
         let mut rng = system_rng()?;
         let config = WatcherConfig { ua: setup.ua(&sockets), conference, stay };
@@ -221,20 +239,22 @@ impl<N: Send + 'static> Terminal<N> {
         sockets: Sockets,
         clock: Clock,
         (agent, commands): (A, Option<mpsc::Receiver<A::Command>>),
-        rng: Rng,
+        mut rng: Rng,
     ) -> Result<Self, StartError> {
         let failed =
             |what| move |error: std::io::Error| StartError::System { what, kind: error.kind() };
         let local = sockets.sip();
         let recorder =
             setup.record.map(|(path, rate)| Recorder::create(&path, rate)).transpose()?;
+        let names = rng.fork();
         let sound = Sound::new(sockets.media.len(), setup.play, recorder, rng);
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(failed("event loop"))?;
         let (driver, events) = {
             let _inside = runtime.enter();
             let wanted = Wanted { messages: setup.messages, levels: setup.levels };
-            Driver::new(clock, agent, sockets, sound, wanted, commands)
+            let resolver = Resolver::new(&setup.reach.dns, names);
+            Driver::new(clock, agent, sockets, (sound, resolver), wanted, commands)
                 .map_err(failed("sockets"))?
         };
         let (stop, stopped) = oneshot::channel();
@@ -268,7 +288,7 @@ impl PhoneHandle {
         trust: TrustPolicy,
         factory: Option<Uri>,
     ) -> Result<Self, StartError> {
-        let sockets = Sockets::bind(setup.bind, PHONE_SOCKETS)?;
+        let sockets = setup.sockets(PHONE_SOCKETS)?;
         let clock = Clock::start();
         let mut rng = system_rng()?;
         let (ua, media) = (setup.ua(&sockets), sockets.slots.clone());
@@ -345,7 +365,7 @@ mod tests {
         fn deadline(&self) -> Option<Instant> {
             None
         }
-        fn resolved(&mut self, _: Instant, _: ResolveId, _: Option<SocketAddr>) {}
+        fn resolved(&mut self, _: Instant, _: ResolveId, _: &[sip::Target]) {}
         fn media_silent(&mut self, _: Instant, _: ua::SlotId) {}
         fn command(&mut self, _: Instant, (): ()) {}
         fn stop(&mut self, _: Instant) {}

@@ -1,10 +1,9 @@
 //! The other terminal's job.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 use sdp::LocalMedia;
-use sip::{Arrival, NameAddr, Packet, StatusCode, Uri};
+use sip::{Arrival, NameAddr, Packet, StatusCode, Target, Uri, Wanted};
 use units::{Instant, Rng};
 
 use crate::RegistrationNews;
@@ -34,14 +33,12 @@ pub struct AnswererConfig {
 pub enum AnswererOutput {
     /// Send these bytes.
     Send(Packet),
-    /// Find an address, then call `resolved`.
+    /// Find places, then call `resolved`.
     Resolve {
         /// Goes back with the answer.
         id: ResolveId,
-        /// A host name.
-        host: String,
-        /// The port, if named.
-        port: Option<u16>,
+        /// Where that leads.
+        wanted: Wanted,
     },
     /// Start or stop a voice.
     Media(MediaNotice),
@@ -184,9 +181,9 @@ impl Answerer {
         self.pump(now);
     }
 
-    /// Answers [`AnswererOutput::Resolve`]; `None`: the name has no address.
-    pub fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>) {
-        self.ua.resolved(now, id, address);
+    /// Answers [`AnswererOutput::Resolve`]; none: the name leads nowhere.
+    pub fn resolved(&mut self, now: Instant, id: ResolveId, targets: &[Target]) {
+        self.ua.resolved(now, id, targets);
         self.pump(now);
     }
 
@@ -233,8 +230,8 @@ impl Answerer {
         while let Some(output) = self.ua.poll_output() {
             match output {
                 Output::Send(packet) => self.outputs.push_back(AnswererOutput::Send(packet)),
-                Output::Resolve { id, host, port } => {
-                    self.outputs.push_back(AnswererOutput::Resolve { id, host, port });
+                Output::Resolve { id, wanted } => {
+                    self.outputs.push_back(AnswererOutput::Resolve { id, wanted });
                 }
                 Output::Event(event) => self.event(now, event),
             }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use sdp::Negotiated;
 use sip::subscription::Ended;
-use sip::{NameAddr, Packet, StatusCode, Uri};
+use sip::{NameAddr, Packet, StatusCode, Uri, Wanted};
 
 use crate::roster::{DocumentError, Roster};
 
@@ -38,15 +38,13 @@ pub enum Output {
     Send(Packet),
     /// Something happened.
     Event(Event),
-    /// Find the address of a host, then call `resolved` with the same id. Without an answer the
+    /// Find out where a name leads, by a [`sip::Locator`], then call `resolved` with the same id. Without an answer the
     /// call or REFER waits until its own limit.
     Resolve {
         /// Goes back with the answer.
         id: ResolveId,
-        /// A host name; never a number.
-        host: String,
-        /// The port, if the URI named one; else 5060.
-        port: Option<u16>,
+        /// A host name, never a number, and what the URI says of port and transport.
+        wanted: Wanted,
     },
 }
 
@@ -342,7 +340,7 @@ pub enum ReferOutcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
     /// The URI's scheme or transport is not one that we can call.
-    #[error("only sip: URIs over UDP can be called")]
+    #[error("only sip: URIs over UDP and TCP can be called")]
     UnsupportedUri,
     /// No such call or referral, or not in a state in which this can be done.
     #[error("not possible in this state")]

@@ -1,11 +1,10 @@
 //! Somebody who only wants to know who is in a conference.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use sip::subscription::{Again, Ended};
-use sip::{Arrival, Packet, StatusCode, Uri};
+use sip::{Arrival, Packet, StatusCode, Target, Uri, Wanted};
 use units::{Instant, Rng, soonest};
 
 use crate::config::UaConfig;
@@ -33,14 +32,12 @@ pub struct WatcherConfig {
 pub enum WatcherOutput {
     /// Send these bytes.
     Send(Packet),
-    /// Find an address, then call `resolved`.
+    /// Find places, then call `resolved`.
     Resolve {
         /// Goes back with the answer.
         id: ResolveId,
-        /// A host name.
-        host: String,
-        /// The port, if named.
-        port: Option<u16>,
+        /// Where that leads.
+        wanted: Wanted,
     },
     /// Show it.
     Event(WatcherEvent),
@@ -134,9 +131,9 @@ impl Watcher {
         self.pump(now);
     }
 
-    /// Answers [`WatcherOutput::Resolve`]; `None`: the name has no address.
-    pub fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>) {
-        self.ua.resolved(now, id, address);
+    /// Answers [`WatcherOutput::Resolve`]; none: the name leads nowhere.
+    pub fn resolved(&mut self, now: Instant, id: ResolveId, targets: &[Target]) {
+        self.ua.resolved(now, id, targets);
         self.pump(now);
     }
 
@@ -188,8 +185,8 @@ impl Watcher {
         while let Some(output) = self.ua.poll_output() {
             match output {
                 Output::Send(packet) => self.outputs.push_back(WatcherOutput::Send(packet)),
-                Output::Resolve { id, host, port } => {
-                    self.outputs.push_back(WatcherOutput::Resolve { id, host, port });
+                Output::Resolve { id, wanted } => {
+                    self.outputs.push_back(WatcherOutput::Resolve { id, wanted });
                 }
                 Output::Event(event) => self.event(now, event),
             }

@@ -24,7 +24,10 @@ pub(super) fn reach(args: &TerminalArgs, called: Option<&Uri>) -> anyhow::Result
     // Which realm it will be is not known before the first challenge; whose challenge is answered is.
     let account = |password| Account { user, password, realm: None, hosts };
     let credentials = password(&args.reach)?.map(account).into_iter().collect();
-    Ok(Reach { credentials, proxy: args.reach.proxy.clone(), register })
+    let advertise = args.advertise.as_ref().map(|text| (text.host.clone(), text.port));
+    let advertise = advertise.and_then(|(host, port)| Some((host?, port)));
+    let (proxy, dns) = (args.reach.proxy.clone(), args.dns.clone());
+    Ok(Reach { credentials, proxy, register, advertise, dns })
 }
 
 /// Whom a terminal's own address should be able to reach, if not whom it calls.

@@ -270,6 +270,16 @@ impl<'a> World<'a> {
                         self.shard.handle_command(self.now, command);
                     }
                     Output::Notice(_) | Output::Record(_) => {}
+                    // A name server may say anything, or nothing.
+                    Output::Resolve { id, .. } => match self.choices.below(3) {
+                        0 => {}
+                        found => {
+                            let transport = Transport::Udp;
+                            let there = sip::Target { transport, remote: HERE };
+                            let targets = vec![there; found - 1];
+                            self.node.handle_input(self.now, Input::Resolved { id, targets });
+                        }
+                    },
                 }
             } else if let Some(event) = self.shard.poll_event() {
                 self.node.handle_input(self.now, Input::Media { shard: 0, event });

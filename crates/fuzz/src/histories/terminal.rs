@@ -396,10 +396,13 @@ impl<'a> World<'a> {
 
     fn resolved(&mut self) {
         let Some(id) = self.lookups.pop() else { return };
-        let address = self.choices.percent(60).then_some(SocketAddr::from(THEM));
+        let transport = self.choices.pick(&[Transport::Udp, Transport::Udp, Transport::Tcp]);
+        let there = sip::Target { transport, remote: THEM.into() };
+        let found = self.choices.pick(&[0, 1, 1, 2]);
+        let targets = vec![there; found];
         match &mut self.machine {
-            Machine::Convener(convener) => convener.resolved(self.now, id, address),
-            Machine::Answerer(answerer) => answerer.resolved(self.now, id, address),
+            Machine::Convener(convener) => convener.resolved(self.now, id, &targets),
+            Machine::Answerer(answerer) => answerer.resolved(self.now, id, &targets),
         }
         self.settle();
     }

@@ -9,10 +9,12 @@ use focus::{DialRules, EndPolicy};
 use mix::message::{
     Action, Command, ConferenceKey, Done, Epoch, Event, LentPort, PortId, PortReport, Refused,
 };
-use node::{AuthConfig, Input, Keys, Limits, Node, NodeConfig, Notice, Output, Record, SipListen};
+use node::{
+    AuthConfig, Input, Keys, Limits, LookupId, Node, NodeConfig, Notice, Output, Record, SipListen,
+};
 use pool::{Key, PoolConfig, Seats, TokenKeys};
 use sip::{
-    Arrival, FlowId, HeaderName, Message, Nat, Packet, Request, Response, Source, Transport,
+    Arrival, FlowId, HeaderName, Message, Nat, Packet, Request, Response, Source, Transport, Wanted,
 };
 use units::{Instant, Rng, UnixTime};
 
@@ -34,6 +36,8 @@ pub(crate) struct Rig {
     in_use: BTreeMap<(ConferenceKey, PortId), u32>,
     next_lent: u32,
     media: Vec<IpAddr>,
+    /// What the node wants to know of names.
+    pub(crate) lookups: Vec<(LookupId, Wanted)>,
 }
 
 pub(crate) struct Setting {
@@ -106,6 +110,7 @@ impl Rig {
             in_use: BTreeMap::new(),
             next_lent: 0,
             media: setting.media,
+            lookups: Vec::new(),
         };
         rig.lend(200);
         rig
@@ -141,6 +146,11 @@ impl Rig {
         if freed > 0 {
             self.lend(u32::try_from(freed).expect("small"));
         }
+    }
+
+    pub(crate) fn feed(&mut self, input: Input) {
+        self.node.handle_input(self.now, input);
+        self.drain();
     }
 
     pub(crate) fn media(&mut self, event: Event) {
@@ -218,6 +228,7 @@ impl Rig {
         while let Some(output) = self.node.poll_output() {
             match output {
                 Output::Send(packet) => self.sent.push((self.now, packet)),
+                Output::Resolve { id, wanted } => self.lookups.push((id, wanted)),
                 Output::Notice(notice) => self.notices.push(notice),
                 Output::Record(record) => self.records.push(record),
                 Output::Media { shard, command } => {

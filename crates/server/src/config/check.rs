@@ -70,6 +70,7 @@ pub(super) fn check(file: File, origin: &Origin<'_>, flags: &Flags) -> Result<Co
         pcap: flags.pcap.clone().or_else(|| origin.file(file.trace.pcap)),
         capacity,
         access,
+        dns: file.dns.servers.into_iter().map(|server| server.0).collect(),
         auth,
         lab_registrar: flags.lab_registrar,
         sip,

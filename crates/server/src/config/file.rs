@@ -59,6 +59,7 @@ pub(super) struct File {
     pub(super) admin: Admin,
     pub(super) pool: Pool,
     pub(super) access: Option<Access>,
+    pub(super) dns: Dns,
     pub(super) auth: Option<Spanned<auth::Written>>,
     pub(super) dial_out: DialOut,
     pub(super) limits: Limits,
@@ -128,6 +129,12 @@ pub(super) struct Admin {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Pool {
     pub(super) capacity: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Dns {
+    pub(super) servers: Vec<Text<SocketAddr>>,
 }
 
 #[derive(Debug, Deserialize)]

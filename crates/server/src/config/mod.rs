@@ -37,6 +37,9 @@
 //! [access]
 //! allow = ["127.0.0.0/8"]           # source networks that are let in
 //!
+//! [dns]
+//! servers = ["192.0.2.53:53"]       # default: those of the system
+//!
 //! [auth]                            # digest authentication; without it nobody is asked who he is
 //! realm = "example.com"             # what the users belong to, and what phones show
 //! users = "users"                   # made by `convoke user add`; relative to this file
@@ -105,6 +108,8 @@ pub struct Config {
     pub records: Option<RecordsTo>,
     /// The file that takes every SIP message; `None`: none does.
     pub pcap: Option<PathBuf>,
+    /// The name servers to ask; empty: those of the system.
+    pub dns: Vec<SocketAddr>,
     /// Who has to prove who he is; `None`: nobody is asked.
     pub auth: Option<Auth>,
     /// Whom conferences may call.

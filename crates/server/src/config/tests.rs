@@ -43,6 +43,8 @@ fn every_key_is_read() {
         r#"
         [sip]
         nat = "off"
+        [dns]
+        servers = ["127.0.0.1:53"]
         [[sip.listen]]
         bind = "0.0.0.0:5070"
         advertise = "mix.example.com:5060"
@@ -74,7 +76,7 @@ fn every_key_is_read() {
     .expect("a good file");
     assert_eq!(config.sip[0].advertise.over(config.sip[0].bind), (host("mix.example.com"), 5060));
     assert_eq!(config.sip[1].advertise.over(address("127.0.0.1:9")), (host("127.0.0.1"), 9));
-    assert_eq!(config.nat, Nat::Off);
+    assert_eq!((config.nat, &config.dns[..]), (Nat::Off, &[address("127.0.0.1:53")][..]));
     assert_eq!(config.media[0].advertise, ip("203.0.113.5"));
     assert_eq!(config.media[0].ports, PortRange { first: 30_000, last: 30_999 });
     let [factory] = config.factories.as_slice() else { panic!("one factory") };
@@ -236,7 +238,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("pool = {capacity = 1", "convoke.toml:1: unclosed inline table, expected `}`"),
     (
         "[cluster]",
-        "convoke.toml:1: unknown key `cluster`, expected one of `sip`, `media`, `factory`, `admin`, `pool`, `access`, `auth`, `dial_out`, `limits`, `records`, `trace`",
+        "convoke.toml:1: unknown key `cluster`, expected one of `sip`, `media`, `factory`, `admin`, `pool`, `access`, `dns`, `auth`, `dial_out`, `limits`, `records`, `trace`",
     ),
 ];
 

@@ -9,7 +9,8 @@ use crate::txn::client_invite::{self, ClientInvite};
 use crate::txn::client_non_invite::{self, ClientNonInvite};
 use crate::txn::{ClientOutput, End};
 use crate::{
-    CSeq, Essentials, FlowId, HeaderName, Headers, Method, Request, Response, Source, Via,
+    CSeq, Essentials, FlowId, HeaderName, Headers, Method, Request, Response, Source, StatusCode,
+    Via,
 };
 
 /// What we put in Max-Forwards (RFC 3261 §8.1.1.6).
@@ -19,8 +20,8 @@ pub const MAX_FORWARDS: u32 = 70;
 #[derive(Debug)]
 pub(super) struct ClientTxn {
     machine: Machine,
-    owner: Owner,
-    key: ClientKey,
+    pub(super) owner: Owner,
+    pub(super) key: ClientKey,
     /// Our Via, to know an answer by its sent-by.
     via: Via,
     /// Where the request went.
@@ -28,7 +29,7 @@ pub(super) struct ClientTxn {
     /// The request as sent.
     bytes: Vec<u8>,
     /// Where else it may go; `None`: nowhere.
-    journey: Option<Journey>,
+    pub(super) journey: Option<Journey>,
     /// Whether anything was answered.
     heard: bool,
 }
@@ -72,7 +73,6 @@ struct Answer {
     source: Source,
 }
 
-#[cfg(test)]
 impl ClientTxn {
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.machine.deadline()
@@ -134,9 +134,24 @@ impl Stack {
         request: Request,
         to: Source,
     ) -> Result<ClientTxnId, Full> {
+        self.request_any(now, request, [to])
+    }
+
+    /// As [`Self::request`], to the first of several places: each time that a place does not answer, cannot be reached or
+    /// says 503, the request goes to the next, with a new branch (RFC 3263 §4.3), and its owner hears of the last
+    /// place only. ACK and CANCEL go where the INVITE went. Nowhere after [`Self::cancel`].
+    ///
+    /// # Errors
+    /// [`Full`] at [`super::TXN_MAX`], or if there is no place; nothing has been sent.
+    pub fn request_any(
+        &mut self,
+        now: Instant,
+        request: Request,
+        targets: impl IntoIterator<Item = Source>,
+    ) -> Result<ClientTxnId, Full> {
         debug_assert!(!matches!(request.method, Method::Ack | Method::Cancel));
         let id = ClientTxnId(self.next_id());
-        let departure = self.depart(now, Journey::new(request, to)).ok_or(Full)?;
+        let departure = self.depart(now, Journey::new(request, targets)).ok_or(Full)?;
         self.make_client(now, id, departure, Owner::User)?;
         Ok(id)
     }
@@ -144,7 +159,8 @@ impl Stack {
     /// Sends a request without a transaction: the ACK to a 2xx, which is sent again by whoever sees
     /// that 2xx again (RFC 3261 §13.2.2.4). Our Via, with a new branch, is put on top.
     pub fn send_once(&mut self, now: Instant, request: Request, to: Source) {
-        if let Some(Departure { request, path, .. }) = self.depart(now, Journey::new(request, to)) {
+        if let Some(Departure { request, path, .. }) = self.depart(now, Journey::new(request, [to]))
+        {
             self.send(path, request.to_bytes());
         }
     }
@@ -157,6 +173,11 @@ impl Stack {
             txn.journey = None;
         }
         self.run_client(now, id, &Input::Cancel);
+    }
+
+    /// Where a request is now.
+    pub fn path_of(&self, id: ClientTxnId) -> Option<Source> {
+        self.clients.get(&id).map(|txn| txn.path)
     }
 
     /// The network has said that nothing sent by `path` arrives. Requests under way there fail
@@ -290,7 +311,10 @@ impl Stack {
                     self.send(path, bytes);
                 }
             }
+            // The last that a machine wants of a final answer.
+            ClientOutput::ToUser if is_unavailable(input) && self.refused_there(now, id) => {}
             ClientOutput::ToUser => {
+                let Some(txn) = self.clients.get_mut(&id) else { return };
                 if let (Owner::User, Input::Answer(answer)) = (txn.owner, input) {
                     let Answer { response, essentials, source } = answer;
                     let (response, essentials) = (response.clone(), essentials.clone());
@@ -326,6 +350,11 @@ impl Stack {
             Owner::Stack => {}
         }
     }
+}
+
+/// RFC 3263 §4.3: this place cannot serve, another may.
+fn is_unavailable(input: &Input<'_>) -> bool {
+    matches!(input, Input::Answer(answer) if answer.response.status == StatusCode::SERVICE_UNAVAILABLE)
 }
 
 /// Whether what is sent by one path meets the fate of the other: the connection is the same, or the peer

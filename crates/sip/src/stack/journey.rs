@@ -7,7 +7,7 @@ use std::time::Duration;
 use units::Instant;
 
 use super::client::Departure;
-use super::{ClientTxnId, Owner, Stack};
+use super::{ClientTxnId, Owner, Stack, TxnId};
 use crate::txn::End;
 use crate::{FlowId, HeaderName, Request, Source, Transport};
 
@@ -48,16 +48,23 @@ enum StopKind {
 }
 
 impl Journey {
-    pub(super) fn new(request: Request, to: Source) -> Self {
-        Self { request, stops: [Stop { path: to, kind: StopKind::Target }].into() }
+    pub(super) fn new(request: Request, targets: impl IntoIterator<Item = Source>) -> Self {
+        let stop = |path| Stop { path, kind: StopKind::Target };
+        Self { request, stops: targets.into_iter().map(stop).collect() }
+    }
+
+    /// What is left where one place has said that it cannot serve now.
+    fn elsewhere(mut self) -> Option<Self> {
+        self.stops.retain(|stop| stop.kind == StopKind::Target);
+        (!self.stops.is_empty()).then_some(self)
     }
 
     /// What is left after an attempt that ended so.
-    pub(super) fn after(mut self, end: End) -> Option<Self> {
+    pub(super) fn after(self, end: End) -> Option<Self> {
         match end {
             End::Transport => {}
             // A peer that takes our bytes and says nothing would not say more to fragments.
-            End::Timeout => self.stops.retain(|stop| stop.kind == StopKind::Target),
+            End::Timeout => return self.elsewhere(),
             End::Done | End::AckMissing => return None,
         }
         (!self.stops.is_empty()).then_some(self)
@@ -105,6 +112,24 @@ impl Stack {
         let made = departure.is_some_and(|it| self.make_client(now, id, it, owner).is_ok());
         self.counters.other_targets += u64::from(made);
         made
+    }
+
+    /// A 503 speaks for one place only: on to the next, if there is one (RFC 3263 §4.3). The transaction lingers, to
+    /// acknowledge copies of the 503, and its owner knows the new one by its name.
+    pub(super) fn refused_there(&mut self, now: Instant, id: ClientTxnId) -> bool {
+        if self.clients.len() >= self.txn_max {
+            return false;
+        }
+        let Some(txn) = self.clients.get_mut(&id) else { return false };
+        let Some(journey) = txn.journey.take().and_then(Journey::elsewhere) else { return false };
+        let Some(mut old) = self.clients.remove(&id) else { return false };
+        let owner = std::mem::replace(&mut old.owner, Owner::Stack);
+        let (deadline, lingering) = (old.deadline(), ClientTxnId(self.next_id()));
+        self.reschedule(TxnId::Client(id), deadline, None);
+        self.reschedule(TxnId::Client(lingering), None, deadline);
+        self.client_keys.insert(old.key.clone(), lingering);
+        self.clients.insert(lingering, old);
+        self.travel_on(now, id, journey, owner)
     }
 
     /// A peer has taken no connection.

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sdp::Negotiated;
-use sip::{Arrival, Packet, StatusCode, Uri};
+use sip::{Arrival, Packet, StatusCode, Target, Uri, Wanted};
 use units::{Instant, Rng, soonest};
 
 use crate::config::{CallOptions, UaConfig};
@@ -88,14 +88,12 @@ pub enum ConvenerError {
 pub enum ConvenerOutput {
     /// Send these bytes.
     Send(Packet),
-    /// Find an address, then call `resolved`.
+    /// Find places, then call `resolved`.
     Resolve {
         /// Goes back with the answer.
         id: ResolveId,
-        /// A host name.
-        host: String,
-        /// The port, if named.
-        port: Option<u16>,
+        /// Where that leads.
+        wanted: Wanted,
     },
     /// Start or stop a voice.
     Media(MediaNotice),
@@ -194,9 +192,9 @@ impl Convener {
         self.pump(now);
     }
 
-    /// Answers [`ConvenerOutput::Resolve`]; `None`: the name has no address.
-    pub fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>) {
-        self.ua.resolved(now, id, address);
+    /// Answers [`ConvenerOutput::Resolve`]; none: the name leads nowhere.
+    pub fn resolved(&mut self, now: Instant, id: ResolveId, targets: &[Target]) {
+        self.ua.resolved(now, id, targets);
         self.pump(now);
     }
 
@@ -256,8 +254,8 @@ impl Convener {
             while let Some(output) = self.ua.poll_output() {
                 match output {
                     Output::Send(packet) => self.outputs.push_back(ConvenerOutput::Send(packet)),
-                    Output::Resolve { id, host, port } => {
-                        self.outputs.push_back(ConvenerOutput::Resolve { id, host, port });
+                    Output::Resolve { id, wanted } => {
+                        self.outputs.push_back(ConvenerOutput::Resolve { id, wanted });
                     }
                     Output::Event(event) => self.event(now, event),
                 }

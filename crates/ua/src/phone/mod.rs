@@ -10,9 +10,8 @@ mod merge;
 mod news;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
 
-use sip::{Arrival, NameAddr, Packet, StatusCode, Uri};
+use sip::{Arrival, NameAddr, Packet, StatusCode, Target, Uri, Wanted};
 use units::{Instant, Rng};
 
 use crate::config::UaConfig;
@@ -49,14 +48,12 @@ pub struct PhoneConfig {
 pub enum PhoneOutput {
     /// Send these bytes.
     Send(Packet),
-    /// Find an address, then call `resolved`.
+    /// Find places, then call `resolved`.
     Resolve {
         /// Goes back with the answer.
         id: ResolveId,
-        /// A host name.
-        host: String,
-        /// The port, if named.
-        port: Option<u16>,
+        /// Where that leads.
+        wanted: Wanted,
     },
     /// Start, change or stop a voice.
     Media(MediaNotice),
@@ -170,9 +167,9 @@ impl Phone {
         self.pump(now);
     }
 
-    /// Answers [`PhoneOutput::Resolve`]; `None`: the name has no address.
-    pub fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>) {
-        self.ua.resolved(now, id, address);
+    /// Answers [`PhoneOutput::Resolve`]; none: the name leads nowhere.
+    pub fn resolved(&mut self, now: Instant, id: ResolveId, targets: &[Target]) {
+        self.ua.resolved(now, id, targets);
         self.pump(now);
     }
 
@@ -213,8 +210,8 @@ impl Phone {
         while let Some(output) = self.ua.poll_output() {
             match output {
                 Output::Send(packet) => self.outputs.push_back(PhoneOutput::Send(packet)),
-                Output::Resolve { id, host, port } => {
-                    self.outputs.push_back(PhoneOutput::Resolve { id, host, port });
+                Output::Resolve { id, wanted } => {
+                    self.outputs.push_back(PhoneOutput::Resolve { id, wanted });
                 }
                 Output::Event(event) => self.event(now, event),
             }

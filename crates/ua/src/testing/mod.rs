@@ -8,7 +8,7 @@ mod world;
 use std::net::SocketAddr;
 
 use sdp::{Codec, Direction, LocalMedia};
-use sip::{FlowId, Source, Transport, Uri};
+use sip::{FlowId, Source, Target, Transport, Uri};
 
 use crate::config::UaConfig;
 use crate::slots::MediaSlot;
@@ -24,6 +24,11 @@ pub(crate) const BOB: &str = "192.0.2.2:5060";
 
 pub(crate) fn addr(text: &str) -> SocketAddr {
     text.parse().expect("an address")
+}
+
+/// A place that was found for a name.
+pub(crate) fn udp_at(remote: SocketAddr) -> Target {
+    Target { transport: Transport::Udp, remote }
 }
 
 pub(crate) fn uri(text: &str) -> Uri {

@@ -50,7 +50,7 @@ impl Solo {
                     self.sent.push((self.now.as_millis(), to, message));
                 }
                 Output::Event(event) => self.events.push(event),
-                Output::Resolve { id, host, port } => self.lookups.push((id, host, port)),
+                Output::Resolve { id, wanted } => self.lookups.push((id, wanted.host, wanted.port)),
             }
         }
     }

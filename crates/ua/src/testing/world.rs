@@ -69,7 +69,7 @@ macro_rules! machine {
             fn poll(&mut self) -> Option<Made> {
                 Some(match self.poll_output()? {
                     $output::Send(packet) => Made::Packet(packet),
-                    $output::Resolve { host, .. } => panic!("all addresses are numbers: {host}"),
+                    $output::Resolve { wanted, .. } => panic!("all addresses are numbers: {wanted:?}"),
                     $($pattern => Made::Seen($seen),)+
                 })
             }

@@ -43,14 +43,12 @@ mod tests;
 mod updated;
 mod watching;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
-
 use sip::digest::Keyring;
 use sip::{
     Arrival, ClientTxnId, Dialog, Essentials, Incoming, Merged, MergedGuard, Method, Packet,
-    Response, Source, Stack, StackConfig, StatusCode, Uri, uas,
+    Response, Source, Stack, StackConfig, StatusCode, Target, Uri, Wanted, uas,
 };
+use std::collections::{BTreeMap, VecDeque};
 use units::{Instant, Rng, soonest};
 
 use crate::config::UaConfig;
@@ -163,13 +161,13 @@ impl Ua {
         }
     }
 
-    /// Answers [`Output::Resolve`]; `None`: the name has no address.
-    pub fn resolved(&mut self, now: Instant, id: ResolveId, address: Option<SocketAddr>) {
+    /// Answers [`Output::Resolve`] with the places that were found, the first to be tried first; none: there is none.
+    pub fn resolved(&mut self, now: Instant, id: ResolveId, targets: &[Target]) {
         match self.lookups.remove(&id) {
-            Some(Waiter::Call(call)) => self.call_resolved(now, call, address),
-            Some(Waiter::Refer(refer)) => self.refer_resolved(now, refer, address),
-            Some(Waiter::Watch(watch)) => self.watch_resolved(now, watch, address),
-            Some(Waiter::Register) => self.register_resolved(now, address),
+            Some(Waiter::Call(call)) => self.call_resolved(now, call, targets),
+            Some(Waiter::Refer(refer)) => self.refer_resolved(now, refer, targets),
+            Some(Waiter::Watch(watch)) => self.watch_resolved(now, watch, targets),
+            Some(Waiter::Register) => self.register_resolved(now, targets),
             None => {} // Nobody waits for it any more.
         }
         self.pump(now);
@@ -233,7 +231,7 @@ impl Ua {
         self.dialogs.count()
     }
 
-    /// Whether a URI is one that we can call: `sip:`, over UDP.
+    /// Whether a URI is one that we can call: `sip:`, over UDP or TCP.
     pub fn can_call(uri: &Uri) -> bool {
         next_hop(uri).is_ok()
     }
@@ -247,12 +245,11 @@ impl Ua {
         self.outputs.push_back(Output::Event(event));
     }
 
-    /// Asks the owner for the address of a host.
-    fn look_up(&mut self, waiter: Waiter, host: String, port: Option<u16>) -> ResolveId {
+    /// Asks the owner where a name leads.
+    fn look_up(&mut self, waiter: Waiter, wanted: Wanted) {
         let id = ResolveId(self.new_id());
         self.lookups.insert(id, waiter);
-        self.outputs.push_back(Output::Resolve { id, host, port });
-        id
+        self.outputs.push_back(Output::Resolve { id, wanted });
     }
 
     /// Takes all that the stack has to say. Bounded: what we do about an event may make the stack

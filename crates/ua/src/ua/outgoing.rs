@@ -1,11 +1,9 @@
 //! INVITE as its client, up to its final answer: calls that we place, and their redirections.
 
-use std::net::SocketAddr;
-
 use sip::session_timer::{self, SESSION_SECONDS, SESSION_SECONDS_MIN};
 use sip::{
-    CSeq, ClientTxnId, Contacts, HeaderName, HeaderValue, Headers, Method, Request, Response,
-    SessionId, SessionUuid, StatusCode, Uri,
+    CSeq, ClientTxnId, Contacts, HeaderName, HeaderValue, Headers, Method, NextHop, Request, Response,
+    SessionId, SessionUuid, StatusCode, Target, Uri, Wanted,
 };
 use units::Instant;
 
@@ -15,7 +13,7 @@ use crate::redirect::{TargetSet, TooMany};
 use crate::uri_headers;
 
 use super::call::{Call, CallState, Onward, Placing, SETUP_MAX};
-use super::requests::{FIRST_CSEQ, NextHop, SDP, refusal};
+use super::requests::{FIRST_CSEQ, SDP, refusal};
 use super::{Purpose, Ua, Waiter};
 
 impl Ua {
@@ -76,10 +74,10 @@ impl Ua {
         let call = CallId(self.new_id());
         let onward = Onward { call, placing, referral };
         match hop {
-            NextHop::At(remote) => {
-                self.send_invite(now, onward, first, remote).map_err(|_| CommandError::Full)?;
+            NextHop::At(target) => {
+                self.send_invite(now, onward, first, &[target]).map_err(|_| CommandError::Full)?;
             }
-            NextHop::Ask { host, port } => self.locate(onward, first, host, port),
+            NextHop::Ask(wanted) => self.locate(onward, first, wanted),
         }
         Ok(call)
     }
@@ -91,16 +89,18 @@ impl Ua {
     }
 
     /// Puts a call into the table and its INVITE on the wire. Gives the call back when there is no
-    /// transaction left for it.
+    /// transaction left for it, or no place to send it to.
     fn send_invite(
         &mut self,
         now: Instant,
         onward: Onward,
         request: Request,
-        remote: SocketAddr,
+        targets: &[Target],
     ) -> Result<(), Onward> {
-        let path = self.identity.path_to(remote);
-        let Ok(txn) = self.stack.request(now, request.clone(), path) else { return Err(onward) };
+        let paths = self.identity.paths_to(targets);
+        let Ok(txn) = self.stack.request_any(now, request.clone(), &paths) else {
+            return Err(onward);
+        };
         let Onward { call, placing, referral } = onward;
         self.requests.insert(txn, Purpose::Invite(call));
         let state = CallState::Inviting { placing, txn, sent: Box::new(request) };
@@ -108,33 +108,27 @@ impl Ua {
         Ok(())
     }
 
-    fn locate(&mut self, onward: Onward, request: Request, host: String, port: Option<u16>) {
+    fn locate(&mut self, onward: Onward, request: Request, wanted: Wanted) {
         let Onward { call, placing, referral } = onward;
-        self.look_up(Waiter::Call(call), host.clone(), port);
+        let host = wanted.host.clone();
+        self.look_up(Waiter::Call(call), wanted);
         let state = CallState::Locating { placing, host, request: Box::new(request) };
         self.calls.insert(call, Call { state, referral });
     }
 
     /// The address of a call's next hop is known, or that there is none.
-    pub(super) fn call_resolved(
-        &mut self,
-        now: Instant,
-        call: CallId,
-        address: Option<SocketAddr>,
-    ) {
+    pub(super) fn call_resolved(&mut self, now: Instant, call: CallId, targets: &[Target]) {
         let Some(Call { state, referral }) = self.calls.remove(&call) else { return };
         let CallState::Locating { placing, host, request } = state else {
             self.calls.insert(call, Call { state, referral });
             return;
         };
         let onward = Onward { call, placing, referral };
-        match address {
-            Some(remote) => {
-                if let Err(onward) = self.send_invite(now, onward, *request, remote) {
-                    self.call_over(now, call, onward.referral, CallFailure::Unreachable);
-                }
-            }
-            None => self.try_next(now, onward, CallFailure::Unresolved { host }),
+        if targets.is_empty() {
+            return self.try_next(now, onward, CallFailure::Unresolved { host });
+        }
+        if let Err(onward) = self.send_invite(now, onward, *request, targets) {
+            self.call_over(now, call, onward.referral, CallFailure::Unreachable);
         }
     }
 
@@ -197,12 +191,12 @@ impl Ua {
             request.headers.copy_all(&placing.first.headers, &name);
         }
         match hop {
-            NextHop::At(remote) => {
-                if self.send_invite(now, onward, request, remote).is_err() {
+            NextHop::At(target) => {
+                if self.send_invite(now, onward, request, &[target]).is_err() {
                     self.call_over(now, call, referral, CallFailure::Unreachable);
                 }
             }
-            NextHop::Ask { host, port } => self.locate(onward, request, host, port),
+            NextHop::Ask(wanted) => self.locate(onward, request, wanted),
         }
     }
 
@@ -244,12 +238,12 @@ impl Ua {
                 conference: target.is_focus,
             });
             match hop {
-                NextHop::At(remote) => {
-                    if self.send_invite(now, onward, request, remote).is_err() {
+                NextHop::At(target) => {
+                    if self.send_invite(now, onward, request, &[target]).is_err() {
                         self.call_over(now, call, referral, CallFailure::Unreachable);
                     }
                 }
-                NextHop::Ask { host, port } => self.locate(onward, request, host, port),
+                NextHop::Ask(wanted) => self.locate(onward, request, wanted),
             }
             return;
         }

@@ -3,9 +3,9 @@
 //! Each makes a subscription of its own kind: it begins with our REFER, and the first NOTIFY may
 //! overtake the REFER's answer.
 
-use std::net::SocketAddr;
-
-use sip::{HeaderName, Method, Request, SessionId, StatusCode, TRANSACTION_TIMEOUT, Uri};
+use sip::{
+    HeaderName, Method, NextHop, Request, SessionId, StatusCode, TRANSACTION_TIMEOUT, Target, Uri,
+};
 use units::Instant;
 
 use crate::config::REFERS_MAX;
@@ -13,7 +13,7 @@ use crate::event::{CommandError, EndCause, Event, How, ReferId, ReferOutcome};
 
 use super::call::CallState;
 use super::dialogs::DialogKey;
-use super::requests::{FIRST_CSEQ, NextHop, refusal};
+use super::requests::{FIRST_CSEQ, refusal};
 use super::{Answer, Purpose, Ua, Waiter};
 
 /// A REFER that we sent.
@@ -122,12 +122,12 @@ impl Ua {
         let request = self.point_to(request, refer_to);
         let id = ReferId(self.new_id());
         let state = match hop {
-            NextHop::At(remote) => {
-                self.send_refer(now, id, request, remote)?;
+            NextHop::At(target) => {
+                self.send_refer(now, id, request, &[target])?;
                 ReferState::Asked
             }
-            NextHop::Ask { host, port } => {
-                self.look_up(Waiter::Refer(id), host, port);
+            NextHop::Ask(wanted) => {
+                self.look_up(Waiter::Refer(id), wanted);
                 let until = now + TRANSACTION_TIMEOUT;
                 ReferState::Locating { request: Box::new(request), until }
             }
@@ -167,10 +167,11 @@ impl Ua {
         now: Instant,
         id: ReferId,
         request: Request,
-        remote: SocketAddr,
+        targets: &[Target],
     ) -> Result<(), CommandError> {
-        let path = self.identity.path_to(remote);
-        let txn = self.stack.request(now, request, path).map_err(|sip::Full| CommandError::Full)?;
+        let paths = self.identity.paths_to(targets);
+        let sent = self.stack.request_any(now, request, &paths);
+        let txn = sent.map_err(|sip::Full| CommandError::Full)?;
         self.requests.insert(txn, Purpose::Refer(id));
         Ok(())
     }
@@ -193,21 +194,12 @@ impl Ua {
     }
 
     /// The address of a REFER's next hop is known, or that there is none.
-    pub(super) fn refer_resolved(
-        &mut self,
-        now: Instant,
-        id: ReferId,
-        address: Option<SocketAddr>,
-    ) {
+    pub(super) fn refer_resolved(&mut self, now: Instant, id: ReferId, targets: &[Target]) {
         let Some(refer) = self.refers.get_mut(&id) else { return };
         let ReferState::Locating { request, .. } = &refer.state else { return };
         let request = request.as_ref().clone();
         refer.state = ReferState::Asked;
-        let sent = match address {
-            Some(remote) => self.send_refer(now, id, request, remote).is_ok(),
-            None => false,
-        };
-        if !sent {
+        if targets.is_empty() || self.send_refer(now, id, request, targets).is_err() {
             self.refer_ended(now, id, ReferOutcome::Unreachable);
         }
     }

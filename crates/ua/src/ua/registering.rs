@@ -1,15 +1,13 @@
 //! REGISTERs as they go over the wire (RFC 3261 §10.2); when and for how long is decided in
 //! `registration`.
 
-use std::net::SocketAddr;
-
-use sip::{CSeq, HeaderName, Method, NameAddr, Request, Uri};
+use sip::{CSeq, HeaderName, Method, NameAddr, NextHop, Request, Target, Uri};
 use units::Instant;
 
 use crate::event::Event;
 
 use super::registration::{Came, RegisterConfig, Registration};
-use super::requests::{FIRST_CSEQ, NextHop};
+use super::requests::FIRST_CSEQ;
 use super::signing::SigningStack;
 use super::{Answer, Purpose, Ua, Waiter};
 
@@ -69,26 +67,24 @@ impl Ua {
     fn register(&mut self, now: Instant) {
         let Some(its) = &self.registering else { return };
         match self.identity.next_hop(&its.registration.config().registrar) {
-            Ok(NextHop::At(remote)) => self.send_register(now, remote),
-            Ok(NextHop::Ask { host, port }) => {
-                self.look_up(Waiter::Register, host, port);
-            }
+            Ok(NextHop::At(target)) => self.send_register(now, &[target]),
+            Ok(NextHop::Ask(wanted)) => self.look_up(Waiter::Register, wanted),
             Err(_) => self.register_came(now, &Came::Unreachable),
         }
     }
 
     /// The address of the registrar is known, or that there is none.
-    pub(super) fn register_resolved(&mut self, now: Instant, address: Option<SocketAddr>) {
-        match address {
-            Some(remote) => self.send_register(now, remote),
-            None => self.register_came(now, &Came::Unreachable),
+    pub(super) fn register_resolved(&mut self, now: Instant, targets: &[Target]) {
+        if targets.is_empty() {
+            return self.register_came(now, &Came::Unreachable);
         }
+        self.send_register(now, targets);
     }
 
-    fn send_register(&mut self, now: Instant, remote: SocketAddr) {
+    fn send_register(&mut self, now: Instant, targets: &[Target]) {
         let Some(request) = self.register_request() else { return };
-        let path = self.identity.path_to(remote);
-        match self.stack.request(now, request, path) {
+        let paths = self.identity.paths_to(targets);
+        match self.stack.request_any(now, request, &paths) {
             Ok(txn) => {
                 self.requests.insert(txn, Purpose::Register);
             }

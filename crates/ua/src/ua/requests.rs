@@ -1,19 +1,14 @@
 //! What all our requests and answers have in common, and where they go.
 
-use std::net::SocketAddr;
-
 use sip::{
-    FlowId, HeaderName, Headers, Method, NameAddr, Request, Response, SipUri, Source, StatusCode,
-    Transport, Uri, Warning, session_timer, uas::Capabilities,
+    FlowId, HeaderName, Headers, Method, NameAddr, NextHop, Request, Response, SipUri, Source,
+    StatusCode, Target, Uri, Warning, session_timer, uas::Capabilities,
 };
 
 use sip::reliable::RELIABLE;
 
 use crate::config::UaConfig;
 use crate::event::{CommandError, Refusal};
-
-/// The default port of sip: over UDP (RFC 3261 §19.1.2).
-const SIP_PORT: u16 = 5060;
 
 pub(super) const SDP: &str = "application/sdp";
 pub(super) const SIPFRAG: &str = "message/sipfrag";
@@ -40,37 +35,12 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     events: &["refer"],
 };
 
-/// Where a request goes next.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum NextHop {
-    /// There.
-    At(SocketAddr),
-    /// The address of this host must be asked for.
-    Ask { host: String, port: Option<u16> },
-}
-
-/// The next hop for a request outside any dialog: RFC 3261 §8.1.2, and of RFC 3263 §4 what needs no
-/// DNS: maddr, numeric hosts, ports.
+/// The next hop for a request outside any dialog.
 pub(super) fn next_hop(uri: &Uri) -> Result<NextHop, CommandError> {
-    let Uri::Sip(uri) = uri else { return Err(CommandError::UnsupportedUri) };
-    let over_udp = match uri.param("transport") {
-        None => true,
-        Some(transport) => transport.is_some_and(|name| name.eq_ignore_ascii_case("udp")),
-    };
-    if uri.secure || !over_udp {
-        return Err(CommandError::UnsupportedUri);
+    match uri {
+        Uri::Sip(uri) => sip::next_hop(uri).map_err(|_| CommandError::UnsupportedUri),
+        Uri::Other { .. } => Err(CommandError::UnsupportedUri),
     }
-    let maddr = uri.param("maddr").flatten();
-    let ip = match maddr {
-        Some(maddr) => maddr.parse().ok(),
-        None => uri.host.ip(),
-    };
-    Ok(match ip {
-        Some(ip) => NextHop::At(SocketAddr::new(ip, uri.port.unwrap_or(SIP_PORT))),
-        None => {
-            NextHop::Ask { host: maddr.unwrap_or(uri.host.as_str()).to_owned(), port: uri.port }
-        }
-    })
 }
 
 /// Our own addresses, and the headers that carry them.
@@ -117,9 +87,19 @@ impl Identity {
         from
     }
 
-    /// Over UDP to `remote`, from our one socket.
-    pub(super) fn path_to(&self, remote: SocketAddr) -> Source {
-        Source { transport: Transport::Udp, local: self.config.bind, remote, flow: FlowId::NONE }
+    /// The ways to these places from our one port. Those of its family; if there is none, the system says so of the
+    /// others.
+    pub(super) fn paths_to(&self, targets: &[Target]) -> Vec<Source> {
+        let local = self.config.bind;
+        let path = |&Target { transport, remote }: &Target| Source {
+            transport,
+            local,
+            remote,
+            flow: FlowId::NONE,
+        };
+        let (same, other): (Vec<_>, Vec<_>) =
+            targets.iter().map(path).partition(|path| path.remote.is_ipv4() == local.is_ipv4());
+        if same.is_empty() { other } else { same }
     }
 
     /// A request outside any dialog, the first one of a new Call-ID (RFC 3261 §8.1.1).

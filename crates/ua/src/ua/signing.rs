@@ -37,15 +37,26 @@ impl SigningStack {
     pub(super) fn request(
         &mut self,
         now: Instant,
-        mut request: Request,
+        request: Request,
         to: Source,
     ) -> Result<ClientTxnId, Full> {
-        if self.keyring.is_empty() {
-            return self.stack.request(now, request, to);
-        }
+        self.request_any(now, request, &[to])
+    }
+
+    /// As [`Stack::request_any`], with proof for whom this call has been challenged by before.
+    pub(super) fn request_any(
+        &mut self,
+        now: Instant,
+        mut request: Request,
+        paths: &[Source],
+    ) -> Result<ClientTxnId, Full> {
+        let to = paths.iter().copied();
+        let Some(first) = paths.first().filter(|_| !self.keyring.is_empty()) else {
+            return self.stack.request_any(now, request, to);
+        };
         let attempts = self.keyring.dress(&mut request);
-        let txn = self.stack.request(now, request.clone(), to)?;
-        self.sent.insert(txn, Sent { request, path: to, attempts, current: txn });
+        let txn = self.stack.request_any(now, request.clone(), to)?;
+        self.sent.insert(txn, Sent { request, path: *first, attempts, current: txn });
         Ok(txn)
     }
 
@@ -64,6 +75,8 @@ impl SigningStack {
         request: Request,
     ) -> Result<(), Full> {
         let Some(sent) = self.sent.get_mut(&txn) else { return Err(Full) };
+        // Where the challenge came from, be it the first place or not.
+        sent.path = self.stack.path_of(sent.current).unwrap_or(sent.path);
         let current = self.stack.request(now, request.clone(), sent.path)?;
         sent.request = request;
         sent.current = current;

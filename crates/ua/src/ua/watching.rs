@@ -1,11 +1,9 @@
 //! Subscriptions to conferences (RFC 4575): SUBSCRIBE out, NOTIFY in.
 
-use std::net::SocketAddr;
-
 use sip::subscription::{Subscribe, Subscriber};
 use sip::{
-    CSeq, Dialog, EventHeader, HeaderName, Headers, Incoming, Method, Request, Response, SipUri,
-    Source, StatusCode, SubscriptionState, TRANSACTION_TIMEOUT, Uri,
+    CSeq, Dialog, EventHeader, HeaderName, Headers, Incoming, Method, NextHop, Request, Response,
+    SipUri, Source, StatusCode, SubscriptionState, TRANSACTION_TIMEOUT, Target, Uri,
 };
 use units::{Instant, soonest};
 
@@ -15,7 +13,7 @@ use crate::roster::{Applied, Roster};
 
 use super::call::CallState;
 use super::dialogs::DialogKey;
-use super::requests::{CONFERENCE_INFO, FIRST_CSEQ, NextHop};
+use super::requests::{CONFERENCE_INFO, FIRST_CSEQ};
 use super::{Answer, Purpose, Ua, Waiter};
 
 /// The name of the package (RFC 4575 §3.1).
@@ -89,9 +87,9 @@ impl Ua {
                 Place::Inside(self.dialogs.share(*dialog))
             }
             How::Outside => match self.identity.next_hop(conference)? {
-                NextHop::At(remote) => self.outside(remote),
-                NextHop::Ask { host, port } => {
-                    self.look_up(Waiter::Watch(id), host, port);
+                NextHop::At(target) => self.outside(&[target]).ok_or(CommandError::Full)?,
+                NextHop::Ask(wanted) => {
+                    self.look_up(Waiter::Watch(id), wanted);
                     Place::Locating { until: now + TRANSACTION_TIMEOUT }
                 }
             },
@@ -113,14 +111,16 @@ impl Ua {
         self.pump(now);
     }
 
-    fn outside(&mut self, remote: SocketAddr) -> Place {
-        Place::Outside {
+    /// All requests of a subscription go to the first place that was found.
+    fn outside(&mut self, targets: &[Target]) -> Option<Place> {
+        let to = self.identity.paths_to(targets).first().copied()?;
+        Some(Place::Outside {
             call_id: self.stack.new_call_id(),
             local_tag: self.stack.new_tag(),
             cseq: FIRST_CSEQ - 1,
-            to: self.identity.path_to(remote),
+            to,
             dialog: None,
-        }
+        })
     }
 
     /// The address of a conference is known, or that there is none.
@@ -128,9 +128,9 @@ impl Ua {
         &mut self,
         now: Instant,
         id: WatchId,
-        address: Option<SocketAddr>,
+        targets: &[Target],
     ) {
-        let place = address.map(|remote| self.outside(remote));
+        let place = self.outside(targets);
         let Some(watch) = self.watches.get_mut(&id) else { return };
         match place {
             Some(place) => watch.place = place,

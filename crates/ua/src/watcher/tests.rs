@@ -28,7 +28,7 @@ impl Rig {
                     Message::Response(_) => {}
                 },
                 WatcherOutput::Event(event) => self.events.push(event),
-                WatcherOutput::Resolve { host, .. } => panic!("{host} is a number"),
+                WatcherOutput::Resolve { wanted, .. } => panic!("{wanted:?} is a number"),
             }
         }
     }

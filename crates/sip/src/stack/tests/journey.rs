@@ -193,3 +193,105 @@ fn answers_never_change_their_transport() {
     bench.drain();
     assert_eq!(bench.sent.last().expect("sent").1, udp_from(PEER));
 }
+
+impl Bench {
+    fn send_to(&mut self, method: Method, places: &[&str]) -> ClientTxnId {
+        let targets = places.iter().map(|place| udp_from(place));
+        let txn = self.stack.request_any(self.now, our_request(method), targets).expect("room");
+        self.drain();
+        txn
+    }
+
+    /// When each request with this method was first sent to each place.
+    fn places(&self, method: &Method) -> Vec<(u64, String)> {
+        let mut places: Vec<(u64, String)> = vec![];
+        for (at, path, message) in &self.sent {
+            let place = path.remote.to_string();
+            if matches!(message, Message::Request(it) if it.method == *method)
+                && !places.iter().any(|(_, known)| *known == place)
+            {
+                places.push((*at, place));
+            }
+        }
+        places
+    }
+}
+
+const ONE: &str = "192.0.2.11:5060";
+const TWO: &str = "192.0.2.12:5060";
+
+/// A35 · RFC 3263 §4.3: the first is dead, the second answers: one transaction for the user, two branches.
+#[test]
+fn where_nobody_answers_the_next_place_gets_the_request() {
+    for method in [Method::Invite, Method::Bye] {
+        let mut bench = Bench::new();
+        let txn = bench.send_to(method.clone(), &[ONE, TWO]);
+        bench.run_until(32_000);
+        let places = [(0, ONE.to_owned()), (32_000, TWO.to_owned())];
+        assert_eq!(bench.places(&method), places);
+        assert!(bench.events.is_empty());
+        let branches = bench.branches();
+        assert_ne!(branches.first(), branches.last());
+        bench.answer_to(32_100, &method, StatusCode::OK, "x");
+        let told = |event: &Event| matches!(event, Event::Response { .. });
+        assert_eq!(bench.count(told), 1);
+        bench.run_until(100_000);
+        assert_eq!(bench.events.last().expect("an end").1, Event::ClientEnded { txn });
+        assert_eq!(bench.stack.transaction_count(), 0);
+    }
+}
+
+/// A35 · RFC 3263 §4.3: as soon as the network says that there is nobody; and the last one's end is told.
+#[test]
+fn what_cannot_be_reached_is_passed_over_and_the_last_failure_is_told() {
+    let mut bench = Bench::new();
+    let txn = bench.send_to(Method::Invite, &[ONE, TWO]);
+    bench.hears(10, Arrival::Failed(udp_from(ONE)));
+    assert_eq!(bench.places(&Method::Invite), [(0, ONE.to_owned()), (10, TWO.to_owned())]);
+    bench.hears(20, Arrival::Failed(udp_from(TWO)));
+    let failed = Event::Failed { txn, why: Failure::Transport };
+    assert_eq!(bench.events, [(20, failed), (20, Event::ClientEnded { txn })]);
+}
+
+/// A35, A37 · RFC 3263 §4.3, RFC 3261 §21.5.4: a 503 is one place's; its copies are acknowledged where it came from.
+#[test]
+fn a_503_sends_the_request_on_and_is_acknowledged_where_it_came_from() {
+    let mut bench = Bench::new();
+    let txn = bench.send_to(Method::Invite, &[ONE, TWO]);
+    let first = bench.last_request();
+    let busy = Response::answering(&first, StatusCode::SERVICE_UNAVAILABLE).with_to_tag("one");
+    let busy = String::from_utf8(busy.to_bytes()).expect("text");
+    bench.receive(100, udp_from(ONE), &busy);
+    assert_eq!(bench.places(&Method::Ack), [(100, ONE.to_owned())]);
+    assert_eq!(bench.places(&Method::Invite), [(0, ONE.to_owned()), (100, TWO.to_owned())]);
+    assert!(bench.events.is_empty(), "{:?}", bench.events);
+    bench.receive(600, udp_from(ONE), &busy);
+    let acks = bench.methods().iter().filter(|(_, method)| *method == Method::Ack).count();
+    assert_eq!(acks, 2);
+    // RFC 3263 §4.3: ACK and CANCEL go where the INVITE went.
+    bench.answer_to(700, &Method::Invite, StatusCode::RINGING, "two");
+    bench.stack.cancel(bench.now, txn);
+    bench.drain();
+    assert_eq!(bench.places(&Method::Cancel), [(700, TWO.to_owned())]);
+    // The last place's 503 is the user's, and nothing is left of any.
+    bench.answer_to(800, &Method::Invite, StatusCode::SERVICE_UNAVAILABLE, "two");
+    assert_eq!(bench.responses_heard(), [(700, 180), (800, 503)]);
+    bench.run_until(100_000);
+    assert_eq!(bench.events.last().expect("an end").1, Event::ClientEnded { txn });
+    assert_eq!((bench.stack.transaction_count(), bench.stack.deadline()), (0, None));
+}
+
+/// A35: other answers are the callee's own, and what is cancelled goes nowhere else.
+#[test]
+fn a_refusal_or_a_cancel_ends_the_journey() {
+    let mut bench = Bench::new();
+    bench.send_to(Method::Invite, &[ONE, TWO]);
+    bench.answer_to(100, &Method::Invite, StatusCode::BUSY_HERE, "one");
+    assert_eq!(bench.responses_heard(), [(100, 486)]);
+    let mut bench = Bench::new();
+    let txn = bench.send_to(Method::Invite, &[ONE, TWO]);
+    bench.stack.cancel(bench.now, txn);
+    bench.run_until(40_000);
+    assert_eq!(bench.places(&Method::Invite), [(0, ONE.to_owned())]);
+    assert_eq!(bench.count(|event| matches!(event, Event::Failed { .. })), 1);
+}

@@ -1,7 +1,7 @@
 use sip::{HeaderName, Message, Method, StatusCode};
 
 use crate::event::{CallFailure, CommandError, EndCause, Event};
-use crate::testing::{Solo, accepted, media, reply, uri};
+use crate::testing::{Solo, accepted, media, reply, udp_at, uri};
 use crate::{CALLS_MAX, CallOptions, FORKS_MAX};
 
 fn call(solo: &mut Solo, target: &str) -> crate::CallId {
@@ -342,15 +342,15 @@ fn a_host_name_is_asked_for_and_its_absence_is_a_failure() {
     let lookups = std::mem::take(&mut solo.lookups);
     let asked: Vec<_> = lookups.iter().map(|(_, host, port)| (host.as_str(), *port)).collect();
     assert_eq!(asked, [("example.com", None), ("example.com", Some(5070))]);
-    solo.run(|ua, now| ua.resolved(now, lookups[0].0, None));
+    solo.run(|ua, now| ua.resolved(now, lookups[0].0, &[]));
     let why = CallFailure::Unresolved { host: "example.com".to_owned() };
     assert_eq!(solo.event(), Event::CallFailed { call: first, why });
     let address = crate::testing::addr("192.0.2.77:5070");
-    solo.run(|ua, now| ua.resolved(now, lookups[1].0, Some(address)));
+    solo.run(|ua, now| ua.resolved(now, lookups[1].0, &[udp_at(address)]));
     assert_eq!(solo.sent[0].1, "192.0.2.77:5070");
     let invite = solo.next_request(&Method::Invite);
     assert_eq!(invite.uri.to_string(), "sip:bob@example.com:5070");
-    solo.run(|ua, now| ua.resolved(now, lookups[1].0, Some(address)));
+    solo.run(|ua, now| ua.resolved(now, lookups[1].0, &[udp_at(address)]));
     solo.sent_nothing();
 }
 
@@ -362,7 +362,7 @@ fn hanging_up_while_the_address_is_asked_for_ends_the_call() {
     assert_eq!(solo.event(), Event::CallFailed { call: id, why: CallFailure::Cancelled });
     let (lookup, ..) = solo.lookups.remove(0);
     let address = crate::testing::addr("192.0.2.77:5070");
-    solo.run(|ua, now| ua.resolved(now, lookup, Some(address)));
+    solo.run(|ua, now| ua.resolved(now, lookup, &[udp_at(address)]));
     solo.sent_nothing();
     assert!(solo.ua.is_quiet());
 }

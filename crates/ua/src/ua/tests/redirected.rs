@@ -1,7 +1,7 @@
 use sip::{HeaderName, Method, Request};
 
 use crate::event::{CallFailure, CallId, Event};
-use crate::testing::{Solo, media, reply, uri};
+use crate::testing::{Solo, media, reply, udp_at, uri};
 use crate::{CallOptions, REDIRECTS_MAX};
 
 const FACTORY: &str = "sip:conference@192.0.2.2";
@@ -224,7 +224,7 @@ fn a_redirection_to_a_name_asks_for_its_address() {
     assert_eq!(where_to(solo.event()).0, "sip:c@mixer.example.com");
     let (id, ..) = solo.lookups.remove(0);
     let address = crate::testing::addr("192.0.2.3:5060");
-    solo.run(|ua, now| ua.resolved(now, id, Some(address)));
+    solo.run(|ua, now| ua.resolved(now, id, &[udp_at(address)]));
     assert_eq!(solo.sent[0].1, "192.0.2.3:5060");
     assert_eq!(solo.next_request(&Method::Invite).headers.cseq().expect("CSeq").number, 2);
 }

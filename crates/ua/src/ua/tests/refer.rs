@@ -2,7 +2,7 @@ use sip::{HeaderName, Method, Request};
 
 use crate::REFERS_MAX;
 use crate::event::{CommandError, EndCause, Event, How, ReferId, ReferOutcome};
-use crate::testing::{Solo, reply, uri};
+use crate::testing::{Solo, reply, udp_at, uri};
 
 const CONFERENCE: &str = "sip:conf-k7%41q@192.0.2.3:5070;x=Y";
 
@@ -381,11 +381,11 @@ fn a_refer_to_a_name_asks_for_its_address() {
     solo.sent_nothing();
     let lookups = std::mem::take(&mut solo.lookups);
     let address = crate::testing::addr("192.0.2.2:5060");
-    solo.run(|ua, now| ua.resolved(now, lookups[0].0, Some(address)));
+    solo.run(|ua, now| ua.resolved(now, lookups[0].0, &[udp_at(address)]));
     let request = solo.next_request(&Method::Refer);
     solo.answer(&request, 202);
     assert_eq!(solo.event(), Event::ReferAccepted { refer: found });
-    solo.run(|ua, now| ua.resolved(now, lookups[1].0, None));
+    solo.run(|ua, now| ua.resolved(now, lookups[1].0, &[]));
     let outcome = ReferOutcome::Unreachable;
     let event = Event::ReferEnded { refer: missing, outcome: outcome.clone() };
     assert_eq!(solo.event(), event);

@@ -5,7 +5,7 @@ use sip::{HeaderName, Method, Request, Response};
 
 use crate::config::UaConfig;
 use crate::event::{Event, How, Refusal};
-use crate::testing::{ALICE, Solo, accepted, config, media, reply, uri};
+use crate::testing::{ALICE, Solo, accepted, config, media, reply, udp_at, uri};
 use crate::{CallOptions, RegisterConfig, RegisterFailure, RegistrationNews};
 
 fn settings() -> UaConfig {
@@ -176,11 +176,11 @@ fn a_mute_or_unknown_registrar_is_told() {
     solo.run_until_ms(180_000);
     let RegistrationNews::Failed { why, again_in } = news(&mut solo) else { panic!("failed") };
     assert_eq!(why, RegisterFailure::NoAnswer, "the resolver never said anything");
-    solo.run(|ua, now| ua.resolved(now, late, Some("192.0.2.9:5060".parse().expect("one"))));
+    solo.run(|ua, now| ua.resolved(now, late, &[udp_at("192.0.2.9:5060".parse().expect("one"))]));
     solo.sent_nothing();
     solo.run_until_ms(180_001 + u64::try_from(again_in.as_millis()).expect("short"));
     let (id, ..) = solo.lookups.remove(0);
-    solo.run(|ua, now| ua.resolved(now, id, None));
+    solo.run(|ua, now| ua.resolved(now, id, &[]));
     let RegistrationNews::Failed { why, .. } = news(&mut solo) else { panic!("failed") };
     assert_eq!(why, RegisterFailure::Unreachable);
 }
