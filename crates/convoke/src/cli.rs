@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use server::config::{Advertise, PortRange, parse_duration};
+use server::config::{PortRange, parse_duration};
 use sip::Uri;
 use terminal::wav::RecordRate;
 use terminal::{Pattern, ReferMode};
@@ -251,12 +251,6 @@ pub(crate) struct TerminalArgs {
     /// Our own address; port 0 picks a free one [default: the one others are reached from, port 0]
     #[arg(long, value_name = "ADDR", value_parser = socket_address)]
     pub(crate) sip: Option<SocketAddr>,
-    /// What others are told instead of that address, where it is translated on the way
-    #[arg(long, value_name = "HOST[:PORT]")]
-    pub(crate) advertise: Option<Advertise>,
-    /// The name server to ask, by address and port; may be given again [default: the system's]
-    #[arg(long, value_name = "ADDR", value_parser = socket_address)]
-    pub(crate) dns: Vec<SocketAddr>,
     /// The name in our own URI
     #[arg(long, value_name = "NAME", default_value = "terminal", value_parser = user_name)]
     pub(crate) user: String,
@@ -330,7 +324,7 @@ pub(crate) fn explain(error: &clap::Error) -> ExitCode {
     }
 }
 
-fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
+pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "write an address and a port, as in 127.0.0.1:5060")
 }
 

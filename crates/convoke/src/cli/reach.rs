@@ -9,6 +9,12 @@ use super::sip_uri;
 
 #[derive(Args, Debug)]
 pub(crate) struct ReachArgs {
+    /// What others are told instead of our own address, where it is translated on the way
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) advertise: Option<server::config::Advertise>,
+    /// The name server to ask, by address and port; may be given again [default: the system's]
+    #[arg(long, value_name = "ADDR", value_parser = super::socket_address)]
+    pub(crate) dns: Vec<std::net::SocketAddr>,
     /// The name that goes with the password [default: the one in our own URI]
     #[arg(long, value_name = "NAME", help_heading = "Proxy, registrar, password")]
     pub(crate) auth_user: Option<String>,

@@ -24,9 +24,9 @@ pub(super) fn reach(args: &TerminalArgs, called: Option<&Uri>) -> anyhow::Result
     // Which realm it will be is not known before the first challenge; whose challenge is answered is.
     let account = |password| Account { user, password, realm: None, hosts };
     let credentials = password(&args.reach)?.map(account).into_iter().collect();
-    let advertise = args.advertise.as_ref().map(|text| (text.host.clone(), text.port));
+    let advertise = args.reach.advertise.as_ref().map(|text| (text.host.clone(), text.port));
     let advertise = advertise.and_then(|(host, port)| Some((host?, port)));
-    let (proxy, dns) = (args.reach.proxy.clone(), args.dns.clone());
+    let (proxy, dns) = (args.reach.proxy.clone(), args.reach.dns.clone());
     Ok(Reach { credentials, proxy, register, advertise, dns })
 }
 

@@ -124,12 +124,7 @@ impl Ua {
     }
 
     /// The address of a conference is known, or that there is none.
-    pub(super) fn watch_resolved(
-        &mut self,
-        now: Instant,
-        id: WatchId,
-        targets: &[Target],
-    ) {
+    pub(super) fn watch_resolved(&mut self, now: Instant, id: WatchId, targets: &[Target]) {
         let place = self.outside(targets);
         let Some(watch) = self.watches.get_mut(&id) else { return };
         match place {

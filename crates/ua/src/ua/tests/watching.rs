@@ -6,7 +6,7 @@ use sip::{HeaderName, Method, Request, StatusCode};
 use crate::WATCHES_MAX;
 use crate::event::{CommandError, Event, How, WatchId};
 use crate::roster::{DocumentError, Roster};
-use crate::testing::{Solo, reply, uri};
+use crate::testing::{Solo, reply, udp_at, uri};
 
 const CONFERENCE: &str = "sip:conf-k7q@192.0.2.2";
 
@@ -263,12 +263,12 @@ fn the_host_is_looked_up() {
     let id = solo.run(|ua, now| ua.watch(now, &conference, How::Outside)).expect("watched");
     let (lookup, host, port) = solo.lookups.pop().expect("asked");
     assert_eq!((host.as_str(), port), ("mix.example.com", Some(5070)));
-    solo.run(|ua, now| ua.resolved(now, lookup, Some("192.0.2.2:5070".parse().expect("one"))));
+    solo.run(|ua, now| ua.resolved(now, lookup, &[udp_at("192.0.2.2:5070".parse().expect("one"))]));
     assert_eq!(solo.sent[0].1, "192.0.2.2:5070");
 
     let other = solo.run(|ua, now| ua.watch(now, &conference, How::Outside)).expect("watched");
     let (lookup, ..) = solo.lookups.pop().expect("asked");
-    solo.run(|ua, now| ua.resolved(now, lookup, None));
+    solo.run(|ua, now| ua.resolved(now, lookup, &[]));
     assert_ne!(id, other);
     assert_eq!(solo.event(), Event::WatchEnded { watch: other, why: Ended::Silent });
 }
