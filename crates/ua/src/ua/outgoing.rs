@@ -2,8 +2,8 @@
 
 use sip::session_timer::{self, SESSION_SECONDS, SESSION_SECONDS_MIN};
 use sip::{
-    CSeq, ClientTxnId, Contacts, HeaderName, HeaderValue, Headers, Method, NextHop, Request, Response,
-    SessionId, SessionUuid, StatusCode, Target, Uri, Wanted,
+    CSeq, ClientTxnId, Contacts, HeaderName, HeaderValue, Headers, Method, NextHop, Request,
+    Response, SessionId, SessionUuid, StatusCode, Target, Uri, Wanted,
 };
 use units::Instant;
 
