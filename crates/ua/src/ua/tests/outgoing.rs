@@ -379,13 +379,23 @@ fn a_host_name_that_is_never_answered_ends_the_call() {
 #[test]
 fn what_cannot_be_called_is_refused_before_anything_is_sent() {
     let mut solo = Solo::new();
-    for target in ["tel:+4930123", "sips:bob@192.0.2.2", "sip:bob@192.0.2.2;transport=TCP"] {
+    for target in ["tel:+4930123", "sips:bob@192.0.2.2", "sip:bob@192.0.2.2;transport=sctp"] {
         let (target, options) = (uri(target), CallOptions::new(media(20_000)));
         let refused = solo.run(|ua, now| ua.call(now, &target, options));
         assert_eq!(refused, Err(CommandError::UnsupportedUri));
     }
     solo.sent_nothing();
     assert!(solo.ua.is_quiet());
+}
+
+/// A35 · RFC 3263 §4.1: the transport that the URI names.
+#[test]
+fn who_is_named_with_tcp_is_called_over_tcp() {
+    let mut solo = Solo::new();
+    call(&mut solo, "sip:bob@192.0.2.2;transport=TCP");
+    let [(_, _, Message::Request(invite))] = solo.sent.as_slice() else { panic!("one request") };
+    let via = invite.headers.get(&HeaderName::Via).expect("a Via").text().into_owned();
+    assert!(via.starts_with("SIP/2.0/TCP "), "{via}");
 }
 
 #[test]
