@@ -163,7 +163,10 @@ impl Node {
             match sip::next_hop(target).map_err(|why| why.to_string())? {
                 NextHop::At(place) => self.path_to(place),
                 NextHop::Ask(_) => {
-                    return Err(format!("{} is a name, and it is told by address only", target.host));
+                    return Err(format!(
+                        "{} is a name, and it is told by address only",
+                        target.host
+                    ));
                 }
             }
         };

@@ -1,7 +1,7 @@
 //! What can be wrong with a message.
 
 use crate::{
-    headers::{HeaderError, Headers},
+    headers::{HeaderError, HeaderName, Headers},
     message::Response,
     method::Method,
     status::StatusCode,
@@ -82,7 +82,9 @@ pub struct ParseFailure {
 impl ParseFailure {
     /// Gives the answer to be sent, without a To tag. `None`: stay silent.
     pub fn answer(&self) -> Option<Response> {
-        self.salvage.as_ref().map(|salvage| salvage.answer(self.error.status()))
+        let salvage = self.salvage.as_ref()?;
+        let vias = salvage.headers.all(&HeaderName::Via).count();
+        (vias <= ANSWERED_VIAS_MAX).then(|| salvage.answer(self.error.status()))
     }
 }
 
@@ -102,3 +104,8 @@ impl Salvage {
         Response::to_headers(&self.headers, status)
     }
 }
+
+/// Via fields of a malformed request that is answered: nothing honest takes more hops (RFC 3261 §8.1.1.6). Each
+/// grows when it is printed, `V:` to `Via: `; with more there is silence, so that who forges a source address gains
+/// little.
+const ANSWERED_VIAS_MAX: usize = 70;

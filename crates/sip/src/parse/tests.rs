@@ -288,3 +288,15 @@ fn large_messages_are_bounded() {
     let error = ParseError::TooLong { got: long.len(), max: crate::MESSAGE_BYTES_MAX };
     assert_eq!(failure(long).error, error);
 }
+
+/// T20: whoever forges a source address gains little by what we make of his bytes.
+#[test]
+fn malformed_request_with_more_vias_than_hops_gets_no_answer() {
+    let with_vias = |count: usize| {
+        let vias = "V:SIP/2.0/UDP h\n".repeat(count);
+        let text = format!("OPTIONS sip:h SIP/2.0\n{vias}CSeq: none\n\n");
+        parse_datagram(text.as_bytes()).expect_err("no CSeq").answer()
+    };
+    assert!(with_vias(70).is_some());
+    assert!(with_vias(71).is_none());
+}
