@@ -39,7 +39,7 @@ fn a_server_whose_output_nobody_reads_still_answers_and_ends_when_told() {
     let port = phone.local_addr().expect("an address").port();
     for number in 0..MESSAGES {
         let options = format!(
-            "OPTIONS sip:127.0.0.1 SIP/2.0\r\n\
+            "OPTIONS sip:conference@127.0.0.1 SIP/2.0\r\n\
              Via: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK{number}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:a@127.0.0.1>;tag=1\r\nTo: <sip:127.0.0.1>\r\n\
              Call-ID: unread-{number}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
