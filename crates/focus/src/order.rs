@@ -2,8 +2,8 @@
 
 use sip::uas::{self, Capabilities};
 use sip::{
-    Contacts, DialogId, HeaderName, HeaderValue, Incoming, Method, NameAddr, Response, SipUri,
-    StatusCode, Warning,
+    Contacts, HeaderName, HeaderValue, Incoming, Method, NameAddr, Response, SipUri, StatusCode,
+    Warning,
 };
 
 use crate::answers::CAPABILITIES;
@@ -200,24 +200,6 @@ pub(crate) fn reports(incoming: &Incoming) -> Reports {
     } else {
         Reports::Wanted
     }
-}
-
-/// The dialog that a Target-Dialog names, as seen from here: its local tag is that of its sender
-/// (RFC 4538 §7).
-pub(crate) fn target_dialog(incoming: &Incoming) -> Option<DialogId> {
-    let value = incoming.request.headers.get(&HeaderName::TargetDialog)?.text().into_owned();
-    let mut parts = value.split(';').map(str::trim);
-    let call_id = parts.next()?.to_owned();
-    let (mut theirs, mut ours) = (None, None);
-    for part in parts {
-        let (name, tag) = part.split_once('=').unwrap_or((part, ""));
-        match name.trim().to_ascii_lowercase().as_str() {
-            "local-tag" => theirs = Some(tag.trim().to_owned()),
-            "remote-tag" => ours = Some(tag.trim().to_owned()),
-            _ => {}
-        }
-    }
-    Some(DialogId { call_id, local_tag: ours?, remote_tag: theirs? })
 }
 
 /// RFC 7614 §6: the tag means something in a REFER only.

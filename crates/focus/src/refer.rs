@@ -180,7 +180,7 @@ impl Focus {
         if incoming.essentials.to.tag().is_some() {
             return asked == dialog.id;
         }
-        match order::target_dialog(incoming) {
+        match incoming.request.headers.target_dialog() {
             Some(named) => named == dialog.id,
             None => {
                 let way = |path: &Source| (path.transport, path.remote);

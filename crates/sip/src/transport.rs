@@ -39,6 +39,14 @@ impl Transport {
         }
     }
 
+    /// The value of a `transport` URI parameter (RFC 3261 §19.1.1).
+    pub const fn uri_param(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+
     /// Reads the value of a `transport` URI parameter; any case.
     pub const fn from_uri_param(value: &str) -> Option<Self> {
         if value.eq_ignore_ascii_case("udp") {

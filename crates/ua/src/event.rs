@@ -195,7 +195,8 @@ pub struct Referrer {
     pub referred_by: Option<Uri>,
     /// Where the packet came from.
     pub source: SocketAddr,
-    /// Whether a call with that very peer is established: inside its dialog or from its address.
+    /// Whether a call with that very peer is established: inside its dialog, from its address, or with a
+    /// Target-Dialog that names it.
     pub in_call: bool,
 }
 

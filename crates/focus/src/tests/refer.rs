@@ -177,7 +177,7 @@ fn only_the_creator_steers_from_his_dialog_or_with_its_name() {
     assert_eq!(outside(&mut rig, &mut eve, BOB, ""), 403);
     // One who names a dialog that is not, or that is another's.
     let named = |call: &str, local: &str, remote: &str| {
-        format!("Target-Dialog: {call};local-tag={local};remote-tag={remote}\n")
+        format!("Target-Dialog: {call};remote-tag={local};local-tag={remote}\n")
     };
     let tag = alice.to_tag.clone().unwrap();
     let dead = named("call-of-nobody", "tag-of-alice", &tag);
@@ -415,7 +415,7 @@ fn a_conference_that_is_ending_calls_nobody() {
 fn reports_are_refreshed_in_their_own_dialog() {
     let (mut rig, mut alice) = Rig::with_creator();
     let target = format!(
-        "Target-Dialog: {};local-tag={};remote-tag={}\n",
+        "Target-Dialog: {};remote-tag={};local-tag={}\n",
         alice.call_id,
         alice.tag,
         alice.to_tag.clone().unwrap()

@@ -258,7 +258,7 @@ fn names(caller: &Caller) -> String {
     let tag = own.lines().find(|line| line.starts_with("From: ")).expect("one");
     let (_, tag) = tag.split_once(";tag=").expect("a tag");
     let theirs = caller.to_tag.as_deref().expect("a dialog");
-    format!("Target-Dialog: {call_id};local-tag={tag};remote-tag={theirs}\r\n")
+    format!("Target-Dialog: {call_id};remote-tag={tag};local-tag={theirs}\r\n")
 }
 
 /// T33 · RFC 3261 §8.2.2.2: one REFER by two ways calls once.

@@ -31,6 +31,13 @@ pub struct DialogId {
 }
 
 impl DialogId {
+    /// The same dialog as its other side names it.
+    #[must_use]
+    pub fn for_peer(&self) -> Self {
+        let Self { call_id, local_tag, remote_tag } = self.clone();
+        Self { call_id, local_tag: remote_tag, remote_tag: local_tag }
+    }
+
     /// The dialog that a request which came in says it belongs to: To is ours.
     pub fn of_request(essentials: &Essentials) -> Self {
         let Essentials { call_id, from, to, .. } = essentials;

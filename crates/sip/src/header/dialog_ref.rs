@@ -22,12 +22,7 @@ pub struct DialogRef {
 impl DialogRef {
     /// The dialog of ours with `id`, named for its other side.
     pub fn for_peer(id: &DialogId) -> Self {
-        let id = DialogId {
-            call_id: id.call_id.clone(),
-            local_tag: id.remote_tag.clone(),
-            remote_tag: id.local_tag.clone(),
-        };
-        Self { id, early_only: false }
+        Self { id: id.for_peer(), early_only: false }
     }
 }
 

@@ -8,6 +8,7 @@ mod name_addr;
 mod params;
 mod retry_after;
 mod session_id;
+mod target_dialog;
 mod via;
 mod warning;
 
@@ -22,6 +23,7 @@ pub use name_addr::{Contacts, NameAddr};
 pub use params::Params;
 pub use retry_after::RetryAfter;
 pub use session_id::{SessionId, SessionUuid};
+pub use target_dialog::{TDIALOG, TargetDialog};
 pub use via::{BRANCH_COOKIE, Via};
 pub use warning::Warning;
 

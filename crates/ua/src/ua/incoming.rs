@@ -34,7 +34,8 @@ impl Ua {
             let refusal = error.refusal(&incoming).with_to_tag(&tag);
             return self.answer(now, &incoming, refusal);
         }
-        let dialog = match Dialog::answering(&incoming, &tag, self.identity.contact()) {
+        let contact = self.identity.contact(incoming.source.transport);
+        let dialog = match Dialog::answering(&incoming, &tag, contact) {
             Ok(dialog) => self.in_session(dialog, &incoming),
             Err(error) => return self.refuse(now, &incoming, error.status()),
         };
@@ -271,7 +272,7 @@ impl Ua {
             Some(dialog) => dialog.response(incoming, status),
             None => Response::answering(&incoming.request, status),
         };
-        self.identity.describe_response(response)
+        self.identity.describe_response(response, incoming.source.transport)
     }
 }
 

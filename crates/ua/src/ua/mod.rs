@@ -375,7 +375,7 @@ impl Ua {
 
     fn answer_options(&mut self, now: Instant, incoming: &Incoming, tag: &str) {
         let response = uas::options_answer(incoming, &CAPABILITIES).with_to_tag(tag);
-        let response = self.identity.describe_response(response);
+        let response = self.identity.describe_response(response, incoming.source.transport);
         self.answer(now, incoming, response);
     }
 

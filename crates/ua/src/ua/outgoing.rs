@@ -94,10 +94,11 @@ impl Ua {
         &mut self,
         now: Instant,
         onward: Onward,
-        request: Request,
+        mut request: Request,
         targets: &[Target],
     ) -> Result<(), Onward> {
         let paths = self.identity.paths_to(targets);
+        self.identity.put_contact(&mut request, &paths);
         let Ok(txn) = self.stack.request_any(now, request.clone(), &paths) else {
             return Err(onward);
         };

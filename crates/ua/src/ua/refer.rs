@@ -3,8 +3,10 @@
 //! Each makes a subscription of its own kind: it begins with our REFER, and the first NOTIFY may
 //! overtake the REFER's answer.
 
+use sip::header::{TDIALOG, TargetDialog};
 use sip::{
-    HeaderName, Method, NextHop, Request, SessionId, StatusCode, TRANSACTION_TIMEOUT, Target, Uri,
+    DialogId, HeaderName, Method, NextHop, Request, SessionId, StatusCode, TRANSACTION_TIMEOUT,
+    Target, Uri,
 };
 use units::Instant;
 
@@ -119,6 +121,10 @@ impl Ua {
         let mut request = self.identity.request(Method::Refer, sip_uri, &call_id, &local_tag);
         let session = SessionId::answering(self.stack.new_session_uuid(), None).to_string();
         request.headers.push(HeaderName::SessionId, session);
+        if let Some(dialog) = self.dialog_with(target) {
+            request.headers.push(HeaderName::TargetDialog, TargetDialog(dialog).to_string());
+            request.headers.push(HeaderName::Require, TDIALOG);
+        }
         let request = self.point_to(request, refer_to);
         let id = ReferId(self.new_id());
         let state = match hop {
@@ -135,6 +141,18 @@ impl Ua {
         let place = Place::Outside { call_id, local_tag, notifier: None };
         self.keep_refer(id, Refer { state, place });
         Ok(id)
+    }
+
+    /// The dialog of an established call with `target`, as he names it, if he has said that he understands
+    /// Target-Dialog (RFC 4538 §3).
+    fn dialog_with(&self, target: &Uri) -> Option<DialogId> {
+        self.calls.values().find_map(|call| {
+            let CallState::Established { dialog, session, .. } = &call.state else { return None };
+            let dialog = self.dialogs.get(*dialog).filter(|_| session.takes_target_dialog)?;
+            let is_his = dialog.remote_uri.equivalent(target)
+                || Uri::Sip(dialog.remote_target.clone()).equivalent(target);
+            is_his.then(|| dialog.id.for_peer())
+        })
     }
 
     fn refer_inside(
@@ -166,10 +184,11 @@ impl Ua {
         &mut self,
         now: Instant,
         id: ReferId,
-        request: Request,
+        mut request: Request,
         targets: &[Target],
     ) -> Result<(), CommandError> {
         let paths = self.identity.paths_to(targets);
+        self.identity.put_contact(&mut request, &paths);
         let sent = self.stack.request_any(now, request, &paths);
         let txn = sent.map_err(|sip::Full| CommandError::Full)?;
         self.requests.insert(txn, Purpose::Refer(id));

@@ -90,7 +90,8 @@ impl Ua {
             }
             None => {
                 let tag = self.stack.new_tag();
-                match Dialog::answering(&incoming, tag, self.identity.contact()) {
+                let contact = self.identity.contact(incoming.source.transport);
+                match Dialog::answering(&incoming, tag, contact) {
                     Ok(dialog) => {
                         let dialog = self.in_session(dialog, &incoming);
                         let key = self.dialogs.insert(dialog);
@@ -117,9 +118,13 @@ impl Ua {
 
     fn referrer(&self, incoming: &Incoming, inside: Option<CallId>) -> Referrer {
         let source = incoming.source.remote;
-        let talks_with_source = self.calls.values().any(|call| match &call.state {
+        let named = incoming.request.headers.target_dialog();
+        let is_in_call = self.calls.values().any(|call| match &call.state {
             CallState::Established { dialog, .. } => {
-                self.dialogs.get(*dialog).is_some_and(|dialog| dialog.path.remote == source)
+                // RFC 4538 §4: nobody but its two ends, and who stands between them, knows a dialog's name.
+                self.dialogs.get(*dialog).is_some_and(|dialog| {
+                    dialog.path.remote == source || named.as_ref() == Some(&dialog.id)
+                })
             }
             _ => false,
         });
@@ -128,7 +133,7 @@ impl Ua {
             from: incoming.essentials.from.clone(),
             referred_by: referred_by.map(|referred_by| referred_by.uri),
             source,
-            in_call: inside.is_some() || talks_with_source,
+            in_call: inside.is_some() || is_in_call,
         }
     }
 

@@ -19,12 +19,15 @@ pub(super) struct Registering {
     call_id: String,
     tag: String,
     cseq: u32,
+    /// What was registered last.
+    contact: Option<Uri>,
 }
 
 impl Registering {
     pub(super) fn new(config: RegisterConfig, stack: &mut SigningStack) -> Self {
         let (call_id, tag) = (stack.new_call_id(), stack.new_tag());
-        Self { registration: Registration::new(config), call_id, tag, cseq: FIRST_CSEQ - 1 }
+        let registration = Registration::new(config);
+        Self { registration, call_id, tag, cseq: FIRST_CSEQ - 1, contact: None }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -82,8 +85,13 @@ impl Ua {
     }
 
     fn send_register(&mut self, now: Instant, targets: &[Target]) {
-        let Some(request) = self.register_request() else { return };
+        let Some(mut request) = self.register_request() else { return };
         let paths = self.identity.paths_to(targets);
+        self.identity.put_contact(&mut request, &paths);
+        let contact = request.headers.contact().ok().flatten().map(|contact| contact.uri);
+        if let Some(its) = &mut self.registering {
+            its.contact = contact;
+        }
         match self.stack.request_any(now, request, &paths) {
             Ok(txn) => {
                 self.requests.insert(txn, Purpose::Register);
@@ -105,7 +113,6 @@ impl Ua {
         let headers = &mut request.headers;
         headers.set(HeaderName::To, NameAddr::new(aor.clone()).to_string());
         headers.set(HeaderName::CSeq, CSeq::new(its.cseq, Method::Register).to_string());
-        headers.set(HeaderName::Contact, self.identity.contact().to_string());
         headers.set(HeaderName::Expires, expires.to_string());
         Some(request)
     }
@@ -121,9 +128,8 @@ impl Ua {
     }
 
     fn register_came(&mut self, now: Instant, came: &Came<'_>) {
-        let contact = self.identity.contact().uri;
         let Some(its) = &mut self.registering else { return };
-        let news = its.registration.answered(now, came, &contact, &mut self.rng);
+        let news = its.registration.answered(now, came, its.contact.as_ref(), &mut self.rng);
         self.emit_registration(news);
         // Each answer asks for more than the one before or puts the next one off: this ends.
         self.registration_deadline(now);

@@ -218,7 +218,7 @@ impl Registration {
         &mut self,
         now: Instant,
         came: &Came<'_>,
-        contact: &Uri,
+        contact: Option<&Uri>,
         rng: &mut Rng,
     ) -> Option<RegistrationNews> {
         let State::Asking { expires, .. } = self.state else { return None };
@@ -255,7 +255,7 @@ impl Registration {
         now: Instant,
         response: &Response,
         asked: u32,
-        contact: &Uri,
+        contact: Option<&Uri>,
     ) -> Option<RegistrationNews> {
         let seconds = granted(response, contact).unwrap_or(asked);
         let was_up = std::mem::replace(&mut self.is_up, true);
@@ -310,12 +310,12 @@ fn refresh_after(seconds: u32) -> Duration {
 }
 
 /// RFC 3261 §10.2.4: how long our own binding lasts, among all that are listed.
-fn granted(response: &Response, contact: &Uri) -> Option<u32> {
+fn granted(response: &Response, contact: Option<&Uri>) -> Option<u32> {
     let listed = match response.headers.contacts() {
         Ok(Contacts::List(listed)) => listed,
         Ok(Contacts::Star) | Err(_) => Vec::new(),
     };
-    let ours = listed.iter().find(|listed| listed.uri.equivalent(contact));
+    let ours = contact.and_then(|ours| listed.iter().find(|listed| listed.uri.equivalent(ours)));
     let of_ours = |ours: &NameAddr| ours.params.value("expires").and_then(|text| text.parse().ok());
     ours.and_then(of_ours).or_else(|| response.headers.expires().ok().flatten())
 }

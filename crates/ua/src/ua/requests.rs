@@ -1,8 +1,9 @@
 //! What all our requests and answers have in common, and where they go.
 
+use sip::header::TDIALOG;
 use sip::{
     FlowId, HeaderName, Headers, Method, NameAddr, NextHop, Request, Response, SipUri, Source,
-    StatusCode, Target, Uri, Warning, session_timer, uas::Capabilities,
+    StatusCode, Target, Transport, Uri, Warning, session_timer, uas::Capabilities,
 };
 
 use sip::reliable::RELIABLE;
@@ -30,7 +31,7 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
         Method::Refer,
         Method::Notify,
     ],
-    extensions: &[RELIABLE, session_timer::TIMER, REPLACES],
+    extensions: &[RELIABLE, session_timer::TIMER, REPLACES, TDIALOG],
     accept: &[SDP, SIPFRAG, CONFERENCE_INFO],
     events: &["refer"],
 };
@@ -47,7 +48,7 @@ pub(super) fn next_hop(uri: &Uri) -> Result<NextHop, CommandError> {
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
     config: UaConfig,
-    uri: Uri,
+    uri: SipUri,
     /// The address that others know us by.
     known_as: Uri,
     /// The proxy as a route.
@@ -58,8 +59,8 @@ impl Identity {
     pub(super) fn new(config: UaConfig) -> Self {
         let host = config.advertised_host.clone();
         let uri = SipUri::new(host, Some(config.advertised_port)).with_user(&config.user);
-        let uri = Uri::Sip(uri);
-        let known_as = config.register.as_ref().map_or_else(|| uri.clone(), |its| its.aor.clone());
+        let known_as = config.register.as_ref().map(|its| its.aor.clone());
+        let known_as = known_as.unwrap_or_else(|| Uri::Sip(uri.clone()));
         let route = config.proxy.as_ref().map(|proxy| NameAddr::new(loose(proxy)));
         Self { config, uri, known_as, route }
     }
@@ -77,8 +78,22 @@ impl Identity {
         NameAddr::new(self.known_as.clone())
     }
 
-    pub(super) fn contact(&self) -> NameAddr {
-        NameAddr::new(self.uri.clone())
+    /// Our Contact in what goes or came over this transport: a peer that reads no transport in it would
+    /// come back by UDP (RFC 3261 §8.1.1.8, §18.1.1; RFC 3263 §4.1).
+    pub(super) fn contact(&self, transport: Transport) -> NameAddr {
+        let uri = self.uri.clone();
+        NameAddr::new(if transport.is_reliable() {
+            uri.with_param("transport", Some(transport.uri_param())).into()
+        } else {
+            Uri::Sip(uri)
+        })
+    }
+
+    /// Puts our Contact into a request outside any dialog that goes by the first of these paths. Where that fails
+    /// and the next one has another transport, it stays: we listen by both.
+    pub(super) fn put_contact(&self, request: &mut Request, paths: &[Source]) {
+        let transport = paths.first().map_or(Transport::Udp, |path| path.transport);
+        request.headers.set(HeaderName::Contact, self.contact(transport).to_string());
     }
 
     pub(super) fn from(&self, tag: &str) -> NameAddr {
@@ -128,7 +143,6 @@ impl Identity {
     /// Adds to a request what it says of us.
     pub(super) fn describe_request(&self, mut request: Request) -> Request {
         if matches!(request.method, Method::Invite | Method::Update | Method::Refer) {
-            request.headers.set(HeaderName::Contact, self.contact().to_string());
             capabilities(&mut request.headers);
         }
         // RFC 4028 §7.1: in every request but ACK.
@@ -138,9 +152,13 @@ impl Identity {
     }
 
     /// Adds to the answer that makes or refreshes a dialog what it says of us.
-    pub(super) fn describe_response(&self, mut response: Response) -> Response {
+    pub(super) fn describe_response(
+        &self,
+        mut response: Response,
+        transport: Transport,
+    ) -> Response {
         if response.headers.get(&HeaderName::Contact).is_none() {
-            response.headers.push(HeaderName::Contact, self.contact().to_string());
+            response.headers.push(HeaderName::Contact, self.contact(transport).to_string());
         }
         capabilities(&mut response.headers);
         response.headers.set(HeaderName::Supported, CAPABILITIES.extensions.join(", "));

@@ -2,6 +2,7 @@
 //! way in it.
 
 use sdp::{Direction, LocalMedia, SessionDescription};
+use sip::header::TDIALOG;
 use sip::reliable::ReliableSender;
 use sip::session_timer::{
     self, Refresher, SESSION_SECONDS, SESSION_SECONDS_MIN, SessionTimer, Terms, TermsError,
@@ -16,6 +17,8 @@ pub(super) struct Session {
     pub(super) we_called: bool,
     /// Whether the peer takes UPDATE: its Allow says so.
     pub(super) takes_update: bool,
+    /// Whether the peer understands Target-Dialog: its Supported says so (RFC 4538 §3).
+    pub(super) takes_target_dialog: bool,
     pub(super) timer: Option<SessionTimer>,
     /// The highest Min-SE that the peer named, in seconds (RFC 4028 §7.3).
     pub(super) min_se: u32,
@@ -64,7 +67,7 @@ impl Session {
     /// The session of a call that we placed, as its 2xx says.
     pub(super) fn called(now: Instant, success: &Headers, direction: Direction) -> Self {
         let mut session = Self::new(true, direction);
-        session.learn_allow(success);
+        session.learn_peer(success);
         // RFC 4028 §7.2: without Session-Expires in the 2xx there is no expiration.
         if let Ok(Some(theirs)) = session_timer::session_expires(success) {
             let terms = Terms {
@@ -92,6 +95,7 @@ impl Session {
         Self {
             we_called,
             takes_update: false,
+            takes_target_dialog: false,
             timer: None,
             min_se: SESSION_SECONDS_MIN,
             direction,
@@ -104,10 +108,13 @@ impl Session {
         }
     }
 
-    /// RFC 3261 §20.5: without Allow nothing is said.
-    pub(super) fn learn_allow(&mut self, headers: &Headers) {
+    /// What the peer says that it takes. RFC 3261 §20.5: without Allow nothing is said.
+    pub(super) fn learn_peer(&mut self, headers: &Headers) {
         if let Ok(Some(methods)) = headers.allow() {
             self.takes_update = methods.contains(&Method::Update);
+        }
+        if headers.supported().is_ok_and(|tags| tags.iter().any(|tag| tag == TDIALOG)) {
+            self.takes_target_dialog = true;
         }
     }
 
@@ -128,12 +135,12 @@ impl Session {
         terms: Option<Terms>,
     ) {
         self.timer = terms.map(|terms| SessionTimer::new(now, terms, Refresher::Uas));
-        self.learn_allow(headers);
+        self.learn_peer(headers);
     }
 
     /// Our request was answered 2xx: the time begins anew.
     pub(super) fn refreshed_by_us(&mut self, now: Instant, success: &Headers) {
-        self.learn_allow(success);
+        self.learn_peer(success);
         let Some(timer) = &self.timer else { return };
         let ours = self.interval(timer.terms().seconds);
         let terms = match session_timer::session_expires(success) {

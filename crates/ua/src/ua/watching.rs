@@ -181,7 +181,7 @@ impl Ua {
         let method = Method::Subscribe;
         let mut request = self.identity.request(method.clone(), &watch.target, call_id, local_tag);
         request.headers.set(HeaderName::CSeq, CSeq::new(*cseq, method).to_string());
-        request.headers.set(HeaderName::Contact, self.identity.contact().to_string());
+        self.identity.put_contact(&mut request, &[*to]);
         Some((request, *to))
     }
 
@@ -278,7 +278,7 @@ impl Ua {
                 && *local_tag == to_tag
                 && watch.subscriber.matches(event);
             if is_its {
-                let contact = self.identity.contact();
+                let contact = self.identity.contact(incoming.source.transport);
                 let mut dialog = Dialog::answering(incoming, local_tag.as_str(), contact)
                     .map_err(|error| error.status())?;
                 dialog.local_cseq = Some(*cseq);

@@ -1,7 +1,7 @@
-use sip::{HeaderName, Message, Method, StatusCode};
+use sip::{HeaderName, Message, Method, StatusCode, Transport};
 
 use crate::event::{CallFailure, CommandError, EndCause, Event};
-use crate::testing::{Solo, accepted, media, reply, udp_at, uri};
+use crate::testing::{ALICE, BOB, SDP, Solo, accepted, media, path, reply, udp_at, uri};
 use crate::{CALLS_MAX, CallOptions, FORKS_MAX};
 
 fn call(solo: &mut Solo, target: &str) -> crate::CallId {
@@ -396,6 +396,40 @@ fn who_is_named_with_tcp_is_called_over_tcp() {
     let [(_, _, Message::Request(invite))] = solo.sent.as_slice() else { panic!("one request") };
     let via = invite.headers.get(&HeaderName::Via).expect("a Via").text().into_owned();
     assert!(via.starts_with("SIP/2.0/TCP "), "{via}");
+    // RFC 3261 §8.1.1.8: and the peer is to come back the same way.
+    let contact = invite.headers.get(&HeaderName::Contact).expect("a Contact").text().into_owned();
+    assert_eq!(contact, "<sip:alice@192.0.2.1:5060;transport=tcp>");
+}
+
+/// RFC 3261 §8.1.1.8: also in what answers a call that came over TCP, and in all later requests of its dialog; not
+/// over UDP.
+#[test]
+fn who_calls_over_tcp_is_told_to_come_back_by_tcp() {
+    for (transport, contact) in [
+        (Transport::Tcp, "<sip:alice@192.0.2.1:5060;transport=tcp>"),
+        (Transport::Udp, "<sip:alice@192.0.2.1:5060>"),
+    ] {
+        let mut solo = Solo::new();
+        let text = format!(
+            "INVITE sip:alice@192.0.2.1 SIP/2.0\nVia: SIP/2.0/{} 192.0.2.2:5060;branch=z9hG4bK1\n\
+             Max-Forwards: 70\nFrom: <sip:bob@192.0.2.2>;tag=b\nTo: <sip:alice@192.0.2.1>\n\
+             Call-ID: c\nCSeq: 1 INVITE\nContact: <sip:bob@192.0.2.2>\n\
+             Content-Type: application/sdp\nContent-Length: {}\n\n{SDP}",
+            transport.via_token(),
+            SDP.len()
+        );
+        let (head, body) = text.split_once("\n\n").expect("a body");
+        let bytes = format!("{}\r\n\r\n{body}", head.replace('\n', "\r\n")).into_bytes();
+        let path = sip::Source { transport, ..path(ALICE, BOB) };
+        solo.run(|ua, now| ua.handle_packet(now, sip::Packet { path, bytes }));
+        let Event::IncomingCall { call, .. } = solo.event() else { panic!("a call") };
+        solo.run(|ua, now| ua.accept(now, call, media(20_000))).expect("accepted");
+        let ok = solo.next_response(200);
+        let said = |headers: &sip::Headers| {
+            headers.get(&HeaderName::Contact).expect("a Contact").text().into_owned()
+        };
+        assert_eq!(said(&ok.headers), contact);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@ use sip::{HeaderName, Method, Request};
 
 use crate::REFERS_MAX;
 use crate::event::{CommandError, EndCause, Event, How, ReferId, ReferOutcome};
-use crate::testing::{Solo, reply, udp_at, uri};
+use crate::testing::{Solo, accepted, media, reply, udp_at, uri};
 
 const CONFERENCE: &str = "sip:conf-k7%41q@192.0.2.3:5070;x=Y";
 
@@ -41,6 +41,35 @@ fn a_refer_outside_a_dialog_has_what_it_must_have() {
     assert_eq!(all(HeaderName::ReferredBy), ["<sip:alice@192.0.2.1:5060>"]);
     assert_eq!(all(HeaderName::Contact), ["<sip:alice@192.0.2.1:5060>"]);
     assert!(request.headers.to().expect("To").tag().is_none());
+}
+
+/// C03 · RFC 4538 §3: a call with him is named, both tags as he sees them, if he has said that he understands it.
+#[test]
+fn a_refer_outside_names_the_call_that_there_is_with_its_target() {
+    for (supported, target, is_named) in [
+        ("timer, tdialog", "sip:bob@192.0.2.2", true),
+        ("timer, tdialog", "sip:carol@192.0.2.2", false),
+        ("timer", "sip:bob@192.0.2.2", false),
+    ] {
+        let mut solo = Solo::new();
+        let options = crate::CallOptions::new(media(20_000));
+        let call = solo.run(|ua, now| ua.call(now, &uri("sip:bob@192.0.2.2"), options));
+        let invite = solo.next_request(&Method::Invite);
+        let ok = accepted(&invite, "tag-of-bob").with_header(HeaderName::Supported, supported);
+        solo.receive(ok.to_bytes());
+        solo.next_request(&Method::Ack);
+        solo.run(|ua, now| ua.refer(now, &uri(target), &uri(CONFERENCE), How::Outside))
+            .expect("referred");
+        let refer = solo.next_request(&Method::Refer);
+        let name = invite.headers.call_id().expect("Call-ID");
+        let alice = invite.headers.from_().expect("From").tag().expect("a tag").to_owned();
+        let text = |name| refer.headers.get(&name).map(|value| value.text().into_owned());
+        let named = format!("{name};local-tag=tag-of-bob;remote-tag={alice}");
+        assert_eq!(text(HeaderName::TargetDialog), is_named.then_some(named), "{target}");
+        assert_eq!(text(HeaderName::Require), is_named.then(|| "tdialog".to_owned()));
+        assert_ne!(refer.headers.call_id().expect("Call-ID"), name);
+        assert!(call.is_ok());
+    }
 }
 
 /// C02 · RFC 7647 §5: 202 is taken as 200. C05, C06 · RFC 3515 §2.4.5, §2.4.7.

@@ -317,6 +317,25 @@ fn a_refer_outside_from_the_peer_of_a_call_is_known() {
     }
 }
 
+/// C03 · RFC 4538 §4: and by the name of the call, from wherever he sends; not by half of it.
+#[test]
+fn a_refer_outside_that_names_a_call_is_known() {
+    for (ours, known) in [(true, true), (false, false)] {
+        let mut solo = Solo::new();
+        let (_, invite, _) = solo.established();
+        let alice = invite.headers.from_().expect("From").tag().expect("a tag").to_owned();
+        let tag = if ours { alice.as_str() } else { "guessed" };
+        let call_id = invite.headers.call_id().expect("Call-ID");
+        let named = format!("Target-Dialog: {call_id};local-tag={tag};remote-tag=bob\n");
+        let more = format!("{TO_FOCUS}Require: tdialog\n{named}");
+        let bytes = refer("r1", &more).replace('\n', "\r\n").into_bytes();
+        solo.receive_from("192.0.2.2:5061", bytes);
+        let event = solo.event();
+        let Event::IncomingReferral { referrer, .. } = event else { panic!("{event:?}") };
+        assert_eq!(referrer.in_call, known);
+    }
+}
+
 #[test]
 fn referrals_are_bounded() {
     let mut solo = Solo::new();
