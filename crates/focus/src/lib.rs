@@ -29,8 +29,8 @@ mod terms;
 pub use answers::{CAPABILITIES, bad_event, options};
 pub use dialling::DialEnd;
 pub use event::{
-    EventTerms, PACKAGE, Subscriber, UNPROVED_WATCHERS_MAX, WATCHERS_MAX, WatcherId,
-    check_subscribe,
+    EventTerms, PACKAGE, Subscriber, UNPROVED_WATCHERS_MAX, WATCHERS_MAX, WATCHERS_OF_ADDRESS_MAX,
+    WatcherId, check_subscribe,
 };
 pub use focus::{Focus, LEGS_MAX, check};
 pub use refer::Right;
@@ -41,7 +41,7 @@ pub use takeover::Named;
 pub use targets::{DialRule, DialRuleError, DialRules, HostPattern, Pattern};
 pub use terms::{
     Creator, End, EndPolicy, FocusConfig, LegEnd, LegId, LegMedia, MediaPort, MediaSeat, Output,
-    Participant, ParticipantState,
+    Participant, ParticipantState, Place,
 };
 
 #[cfg(test)]

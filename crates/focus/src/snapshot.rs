@@ -24,7 +24,7 @@ use crate::terms::Likeness;
 use crate::{DialEnd, Focus, FocusConfig, LegEnd, LegId, LegMedia, MediaPort, Output};
 
 /// The version written now. It rises with every change that an older reader would misunderstand.
-pub const FOCUS_SNAPSHOT_VERSION: u16 = 4;
+pub const FOCUS_SNAPSHOT_VERSION: u16 = 5;
 
 /// A conference with the version of its form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use sdp::{Codec, Direction};
 use serde::{Deserialize, Serialize};
 use sip::{
-    DialogId, Incoming, Nat, Request, Response, ServerTxnId, SipUri, Source, StatusCode, Uri,
+    DialogId, Incoming, Nat, Request, Response, ServerTxnId, SipUri, Source, StatusCode, Transport,
+    Uri,
 };
 use units::{Instant, causes};
 
@@ -17,15 +18,15 @@ use crate::{DialEnd, DialRules, ReferralId};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EndPolicy {
-    /// When the creator's leg leaves; with no creator known as [`EndPolicy::LastLeaves`].
+    /// When the creator's leg leaves; with no creator known as [`EndPolicy::LastLeaves`]. How he is known: [`Creator`].
     CreatorLeaves,
     /// When the last leg leaves.
     #[default]
     LastLeaves,
 }
 
-/// How the creator is known again when he joins: Call-ID and From tag, else From URI and source
-/// (a terminal may follow the 302 with a new Call-ID, RFC 3261 §8.1.3.4 only recommends the old).
+/// How the creator is known again when he joins: by his proof, or Call-ID and From tag, else by the very place that
+/// he asked from (a terminal may follow the 302 with a new Call-ID, RFC 3261 §8.1.3.4 only recommends the old).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Creator {
     /// Call-ID of the request to the factory.
@@ -34,17 +35,32 @@ pub struct Creator {
     pub from_tag: String,
     /// Its From URI.
     pub from_uri: Uri,
-    /// Where it came from.
-    pub source: IpAddr,
+    /// Where it came from, if by no proxy: those behind one share its address and port.
+    pub place: Option<Place>,
     /// The user that he proved to be, if he did.
     pub user: Option<String>,
+}
+
+/// Where a terminal sends from: nobody else behind its NAT does. Its address alone is shared by all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    transport: Transport,
+    remote: SocketAddr,
+}
+
+impl Place {
+    fn of(incoming: &Incoming) -> Option<Self> {
+        let Source { transport, remote, .. } = incoming.source;
+        let is_direct = incoming.request.headers.vias().is_ok_and(|vias| vias.len() == 1);
+        is_direct.then_some(Self { transport, remote })
+    }
 }
 
 /// How surely a joiner is the creator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Likeness {
     No,
-    /// Same From URI and source.
+    /// Same From URI, from the same place.
     Likely,
     /// Same Call-ID and From tag.
     Same,
@@ -60,7 +76,7 @@ impl Creator {
             call_id: essentials.call_id.clone(),
             from_tag: essentials.from.tag().unwrap_or_default().to_owned(),
             from_uri: essentials.from.uri.clone(),
-            source: incoming.source.remote.ip(),
+            place: Place::of(incoming),
             user: None,
         }
     }
@@ -76,7 +92,10 @@ impl Creator {
         let joiner = Self::of(joiner);
         if (&joiner.call_id, &joiner.from_tag) == (&self.call_id, &self.from_tag) {
             Likeness::Same
-        } else if joiner.source == self.source && joiner.from_uri.equivalent(&self.from_uri) {
+        } else if self.place.is_some()
+            && joiner.place == self.place
+            && joiner.from_uri.equivalent(&self.from_uri)
+        {
             Likeness::Likely
         } else {
             Likeness::No
@@ -358,6 +377,8 @@ pub enum Output {
     Inform {
         /// Whose subscription it is of.
         watcher: WatcherId,
+        /// Whether he has shown that he wants it: see [`Subscriber`](crate::Subscriber).
+        is_proved: bool,
         /// The NOTIFY.
         request: Request,
         /// The next hop.

@@ -23,6 +23,8 @@ causes! {
         SourceBusy => "source_busy",
         /// Too many answers to one address waited for their ACK.
         Unanswered => "unanswered",
+        /// The conference, or one address in it, had all the subscriptions that it may have.
+        TooManyWatchers => "too_many_watchers",
         /// The conference had all the legs that it may have.
         ConferenceFull => "conference_full",
         /// The pool had no seat for one more leg.

@@ -61,8 +61,8 @@ impl Node {
             FocusOutput::Notify { referral, request, to } => {
                 self.send_report(now, (id, referral), request, to);
             }
-            FocusOutput::Inform { watcher, request, to } => {
-                self.inform(now, (id, watcher), request, to);
+            FocusOutput::Inform { watcher, is_proved, request, to } => {
+                self.inform(now, (id, watcher), request, (to, is_proved));
             }
             FocusOutput::DialogClosed { dialog } => {
                 self.dialogs.remove(&dialog);

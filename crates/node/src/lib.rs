@@ -47,3 +47,4 @@ pub use pace::Limits;
 pub use record::{ConferenceRecord, JoinedBy, LegRecord, Record};
 pub use registrar::{PhoneStatus, RegistrarStatus, RelayCounters, RelayDropped};
 pub use status::{ConferenceState, ConferenceStatus, Leftovers, LegStatus, RoomStatus, Status};
+pub use watching::UNASKED_NOTIFIES_MAX;

@@ -26,6 +26,7 @@ use crate::record::Drafts;
 use crate::registrar::Registrar;
 use crate::taking_over::EndedDialogs;
 use crate::throttle::{Telling, Throttle};
+use crate::watching::Unasked;
 use crate::{AuthConfig, Keys, NodeConfig, Notice, Record, SipListen};
 
 /// What a node takes in.
@@ -107,6 +108,7 @@ pub struct Node {
     /// Requests that focuses sent; entries go with `ClientEnded`.
     pub(crate) client_txns: BTreeMap<ClientTxnId, (ConferenceId, Sent)>,
     pub(crate) merged: MergedGuard,
+    pub(crate) unasked: Unasked,
     /// Legs that have not acknowledged our answer, by where it went; entries go with the ACK or the
     /// leg.
     pub(crate) unproved: BTreeMap<IpAddr, usize>,
@@ -200,6 +202,7 @@ impl Node {
             dialogs: BTreeMap::new(),
             client_txns: BTreeMap::new(),
             merged: MergedGuard::new(),
+            unasked: Unasked::default(),
             unproved: BTreeMap::new(),
             unproved_seats: 0,
             called: Called::default(),
@@ -396,6 +399,9 @@ impl Node {
         match event {
             sip::Event::Request(incoming) => self.request(now, &incoming),
             sip::Event::Response { txn, response, source, .. } => {
+                if response.status.is_final() {
+                    self.unasked.ended(txn);
+                }
                 let Some((id, sent)) = self.client_txns.get(&txn).cloned() else { return };
                 if let Some(active) = self.active(id) {
                     match sent {
@@ -417,6 +423,7 @@ impl Node {
                 self.drain_focus(now, id);
             }
             sip::Event::Failed { txn, .. } => {
+                self.unasked.ended(txn);
                 let Some((id, sent)) = self.client_txns.get(&txn).cloned() else { return };
                 if let Some(active) = self.active(id) {
                     match sent {

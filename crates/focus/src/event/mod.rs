@@ -16,6 +16,6 @@ mod xml;
 pub(crate) use self::view::Manner;
 pub(crate) use self::watchers::Watch;
 pub use self::watchers::{
-    EventTerms, PACKAGE, Subscriber, UNPROVED_WATCHERS_MAX, WATCHERS_MAX, WatcherId,
-    check_subscribe,
+    EventTerms, PACKAGE, Subscriber, UNPROVED_WATCHERS_MAX, WATCHERS_MAX, WATCHERS_OF_ADDRESS_MAX,
+    WatcherId, check_subscribe,
 };

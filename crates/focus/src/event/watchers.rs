@@ -28,9 +28,13 @@ pub const PACKAGE: &str = "conference";
 /// One more is refused (480, try again in a minute).
 pub const WATCHERS_MAX: usize = 256;
 
-/// Subscriptions of one address that has answered no NOTIFY yet: each makes us send 11 of them within 32 s, up to 64 KiB
-/// each, to somebody who may never have asked, since Contact says where they go. One more is refused (480).
-pub const UNPROVED_WATCHERS_MAX: usize = 16;
+/// Of these, subscriptions whose NOTIFYs go to one address: who comes by a proxy shares it with others. One more is
+/// refused (480), so that one host leaves room for the rest.
+pub const WATCHERS_OF_ADDRESS_MAX: usize = WATCHERS_MAX / 2;
+
+/// Of these, subscriptions that have answered no NOTIFY yet: whoever forges many addresses leaves room for those who are
+/// there. One more is refused (480).
+pub const UNPROVED_WATCHERS_MAX: usize = WATCHERS_MAX / 8;
 
 /// RFC 4575 §3.3: an hour unless asked otherwise; below a minute nobody need refresh, and a day is enough.
 const INTERVAL: Interval = Interval { default: 3_600, floor: 60, longest: 86_400 };
@@ -56,8 +60,8 @@ pub struct EventTerms {
 pub struct Subscriber {
     /// Whether he may know all: a moderator, or whoever asked for the conference.
     pub is_owner: bool,
-    /// The address that NOTIFYs go to without its owner having shown that he wants them.
-    pub unproved: Option<IpAddr>,
+    /// Whether the address that NOTIFYs go to has shown that it wants them. If not, it gets one, until it has answered.
+    pub is_proved: bool,
 }
 
 /// The subscriptions to a conference.
@@ -76,7 +80,9 @@ struct Watcher {
     notifier: Notifier,
     dialog: DialogId,
     view: View,
-    unproved: Option<IpAddr>,
+    /// Where NOTIFYs go.
+    to: IpAddr,
+    is_proved: bool,
     /// What he was told last.
     told: Option<Arc<Document>>,
     /// Of that document.
@@ -174,17 +180,19 @@ impl Focus {
     ) -> Result<(), Response> {
         let (event, seconds) = terms_of(incoming)?;
         let contact = focus_contact(&self.config.conference_uri, incoming);
-        let dialog = Dialog::answering(incoming, tag, contact)
+        let mut dialog = Dialog::answering(incoming, tag, contact)
             .map(|dialog| dialog.under(self.config.nat))
             .map_err(|error| Response::answering(&incoming.request, error.status()))?;
-        self.admits_watcher(incoming)?;
+        dialog.join_session(self.session, &incoming.request.headers);
+        let to = dialog.destination().remote.ip();
+        self.admits_watcher(incoming, to, who.is_proved)?;
         let response = accepted(&dialog, incoming, seconds);
         let id = dialog.id.clone();
         self.outputs.push_back(Output::DialogOpened { dialog: id.clone() });
         self.outputs.push_back(Output::Respond { txn, response });
         self.report_dialogs.insert(id.clone(), dialog);
         let view = if who.is_owner { View::Owner } else { View::Guest };
-        self.watched(now, (event, seconds), id, view, who.unproved);
+        self.watched(now, (event, seconds), id, view, (to, who.is_proved));
         Ok(())
     }
 
@@ -194,26 +202,39 @@ impl Focus {
         (event, seconds): (EventHeader, u32),
         dialog: DialogId,
         view: View,
-        unproved: Option<IpAddr>,
+        (to, is_proved): (IpAddr, bool),
     ) {
         let notifier = Notifier::new(now, event, Consent::Given, seconds, NOTIFY_INTERVAL);
-        let watcher = Watcher { notifier, dialog, view, unproved, told: None, version: 0 };
+        let watcher = Watcher { notifier, dialog, view, to, is_proved, told: None, version: 0 };
         self.watch.watchers.insert(WatcherId(self.watch.next), watcher);
         self.watch.next += 1;
     }
 
-    /// Whether one more subscription is taken.
-    fn admits_watcher(&self, incoming: &Incoming) -> Result<(), Response> {
+    /// Whether one more subscription is taken, whose NOTIFYs go `to` there.
+    fn admits_watcher(
+        &self,
+        incoming: &Incoming,
+        to: IpAddr,
+        is_proved: bool,
+    ) -> Result<(), Response> {
         let refuse = |status| Response::answering(&incoming.request, status);
         match self.phase {
             Phase::Running => {}
             Phase::Ending(_) | Phase::Over => return Err(refuse(StatusCode::NOT_FOUND)),
         }
-        if self.watch.watchers.len() < WATCHERS_MAX && self.watch.next < u32::MAX {
+        let Watch { watchers, next, .. } = &self.watch;
+        let of_address = watchers.values().filter(|watcher| watcher.to == to).count();
+        let unproved = watchers.values().filter(|watcher| !watcher.is_proved).count();
+        let text = if watchers.len() >= WATCHERS_MAX || *next == u32::MAX {
+            format!("{WATCHERS_MAX} subscriptions to this conference already")
+        } else if of_address >= WATCHERS_OF_ADDRESS_MAX {
+            format!("{of_address} subscriptions of this address already")
+        } else if !is_proved && unproved >= UNPROVED_WATCHERS_MAX {
+            format!("{unproved} subscriptions have not answered their first NOTIFY")
+        } else {
             return Ok(());
-        }
+        };
         let host = self.config.conference_uri.host.as_str();
-        let text = format!("{WATCHERS_MAX} subscriptions to this conference already");
         let retry = RetryAfter::new(60);
         Err(refuse(StatusCode::TEMPORARILY_UNAVAILABLE)
             .with_header(HeaderName::RetryAfter, retry.to_string())
@@ -276,8 +297,9 @@ impl Focus {
                 return Err(Response::answering(&incoming.request, status));
             };
             let view = if leg.is_creator { View::Owner } else { View::Guest };
-            self.admits_watcher(incoming)?;
-            self.watched(now, (event, seconds), id.clone(), view, None);
+            let to = leg.dialog.destination().remote.ip();
+            self.admits_watcher(incoming, to, true)?;
+            self.watched(now, (event, seconds), id.clone(), view, (to, true));
         }
         let gone = || Response::answering(&incoming.request, StatusCode::CALL_DOES_NOT_EXIST);
         let dialog = self.dialog_mut(id).ok_or_else(gone)?;
@@ -286,20 +308,29 @@ impl Focus {
         if let Ok(Some(contact)) = incoming.request.headers.contact() {
             let _kept_on_error = dialog.refresh_target(contact);
         }
-        Ok(accepted(dialog, incoming, seconds))
+        let mut response = accepted(dialog, incoming, seconds);
+        dialog.answer_session(&mut response);
+        Ok(response)
     }
 
     /// An answer to an [`Output::Inform`]; `None`: there will be none.
     pub fn informed(&mut self, now: Instant, id: WatcherId, response: Option<&Response>) {
+        let mut dialog = None;
         if let Some(watcher) = self.watch.watchers.get_mut(&id) {
             match response {
                 Some(response) if !response.status.is_final() => {}
                 Some(response) => {
-                    watcher.unproved = None;
+                    watcher.is_proved = true;
                     watcher.notifier.answered(now, response);
+                    dialog = Some(watcher.dialog.clone());
                 }
                 None => watcher.notifier.unanswered(),
             }
+        }
+        if let (Some(dialog), Some(response)) =
+            (dialog.and_then(|id| self.dialog_mut(&id)), response)
+        {
+            dialog.hear_session(&response.headers);
         }
         self.settle(now);
     }
@@ -315,16 +346,6 @@ impl Focus {
     /// Subscriptions that there are.
     pub fn watcher_count(&self) -> usize {
         self.watch.watchers.len()
-    }
-
-    /// Subscriptions of an address that has answered no NOTIFY yet.
-    pub fn unproved_watchers(&self, to: IpAddr) -> usize {
-        self.watch.watchers.values().filter(|watcher| watcher.unproved == Some(to)).count()
-    }
-
-    /// Whether somebody at this address is in.
-    pub fn is_in_from(&self, source: IpAddr) -> bool {
-        self.legs.values().any(|leg| leg.manner.was_in && leg.dialog.path.remote.ip() == source)
     }
 
     /// Tells those whose turn it is what has changed, and forgets the subscriptions that are over.
@@ -349,8 +370,10 @@ impl Focus {
         self.close_watches();
     }
 
-    /// The conference is over: its subscribers are told at once, whatever they were told before (RFC 4575 §3.3).
+    /// The conference is over: its subscribers are told at once, whatever they were told before (RFC 4575 §3.3). Who has
+    /// not answered the first NOTIFY may have asked for none.
     pub(crate) fn end_watch(&mut self, now: Instant) {
+        self.watch.watchers.retain(|_, watcher| watcher.is_proved);
         let document = Arc::new(self.document(View::Guest));
         for id in self.watch.watchers.keys().copied().collect::<Vec<_>>() {
             if let Some(watcher) = self.watch.watchers.get_mut(&id) {
@@ -379,13 +402,13 @@ impl Focus {
         };
         watcher.version = version;
         watcher.told = Some(Arc::clone(document));
-        let dialog = watcher.dialog.clone();
+        let (dialog, is_proved) = (watcher.dialog.clone(), watcher.is_proved);
         let Some(dialog) = self.dialog_mut(&dialog) else { return };
         let (mut request, to) = (dialog.request(Method::Notify), dialog.destination());
         notify.write(&mut request);
         push_capabilities(&mut request.headers);
         request.set_body(xml::CONTENT_TYPE, body);
-        self.outputs.push_back(Output::Inform { watcher: id, request, to });
+        self.outputs.push_back(Output::Inform { watcher: id, is_proved, request, to });
     }
 
     fn close_watches(&mut self) {

@@ -96,19 +96,36 @@ fn others_who_leave_do_not_end_the_creators_conference() {
     assert_eq!(rig.ended(), [End::CreatorLeft]);
 }
 
-/// Linphone follows the 302 with a Call-ID of its own: From and source tell.
+/// T31: linphone follows the 302 with a Call-ID of its own: From and the very port that it sends from tell. Who is behind
+/// the same NAT and takes his name has another, and ends nothing by leaving.
 #[test]
-fn creator_with_a_new_call_id_is_known_by_name_and_source() {
+fn creator_with_a_new_call_id_is_known_by_name_and_place() {
     let mut alice = Caller::new("alice", 1);
     let mut rig = Rig::with(EndPolicy::CreatorLeaves, creator(&alice));
     alice.call_id = "another".to_owned();
     alice.tag = "another".to_owned();
     rig.join(&mut alice);
     assert!(rig.focus.roster()[0].creator);
-    let mut impostor = Caller::new("alice", 9);
+    let mut alice = Caller::new("alice", 1);
+    for seen_as in ["192.0.2.9:5060", "192.0.2.1:5061"] {
+        let mut rig = Rig::with(EndPolicy::CreatorLeaves, creator(&alice));
+        rig.join(&mut Caller::new("bob", 2));
+        let mut impostor = Caller::new("alice", 1);
+        (impostor.call_id, impostor.seen_as) = ("third".to_owned(), Some(seen_as.to_owned()));
+        rig.join(&mut impostor);
+        assert!(!rig.focus.roster()[1].creator, "same name, from {seen_as}");
+        rig.send(&impostor.next("BYE", ""));
+        assert_eq!((rig.focus.leg_count(), rig.ended()), (1, vec![]));
+    }
+    // Behind one proxy all have its address and port.
+    alice.more = "Via: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKa\n".to_owned();
+    let mut rig = Rig::with(EndPolicy::CreatorLeaves, creator(&alice));
+    let mut impostor = alice.clone();
     impostor.call_id = "third".to_owned();
     rig.join(&mut impostor);
-    assert!(!rig.focus.roster()[1].creator, "same name, other source");
+    assert!(!rig.focus.roster()[0].creator, "by the same proxy");
+    rig.join(&mut alice);
+    assert!(rig.focus.roster()[1].creator, "the same call");
 }
 
 #[test]

@@ -6,8 +6,8 @@ use units::{Instant, UnixTime};
 use super::rig::{CONFERENCE, Caller, Rig, header};
 use super::schema::{self, Element};
 use crate::{
-    Creator, End, EndPolicy, EventTerms, Output, Subscriber, WATCHERS_MAX, WatcherId,
-    check_subscribe,
+    Creator, End, EndPolicy, EventTerms, Output, Subscriber, UNPROVED_WATCHERS_MAX, WATCHERS_MAX,
+    WATCHERS_OF_ADDRESS_MAX, WatcherId, check_subscribe,
 };
 
 const EVENT: &str = "Event: conference\n";
@@ -370,7 +370,8 @@ fn the_end_of_the_conference_is_told_to_all() {
     let (inside, _) = rig.subscribe_inside(&mut alice);
     let (outside, _) = rig.subscribe(&mut watcher("dave", 9));
     let mut erin = watcher("erin", 10);
-    rig.try_subscribe(&mut erin, Subscriber::default()).unwrap();
+    let known = Subscriber { is_proved: true, ..Subscriber::default() };
+    rig.try_subscribe(&mut erin, known).unwrap();
     let (waiting, _) = rig.informs().pop().unwrap();
     rig.send(&alice.next("BYE", ""));
     for id in [inside, outside, waiting] {
@@ -585,17 +586,11 @@ fn a_thousand_long_names_fit_into_a_datagram() {
 fn there_are_no_more_subscriptions_than_the_limit() {
     let mut rig = Rig::new();
     rig.join(&mut Caller::new("alice", 1));
-    let source = "192.0.2.9".parse().unwrap();
     for number in 0..WATCHERS_MAX {
-        let mut dave = watcher("dave", 9);
+        let mut dave = watcher("dave", if number % 2 == 0 { 8 } else { 9 });
         dave.call_id = format!("watch-{number}");
-        let who = Subscriber { unproved: Some(source), ..Subscriber::default() };
-        rig.try_subscribe(&mut dave, who).unwrap();
+        rig.subscribe(&mut dave);
     }
-    assert_eq!(rig.focus.unproved_watchers(source), WATCHERS_MAX);
-    let (id, _) = rig.informs().pop().unwrap();
-    rig.told(id, 200);
-    assert_eq!(rig.focus.unproved_watchers(source), WATCHERS_MAX - 1);
     let refusal = rig.try_subscribe(&mut watcher("erin", 10), Subscriber::default()).unwrap_err();
     assert_eq!(refusal.status.code(), 480);
     assert_eq!(header(&refusal, &HeaderName::RetryAfter), "60");
@@ -605,6 +600,89 @@ fn there_are_no_more_subscriptions_than_the_limit() {
     let mut late = watcher("late", 11);
     assert_eq!(rig.try_subscribe(&mut late, Subscriber::default()).unwrap_err().status.code(), 404);
     assert_eq!(rig.sent(&Method::Bye).len(), 1);
+}
+
+/// T20: nobody takes them all: not one host, and not who forges many addresses. In a call as well.
+#[test]
+fn one_address_and_those_who_answer_nothing_leave_room() {
+    let mut rig = Rig::new();
+    let mut alice = Caller::new("alice", 8);
+    rig.join(&mut alice);
+    for number in 0..WATCHERS_OF_ADDRESS_MAX {
+        let mut dave = watcher("dave", 8);
+        dave.call_id = format!("watch-{number}");
+        rig.subscribe(&mut dave);
+    }
+    let refusal = rig.try_subscribe(&mut watcher("dave", 8), Subscriber::default()).unwrap_err();
+    assert!(header(&refusal, &HeaderName::Warning).contains("of this address"));
+    alice.more = EVENT.to_owned();
+    assert_eq!(rig.status(&alice.next("SUBSCRIBE", "")), 480);
+
+    for number in 0..UNPROVED_WATCHERS_MAX {
+        let last = 100 + u8::try_from(number).unwrap();
+        let mut forged = watcher("nobody", last);
+        forged.call_id = format!("forged-{number}");
+        rig.try_subscribe(&mut forged, Subscriber::default()).unwrap();
+    }
+    let refusal = rig.try_subscribe(&mut watcher("eve", 9), Subscriber::default()).unwrap_err();
+    assert!(header(&refusal, &HeaderName::Warning).contains("have not answered"));
+    let known = Subscriber { is_proved: true, ..Subscriber::default() };
+    rig.try_subscribe(&mut watcher("erin", 10), known).unwrap();
+    let (id, _) = rig.informs().into_iter().rev().nth(1).unwrap();
+    rig.told(id, 200);
+    rig.try_subscribe(&mut watcher("eve", 9), Subscriber::default()).unwrap();
+}
+
+/// T20 · RFC 6665 §4.2.2: who has not answered the first NOTIFY gets no other, whatever happens; who has, hears the end.
+#[test]
+fn nothing_more_goes_to_who_has_not_answered_the_first() {
+    let mut rig = Rig::new();
+    rig.join(&mut Caller::new("alice", 1));
+    rig.try_subscribe(&mut watcher("forged", 9), Subscriber::default()).unwrap();
+    let (silent, _) = rig.informs().pop().unwrap();
+    let (known, _) = rig.subscribe(&mut watcher("dave", 10));
+    rig.join(&mut Caller::new("bob", 2));
+    rig.run_to_ms(20_000);
+    rig.told(known, 200);
+    rig.focus.end(rig.now, End::Ordered);
+    rig.drain();
+    let count = |rig: &Rig, id| rig.documents(id).len();
+    for (_, leg) in rig.sent(&Method::Bye) {
+        rig.focus.response(rig.now, leg, &Method::Bye, StatusCode::OK);
+        rig.drain();
+    }
+    assert_eq!((count(&rig, silent), count(&rig, known)), (1, 4));
+    assert_eq!(rig.focus.watcher_count(), 0);
+}
+
+/// RFC 7989 §6: the dialog of a subscription is in the conference's session, as the calls are.
+#[test]
+fn a_subscriptions_dialog_names_the_session() {
+    let mut rig = Rig::new();
+    rig.join(&mut Caller::new("alice", 1));
+    let mut dave = watcher("dave", 9);
+    let his = "a".repeat(32);
+    dave.more += &format!("Session-ID: {his};remote={}\n", "0".repeat(32));
+    let (id, _) = rig.subscribe(&mut dave);
+    let session = |headers: &sip::Headers| headers.session_id().expect("a Session-ID");
+    let ok = session(&rig.last_response().headers);
+    let notify = session(&rig.informs().pop().unwrap().1.headers);
+    for said in [ok, notify] {
+        assert_eq!(said.remote.expect("his end").to_string(), his);
+        assert_eq!(said.local, rig.focus.session);
+    }
+    // He has become another.
+    let moved = "b".repeat(32);
+    let more = format!("{moved};remote={}", ok.local);
+    let taken = Response::new(StatusCode::OK).with_header(HeaderName::SessionId, more);
+    rig.join(&mut Caller::new("bob", 2));
+    rig.run_to_ms(6_000);
+    rig.focus.informed(rig.now, id, Some(&taken));
+    rig.drain();
+    rig.join(&mut Caller::new("carol", 3));
+    rig.run_to_ms(12_000);
+    let notify = session(&rig.informs().pop().unwrap().1.headers);
+    assert_eq!(notify.remote.expect("his end").to_string(), moved);
 }
 
 /// D17, D18, D19 · RFC 4575 §5.7.3, §5.7.4, §5.7.6: somebody whom the focus calls.

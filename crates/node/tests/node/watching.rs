@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use focus::UNPROVED_WATCHERS_MAX;
-use node::Leftovers;
+use node::{Leftovers, Refusal, UNASKED_NOTIFIES_MAX};
 use sip::{HeaderName, Message, Request, Response, StatusCode};
 
 use crate::rig::{Caller, FACTORY, Rig, header};
@@ -123,7 +122,8 @@ fn who_does_not_answer_is_forgotten() {
     assert_eq!(rig.node.leftovers().subscriptions, 0);
 }
 
-/// T-bound: an address that answers nothing is not flooded; a participant's has shown that it is his.
+/// T20: an address that answers nothing is not flooded, nor is that of somebody who is in: a datagram's source proves
+/// nothing.
 #[test]
 fn an_address_that_answers_nothing_gets_few_subscriptions() {
     let mut rig = Rig::new();
@@ -132,19 +132,47 @@ fn an_address_that_answers_nothing_gets_few_subscriptions() {
     let uri = rig.conference(&alice);
     rig.join(&mut alice, &uri);
     let mut first = None;
-    for number in 0..UNPROVED_WATCHERS_MAX {
-        let mut dave = watcher(10 + u16::try_from(number).expect("small"));
+    let from = |ip: &str, number: usize| {
+        let mut caller = watcher(10 + u16::try_from(number).expect("small"));
+        caller.address = format!("{ip}:{}", caller.address.port()).parse().expect("an address");
+        caller
+    };
+    for number in 0..UNASKED_NOTIFIES_MAX {
+        let mut dave = from("127.0.0.2", number);
+        // Also who wants one document only.
+        if number % 2 == 0 {
+            dave.extra += "Expires: 0\r\n";
+        }
         let (taken, notify) = subscribe(&mut rig, &mut dave, &uri);
         assert_eq!(taken.status.code(), 200);
         first = first.or(notify.map(|notify| (dave, notify)));
     }
-    assert_eq!(subscribe(&mut rig, &mut watcher(90), &uri).0.status.code(), 480);
-    let mut here = watcher(91);
-    here.address = "127.0.0.2:6091".parse().expect("an address");
-    assert_eq!(subscribe(&mut rig, &mut here, &uri).0.status.code(), 200);
+    assert_eq!(subscribe(&mut rig, &mut from("127.0.0.2", 90), &uri).0.status.code(), 480);
+    assert_eq!(rig.node.figures().tallies.refusals.of(Refusal::Unanswered), 1);
+    assert_eq!(subscribe(&mut rig, &mut from("127.0.0.4", 91), &uri).0.status.code(), 200);
     let (dave, notify) = first.expect("a NOTIFY");
     answer(&mut rig, &dave, &notify, 200);
-    assert_eq!(subscribe(&mut rig, &mut watcher(92), &uri).0.status.code(), 200);
+    assert_eq!(subscribe(&mut rig, &mut from("127.0.0.2", 92), &uri).0.status.code(), 200);
+    assert_eq!(subscribe(&mut rig, &mut from("127.0.0.2", 93), &uri).0.status.code(), 480);
+    // Unanswered for as long as they are sent: then others may ask.
+    rig.pass(Duration::from_secs(40));
+    assert_eq!(subscribe(&mut rig, &mut from("127.0.0.2", 94), &uri).0.status.code(), 200);
+}
+
+/// C15 · RFC 3261 §8.2.2.2: one SUBSCRIBE by two ways is one subscription.
+#[test]
+fn a_subscribe_that_comes_by_two_ways_subscribes_once() {
+    let mut rig = Rig::new();
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    rig.join(&mut alice, &uri);
+    let mut dave = watcher(9);
+    dave.cseq += 1;
+    let first = rig.receive(dave.address, &dave.request("SUBSCRIBE", &uri));
+    assert!(matches!(&first[0], Message::Response(ok) if ok.status.code() == 200));
+    dave.rebranch();
+    assert_eq!(rig.ask(dave.address, &dave.request("SUBSCRIBE", &uri)).status.code(), 482);
+    assert_eq!(rig.node.leftovers().subscriptions, 1);
 }
 
 /// T20: NOTIFYs go where Contact says, so it is there that those count which nobody has answered, whoever asks for them and
@@ -156,7 +184,7 @@ fn nobody_has_a_third_party_flooded_by_his_contact() {
     let uri = rig.conference(&alice);
     rig.join(&mut alice, &uri);
     let mut statuses = Vec::new();
-    for number in 0..UNPROVED_WATCHERS_MAX + 1 {
+    for number in 0..UNASKED_NOTIFIES_MAX + 1 {
         let mut eve = watcher(10 + u16::try_from(number).expect("small"));
         // Half of them from where alice is in.
         if number % 2 == 0 {
