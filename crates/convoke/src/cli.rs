@@ -14,9 +14,11 @@ use terminal::{Pattern, ReferMode};
 
 use crate::output::complain;
 
+mod load;
 mod reach;
 mod user;
 
+pub(crate) use load::LoadArgs;
 pub(crate) use reach::ReachArgs;
 pub(crate) use user::{UserAddArgs, UserArgs, UserCommand, UserListArgs, UserRemoveArgs, WhoArgs};
 
@@ -54,6 +56,7 @@ pub(crate) enum Command {
     Answer(AnswerArgs),
     Watch(WatchArgs),
     Status(StatusArgs),
+    Load(LoadArgs),
     User(UserArgs),
     Demo(DemoArgs),
 }

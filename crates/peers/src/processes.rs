@@ -173,6 +173,12 @@ impl Process {
         text(greeting.expect("listening"), field)
     }
 
+    /// The same where it is a number.
+    pub fn greeting_number(&self, field: &str) -> u64 {
+        let greeting = self.seen.iter().find(|object| object["event"] == "listening");
+        greeting.and_then(|greeting| greeting[field].as_u64()).expect("a number")
+    }
+
     /// How a person would end it: SIGINT for Ctrl-C, or SIGTERM.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id().try_into().expect("a process id"));

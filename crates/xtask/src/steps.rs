@@ -144,11 +144,11 @@ fn nextest() -> [(Runner, Call); 4] {
     [
         run(
             "not (binary(/^torture/) or test(/^torture::/)) \
-             and not ((package(convoke) or package(peers)) and kind(test))",
+             and not ((package(convoke) or package(load) or package(peers)) and kind(test))",
             &[],
         ),
         run("binary(/^torture/) or test(/^torture::/)", &[]),
-        run("package(convoke) and kind(test)", &["--test-threads", "1"]),
+        run("(package(convoke) or package(load)) and kind(test)", &["--test-threads", "1"]),
         run("package(peers) and kind(test)", &["--test-threads", "1"]),
     ]
 }
@@ -157,7 +157,7 @@ fn nextest() -> [(Runner, Call); 4] {
 fn cargo_test(root: &Path) -> [(Runner, Call); 4] {
     let [mut named, mut torture, mut ends, mut peers] = [const { BTreeSet::new() }; 4];
     for (package, name) in integration_tests(root) {
-        if package == "convoke" {
+        if package == "convoke" || package == "load" {
             ends.insert(name);
         } else if package == "peers" {
             peers.insert(name);
@@ -210,6 +210,7 @@ mod tests {
             "mix/tests/tick.rs",
             "convoke/tests/sipp.rs",
             "convoke/tests/sipp/a.xml",
+            "load/tests/reflector.rs",
             "node/tests/node/main.rs",
             "peers/tests/peers/main.rs",
         ] {
@@ -220,7 +221,11 @@ mod tests {
         let [(_, unit), (_, torture), (_, ends), (_, peers)] = cargo_test(tree.path());
         assert!(unit.line().ends_with("--lib --bins --test node --test tick"), "{}", unit.line());
         assert!(torture.line().ends_with("--test torture"), "{}", torture.line());
-        assert!(ends.line().ends_with("--test sipp -- --test-threads=1"), "{}", ends.line());
+        assert!(
+            ends.line().ends_with("--test reflector --test sipp -- --test-threads=1"),
+            "{}",
+            ends.line()
+        );
         assert!(peers.line().ends_with("--test peers -- --test-threads=1"), "{}", peers.line());
     }
 

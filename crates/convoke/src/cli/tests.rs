@@ -107,3 +107,23 @@ fn every_command_has_a_sentence_of_help() {
         assert!(about.len() > 20, "{} says {about:?}", command.get_name());
     }
 }
+
+#[test]
+fn load_takes_what_the_issue_names() {
+    let line = "load sip:room{n}@127.0.0.1:5070 --legs 100 --conferences 10 --talkers 2 --rest nothing \
+                --ptime 30 --rate 200 --for 20s --pid 42 --json";
+    let Command::Load(args) = parse(line) else { panic!("load") };
+    let plan = args.plan();
+    assert_eq!(plan.target.as_str(), "sip:room{n}@127.0.0.1:5070");
+    assert_eq!((plan.legs, plan.conferences, plan.talkers), (100, 10, 2));
+    assert_eq!((plan.rest, plan.ptime_ms, plan.rate), (::load::Rest::Nothing, 30, 200));
+    assert_eq!((plan.stay, plan.pid), (Duration::from_secs(20), Some(42)));
+    assert_eq!(plan.reach, ::load::Reach::Loopback);
+    assert!(args.json);
+    let Command::Load(bare) = parse("load sip:c@127.0.0.1 --anywhere") else { panic!("load") };
+    let plan = bare.plan();
+    assert_eq!((plan.legs, plan.conferences, plan.talkers), (10, 1, 3));
+    assert_eq!((plan.rest, plan.reach), (::load::Rest::Silence, ::load::Reach::Anywhere));
+    assert!(refused("load sips:c@127.0.0.1").contains("only sip: URIs over UDP can be called"));
+    assert!(refused("load").contains("required"));
+}

@@ -4,6 +4,7 @@ pub(crate) mod answer;
 pub(crate) mod call;
 pub(crate) mod conference;
 pub(crate) mod demo;
+pub(crate) mod load;
 mod reach;
 pub(crate) mod serve;
 pub(crate) mod status;

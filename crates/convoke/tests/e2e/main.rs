@@ -5,6 +5,7 @@ mod demo;
 mod errors;
 mod flow;
 mod lab;
+mod loading;
 mod names;
 mod pcap_reader;
 mod recursing_proxy;

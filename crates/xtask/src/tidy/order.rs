@@ -4,7 +4,7 @@ use super::Finding;
 use super::tree::{Package, Tree};
 
 /// Our crates. Each may import only what stands before it.
-pub(super) const ORDER: [&str; 20] = [
+pub(super) const ORDER: [&str; 21] = [
     "units",
     "sip",
     "sdp",
@@ -20,6 +20,7 @@ pub(super) const ORDER: [&str; 20] = [
     "transport",
     "server",
     "terminal",
+    "load",
     "peers",
     "convoke",
     "sim",
