@@ -16,10 +16,12 @@ use crate::output::complain;
 
 mod load;
 mod reach;
+mod room;
 mod user;
 
 pub(crate) use load::LoadArgs;
 pub(crate) use reach::ReachArgs;
+pub(crate) use room::ExplainArgs;
 pub(crate) use user::{UserAddArgs, UserArgs, UserCommand, UserListArgs, UserRemoveArgs, WhoArgs};
 
 /// What a wrong command line ends with; clap's own choice for what it finds itself.
@@ -57,6 +59,7 @@ pub(crate) enum Command {
     Watch(WatchArgs),
     Status(StatusArgs),
     Load(LoadArgs),
+    Explain(ExplainArgs),
     User(UserArgs),
     Demo(DemoArgs),
 }

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Command::Watch(args) => commands::watch::run(args),
         Command::Status(args) => commands::status::run(&args),
         Command::Load(args) => commands::load::run(&args),
+        Command::Explain(args) => commands::explain::run(&args),
         Command::User(args) => commands::user::run(&args),
         Command::Demo(args) => commands::demo::run(&args),
     };

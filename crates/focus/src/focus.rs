@@ -14,7 +14,7 @@ use crate::answers::{CAPABILITIES, focus_contact};
 use crate::dialling::{DialEnd, Dialling};
 use crate::event::Watch;
 use crate::leg::{Leg, Standing};
-use crate::negotiation::{Session, check_offer};
+use crate::negotiation::{Session, Wanted, check_offer};
 use crate::refer::{Pace, Right};
 use crate::referral::{Referral, ReferralId};
 use crate::roster::masked;
@@ -415,12 +415,12 @@ impl Focus {
 }
 
 /// Says what [`Focus::invite`] would refuse for the request's own sake (420, 415, 406, 416, 400, 422, 488),
-/// before a seat or a port is taken for it; and the address family that its port must have, of those that there are. A
+/// before a seat or a port is taken for it; and what its media will be, in one of the address families that there are. A
 /// function of the request.
 ///
 /// # Errors
 /// The refusal to send, without a To tag.
-pub fn check(incoming: &Incoming, families: &[Family]) -> Result<Family, Response> {
+pub fn check(incoming: &Incoming, families: &[Family]) -> Result<Wanted, Response> {
     uas::check(incoming, &CAPABILITIES)?;
     let Some(asked) = incoming.request.uri.as_sip() else {
         let status = StatusCode::UNSUPPORTED_URI_SCHEME;

@@ -33,6 +33,7 @@ pub use event::{
     WatcherId, check_subscribe,
 };
 pub use focus::{Focus, LEGS_MAX, check};
+pub use negotiation::Wanted;
 pub use refer::Right;
 pub use referral::ReferralId;
 pub use roster::masked;

@@ -169,17 +169,27 @@ impl Session {
     }
 }
 
-/// The address family that this offer can be answered in, of those that there are ports of: whatever port is lent. Without
-/// an offer, that of the signalling if it may be.
+/// What the media of a leg will be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The address family of its port.
+    pub family: Family,
+    /// The time in each packet that it is sent, in ms.
+    pub ptime_ms: u32,
+}
+
+/// What this offer can be answered with, in a family that there are ports of: whatever port is lent. Without
+/// an offer, the family of the signalling if it may be.
 pub(crate) fn check_offer(
     incoming: &Incoming,
     families: &[Family],
-) -> Result<Family, NegotiationError> {
+) -> Result<Wanted, NegotiationError> {
     let signalling = Family::of(incoming.source.remote.ip());
     let no_port = || NegotiationError::NoAgreement(AnswerError::NoAddress);
     let Some(offer) = read_description(&incoming.request)? else {
         let same = families.iter().find(|family| **family == signalling);
-        return same.or(families.first()).copied().ok_or_else(no_port);
+        let family = same.or(families.first()).copied().ok_or_else(no_port)?;
+        return Ok(Wanted { family, ptime_ms: PTIME_MS });
     };
     // RFC 8866 §5.7: each line may have an address of its own. Of two that could be had, the one that is used already.
     let mut wished = vec![signalling];
@@ -189,7 +199,7 @@ pub(crate) fn check_offer(
     for family in wished {
         let seat = MediaSeat { port: crate::MediaPort(0), address: sample(family) };
         match Session::new(seat, 0).answer(&offer) {
-            Ok(_) => return Ok(family),
+            Ok(negotiated) => return Ok(Wanted { family, ptime_ms: negotiated.ptime_ms }),
             Err(error) => refusal = Some(error),
         }
     }

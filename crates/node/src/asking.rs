@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use focus::Creator;
 use focus::factory::{AnswerForm, Refused, identity, redirect, stateless_tag};
-use pool::{ConferenceId, Firmness, HoldRequest, Refusal, Seats};
+use pool::{ConferenceId, Firmness, HoldRequest, Refusal, Seats, Shortage};
 use sip::uas;
 use sip::{Incoming, Merged, SipUri, StatusCode};
 use units::Instant;
@@ -137,17 +137,17 @@ impl Node {
         if let Some(record) = self.records.get(&id)
             && matches!(record.state, State::Held)
         {
-            let conference = record.uri.to_string();
-            self.records.remove(&id);
             self.pool.end(now, id);
-            self.hold_expired(conference);
+            self.hold_expired(id);
         }
     }
 
     /// Nobody came, or nobody could be let in.
-    pub(crate) fn hold_expired(&mut self, conference: String) {
+    pub(crate) fn hold_expired(&mut self, id: ConferenceId) {
+        let Some(mut record) = self.records.remove(&id) else { return };
+        self.put_away(&mut record);
         self.tallies.holds_expired += 1;
-        self.notice(Notice::HoldExpired { conference });
+        self.notice(Notice::HoldExpired { conference: record.uri.to_string() });
     }
 
     /// Finds the conference that this request means: one that is held, one that a copy of this very
@@ -203,9 +203,22 @@ impl Node {
             return Ok(record.uri.clone());
         }
         let config = self.factories[index].config();
-        let (hold, legs_max) = (config.hold, config.legs_max);
-        let request = HoldRequest { id, seats: Seats(seats), hold, firmness, legs_max };
-        self.pool.hold(now, &request).map_err(|refusal| refused(&refusal))?;
+        let request = HoldRequest {
+            id,
+            seats: Seats(seats),
+            leg: self.pool.config().costs.plain_leg(),
+            hold: config.hold,
+            firmness,
+            legs_max: config.legs_max,
+            tenant: self.tenant_of(incoming, caller, index),
+        };
+        let told = self.told(now, incoming, &request);
+        if let Err(refusal) = self.pool.hold(now, &request) {
+            let refused = self.refused(&refusal, told.decision.shortage());
+            self.put_away_refused(told);
+            return Err(refused);
+        }
+        let hold = request.hold;
 
         let activate_by = self.wall(now).after(hold + Duration::from_secs(1));
         let (host, port) = self.listen_for(incoming).advertise.clone();
@@ -215,6 +228,7 @@ impl Node {
             uri: uri.clone(),
             factory: index,
             activate_by,
+            told: Some(Box::new(told)),
             creator: Some(Creator::of(incoming).with_user(caller.user())),
             asked: Asked::of(&incoming.essentials, now),
             since: now,
@@ -269,9 +283,29 @@ pub(crate) fn firmness_of(incoming: &Incoming, caller: &Caller) -> Firmness {
     }
 }
 
-pub(crate) fn refused(refusal: &Refusal) -> Refused {
-    match refusal {
-        Refusal::PoolFull { asked, free } => Refused::PoolFull { asked: asked.0, free: free.0 },
-        Refusal::SoftLimit { asked, limit } => Refused::Unproved { asked: asked.0, limit: limit.0 },
+impl Node {
+    /// Why there is no room, in the words of an answer.
+    pub(crate) fn refused(&self, refusal: &Refusal, shortage: Option<Shortage>) -> Refused {
+        match refusal {
+            Refusal::PoolFull { asked, free } => Refused::PoolFull {
+                asked: asked.0,
+                free: free.0,
+                short_of: shortage.map_or("", |shortage| shortage.what.name()),
+            },
+            Refusal::SoftLimit { asked, limit } => {
+                Refused::Unproved { asked: asked.0, limit: limit.0 }
+            }
+            Refusal::TenantFull { tenant, asked, has, quota } => Refused::TenantFull {
+                tenant: self.tenant_name(*tenant),
+                asked: asked.0,
+                has: has.0,
+                quota: quota.0,
+            },
+            Refusal::TenantRate { tenant, per_minute } => {
+                Refused::TenantRate { tenant: self.tenant_name(*tenant), per_minute: *per_minute }
+            }
+            // Nobody reserves by SIP.
+            Refusal::OutOfTime | Refusal::TooManyReservations { .. } => Refused::NoSeat,
+        }
     }
 }

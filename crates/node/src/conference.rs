@@ -6,10 +6,11 @@ use std::net::IpAddr;
 
 use focus::{Creator, Focus, LegId};
 use mix::message::LentPort;
-use pool::ConferenceId;
+use pool::{ConferenceId, Cost};
 use sip::{ClientTxnId, Essentials, SipUri};
 use units::{Instant, UnixTime};
 
+use crate::explaining::Told;
 use crate::media_link::MediaKey;
 
 /// One conference, from the moment its URI is minted until its tombstone crumbles.
@@ -21,6 +22,8 @@ pub(crate) struct Record {
     pub(crate) factory: usize,
     /// Until when the conference may be activated; also written into the token.
     pub(crate) activate_by: UnixTime,
+    /// Why it got its room; goes elsewhere once it is over.
+    pub(crate) told: Option<Box<Told>>,
     /// Who asked; nobody once it is over, because this may be long.
     pub(crate) creator: Option<Creator>,
     /// The requests that asked for it.
@@ -51,6 +54,8 @@ pub(crate) struct Active {
     pub(crate) media: MediaKey,
     /// Ports taken for legs, by their lent number. At most one a leg.
     pub(crate) ports: BTreeMap<u32, LentPort>,
+    /// What each leg is charged for. At most one entry a leg.
+    pub(crate) charges: BTreeMap<LegId, Cost>,
     /// INVITEs of ours that may be cancelled, by the leg to be.
     pub(crate) calling: BTreeMap<LegId, ClientTxnId>,
     /// Legs that have not acknowledged our answer, and the address that it went to. At most one a

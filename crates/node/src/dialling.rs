@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use focus::factory::Refused;
 use focus::{DialEnd, LegId, MediaPort, MediaSeat, ReferralId};
-use pool::{ConferenceId, JoinRefusal};
+use pool::ConferenceId;
 use sdp::Family;
 use sip::{ClientTxnId, Method, NextHop, Request, SipUri, Source};
 use units::Instant;
@@ -55,7 +55,7 @@ impl Node {
         leg: LegId,
         target: &SipUri,
     ) {
-        let seat = self.find_seat(now, id, target);
+        let seat = self.find_seat(now, (id, leg), target);
         let seat = seat.map_err(|refused| (refused.status(), refused.to_string()));
         if let Some(active) = self.active(id) {
             active.focus.seated(now, leg, seat);
@@ -65,7 +65,7 @@ impl Node {
     fn find_seat(
         &mut self,
         now: Instant,
-        id: ConferenceId,
+        (id, leg): (ConferenceId, LegId),
         target: &SipUri,
     ) -> Result<MediaSeat, Refused> {
         if self.phase == Phase::ShuttingDown {
@@ -83,14 +83,15 @@ impl Node {
         let family = families.iter().find(|family| **family == wished).or(families.first());
         let taken = family.and_then(|&family| self.media.take_port(active.media, family));
         let Some((lent, address)) = taken else { return Err(Refused::NoPort) };
-        if let Err(refusal) = self.pool.join(now, id) {
-            self.media.give_back(active.media, lent);
-            return Err(match refusal {
-                JoinRefusal::Unknown => Refused::NotFound,
-                JoinRefusal::ConferenceFull { legs_max } => Refused::ConferenceFull { legs_max },
-                JoinRefusal::PoolFull => Refused::NoSeat,
-            });
-        }
+        // He is offered plain packets; what he answers comes too late to be refused for.
+        let cost = self.pool.config().costs.plain_leg();
+        match self.pool.join(now, id, cost) {
+            Ok(charge) => active.charges.insert(leg, charge),
+            Err(refusal) => {
+                self.media.give_back(active.media, lent);
+                return Err(self.not_seated(now, refusal));
+            }
+        };
         active.ports.insert(lent.id, lent);
         Ok(MediaSeat { port: MediaPort(lent.id), address })
     }
@@ -199,8 +200,9 @@ impl Node {
             let media = active.media;
             let lent = port.and_then(|port| active.ports.remove(&port.0));
             if let Some(lent) = lent {
+                let charge = active.charges.remove(&leg);
                 self.media.give_back(media, lent);
-                self.pool.leave(now, id);
+                self.pool.leave(now, id, charge.unwrap_or_default());
             }
         }
         self.tallies.dial_outs_failed += 1;

@@ -17,6 +17,12 @@ causes! {
     pub enum Refusal {
         /// There was no room for a new conference.
         PoolFull => "pool_full",
+        /// A tenant had all its seats: 486.
+        TenantFull => "tenant_full",
+        /// A tenant made conferences too fast: 486.
+        TenantRate => "tenant_rate",
+        /// A reserved conference was called before its time.
+        NotYet => "not_yet",
         /// Callers whose address is not proved held all that they together may.
         UnprovedRoom => "unproved_room",
         /// One caller has had too many conferences on one Call-ID.
@@ -136,6 +142,9 @@ impl Refusal {
     pub(crate) const fn of(refused: &Refused) -> Self {
         match refused {
             Refused::PoolFull { .. } => Self::PoolFull,
+            Refused::TenantFull { .. } => Self::TenantFull,
+            Refused::TenantRate { .. } => Self::TenantRate,
+            Refused::NotYet { .. } => Self::NotYet,
             Refused::Unproved { .. } => Self::UnprovedRoom,
             Refused::SourceBusy => Self::SourceBusy,
             Refused::Unanswered { .. } => Self::Unanswered,

@@ -173,10 +173,11 @@ impl Node {
         self.dialogs.remove(dialog);
         self.ended_dialogs.note(now, dialog);
         self.no_longer_unproved(id, leg);
-        if let Some(active) = self.active(id) {
+        let charge = self.active(id).and_then(|active| {
             active.talking.remove(&leg);
-        }
-        self.pool.leave(now, id);
+            active.charges.remove(&leg)
+        });
+        self.pool.leave(now, id, charge.unwrap_or_default());
         self.tallies.legs_ended.count(cause);
         let record = self.drafts.leg_ended(now, (id, leg), cause);
         self.record(record);
@@ -204,6 +205,7 @@ impl Node {
         }
         record.creator = None;
         record.since = now;
+        let told = record.told.take();
         let left = record.activate_by.0.saturating_sub(wall.0);
         let conference = record.uri.to_string();
         self.tombstones.set(id, Some(now + std::time::Duration::from_secs(left) + TOMBSTONE_FOR));
@@ -211,6 +213,9 @@ impl Node {
             && let Some(first) = self.tombstones.pop_first()
         {
             self.records.remove(&first);
+        }
+        if let Some(told) = told {
+            self.explained.ended(conference.clone(), *told);
         }
         self.notice(Notice::Ended { conference, cause: cause.to_owned() });
     }

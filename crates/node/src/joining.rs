@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use focus::factory::Refused;
-use focus::{Focus, FocusConfig, LegId, MediaPort, MediaSeat};
-use pool::{ConferenceId, JoinRefusal, ViewState};
+use focus::{Focus, FocusConfig, LegId, MediaPort, MediaSeat, Wanted};
+use pool::{Codec, ConferenceId, Cost, JoinRefusal, Pool, ViewState};
 use sdp::Family;
 use sip::{Incoming, Merged, Source, StatusCode};
 use units::Instant;
@@ -73,7 +74,7 @@ impl Node {
                 self.reply(incoming, response);
                 Ok(Joined::No)
             }
-            Ok(family) => self.seat(now, incoming, caller, (id, family, old)),
+            Ok(wanted) => self.seat(now, incoming, caller, (id, wanted, old)),
         };
         if joined != Ok(Joined::Yes) {
             // It is over. What comes by another way is looked at afresh.
@@ -89,15 +90,15 @@ impl Node {
         now: Instant,
         incoming: &Incoming,
         caller: &Caller,
-        (id, family, old): (ConferenceId, Family, Option<LegId>),
+        (id, wanted, old): (ConferenceId, Wanted, Option<LegId>),
     ) -> Result<Joined, Refused> {
         let source = unproved_source(incoming, caller);
         let unproved = source.and_then(|source| self.unproved.get(&source).copied()).unwrap_or(0);
         if unproved >= UNPROVED_LEGS_MAX {
             return Err(Refused::Unanswered { max: UNPROVED_LEGS_MAX });
         }
-        let first = self.activate(now, id, family)?;
-        let joined = self.take_seat(now, incoming, caller, (id, family, old));
+        let first = self.activate(now, id, wanted.family)?;
+        let joined = self.take_seat(now, incoming, caller, (id, wanted, old));
         match (&joined, first) {
             (Ok(Joined::Yes), First::Yes) => self.started(now, id),
             (Ok(Joined::No) | Err(_), First::Yes) => self.deactivate(now, id),
@@ -111,7 +112,7 @@ impl Node {
         now: Instant,
         incoming: &Incoming,
         caller: &Caller,
-        (id, family, old): (ConferenceId, Family, Option<LegId>),
+        (id, wanted, old): (ConferenceId, Wanted, Option<LegId>),
     ) -> Result<Joined, Refused> {
         let Some(record) = self.records.get_mut(&id) else { return Err(Refused::NotFound) };
         let uri = record.uri.clone();
@@ -121,13 +122,17 @@ impl Node {
             self.reply_status(incoming, status);
             return Ok(Joined::No);
         }
-        let Some((lent, address)) = self.media.take_port(active.media, family) else {
+        let Some((lent, address)) = self.media.take_port(active.media, wanted.family) else {
             return Err(Refused::NoPort);
         };
-        if let Err(refusal) = self.pool.join(now, id) {
-            self.media.give_back(active.media, lent);
-            return Err(not_seated(refusal));
-        }
+        let cost = leg_cost(&self.pool, wanted);
+        let charge = match self.pool.join(now, id, cost) {
+            Ok(charge) => charge,
+            Err(refusal) => {
+                self.media.give_back(active.media, lent);
+                return Err(self.not_seated(now, refusal));
+            }
+        };
         let seat = MediaSeat { port: MediaPort(lent.id), address };
         let made = match self.stack.accept(now, incoming) {
             Ok(txn) => active.focus.invite(now, txn, incoming, seat).map_err(|no| Some((txn, no))),
@@ -136,6 +141,7 @@ impl Node {
         match made {
             Ok(leg) => {
                 active.ports.insert(lent.id, lent);
+                active.charges.insert(leg, charge);
                 if let Some(user) = caller.user() {
                     active.focus.identify(leg, user);
                 }
@@ -152,7 +158,7 @@ impl Node {
             // Both were asked before and said yes. All the same nothing may be lost.
             Err(answer) => {
                 self.media.give_back(active.media, lent);
-                self.pool.leave(now, id);
+                self.pool.leave(now, id, charge);
                 match answer {
                     Some((txn, response)) => self.stack.respond(now, txn, response),
                     None => self.stack.refuse_full(incoming),
@@ -176,7 +182,16 @@ impl Node {
             State::Held => {}
         }
         let factory = record.factory;
-        let Some(media) = self.media.open(family) else { return Err(Refused::NoPort) };
+        let view = self.pool.conference(id);
+        let shard = match view {
+            Some(view) => view.shard,
+            // What is reserved has a record before it has room.
+            None => {
+                let refusal = self.pool.would_join(now, id, Cost::ZERO).err();
+                return Err(self.not_seated(now, refusal.unwrap_or(JoinRefusal::Unknown)));
+            }
+        };
+        let Some(media) = self.media.open(family, shard) else { return Err(Refused::NoPort) };
         let terms = self.event_terms(now, factory);
         let Some(record) = self.records.get_mut(&id) else { return Err(Refused::NotFound) };
         let config = FocusConfig {
@@ -193,6 +208,7 @@ impl Node {
             focus,
             media,
             ports: BTreeMap::new(),
+            charges: BTreeMap::new(),
             calling: BTreeMap::new(),
             unproved: BTreeMap::new(),
             talking: BTreeSet::new(),
@@ -265,11 +281,29 @@ fn unproved_source(incoming: &Incoming, caller: &Caller) -> Option<IpAddr> {
 /// it is 64 calls within a round trip. One more gets 480.
 const UNPROVED_LEGS_MAX: usize = 64;
 
-/// Why there is no seat, in the words of an answer.
-pub(crate) const fn not_seated(refusal: JoinRefusal) -> Refused {
-    match refusal {
-        JoinRefusal::Unknown => Refused::NotFound,
-        JoinRefusal::ConferenceFull { legs_max } => Refused::ConferenceFull { legs_max },
-        JoinRefusal::PoolFull => Refused::NoSeat,
+/// What a leg with these media costs (the mixer's packet times are whole ticks).
+fn leg_cost(pool: &Pool, wanted: Wanted) -> Cost {
+    let ptime_ms =
+        u64::from(wanted.ptime_ms / 10 * 10).clamp(10, mix::message::PTIME_MS_MAX.into());
+    pool.config().costs.leg(Codec::Pcmu, Duration::from_millis(ptime_ms))
+}
+
+impl Node {
+    /// Why there is no seat, in the words of an answer.
+    pub(crate) fn not_seated(&self, now: Instant, refusal: JoinRefusal) -> Refused {
+        match refusal {
+            JoinRefusal::Unknown => Refused::NotFound,
+            JoinRefusal::ConferenceFull { legs_max } => Refused::ConferenceFull { legs_max },
+            JoinRefusal::PoolFull => Refused::NoSeat,
+            JoinRefusal::TenantFull { tenant, quota } => Refused::TenantFull {
+                tenant: self.tenant_name(tenant),
+                asked: 1,
+                has: quota.0,
+                quota: quota.0,
+            },
+            JoinRefusal::NotYet { opens } => {
+                Refused::NotYet { seconds: opens.since(now).as_secs() + 1 }
+            }
+        }
     }
 }

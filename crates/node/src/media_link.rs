@@ -109,16 +109,11 @@ impl MediaLink {
         all.into_iter().collect()
     }
 
-    /// Opens a conference on the shard that has a port of this family to lend and fewest in use.
-    /// `None`: no shard has one.
-    pub(crate) fn open(&mut self, family: Family) -> Option<MediaKey> {
-        let mut in_use = vec![0; self.shards.len()];
-        for (media, ports) in &self.ports {
-            in_use[usize::from(media.shard)] += ports.len();
-        }
-        let able = (0..self.shards.len()).filter(|&n| self.shards[n].first(family).is_some());
-        let shard = able.min_by_key(|&n| in_use[n])?;
-        let link = &mut self.shards[shard];
+    /// Opens a conference on the shard that holds room for it. `None`: that one has no port of this family
+    /// to lend, or no place.
+    pub(crate) fn open(&mut self, family: Family, shard: u16) -> Option<MediaKey> {
+        let link = self.shards.get_mut(usize::from(shard))?;
+        link.first(family)?;
         let slot = match link.free_slots.pop() {
             Some(slot) => slot,
             None if link.generations.len() < mix::CONFERENCES_MAX as usize => {
@@ -130,7 +125,7 @@ impl MediaLink {
         let generation = &mut link.generations[slot as usize];
         *generation = generation.checked_add(1)?;
         let key = ConferenceKey { slot, generation: *generation };
-        let media = MediaKey { shard: u16::try_from(shard).ok()?, key };
+        let media = MediaKey { shard, key };
         self.ports.insert(media, BTreeMap::new());
         self.command(media, Pending::Open, Action::OpenConference);
         Some(media)

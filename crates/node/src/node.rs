@@ -18,6 +18,7 @@ use crate::agenda::Agenda;
 use crate::auth::Auth;
 use crate::conference::{Records, State};
 use crate::dialling::Called;
+use crate::explaining::Kept;
 use crate::figures::Tallies;
 use crate::locating::{Locating, LookupId};
 use crate::media_link::{MediaFact, MediaKey, MediaLink};
@@ -27,7 +28,7 @@ use crate::registrar::Registrar;
 use crate::taking_over::EndedDialogs;
 use crate::throttle::{Telling, Throttle};
 use crate::watching::Unasked;
-use crate::{AuthConfig, Keys, NodeConfig, Notice, Record, SipListen};
+use crate::{AuthConfig, Keys, NodeConfig, Notice, Record, SipListen, TenantRules};
 
 /// What a node takes in.
 #[derive(Clone, Debug)]
@@ -132,6 +133,9 @@ pub struct Node {
     pub(crate) refused: BTreeMap<u16, u64>,
     pub(crate) tallies: Tallies,
     pub(crate) drafts: Drafts,
+    /// Why what is over had its room, or had none.
+    pub(crate) explained: Kept,
+    pub(crate) tenants: TenantRules,
     throttle: Throttle,
     wall: (UnixTime, Instant),
     pub(crate) rng: Rng,
@@ -215,6 +219,8 @@ impl Node {
             refused: BTreeMap::new(),
             tallies: Tallies::default(),
             drafts: Drafts::default(),
+            explained: Kept::default(),
+            tenants: TenantRules::default(),
             throttle: Throttle::default(),
             wall: (wall, now),
             rng,
@@ -244,6 +250,12 @@ impl Node {
     #[must_use]
     pub fn with_dial_out(self, dial_out: DialRules) -> Self {
         Self { dial_out, ..self }
+    }
+
+    /// The same node, whose callers belong to tenants.
+    #[must_use]
+    pub fn with_tenants(self, tenants: TenantRules) -> Self {
+        Self { tenants, ..self }
     }
 
     /// Takes a message from the network or from a media shard.
@@ -497,13 +509,13 @@ impl Node {
     }
 
     fn pool_output(&mut self, output: pool::Output) {
-        let (pool::Output::Expired { id } | pool::Output::Evicted { id }) = output;
-        if let Some(record) = self.records.get(&id)
-            && matches!(record.state, State::Held)
-        {
-            let conference = record.uri.to_string();
-            self.records.remove(&id);
-            self.hold_expired(conference);
+        match output {
+            pool::Output::Expired { id } | pool::Output::Evicted { id } => {
+                if self.records.get(&id).is_some_and(|it| matches!(it.state, State::Held)) {
+                    self.hold_expired(id);
+                }
+            }
+            pool::Output::ReservationOver { .. } => {}
         }
     }
 }

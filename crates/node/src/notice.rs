@@ -126,6 +126,8 @@ pub enum Notice {
         status: u16,
         /// Why, in words that also went out as a Warning.
         why: String,
+        /// What the pool decided, in one sentence; `None`: it was not asked.
+        explained: Option<String>,
     },
     /// Refusals and wrong credentials came too fast for each to be told: so many were not, before the next
     /// notice. All are counted by cause.

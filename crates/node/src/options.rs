@@ -5,9 +5,8 @@ use pool::{ConferenceId, HoldRequest, Seats};
 use sip::{Incoming, StatusCode, uas};
 use units::Instant;
 
-use crate::asking::{firmness_of, refused};
+use crate::asking::firmness_of;
 use crate::auth::Caller;
-use crate::joining::not_seated;
 use crate::node::{Node, Phase};
 use crate::requests::Addressee;
 
@@ -87,8 +86,11 @@ impl Node {
             hold: config.hold,
             firmness: firmness_of(incoming, caller),
             legs_max: config.legs_max,
+            leg: self.pool.config().costs.plain_leg(),
+            tenant: self.tenant_of(incoming, caller, index),
         };
-        self.pool.would_hold(now, &request).map_err(|refusal| refused(&refusal).into())
+        let held = self.pool.would_hold(now, &request);
+        held.map_err(|refusal| self.refused(&refusal, None).into())
     }
 
     fn would_seat(&self, now: Instant, id: ConferenceId) -> Result<(), Unwilling> {
@@ -99,7 +101,9 @@ impl Node {
         if let Some(active) = record.running() {
             active.focus.admits().map_err(Unwilling::Status)?;
         }
-        self.pool.would_join(now, id).map_err(|refusal| not_seated(refusal).into())
+        let cost = self.pool.config().costs.plain_leg();
+        let joined = self.pool.would_join(now, id, cost);
+        joined.map_err(|refusal| self.not_seated(now, refusal).into())
     }
 }
 

@@ -227,6 +227,7 @@ impl Node {
             asker: focus::masked(&incoming.essentials.from.uri.to_string()),
             status: status.code(),
             why: refused.to_string(),
+            explained: self.explained.take_words(),
         };
         self.notice_refusal(now, notice);
     }

@@ -9,16 +9,27 @@ use std::time::Duration;
 
 use units::Instant;
 
-use crate::{ConferenceId, Firmness};
+use crate::cost::Cost;
+use crate::{ConferenceId, Firmness, TenantId};
 
 /// One conference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) state: State,
-    /// Seats promised; at least 1.
+    /// The shard that it takes its room from.
+    pub(crate) shard: u16,
+    pub(crate) tenant: TenantId,
+    /// Seats promised; at least 1, unless a reservation has not got any yet.
     pub(crate) promised: u32,
+    /// What each promised seat costs; a leg is charged no less, so that one which leaves always makes
+    /// room for its seat to be held again.
+    pub(crate) leg: Cost,
+    /// What the conference costs beside its legs.
+    pub(crate) base: Cost,
     /// Seats that legs take; may exceed the promise.
     pub(crate) used: u32,
+    /// What these legs are charged.
+    pub(crate) charged: Cost,
     pub(crate) legs_max: Option<u32>,
     /// How long the promise stands without anybody joining, and once more after the first join.
     pub(crate) hold: Duration,
@@ -32,7 +43,9 @@ pub(crate) struct Entry {
 pub(crate) enum State {
     /// Nobody has joined.
     Held(Firmness),
-    /// Somebody has.
+    /// Nobody is in, and a reservation stands.
+    Reserved,
+    /// Somebody has joined.
     Active,
 }
 
@@ -42,27 +55,58 @@ impl Entry {
         self.promised.saturating_sub(self.used)
     }
 
+    /// What the promised seats that nobody uses cost, and the conference while nobody is in.
+    pub(crate) fn held_cost(&self) -> Cost {
+        let base = if self.is_active() { Cost::ZERO } else { self.base };
+        base.plus(self.leg.times(self.held()))
+    }
+
+    /// What the legs cost, and the conference with them.
+    pub(crate) fn used_cost(&self) -> Cost {
+        let base = if self.is_active() { self.base } else { Cost::ZERO };
+        base.plus(self.charged)
+    }
+
+    /// Seats that it counts for.
+    pub(crate) fn seats(&self) -> u32 {
+        self.used + self.held()
+    }
+
     /// What of an active conference could be taken back. One seat stays, so that every entry costs
     /// something and the capacity bounds their number.
     pub(crate) fn spare(&self) -> u32 {
         match self.state {
-            State::Held(_) => 0,
+            State::Held(_) | State::Reserved => 0,
             State::Active => self.promised.saturating_sub(self.used.max(1)),
         }
     }
 
     /// Whether nobody joined in time.
     pub(crate) fn is_overdue(&self, now: Instant) -> bool {
-        matches!(self.state, State::Held(_)) && self.until <= now
+        !self.is_active() && self.until <= now
+    }
+
+    pub(crate) const fn is_active(&self) -> bool {
+        match self.state {
+            State::Active => true,
+            State::Held(_) | State::Reserved => false,
+        }
     }
 
     /// The unproved source of a soft hold.
     pub(crate) fn soft_source(&self) -> Option<IpAddr> {
         match self.state {
             State::Held(Firmness::Soft { source }) => Some(source),
-            State::Held(Firmness::Firm) | State::Active => None,
+            State::Held(Firmness::Firm) | State::Reserved | State::Active => None,
         }
     }
+}
+
+/// What is taken of one shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) used: Cost,
+    pub(crate) held: Cost,
 }
 
 /// All conferences of a pool.
@@ -71,6 +115,10 @@ pub(crate) struct Ledger {
     entries: BTreeMap<ConferenceId, Entry>,
     used: u32,
     held: u32,
+    /// By shard; what is missing is zero.
+    shards: BTreeMap<u16, Taken>,
+    /// Seats by tenant, used and held; none that has none.
+    tenants: BTreeMap<TenantId, u32>,
     soft_seats: u32,
     /// Soft holds, oldest first.
     soft: BTreeMap<u64, ConferenceId>,
@@ -87,6 +135,10 @@ impl Ledger {
         self.entries.get(&id)
     }
 
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (ConferenceId, &Entry)> {
+        self.entries.iter().map(|(id, entry)| (*id, entry))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -97,6 +149,21 @@ impl Ledger {
 
     pub(crate) fn held(&self) -> u32 {
         self.held
+    }
+
+    /// What is taken of one shard.
+    pub(crate) fn taken(&self, shard: u16) -> Taken {
+        self.shards.get(&shard).copied().unwrap_or_default()
+    }
+
+    /// Seats of a tenant, used and held.
+    pub(crate) fn seats_of(&self, tenant: TenantId) -> u32 {
+        self.tenants.get(&tenant).copied().unwrap_or(0)
+    }
+
+    /// Tenants that have anything.
+    pub(crate) fn tenants(&self) -> impl Iterator<Item = TenantId> {
+        self.tenants.keys().copied()
     }
 
     /// Seats of all soft holds.
@@ -143,7 +210,13 @@ impl Ledger {
     pub(crate) fn insert(&mut self, id: ConferenceId, entry: Entry) {
         self.used += entry.used;
         self.held += entry.held();
-        if let State::Held(_) = entry.state {
+        let taken = self.shards.entry(entry.shard).or_default();
+        taken.used = taken.used.plus(entry.used_cost());
+        taken.held = taken.held.plus(entry.held_cost());
+        if entry.seats() > 0 {
+            *self.tenants.entry(entry.tenant).or_default() += entry.seats();
+        }
+        if !entry.is_active() {
             self.due.insert((entry.until, id));
         }
         if let Some(source) = entry.soft_source() {
@@ -163,7 +236,20 @@ impl Ledger {
         let entry = self.entries.remove(&id)?;
         self.used -= entry.used;
         self.held -= entry.held();
-        if let State::Held(_) = entry.state {
+        if let Some(taken) = self.shards.get_mut(&entry.shard) {
+            taken.used = taken.used.minus(entry.used_cost());
+            taken.held = taken.held.minus(entry.held_cost());
+            if *taken == Taken::default() {
+                self.shards.remove(&entry.shard);
+            }
+        }
+        if let Some(seats) = self.tenants.get_mut(&entry.tenant) {
+            *seats -= entry.seats();
+            if *seats == 0 {
+                self.tenants.remove(&entry.tenant);
+            }
+        }
+        if !entry.is_active() {
             self.due.remove(&(entry.until, id));
         }
         if let Some(source) = entry.soft_source() {

@@ -1,14 +1,22 @@
 //! Holds, joins and leaves against one node's capacity.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
+mod booking;
+mod plan;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 use units::Instant;
 
+use self::plan::{Findings, Plan, Step};
+use crate::book::Book;
+use crate::cost::Cost;
+use crate::decision::{CANDIDATES_KEPT_MAX, Candidate, Decision};
 use crate::ledger::{Entry, Ledger, State};
+use crate::tenant::{Pace, TenantTerms};
 use crate::terms::{
     ConferenceId, Firmness, HOLD_MAX, Hold, HoldRequest, JoinRefusal, Output, PoolConfig, Refusal,
-    Room, Seats, Unknown, View, ViewState,
+    Room, Seats, ShardRoom, TenantId, Unknown, View, ViewState,
 };
 
 /// One node's room. A root machine: one mutation, then drain [`Pool::poll_output`] to `None`,
@@ -17,6 +25,11 @@ use crate::terms::{
 pub struct Pool {
     config: PoolConfig,
     ledger: Ledger,
+    book: Book,
+    /// How fast each tenant with a rate has made conferences. At most one each.
+    paces: BTreeMap<TenantId, Pace>,
+    /// When reservations that did not get all their room are tried again.
+    again: Option<Instant>,
     next_serial: u64,
     /// At most one per conference that went, so bounded by the capacity between two drains.
     outputs: VecDeque<Output>,
@@ -30,7 +43,15 @@ fn promised(request: &HoldRequest) -> u32 {
 impl Pool {
     /// An empty pool.
     pub fn new(config: PoolConfig) -> Self {
-        Self { config, ledger: Ledger::default(), next_serial: 0, outputs: VecDeque::new() }
+        Self {
+            config,
+            ledger: Ledger::default(),
+            book: Book::default(),
+            paces: BTreeMap::new(),
+            again: None,
+            next_serial: 0,
+            outputs: VecDeque::new(),
+        }
     }
 
     /// Promises seats. Idempotent by id: asked again, it returns the hold there is (made firm if
@@ -52,13 +73,19 @@ impl Pool {
             return Ok(Hold { until });
         }
         let promised = promised(request);
-        let plan = self.plan_hold(now, promised, request)?;
+        let (shard, plan) = self.plan_hold(now, promised, request).outcome?;
         self.carry_out(plan, Some(request.id));
+        self.count_pace(now, request.tenant);
         let until = now + request.hold.min(HOLD_MAX);
         let entry = Entry {
             state: State::Held(request.firmness),
+            shard,
+            tenant: request.tenant,
             promised,
+            leg: request.leg,
+            base: self.config.costs.conference(),
             used: 0,
+            charged: Cost::ZERO,
             legs_max: request.legs_max,
             hold: request.hold.min(HOLD_MAX),
             until,
@@ -74,7 +101,44 @@ impl Pool {
     /// The refusal that it would give.
     pub fn would_hold(&self, now: Instant, request: &HoldRequest) -> Result<(), Refusal> {
         let is_held = self.ledger.entry(request.id).is_some_and(|entry| !entry.is_overdue(now));
-        if is_held { Ok(()) } else { self.plan_hold(now, promised(request), request).map(|_| ()) }
+        if is_held {
+            return Ok(());
+        }
+        self.plan_hold(now, promised(request), request).outcome.map(|_| ())
+    }
+
+    /// What [`Self::hold`] would decide now for a conference that there is not yet, and why. `node` is this
+    /// one's number.
+    pub fn explain(&self, now: Instant, node: u16, request: &HoldRequest) -> Decision {
+        let seats = promised(request);
+        let Findings { limits, looks, outcome } = self.plan_hold(now, seats, request);
+        let chosen = outcome.as_ref().ok().map(|(shard, _)| *shard);
+        let mut candidates: Vec<Candidate> = looks
+            .into_iter()
+            .map(|look| Candidate {
+                node,
+                shard: look.shard,
+                room: look.room,
+                kept_for_others: look.kept_for_others,
+                fits: look.fits,
+                load: look.load,
+                verdict: look.verdict,
+            })
+            .collect();
+        candidates.sort_by_key(|it| (chosen != Some(it.shard), it.shard));
+        let left_out = candidates.len().saturating_sub(CANDIDATES_KEPT_MAX);
+        candidates.truncate(CANDIDATES_KEPT_MAX);
+        Decision {
+            seats: Seats(seats),
+            leg: request.leg,
+            asked: self.cost_of(seats, request.leg),
+            tenant: request.tenant,
+            is_firm: request.firmness == Firmness::Firm,
+            refusal: outcome.err(),
+            limits,
+            candidates,
+            left_out,
+        }
     }
 
     /// Makes a soft hold firm: the asker's address is proved. Does not prolong it.
@@ -90,56 +154,123 @@ impl Pool {
         Ok(Hold { until })
     }
 
-    /// Seats one leg; the first one activates the conference.
+    /// Seats one leg that costs this much; the first one activates the conference. Gives what it is
+    /// charged, which [`Self::leave`] takes back.
     ///
     /// # Errors
     /// [`JoinRefusal`]; nothing was changed.
-    pub fn join(&mut self, now: Instant, id: ConferenceId) -> Result<(), JoinRefusal> {
-        let (activated, plan) = self.plan_join(now, id)?;
+    pub fn join(
+        &mut self,
+        now: Instant,
+        id: ConferenceId,
+        cost: Cost,
+    ) -> Result<Cost, JoinRefusal> {
+        let (charge, plan) = self.plan_join(now, id, cost)?;
         if let Some(plan) = plan {
             self.carry_out(plan, None);
         }
-        let serial = if activated { Some(self.new_serial()) } else { None };
+        let is_first = self.ledger.entry(id).is_some_and(|entry| !entry.is_active());
+        let serial = if is_first { Some(self.new_serial()) } else { None };
         self.ledger.update(id, |entry| {
             entry.used += 1;
+            entry.charged = entry.charged.plus(charge);
             if let Some(serial) = serial {
+                // What is reserved is kept until the reservation ends.
+                if entry.state != State::Reserved {
+                    entry.until = now + entry.hold;
+                }
                 entry.state = State::Active;
-                entry.until = now + entry.hold;
                 entry.serial = serial;
             }
         });
-        Ok(())
+        Ok(charge)
     }
 
     /// Whether [`Self::join`] would seat one more leg now.
     ///
     /// # Errors
     /// The refusal that it would give.
-    pub fn would_join(&self, now: Instant, id: ConferenceId) -> Result<(), JoinRefusal> {
-        self.plan_join(now, id).map(|_| ())
+    pub fn would_join(
+        &self,
+        now: Instant,
+        id: ConferenceId,
+        cost: Cost,
+    ) -> Result<(), JoinRefusal> {
+        self.plan_join(now, id, cost).map(|_| ())
     }
 
     /// Gives one leg's seat back: to the conference within its promise, else to the pool.
     /// Without such a conference or leg nothing happens.
-    pub fn leave(&mut self, _now: Instant, id: ConferenceId) {
-        self.ledger.update(id, |entry| entry.used = entry.used.saturating_sub(1));
+    pub fn leave(&mut self, now: Instant, id: ConferenceId, charge: Cost) {
+        self.ledger.update(id, |entry| {
+            if entry.used > 0 {
+                entry.used -= 1;
+                entry.charged = entry.charged.minus(charge);
+            }
+        });
+        self.top_up(now);
     }
 
-    /// Frees everything of a conference, held or active. Unknown: nothing happens.
-    pub fn end(&mut self, _now: Instant, id: ConferenceId) {
-        self.ledger.remove(id);
+    /// Changes how many seats a conference is promised. Fewer than its legs use is all that they use.
+    ///
+    /// # Errors
+    /// [`Refusal`]; nothing was changed. [`Refusal::OutOfTime`] if there is no such conference.
+    pub fn resize(&mut self, now: Instant, id: ConferenceId, seats: Seats) -> Result<(), Refusal> {
+        let entry = self.ledger.entry(id).filter(|entry| !entry.is_overdue(now));
+        let entry = entry.ok_or(Refusal::OutOfTime)?;
+        let wanted = entry.legs_max.map_or(seats.0, |max| seats.0.min(max)).max(1);
+        let more = wanted.saturating_sub(entry.seats());
+        if more > 0 {
+            let (shard, tenant, cost) = (entry.shard, entry.tenant, entry.leg.times(more));
+            if let Some(quota) = self.terms(tenant).and_then(|terms| terms.quota)
+                && self.ledger.seats_of(tenant).saturating_add(more) > quota
+            {
+                let (asked, has) = (Seats(more), Seats(self.ledger.seats_of(tenant)));
+                return Err(Refusal::TenantFull { tenant, asked, has, quota: Seats(quota) });
+            }
+            let leg = entry.leg;
+            let mut plan = Plan::for_one(id);
+            self.plan_overdue(now, &mut plan);
+            self.plan_room(now, shard, &cost, tenant, &mut plan);
+            let free = self.free_for(now, shard, tenant, &plan);
+            if !cost.fits_into(&free) {
+                let free = Seats(free.count_of(&leg));
+                return Err(Refusal::PoolFull { asked: Seats(more), free });
+            }
+            self.carry_out(plan, None);
+        }
+        self.ledger.update(id, |entry| entry.promised = wanted);
+        Ok(())
     }
 
-    /// Ends the holds that are due.
+    /// Frees everything of a conference, held or active. While a reservation for it stands, its room is kept
+    /// for whoever comes next. Unknown: nothing happens.
+    pub fn end(&mut self, now: Instant, id: ConferenceId) {
+        if let Some(mut entry) = self.ledger.remove(id)
+            && let Some(booked) = self.book.get(id)
+            && booked.reservation.until > now
+        {
+            entry.state = State::Reserved;
+            (entry.used, entry.charged) = (0, Cost::ZERO);
+            entry.until = booked.reservation.until;
+            entry.promised = entry.promised.min(booked.reservation.seats.0);
+            self.ledger.insert(id, entry);
+        }
+        self.top_up(now);
+    }
+
+    /// Ends the holds that are due, and opens and closes reservations.
     pub fn handle_deadline(&mut self, now: Instant) {
         let mut plan = Plan::default();
         self.plan_overdue(now, &mut plan);
         self.carry_out(plan, None);
+        self.turn_pages(now);
+        self.top_up(now);
     }
 
-    /// When the next hold ends.
+    /// When the next hold ends, or the next reservation begins or ends.
     pub fn deadline(&self) -> Option<Instant> {
-        self.ledger.next_due()
+        [self.book.deadline(), self.again].into_iter().fold(self.ledger.next_due(), units::soonest)
     }
 
     /// What the pool did by itself, oldest first.
@@ -149,12 +280,50 @@ impl Pool {
 
     /// The sums.
     pub fn room(&self) -> Room {
+        let plain = self.config.costs.plain_leg();
+        let free = |shard| {
+            let taken = self.ledger.taken(shard);
+            self.capacity_of(shard).minus(taken.used).minus(taken.held).count_of(&plain)
+        };
         Room {
-            capacity: self.config.capacity.0,
+            capacity: self.config.capacity(),
             used: self.ledger.used(),
             held: self.ledger.held(),
-            free: self.free(),
+            free: self.shards().map(free).fold(0, u32::saturating_add),
         }
+    }
+
+    /// What a shard has and gives now.
+    pub fn shard_room(&self, now: Instant, shard: u16) -> ShardRoom {
+        let taken = self.ledger.taken(shard);
+        let owed = self.owed(now, shard);
+        ShardRoom { capacity: self.capacity_of(shard), used: taken.used, held: taken.held, owed }
+    }
+
+    /// The numbers of the shards.
+    pub fn shards(&self) -> Range<u16> {
+        0..u16::try_from(self.config.shards.len()).unwrap_or(u16::MAX)
+    }
+
+    /// What it was told at first.
+    pub fn config(&self) -> &PoolConfig {
+        &self.config
+    }
+
+    /// What a tenant may have; `None`: there is no such tenant.
+    pub fn terms(&self, tenant: TenantId) -> Option<&TenantTerms> {
+        self.config.tenants.get(usize::from(tenant.0))
+    }
+
+    /// The tenant of this name.
+    pub fn tenant(&self, name: &str) -> Option<TenantId> {
+        let at = self.config.tenants.iter().position(|terms| terms.name == name)?;
+        u16::try_from(at).ok().map(TenantId)
+    }
+
+    /// Seats that a tenant has, in use and held.
+    pub fn seats_of(&self, tenant: TenantId) -> Seats {
+        Seats(self.ledger.seats_of(tenant))
     }
 
     /// Seats that all unproved askers together may hold.
@@ -174,20 +343,36 @@ impl Pool {
 
     /// One conference; `None` if it is unknown here.
     pub fn conference(&self, id: ConferenceId) -> Option<View> {
-        self.ledger.entry(id).map(|entry| View {
-            state: match entry.state {
-                State::Held(Firmness::Soft { .. }) => ViewState::Soft,
-                State::Held(Firmness::Firm) => ViewState::Firm,
-                State::Active => ViewState::Active,
-            },
-            seats: Seats(entry.promised),
-            used: Seats(entry.used),
-            until: entry.until,
-        })
+        self.ledger.entry(id).map(view)
     }
 
-    fn free(&self) -> u32 {
-        self.config.capacity.0 - self.ledger.used() - self.ledger.held()
+    /// All conferences, held and active.
+    pub fn conferences(&self) -> impl Iterator<Item = (ConferenceId, View)> {
+        self.ledger.entries().map(|(id, entry)| (id, view(entry)))
+    }
+
+    fn capacity_of(&self, shard: u16) -> Cost {
+        self.config.shards.get(usize::from(shard)).copied().unwrap_or_default()
+    }
+
+    /// What tenants other than this one have reserved and do not use.
+    fn kept_from(&self, tenant: TenantId) -> Cost {
+        let all = (0_u16..).map(TenantId).zip(&self.config.tenants);
+        let unused = all
+            .filter(|(other, _)| *other != tenant)
+            .map(|(other, terms)| terms.reserved.saturating_sub(self.ledger.seats_of(other)));
+        self.config.costs.plain_leg().times(unused.fold(0, u32::saturating_add))
+    }
+
+    fn pace_of(&self, tenant: TenantId) -> Pace {
+        self.paces.get(&tenant).copied().unwrap_or_default()
+    }
+
+    fn count_pace(&mut self, now: Instant, tenant: TenantId) {
+        let per_minute = self.terms(tenant).and_then(|terms| terms.per_minute);
+        if let Some(pace) = per_minute.and_then(|most| self.pace_of(tenant).one_more(now, most)) {
+            self.paces.insert(tenant, pace);
+        }
     }
 
     fn harden(&mut self, id: ConferenceId) {
@@ -199,111 +384,44 @@ impl Pool {
         self.next_serial
     }
 
-    /// Whether a leg would be the first, and what must go so that it has a seat. Only looks.
+    /// What a leg would be charged, and what must go so that it has a seat. Only looks.
     fn plan_join(
         &self,
         now: Instant,
         id: ConferenceId,
-    ) -> Result<(bool, Option<Plan>), JoinRefusal> {
+        cost: Cost,
+    ) -> Result<(Cost, Option<Plan>), JoinRefusal> {
         let entry = self.ledger.entry(id).filter(|entry| !entry.is_overdue(now));
-        let entry = entry.ok_or(JoinRefusal::Unknown)?;
+        let entry = entry.ok_or_else(|| match self.book.get(id) {
+            Some(booked) if booked.opens > now => JoinRefusal::NotYet { opens: booked.opens },
+            Some(_) | None => JoinRefusal::Unknown,
+        })?;
         if let Some(legs_max) = entry.legs_max
             && entry.used >= legs_max
         {
             return Err(JoinRefusal::ConferenceFull { legs_max });
         }
-        let activated = matches!(entry.state, State::Held(_));
-        if entry.held() > 0 {
-            return Ok((activated, None));
+        // No less than a promised seat: see the ledger.
+        let charge = cost.max(entry.leg);
+        let is_promised = entry.held() > 0;
+        let more = if is_promised { charge.minus(entry.leg) } else { charge };
+        if more == Cost::ZERO {
+            return Ok((charge, None));
         }
-        let mut plan = Plan::default();
+        let tenant = entry.tenant;
+        if let Some(quota) = self.terms(tenant).and_then(|terms| terms.quota)
+            && !is_promised
+            && self.ledger.seats_of(tenant) >= quota
+        {
+            return Err(JoinRefusal::TenantFull { tenant, quota: Seats(quota) });
+        }
+        let mut plan = Plan::for_one(id);
         self.plan_overdue(now, &mut plan);
-        if self.plan_room(now, 1, &mut plan) < 1 {
+        self.plan_room(now, entry.shard, &more, tenant, &mut plan);
+        if !more.fits_into(&self.free_for(now, entry.shard, tenant, &plan)) {
             return Err(JoinRefusal::PoolFull);
         }
-        Ok((activated, Some(plan)))
-    }
-
-    /// What must go so that this hold fits. Only looks.
-    fn plan_hold(&self, now: Instant, asked: u32, request: &HoldRequest) -> Result<Plan, Refusal> {
-        let mut plan = Plan::default();
-        self.plan_overdue(now, &mut plan);
-        if let Firmness::Soft { source } = request.firmness {
-            self.plan_source(source, &mut plan);
-            let limit = self.config.soft_limit();
-            if asked > limit {
-                // Proving the address helps only if there is the room.
-                let free = Seats(self.plan_room(now, asked, &mut plan));
-                let asked = Seats(asked);
-                return Err(if free < asked {
-                    Refusal::PoolFull { asked, free }
-                } else {
-                    Refusal::SoftLimit { asked, limit: Seats(limit) }
-                });
-            }
-            self.plan_soft_room(limit - asked, &mut plan);
-        }
-        let free = self.plan_room(now, asked, &mut plan);
-        if free < asked {
-            return Err(Refusal::PoolFull { asked: Seats(asked), free: Seats(free) });
-        }
-        Ok(plan)
-    }
-
-    /// Holds that have ended but that [`Pool::handle_deadline`] has not met yet are nobody's room.
-    fn plan_overdue(&self, now: Instant, plan: &mut Plan) {
-        for id in self.ledger.overdue(now) {
-            if let Some(entry) = self.ledger.entry(id) {
-                plan.drop_hold(id, entry, Step::Expire(id));
-            }
-        }
-    }
-
-    /// Lets the oldest soft holds of this source go until one more is within its share. It is not
-    /// refused: somebody else may have asked in its name, and whoever it is behind that address, or
-    /// behind that proxy, must get his conference.
-    fn plan_source(&self, source: IpAddr, plan: &mut Plan) {
-        let others_max = self.config.soft_per_source_max.saturating_sub(1);
-        for (id, entry) in self.ledger.soft_of(source) {
-            if self.ledger.soft_count_of(source) - plan.soft_count_of(source) <= others_max {
-                return;
-            }
-            plan.drop_hold(id, entry, Step::Evict(id));
-        }
-    }
-
-    /// Lets the oldest soft holds go until the rest fits into `keep` seats.
-    fn plan_soft_room(&self, keep: u32, plan: &mut Plan) {
-        for (id, entry) in self.ledger.soft_by_age() {
-            if self.ledger.soft_seats() - plan.soft_seats <= keep {
-                return;
-            }
-            plan.drop_hold(id, entry, Step::Evict(id));
-        }
-    }
-
-    /// Lets soft holds go, then takes back what active conferences can spare, until `asked` seats
-    /// are free or nothing is left to take; returns how many would be free.
-    fn plan_room(&self, now: Instant, asked: u32, plan: &mut Plan) -> u32 {
-        let free = self.free();
-        for (id, entry) in self.ledger.soft_by_age() {
-            if free + plan.seats >= asked {
-                break;
-            }
-            plan.drop_hold(id, entry, Step::Evict(id));
-        }
-        for (id, entry) in self.ledger.spare_by_age() {
-            let missing = asked.saturating_sub(free + plan.seats);
-            if missing == 0 {
-                break;
-            }
-            if entry.until <= now {
-                let seats = entry.spare().min(missing);
-                plan.steps.push(Step::TakeBack { id, seats });
-                plan.seats += seats;
-            }
-        }
-        free + plan.seats
+        Ok((charge, Some(plan)))
     }
 
     /// Does what was planned. An expired hold of `renewed` goes without a word: for the caller it
@@ -329,43 +447,21 @@ impl Pool {
     }
 }
 
-/// What has to go to make room; made by looking only, so that a refusal can just drop it.
-#[derive(Debug, Default)]
-struct Plan {
-    /// Each conference at most once, so bounded by the capacity.
-    steps: Vec<Step>,
-    /// Whom the steps drop altogether.
-    dropped: BTreeSet<ConferenceId>,
-    /// Seats that become free.
-    seats: u32,
-    /// Those of them that were soft.
-    soft_seats: u32,
-    /// Soft holds that go, by source.
-    sources: BTreeMap<IpAddr, usize>,
-}
-
-#[derive(Debug)]
-enum Step {
-    Expire(ConferenceId),
-    Evict(ConferenceId),
-    TakeBack { id: ConferenceId, seats: u32 },
-}
-
-impl Plan {
-    fn drop_hold(&mut self, id: ConferenceId, entry: &Entry, step: Step) {
-        if !self.dropped.insert(id) {
-            return;
-        }
-        self.seats += entry.held();
-        if let Some(source) = entry.soft_source() {
-            self.soft_seats += entry.held();
-            *self.sources.entry(source).or_default() += 1;
-        }
-        self.steps.push(step);
-    }
-
-    fn soft_count_of(&self, source: IpAddr) -> usize {
-        self.sources.get(&source).copied().unwrap_or(0)
+fn view(entry: &Entry) -> View {
+    View {
+        state: match entry.state {
+            State::Held(Firmness::Soft { .. }) => ViewState::Soft,
+            State::Held(Firmness::Firm) => ViewState::Firm,
+            State::Reserved => ViewState::Reserved,
+            State::Active => ViewState::Active,
+        },
+        seats: Seats(entry.promised),
+        used: Seats(entry.used),
+        until: entry.until,
+        shard: entry.shard,
+        tenant: entry.tenant,
+        leg: entry.leg,
+        used_cost: entry.used_cost(),
     }
 }
 

@@ -6,38 +6,84 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use units::Instant;
 
+use crate::cost::{Cost, CostModel};
+use crate::tenant::TenantTerms;
+
 /// Names one conference: a truncated HMAC of the request that asked for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConferenceId(pub [u8; 10]);
 
-/// The cost of plain G.711 legs, in legs.
+/// A number of legs.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct Seats(pub u32);
 
-/// How much room there is and how much of it unproved askers may hold.
+/// Who pays: an index into [`PoolConfig::tenants`].
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct TenantId(pub u16);
+
+impl TenantId {
+    /// The tenant of whoever belongs to no other.
+    pub const NOBODYS: Self = Self(0);
+}
+
+/// How much room there is and how much of it who may hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolConfig {
-    /// Seats of this node.
-    pub capacity: Seats,
+    /// What each media shard has; at least one. A conference lives on one of them.
+    pub shards: Vec<Cost>,
+    /// What things cost here.
+    pub costs: CostModel,
     /// Soft holds together stay within this share of the capacity, in percent.
     pub soft_percent: u32,
     /// But never less than this many seats: a fifth of a small node would not hold one conference.
     pub soft_seats_min: Seats,
     /// Soft holds of one source address; one more takes the place of its oldest.
     pub soft_per_source_max: usize,
+    /// Who shares the room; the first is everybody's who belongs to no other.
+    pub tenants: Vec<TenantTerms>,
+    /// No more than this share of a shard is promised to reservations at any time, in percent.
+    pub bookable_percent: u32,
+    /// How long before a reservation begins its room is kept free of other conferences. One that began
+    /// before that and goes on is not ended: the reservation gets what there is, and the rest as it
+    /// comes free.
+    pub ahead: Duration,
 }
 
 impl PoolConfig {
-    /// The defaults for a node of this many seats: 20 % soft, at least 32 seats, 16 per source.
-    pub const fn new(capacity: Seats) -> Self {
-        Self { capacity, soft_percent: 20, soft_seats_min: Seats(32), soft_per_source_max: 16 }
+    /// The defaults for a node of one shard and this many plain seats: 20 % soft, at least 32 seats, 16
+    /// per source.
+    pub fn new(capacity: Seats) -> Self {
+        let costs = CostModel::default();
+        Self::of_shards(vec![costs.plain_leg().times(capacity.0)], costs)
+    }
+
+    /// The same defaults for these shards.
+    pub fn of_shards(shards: Vec<Cost>, costs: CostModel) -> Self {
+        Self {
+            shards,
+            costs,
+            soft_percent: 20,
+            soft_seats_min: Seats(32),
+            soft_per_source_max: 16,
+            tenants: vec![TenantTerms::default()],
+            bookable_percent: 80,
+            ahead: Duration::from_secs(15 * 60),
+        }
+    }
+
+    /// Plain legs that all shards together have room for.
+    pub(crate) fn capacity(&self) -> u32 {
+        let plain = self.costs.plain_leg();
+        self.shards.iter().fold(0, |sum, shard| sum.saturating_add(shard.count_of(&plain)))
     }
 
     /// Seats of all soft holds together; may exceed the capacity of a small node.
     pub(crate) fn soft_limit(&self) -> u32 {
-        let share = u64::from(self.capacity.0) * u64::from(self.soft_percent) / 100;
+        let share = u64::from(self.capacity()) * u64::from(self.soft_percent) / 100;
         let share = u32::try_from(share).unwrap_or(u32::MAX);
         share.max(self.soft_seats_min.0)
     }
@@ -62,12 +108,16 @@ pub struct HoldRequest {
     pub id: ConferenceId,
     /// Expected size; at least 1, at most `legs_max`.
     pub seats: Seats,
+    /// What each of its legs is expected to cost.
+    pub leg: Cost,
     /// For how long, if nobody joins.
     pub hold: Duration,
     /// Whether the asker's address is proved.
     pub firmness: Firmness,
     /// The most legs the conference may ever have; `None`: as many as there is room for.
     pub legs_max: Option<u32>,
+    /// Who pays.
+    pub tenant: TenantId,
 }
 
 /// A granted hold.
@@ -78,13 +128,22 @@ pub struct Hold {
 }
 
 /// Why no room is held. Nothing was changed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(tag = "cause", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the message says it")]
 pub enum Refusal {
     #[error("the pool is full: {} seats asked, {} to be had", asked.0, free.0)]
     PoolFull { asked: Seats, free: Seats },
     #[error("{} seats asked by an unproved source, {} may be held for all of them", asked.0, limit.0)]
     SoftLimit { asked: Seats, limit: Seats },
+    #[error("{} seats asked, the tenant has {} of its {}", asked.0, has.0, quota.0)]
+    TenantFull { tenant: TenantId, asked: Seats, has: Seats, quota: Seats },
+    #[error("the tenant makes no more than {per_minute} conferences a minute")]
+    TenantRate { tenant: TenantId, per_minute: u32 },
+    #[error("a reservation ends before it begins, or has ended")]
+    OutOfTime,
+    #[error("there are {max} reservations already")]
+    TooManyReservations { max: usize },
 }
 
 /// Why nobody may join. Nothing was changed.
@@ -97,6 +156,10 @@ pub enum JoinRefusal {
     ConferenceFull { legs_max: u32 },
     #[error("the pool is full")]
     PoolFull,
+    #[error("the tenant has all its {} seats", quota.0)]
+    TenantFull { tenant: TenantId, quota: Seats },
+    #[error("the reservation opens at {opens}")]
+    NotYet { opens: Instant },
 }
 
 /// No such conference is held or active here.
@@ -117,19 +180,45 @@ pub enum Output {
         /// Whose.
         id: ConferenceId,
     },
+    /// A reservation is over. What runs goes on without its promise.
+    ReservationOver {
+        /// Whose.
+        id: ConferenceId,
+    },
 }
 
 /// The sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Room {
-    /// All seats of the node.
+    /// All seats of the node, if all legs were plain ones.
     pub capacity: u32,
     /// Taken by legs.
     pub used: u32,
     /// Promised: to conferences nobody has joined, and to late invitees of active ones.
     pub held: u32,
-    /// `capacity - used - held`.
+    /// Plain legs that would still fit; with plain legs only, `capacity - used - held`.
     pub free: u32,
+}
+
+/// What a shard has and gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardRoom {
+    /// All that it has.
+    pub capacity: Cost,
+    /// Taken by legs and conferences.
+    pub used: Cost,
+    /// Promised and not taken.
+    pub held: Cost,
+    /// Kept free for reservations that have begun, or are about to.
+    pub owed: Cost,
+}
+
+impl ShardRoom {
+    /// What anybody may have.
+    #[must_use]
+    pub fn free(&self) -> Cost {
+        self.capacity.minus(self.used).minus(self.held).minus(self.owed)
+    }
 }
 
 /// One conference as the pool sees it.
@@ -143,6 +232,14 @@ pub struct View {
     pub used: Seats,
     /// Held: when the hold ends. Active: until when its unused seats are kept whatever comes.
     pub until: Instant,
+    /// The shard that it is to be mixed on.
+    pub shard: u16,
+    /// Who pays.
+    pub tenant: TenantId,
+    /// What each promised seat costs.
+    pub leg: Cost,
+    /// What it takes: its legs, and itself.
+    pub used_cost: Cost,
 }
 
 /// Where a conference stands.
@@ -152,6 +249,8 @@ pub enum ViewState {
     Soft,
     /// Promised, nobody has joined.
     Firm,
+    /// Promised by a reservation, nobody is in.
+    Reserved,
     /// Joined at least once.
     Active,
 }

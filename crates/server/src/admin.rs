@@ -1,6 +1,7 @@
 //! The HTTP interface, on loopback.
 
 mod connections;
+pub(crate) mod room;
 
 use std::net::{IpAddr, TcpListener};
 
@@ -10,6 +11,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use node::{ExplainError, ExplainQuery, Explained};
 use tokio::sync::{mpsc, oneshot};
 
 use self::connections::Connections;
@@ -25,6 +27,8 @@ pub(crate) enum Asked {
     Status(oneshot::Sender<StatusPage>),
     /// What was counted.
     Metrics(oneshot::Sender<Snapshot>),
+    /// Why the pool decided as it did.
+    Explain(ExplainQuery, oneshot::Sender<Result<Vec<Explained>, ExplainError>>),
 }
 
 /// Serves until the runtime ends. Must be called inside a tokio runtime.
@@ -33,6 +37,7 @@ pub(crate) fn serve(listener: TcpListener, asked: mpsc::Sender<Asked>) -> std::i
     let router = Router::new()
         .route("/v1/status", get(status))
         .route("/metrics", get(metrics))
+        .merge(room::routes())
         .layer(middleware::from_fn(only_local_names))
         .with_state(asked);
     tokio::spawn(async move {

@@ -23,10 +23,12 @@ mod start;
 mod status;
 pub mod users;
 
-pub use access::{AllowList, Network, NetworkError};
+pub use access::AllowList;
+pub use admin::room::{AdminError, ExplainPage};
 pub use config::{Config, ConfigError};
 pub use node::{
-    ConferenceState, ConferenceStatus, Notice, PhoneStatus, RegistrarStatus, Role, User,
+    ConferenceState, ConferenceStatus, ExplainError, Explained, ExplainedState, Network,
+    NetworkError, Notice, PhoneStatus, RegistrarStatus, Role, User,
 };
 pub use records::RecordsTo;
 pub use run::{EndCause, Event, Report};

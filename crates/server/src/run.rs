@@ -243,6 +243,9 @@ impl Loop {
             // Whoever asked may have gone away.
             Wake::Asked(Asked::Status(asked)) => drop(asked.send(self.status(now))),
             Wake::Asked(Asked::Metrics(asked)) => drop(asked.send(self.snapshot(now))),
+            Wake::Asked(Asked::Explain(query, asked)) => {
+                drop(asked.send(self.node.explain(now, &query)));
+            }
             Wake::Wire(happening) => self.wires.handle(now, happening, buffer),
             Wake::Resolved(id, targets) => {
                 self.node.handle_input(now, Input::Resolved { id, targets });

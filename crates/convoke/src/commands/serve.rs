@@ -197,7 +197,9 @@ fn words(notice: &Notice) -> (Tone, &'static str, String) {
         Notice::PhoneGone { user, contact, cause } => {
             (Tone::Quiet, "gone", format!("{user} at {contact}: {cause}"))
         }
-        Notice::Refused { uri, asker, status, why } => {
+        Notice::Refused { uri, asker, status, why, explained } => {
+            // What the pool decided says more than what the caller hears.
+            let why = explained.as_ref().unwrap_or(why);
             (Tone::Bad, "refused", format!("{asker}, who called {uri}: {status} {why}"))
         }
     }

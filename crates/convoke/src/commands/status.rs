@@ -4,16 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use server::{ConferenceState, ConferenceStatus, RegistrarStatus, StatusPage};
 
 use crate::cli::StatusArgs;
 use crate::output::{Paint, harmless, say};
-
-/// Loopback and one turn of a loop: more than this and the server hangs.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Causes on one line.
 const CAUSES_SHOWN: usize = 5;
@@ -31,16 +27,7 @@ pub(crate) fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
 
 /// Asks the server; what it says, unread.
 pub(super) fn fetch(admin: SocketAddr) -> anyhow::Result<String> {
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).proxy(None).build().into();
-    let mut response =
-        agent.get(format!("http://{admin}/v1/status")).call().with_context(|| {
-            format!(
-                "no server says its status at {admin}: start one with `convoke serve`, or name the \
-             address that it printed with --admin"
-            )
-        })?;
-    response.body_mut().read_to_string().context("the server broke off in the middle")
+    super::admin::get(admin, "/v1/status", &[])
 }
 
 /// Reads what the server said.
@@ -128,7 +115,7 @@ pub(super) fn show_conference(conference: &ConferenceStatus, paint: Paint) -> St
 }
 
 /// `0:42`, `1:02:03`.
-fn clock(seconds: u64) -> String {
+pub(super) fn clock(seconds: u64) -> String {
     let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     match hours {
         0 => format!("{minutes}:{seconds:02}"),

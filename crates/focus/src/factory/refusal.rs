@@ -14,6 +14,31 @@ pub enum Refused {
         asked: u32,
         /// Seats that were to be had.
         free: u32,
+        /// What there is too little of, in words; empty: it does not matter.
+        short_of: &'static str,
+    },
+    /// Who pays for it has all that he may have.
+    TenantFull {
+        /// His name.
+        tenant: String,
+        /// Seats asked for.
+        asked: u32,
+        /// Seats that he has.
+        has: u32,
+        /// Seats that he may have.
+        quota: u32,
+    },
+    /// Who pays for it makes conferences too fast.
+    TenantRate {
+        /// His name.
+        tenant: String,
+        /// Conferences that he may make in a minute.
+        per_minute: u32,
+    },
+    /// The conference is reserved for a time to come.
+    NotYet {
+        /// Seconds until it may be joined.
+        seconds: u64,
     },
     /// Too much for callers whose address is not proved.
     Unproved {
@@ -68,8 +93,12 @@ impl Refused {
             | Self::CalledTooOften { .. }
             | Self::NobodyIn
             | Self::NoSeat
+            | Self::NotYet { .. }
             | Self::NoPort => StatusCode::TEMPORARILY_UNAVAILABLE,
-            Self::ConferenceFull { .. } => StatusCode::BUSY_HERE,
+            // His own limit: there may be room for others, and none for him wherever he asks.
+            Self::ConferenceFull { .. } | Self::TenantFull { .. } | Self::TenantRate { .. } => {
+                StatusCode::BUSY_HERE
+            }
             Self::NoReferHere => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
@@ -85,9 +114,12 @@ impl Refused {
             | Self::SourceBusy
             | Self::Unanswered { .. }
             | Self::CalledTooOften { .. }
+            | Self::TenantRate { .. }
             | Self::NoSeat
             | Self::NoPort => true,
             Self::ConferenceFull { .. }
+            | Self::TenantFull { .. }
+            | Self::NotYet { .. }
             | Self::NoReferHere
             | Self::NobodyIn
             | Self::NotFound
@@ -105,9 +137,24 @@ impl Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::PoolFull { asked, free } => write!(
+            Self::PoolFull { asked, free, short_of } => {
+                write!(f, "No room for a conference of {asked}: {free} seats are free")?;
+                if !short_of.is_empty() {
+                    write!(f, ", there is too little of {short_of}")?;
+                }
+                f.write_str(". Try again shortly, or ask for fewer with ;seats=N")
+            }
+            Self::TenantFull { tenant, asked, has, quota } => write!(
                 f,
-                "No room for a conference of {asked}: {free} seats are free. Try again shortly, or ask for fewer with ;seats=N"
+                "{tenant} has {has} of its {quota} seats and asked for {asked} more. This is its own limit, not the server's: end other conferences, or have its quota raised"
+            ),
+            Self::TenantRate { tenant, per_minute } => write!(
+                f,
+                "{tenant} may make {per_minute} conferences a minute and has made them. This is its own limit, not the server's: try again shortly"
+            ),
+            Self::NotYet { seconds } => write!(
+                f,
+                "This conference is reserved for later: it can be joined in {seconds} seconds"
             ),
             Self::Unproved { asked, limit } => write!(
                 f,
@@ -159,6 +206,9 @@ pub fn refusal(
     let mut response = Response::answering(&incoming.request, refused.status()).with_to_tag(tag);
     if refused.passes_soon() {
         let seconds = RETRY_SECONDS_MIN + rng.below(RETRY_SECONDS_MAX - RETRY_SECONDS_MIN + 1);
+        response.headers.push(HeaderName::RetryAfter, seconds.to_string());
+    }
+    if let Refused::NotYet { seconds } = refused {
         response.headers.push(HeaderName::RetryAfter, seconds.to_string());
     }
     if refused.is_explained() {

@@ -228,7 +228,8 @@ fn what_check_lets_pass_the_focus_takes() {
     let mut alice = Caller::new("alice", 1);
     for body in [OFFER, ""] {
         let invite = alice.next("INVITE", body);
-        assert_eq!(check(&invite, &[sdp::Family::V4]), Ok(sdp::Family::V4));
+        let wanted = check(&invite, &[sdp::Family::V4]).unwrap();
+        assert_eq!((wanted.family, wanted.ptime_ms), (sdp::Family::V4, 20));
         assert!(Rig::new().try_invite(&invite).is_ok());
     }
 }

@@ -234,15 +234,22 @@ fn ack_with_our_tag_proves_the_source_and_no_other_does() {
     assert!(!proves_source(&[8; 32], "n1s0", &other_key));
 }
 
+fn tenant() -> String {
+    "acme".to_owned()
+}
+
 fn refusals() -> Vec<(Refused, u16, bool, bool)> {
     vec![
-        (Refused::PoolFull { asked: 10, free: 9 }, 480, true, true),
+        (Refused::PoolFull { asked: 10, free: 9, short_of: "media ports" }, 480, true, true),
         (Refused::Unproved { asked: 40, limit: 32 }, 480, true, true),
         (Refused::SourceBusy, 480, true, true),
         (Refused::Unanswered { max: 64 }, 480, true, true),
         (Refused::NoSeat, 480, true, true),
         (Refused::NoPort, 480, true, true),
         (Refused::ConferenceFull { legs_max: 3 }, 486, false, true),
+        (Refused::TenantFull { tenant: tenant(), asked: 9, has: 5, quota: 10 }, 486, false, true),
+        (Refused::TenantRate { tenant: tenant(), per_minute: 5 }, 486, true, true),
+        (Refused::NotYet { seconds: 600 }, 480, true, true),
         (Refused::NotFound, 404, false, false),
         (Refused::ShuttingDown, 503, false, true),
         (Refused::NotServed, 501, false, true),
@@ -267,8 +274,11 @@ fn refusal_says_why_in_words_and_when_to_try_again() {
         }
         assert_eq!(response.headers.to().unwrap().tag(), Some("t1"));
     }
-    let text = Refused::PoolFull { asked: 10, free: 9 }.to_string();
+    let text = Refused::PoolFull { asked: 10, free: 9, short_of: "media ports" }.to_string();
     assert!(text.contains("10") && text.contains("9 seats are free"), "{text}");
+    assert!(text.contains("too little of media ports"), "{text}");
+    let text = Refused::TenantRate { tenant: tenant(), per_minute: 5 }.to_string();
+    assert!(text.contains("acme") && text.contains("its own limit, not the server's"), "{text}");
 }
 
 #[test]

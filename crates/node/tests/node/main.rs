@@ -4,6 +4,7 @@ mod asking;
 mod attacks;
 mod auth;
 mod counting;
+mod explaining;
 mod hostile;
 mod joining;
 mod mutants;

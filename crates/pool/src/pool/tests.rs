@@ -1,6 +1,7 @@
 //! Single rules by hand; [`history`] has the properties over random histories.
 
 mod history;
+mod shards;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use units::Instant;
 
 use super::*;
+use crate::CostModel;
 
 /// A pool without soft allowance beyond its share, so that the shares are easy to see.
 fn pool(capacity: u32) -> Pool {
@@ -22,6 +24,8 @@ fn firm(number: u8, seats: u32) -> HoldRequest {
     HoldRequest {
         id: id(number),
         seats: Seats(seats),
+        leg: plain(),
+        tenant: TenantId::NOBODYS,
         hold: Duration::from_secs(60),
         firmness: Firmness::Firm,
         legs_max: None,
@@ -35,6 +39,14 @@ fn soft(number: u8, seats: u32, source: u8) -> HoldRequest {
 
 fn at(seconds: u64) -> Instant {
     Instant::from_millis(seconds * 1_000)
+}
+
+fn plain() -> Cost {
+    CostModel::default().plain_leg()
+}
+
+fn join(pool: &mut Pool, now: Instant, id: ConferenceId) -> Result<(), JoinRefusal> {
+    pool.join(now, id, plain()).map(|_| ())
 }
 
 fn outputs(pool: &mut Pool) -> Vec<Output> {
@@ -57,14 +69,14 @@ fn late_invitee_gets_the_seat_held_for_him_in_a_full_pool() {
     let mut pool = pool(6);
     pool.hold(at(0), &firm(1, 3)).unwrap();
     pool.hold(at(0), &firm(2, 3)).unwrap();
-    pool.join(at(1), id(1)).unwrap();
+    join(&mut pool, at(1), id(1)).unwrap();
     for _ in 0..3 {
-        pool.join(at(1), id(2)).unwrap();
+        join(&mut pool, at(1), id(2)).unwrap();
     }
-    assert_eq!(pool.join(at(2), id(2)), Err(JoinRefusal::PoolFull));
+    assert_eq!(join(&mut pool, at(2), id(2)), Err(JoinRefusal::PoolFull));
     assert!(pool.hold(at(2), &firm(3, 1)).is_err());
-    assert_eq!(pool.join(at(30), id(1)), Ok(()));
-    assert_eq!(pool.join(at(40), id(1)), Ok(()));
+    assert_eq!(join(&mut pool, at(30), id(1)), Ok(()));
+    assert_eq!(join(&mut pool, at(40), id(1)), Ok(()));
     assert_eq!(pool.room(), Room { capacity: 6, used: 6, held: 0, free: 0 });
 }
 
@@ -79,7 +91,7 @@ fn hold_nobody_joins_ends_by_itself_and_not_a_moment_before() {
     pool.handle_deadline(at(60));
     assert_eq!(outputs(&mut pool), [Output::Expired { id: id(1) }]);
     assert_eq!((pool.hold_count(), pool.deadline(), pool.room().free), (0, None, 9));
-    assert_eq!(pool.join(at(60), id(1)), Err(JoinRefusal::Unknown));
+    assert_eq!(join(&mut pool, at(60), id(1)), Err(JoinRefusal::Unknown));
 }
 
 #[test]
@@ -96,7 +108,7 @@ fn asked_again_it_is_the_same_hold_and_no_longer() {
 fn overdue_hold_is_gone_before_its_timer_fires() {
     let mut pool = pool(4);
     pool.hold(at(0), &firm(1, 4)).unwrap();
-    assert_eq!(pool.join(at(60), id(1)), Err(JoinRefusal::Unknown));
+    assert_eq!(join(&mut pool, at(60), id(1)), Err(JoinRefusal::Unknown));
     assert_eq!(pool.confirm(at(60), id(1)), Err(Unknown));
     pool.hold(at(60), &firm(2, 4)).unwrap();
     assert_eq!(outputs(&mut pool), [Output::Expired { id: id(1) }]);
@@ -117,8 +129,8 @@ fn unused_seats_of_an_active_conference_are_kept_then_given_back_under_pressure_
     let mut pool = pool(10);
     pool.hold(at(0), &firm(1, 4)).unwrap();
     pool.hold(at(0), &firm(2, 4)).unwrap();
-    pool.join(at(10), id(2)).unwrap();
-    pool.join(at(20), id(1)).unwrap();
+    join(&mut pool, at(10), id(2)).unwrap();
+    join(&mut pool, at(20), id(1)).unwrap();
     // Both are kept until 70 s and 80 s.
     let refusal = pool.hold(at(69), &firm(3, 3));
     assert_eq!(refusal, Err(Refusal::PoolFull { asked: Seats(3), free: Seats(2) }));
@@ -137,10 +149,10 @@ fn joiner_beyond_the_promise_takes_free_seats_up_to_the_conference_limit() {
     let mut pool = pool(10);
     pool.hold(at(0), &HoldRequest { legs_max: Some(3), ..firm(1, 2) }).unwrap();
     for _ in 0..3 {
-        pool.join(at(1), id(1)).unwrap();
+        join(&mut pool, at(1), id(1)).unwrap();
     }
     let full = pool.clone();
-    assert_eq!(pool.join(at(1), id(1)), Err(JoinRefusal::ConferenceFull { legs_max: 3 }));
+    assert_eq!(join(&mut pool, at(1), id(1)), Err(JoinRefusal::ConferenceFull { legs_max: 3 }));
     assert_eq!(pool, full);
     assert_eq!(pool.room(), Room { capacity: 10, used: 3, held: 0, free: 7 });
 }
@@ -150,15 +162,15 @@ fn leaver_seat_stays_with_the_conference_within_its_promise_only() {
     let mut pool = pool(10);
     pool.hold(at(0), &firm(1, 2)).unwrap();
     for _ in 0..3 {
-        pool.join(at(1), id(1)).unwrap();
+        join(&mut pool, at(1), id(1)).unwrap();
     }
-    pool.leave(at(2), id(1));
+    pool.leave(at(2), id(1), plain());
     assert_eq!(pool.room(), Room { capacity: 10, used: 2, held: 0, free: 8 });
-    pool.leave(at(2), id(1));
+    pool.leave(at(2), id(1), plain());
     assert_eq!(pool.room(), Room { capacity: 10, used: 1, held: 1, free: 8 });
     pool.end(at(3), id(1));
     assert_eq!(pool.room(), Room { capacity: 10, used: 0, held: 0, free: 10 });
-    pool.leave(at(3), id(1));
+    pool.leave(at(3), id(1), plain());
     assert_eq!(pool.room().used, 0);
 }
 
@@ -188,7 +200,7 @@ fn soft_hold_gives_way_to_a_firm_one_and_to_a_joiner_but_not_once_confirmed() {
     pool.end(at(2), id(2));
     pool.hold(at(2), &soft(5, 1, 1)).unwrap();
     for _ in 0..10 {
-        pool.join(at(2), id(3)).unwrap();
+        join(&mut pool, at(2), id(3)).unwrap();
     }
     assert_eq!(outputs(&mut pool), [Output::Evicted { id: id(5) }]);
 }
@@ -239,7 +251,7 @@ fn honest_caller_gets_his_conference_amid_a_flood_of_unproved_ones() {
     pool.hold(at(1), &soft(1, 4, 1)).unwrap();
     pool.confirm(at(1), id(1)).unwrap();
     pool.hold(at(2), &firm(2, 796)).unwrap();
-    assert_eq!(pool.join(at(3), id(1)), Ok(()));
+    assert_eq!(join(&mut pool, at(3), id(1)), Ok(()));
 }
 
 #[test]
@@ -265,13 +277,13 @@ fn unproved_source_is_not_charged_for_holds_that_have_ended() {
 fn last_seat_of_a_conference_that_all_have_left_is_not_taken_back() {
     let mut pool = pool(4);
     pool.hold(at(0), &firm(1, 4)).unwrap();
-    pool.join(at(1), id(1)).unwrap();
-    pool.leave(at(2), id(1));
+    join(&mut pool, at(1), id(1)).unwrap();
+    pool.leave(at(2), id(1), plain());
     let refusal = pool.hold(at(100), &firm(2, 4));
     assert_eq!(refusal, Err(Refusal::PoolFull { asked: Seats(4), free: Seats(3) }));
     pool.hold(at(100), &firm(2, 3)).unwrap();
     assert_eq!(pool.room(), Room { capacity: 4, used: 0, held: 4, free: 0 });
-    assert_eq!(pool.join(at(101), id(1)), Ok(()));
+    assert_eq!(join(&mut pool, at(101), id(1)), Ok(()));
 }
 
 /// Who is told to prove his address must gain by it.

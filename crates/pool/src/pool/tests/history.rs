@@ -10,6 +10,7 @@ use proptest::test_runner::{Config, TestRunner};
 use units::Instant;
 
 use super::super::*;
+use super::plain;
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -32,12 +33,15 @@ enum Op {
 }
 
 const IDS: u8 = 8;
-const CONFIG: PoolConfig = PoolConfig {
-    capacity: Seats(20),
-    soft_percent: 30,
-    soft_seats_min: Seats(0),
-    soft_per_source_max: 2,
-};
+fn config() -> PoolConfig {
+    PoolConfig {
+        soft_percent: 30,
+        soft_seats_min: Seats(0),
+        soft_per_source_max: 2,
+        ..PoolConfig::new(Seats(20))
+    }
+}
+
 const SOFT_SEATS_MAX: u32 = 6;
 
 fn op() -> impl Strategy<Value = Op> {
@@ -151,6 +155,8 @@ impl<S: Subject> Checker<S> {
                     hold: Duration::from_secs(secs),
                     firmness: source.map_or(Firmness::Firm, |source| Firmness::Soft { source }),
                     legs_max,
+                    leg: plain(),
+                    tenant: TenantId::NOBODYS,
                 })?;
             }
             Op::Confirm(id) => {
@@ -160,7 +166,7 @@ impl<S: Subject> Checker<S> {
                 }
             }
             Op::Join(id) => self.join(name(id))?,
-            Op::Leave(id) => self.subject.pool().leave(self.now, name(id)),
+            Op::Leave(id) => self.subject.pool().leave(self.now, name(id), plain()),
             Op::End(id) => {
                 self.subject.pool().end(self.now, name(id));
                 let gone = self.subject.pool().conference(name(id)).is_none();
@@ -198,7 +204,7 @@ impl<S: Subject> Checker<S> {
     fn join(&mut self, id: ConferenceId) -> Result<(), String> {
         let before = self.subject.clone();
         let view = self.live(id);
-        let result = self.subject.pool().join(self.now, id);
+        let result = self.subject.pool().join(self.now, id, plain()).map(|_| ());
         match (&result, view) {
             (Ok(()), None) => Err("joined what was over".into()),
             (Ok(()), Some(_)) => Ok(()),
@@ -235,7 +241,8 @@ impl<S: Subject> Checker<S> {
         let outputs: Vec<_> = std::iter::from_fn(|| self.subject.pool().poll_output()).collect();
         let mut gone = BTreeSet::new();
         for output in &outputs {
-            let (Output::Expired { id } | Output::Evicted { id }) = output;
+            let (Output::Expired { id } | Output::Evicted { id } | Output::ReservationOver { id }) =
+                output;
             ensure(gone.insert(*id), "said twice")?;
             let view = before.iter().find(|(known, _)| known == id).map(|(_, view)| view);
             let (soft, overdue) =
@@ -243,6 +250,7 @@ impl<S: Subject> Checker<S> {
             let right = match output {
                 Output::Expired { .. } => overdue,
                 Output::Evicted { .. } => soft && !overdue,
+                Output::ReservationOver { .. } => false,
             };
             ensure(right, "went for the wrong reason")?;
         }
@@ -317,21 +325,21 @@ proptest! {
     /// T23
     #[test]
     fn promises_hold_over_random_histories(history in history()) {
-        Checker::run(Pool::new(CONFIG), &history).map_err(TestCaseError::fail)?;
+        Checker::run(Pool::new(config()), &history).map_err(TestCaseError::fail)?;
     }
 }
 
 #[test]
 fn canary_pool_whose_holds_never_end_is_caught() {
-    is_caught(Forgetful(Pool::new(CONFIG)), "a hold did not end");
+    is_caught(Forgetful(Pool::new(config())), "a hold did not end");
 }
 
 #[test]
 fn canary_pool_that_leaks_on_refusal_is_caught() {
-    is_caught(Leaky(Pool::new(CONFIG)), "a refusal changed something");
+    is_caught(Leaky(Pool::new(config())), "a refusal changed something");
 }
 
 #[test]
 fn canary_pool_that_prolongs_a_hold_is_caught() {
-    is_caught(Prolonging(Pool::new(CONFIG)), "asked again it changed");
+    is_caught(Prolonging(Pool::new(config())), "asked again it changed");
 }

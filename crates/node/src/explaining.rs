@@ -1,0 +1,262 @@
+//! Why the pool decided as it did: kept with each conference, and of late refusals and ends.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use pool::{Codec, ConferenceId, Decision, Firmness, HoldRequest, Seats, TenantId};
+use serde::{Deserialize, Serialize};
+use sip::Incoming;
+use units::{Instant, UnixTime};
+
+use crate::conference::{Record, State};
+use crate::node::Node;
+
+/// A decision and what it was about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) at: UnixTime,
+    /// The From URI, masked; nobody's if it was asked for by HTTP.
+    pub(crate) asker: Option<String>,
+    /// The Request-URI, masked.
+    pub(crate) asked: Option<String>,
+    pub(crate) decision: Decision,
+}
+
+/// The decisions of what is over.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// The newest last; at most [`KEPT_MAX`].
+    refused: VecDeque<Told>,
+    /// With their conferences, the newest last; at most [`KEPT_MAX`].
+    ended: VecDeque<(String, Told)>,
+    /// The last refusal, in words, until it is told.
+    words: Option<String>,
+}
+
+impl Kept {
+    fn refused(&mut self, told: Told, words: String) {
+        self.words = Some(words);
+        if self.refused.len() == KEPT_MAX {
+            self.refused.pop_front();
+        }
+        self.refused.push_back(told);
+    }
+
+    pub(crate) fn ended(&mut self, conference: String, told: Told) {
+        if self.ended.len() == KEPT_MAX {
+            self.ended.pop_front();
+        }
+        self.ended.push_back((conference, told));
+    }
+
+    /// The refusal that nobody has been told of yet, in words.
+    pub(crate) fn take_words(&mut self) -> Option<String> {
+        self.words.take()
+    }
+}
+
+/// What shall be explained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExplainQuery {
+    /// Conferences of this URI, of this user part, or of one that begins so.
+    Conference(String),
+    /// What would be decided now.
+    WhatIf {
+        /// Legs.
+        legs: u32,
+        /// Their codec.
+        codec: Codec,
+        /// Their packet time.
+        ptime: Duration,
+        /// Who pays; `None`: nobody in particular.
+        tenant: Option<String>,
+    },
+    /// What was refused lately, and what is held and runs.
+    Recent,
+}
+
+/// One decision, explained. Serialised as JSON; fields are added, never renamed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explained {
+    /// When it was decided.
+    pub at: UnixTime,
+    /// What came of it.
+    pub state: ExplainedState,
+    /// The conference URI; `None`: there is none.
+    pub conference: Option<String>,
+    /// Who asked: the From URI, not authenticated.
+    pub asker: Option<String>,
+    /// The address that was asked.
+    pub asked: Option<String>,
+    /// Who pays; empty: nobody in particular.
+    pub tenant: String,
+    /// The decision in one sentence.
+    pub words: String,
+    /// All that was looked at.
+    pub decision: Decision,
+}
+
+/// What came of a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExplainedState {
+    /// Nobody has joined yet.
+    Held,
+    /// The conference runs.
+    Active,
+    /// It is over, or nobody came.
+    Ended,
+    /// There was no conference.
+    Refused,
+    /// It was only asked what would be.
+    WhatIf,
+}
+
+/// Why nothing is explained.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(tag = "error", rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the message says it")]
+pub enum ExplainError {
+    #[error("there is no tenant {name:?} in the configuration")]
+    NoTenant { name: String },
+    #[error("no conference {name:?} is known here, held, running or over lately")]
+    NoConference { name: String },
+}
+
+impl Node {
+    /// Explains decisions, the newest first.
+    ///
+    /// # Errors
+    /// [`ExplainError`]: there is nothing to explain.
+    pub fn explain(
+        &self,
+        now: Instant,
+        query: &ExplainQuery,
+    ) -> Result<Vec<Explained>, ExplainError> {
+        match query {
+            ExplainQuery::Conference(name) => {
+                let all = self.live().chain(self.over());
+                let found: Vec<Explained> = all
+                    .filter(|it| it.conference.as_deref().is_some_and(|uri| is_named(uri, name)))
+                    .collect();
+                let none = || ExplainError::NoConference { name: name.clone() };
+                if found.is_empty() { Err(none()) } else { Ok(found) }
+            }
+            ExplainQuery::WhatIf { legs, codec, ptime, tenant } => {
+                let tenant = match tenant {
+                    None => TenantId::NOBODYS,
+                    Some(name) => self
+                        .pool
+                        .tenant(name)
+                        .ok_or_else(|| ExplainError::NoTenant { name: name.clone() })?,
+                };
+                let request = HoldRequest {
+                    id: ConferenceId([0; 10]),
+                    seats: Seats(*legs),
+                    leg: self.pool.config().costs.leg(*codec, *ptime),
+                    hold: Duration::ZERO,
+                    firmness: Firmness::Firm,
+                    legs_max: None,
+                    tenant,
+                };
+                let decision = self.pool.explain(now, self.number, &request);
+                let told = Told { at: self.wall(now), asker: None, asked: None, decision };
+                Ok(vec![self.explained(ExplainedState::WhatIf, None, &told)])
+            }
+            ExplainQuery::Recent => {
+                let refused = self.explained.refused.iter().rev();
+                let refused =
+                    refused.map(|told| self.explained(ExplainedState::Refused, None, told));
+                let mut all: Vec<Explained> =
+                    refused.chain(self.live()).chain(self.over()).collect();
+                all.sort_by_key(|it| std::cmp::Reverse(it.at));
+                all.truncate(EXPLAINED_MAX);
+                Ok(all)
+            }
+        }
+    }
+
+    fn live(&self) -> impl Iterator<Item = Explained> {
+        self.records.values().filter_map(|record| {
+            let state = match &record.state {
+                State::Held => ExplainedState::Held,
+                State::Active(_) => ExplainedState::Active,
+                State::Ended => ExplainedState::Ended,
+            };
+            let told = record.told.as_deref()?;
+            Some(self.explained(state, Some(record.uri.to_string()), told))
+        })
+    }
+
+    fn over(&self) -> impl Iterator<Item = Explained> {
+        self.explained.ended.iter().rev().map(|(conference, told)| {
+            self.explained(ExplainedState::Ended, Some(conference.clone()), told)
+        })
+    }
+
+    fn explained(
+        &self,
+        state: ExplainedState,
+        conference: Option<String>,
+        told: &Told,
+    ) -> Explained {
+        let tenant = self.tenant_name(told.decision.tenant);
+        Explained {
+            at: told.at,
+            state,
+            conference,
+            asker: told.asker.clone(),
+            asked: told.asked.clone(),
+            words: told.decision.words(&tenant),
+            tenant,
+            decision: told.decision.clone(),
+        }
+    }
+
+    /// Finds out what the pool will decide about this request, and why.
+    pub(crate) fn told(&self, now: Instant, incoming: &Incoming, request: &HoldRequest) -> Told {
+        Told {
+            at: self.wall(now),
+            asker: Some(focus::masked(&incoming.essentials.from.uri.to_string())),
+            asked: Some(focus::masked(&incoming.request.uri.to_string())),
+            decision: self.pool.explain(now, self.number, request),
+        }
+    }
+
+    /// Puts away why a conference had its room: it is over.
+    pub(crate) fn put_away(&mut self, record: &mut Record) {
+        if let Some(told) = record.told.take() {
+            self.explained.ended(record.uri.to_string(), *told);
+        }
+    }
+
+    /// Keeps a decision against somebody, whom it is told at once.
+    pub(crate) fn put_away_refused(&mut self, told: Told) {
+        let words = told.decision.words(&self.tenant_name(told.decision.tenant));
+        self.explained.refused(told, words);
+    }
+
+    /// What a tenant is called.
+    pub(crate) fn tenant_name(&self, tenant: TenantId) -> String {
+        self.pool.terms(tenant).map(|terms| terms.name.clone()).unwrap_or_default()
+    }
+}
+
+/// Whether a conference URI is meant: written whole, by its user part, or by the beginning of that.
+fn is_named(uri: &str, name: &str) -> bool {
+    let user = |text: &str| {
+        let text = text.split_once(':').map_or(text, |(_, rest)| rest);
+        text.split(['@', ';']).next().unwrap_or_default().to_ascii_lowercase()
+    };
+    let name = user(name);
+    name.len() >= NAME_LEAST && user(uri).starts_with(&name)
+}
+
+/// Enough of a user part to mean one conference of many: `conf-`, the node, and some of the identity.
+const NAME_LEAST: usize = 5;
+
+/// Decisions kept of each kind of what is over: at some 500 bytes each, 100 kB.
+const KEPT_MAX: usize = 100;
+
+/// Decisions in one answer.
+const EXPLAINED_MAX: usize = 200;
