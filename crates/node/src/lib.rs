@@ -52,5 +52,5 @@ pub use pace::Limits;
 pub use record::{ConferenceRecord, JoinedBy, LegRecord, Record};
 pub use registrar::{PhoneStatus, RegistrarStatus, RelayCounters, RelayDropped};
 pub use status::{ConferenceState, ConferenceStatus, Leftovers, LegStatus, RoomStatus, Status};
-pub use watching::UNASKED_NOTIFIES_MAX;
 pub use tenants::TenantRules;
+pub use watching::UNASKED_NOTIFIES_MAX;
