@@ -189,6 +189,9 @@ pub(crate) struct AnswerArgs {
     /// [default: whoever calls from this machine]
     #[arg(long, value_name = "PATTERN")]
     pub(crate) trust: Vec<Pattern>,
+    /// Print who is in a conference that we come to, each time that changes. Without it nobody asks the conference
+    #[arg(long)]
+    pub(crate) who: bool,
     #[command(flatten)]
     pub(crate) terminal: TerminalArgs,
     #[command(flatten)]

@@ -337,8 +337,13 @@ pub(crate) fn answerer_trusting(
     rng: &mut Rng,
 ) -> Terminal {
     let (sip, media) = sockets(number);
-    let config =
-        AnswererConfig { ua: UaConfig::new(name, sip), trust, media: slots(&media), once: false };
+    let config = AnswererConfig {
+        ua: UaConfig::new(name, sip),
+        trust,
+        media: slots(&media),
+        once: false,
+        watches: false,
+    };
     let answerer = Answerer::new(config, rng.fork());
     Terminal::new((name, tone_hz), sip, media, Machine::Answerer(Box::new(answerer)), rng.fork())
 }

@@ -20,7 +20,7 @@ pub mod wav;
 pub use bind::{BindError, Sockets, source_towards};
 pub use driver::Event;
 pub use sound::{Levels, LineLevel};
-pub use terminal::{PhoneHandle, Reach, Report, Setup, StartError, Terminal};
+pub use terminal::{Answering, PhoneHandle, Reach, Report, Setup, StartError, Terminal};
 pub use ua::{
     AnswererEvent, Endpoint, LineId, MergeOutcome, MergeStep, Outcome, Pattern, PhoneCommand,
     PhoneError, PhoneNews, ReferMode, ReferOutcome, ReferStep, Refusal, RegisterConfig,

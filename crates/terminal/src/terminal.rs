@@ -163,18 +163,29 @@ impl Terminal<Step> {
     }
 }
 
+/// How [`Terminal::answer`] answers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answering {
+    /// Whose REFERs are followed.
+    pub trust: TrustPolicy,
+    /// Whether to end when the first calls have ended.
+    pub once: bool,
+    /// Whether to ask conferences who is in.
+    pub watches: bool,
+}
+
 impl Terminal<AnswererEvent> {
-    /// Waits for calls and for REFERs that `trust` allows. With `once` it ends when the first calls
-    /// have ended.
+    /// Waits for calls, and for REFERs that are trusted.
     ///
     /// # Errors
     /// An address that cannot be bound, a file that cannot be written.
-    pub fn answer(setup: Setup, trust: TrustPolicy, once: bool) -> Result<Self, StartError> {
+    pub fn answer(setup: Setup, how: Answering) -> Result<Self, StartError> {
         let sockets = setup.sockets(ANSWERER_SOCKETS)?;
         let clock = Clock::start();
         let mut rng = system_rng()?;
-        let config =
-            AnswererConfig { ua: setup.ua(&sockets), trust, media: sockets.slots.clone(), once };
+        let Answering { trust, once, watches } = how;
+        let media = sockets.slots.clone();
+        let config = AnswererConfig { ua: setup.ua(&sockets), trust, media, once, watches };
         let answerer = Answerer::new(config, rng.fork());
         Self::start(setup, sockets, clock, (answerer, None), rng)
     }

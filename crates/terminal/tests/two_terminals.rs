@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use sip::Uri;
 use terminal::wav::RecordRate;
-use terminal::{
-    AnswererEvent, Event, Outcome, Reach, ReferMode, Setup, Step, Terminal, TrustPolicy,
-};
+use terminal::{AnswererEvent, Answering, Event, Outcome, Reach, ReferMode, Setup, Step, Terminal};
 
 /// A guard, not a measure.
 const GUARD: Duration = Duration::from_secs(60);
@@ -24,6 +22,10 @@ fn setup(user: &str, messages: bool) -> Setup {
         messages,
         levels: false,
     }
+}
+
+fn answering(once: bool) -> Answering {
+    Answering { once, ..Answering::default() }
 }
 
 fn run<T>(test: impl Future<Output = T>) -> T {
@@ -53,7 +55,7 @@ fn a_taken_port_costs_nobody_an_older_recording() {
         record: Some((path.clone(), RecordRate::Hz8000)),
         ..setup("bob", false)
     };
-    let start = |bind| Terminal::answer(again(bind), TrustPolicy::default(), true);
+    let start = |bind| Terminal::answer(again(bind), answering(true));
     start(taken.local_addr().expect("an address")).expect_err("taken");
     assert_eq!(std::fs::read(&path).expect("still there"), b"precious");
 
@@ -63,8 +65,7 @@ fn a_taken_port_costs_nobody_an_older_recording() {
 
 #[test]
 fn a_convener_who_calls_a_person_learns_that_it_is_no_conference() {
-    let mut bob =
-        Terminal::answer(setup("bob", false), TrustPolicy::default(), true).expect("bob starts");
+    let mut bob = Terminal::answer(setup("bob", false), answering(true)).expect("bob starts");
     let factory: Uri = format!("sip:bob@{}", bob.local()).parse().expect("a URI");
     let mut alice = Terminal::convene(setup("alice", true), factory, vec![], ReferMode::Auto, None)
         .expect("alice starts");
@@ -86,8 +87,7 @@ fn a_convener_who_calls_a_person_learns_that_it_is_no_conference() {
 /// The first packet of a terminal must not be lost on its own machine: T1 would pass before the next.
 #[test]
 fn the_invite_goes_out_once() {
-    let bob =
-        Terminal::answer(setup("bob", false), TrustPolicy::default(), true).expect("bob starts");
+    let bob = Terminal::answer(setup("bob", false), answering(true)).expect("bob starts");
     let factory: Uri = format!("sip:bob@{}", bob.local()).parse().expect("a URI");
     let mut alice = Terminal::convene(setup("alice", true), factory, vec![], ReferMode::Auto, None)
         .expect("alice starts");
@@ -105,8 +105,7 @@ fn the_invite_goes_out_once() {
 
 #[test]
 fn a_dropped_handle_takes_its_terminal_and_its_port_with_it() {
-    let bob =
-        Terminal::answer(setup("bob", false), TrustPolicy::default(), false).expect("bob starts");
+    let bob = Terminal::answer(setup("bob", false), answering(false)).expect("bob starts");
     let local = bob.local();
     drop(bob);
     UdpSocket::bind(local).expect("the port is free again");

@@ -1,6 +1,6 @@
 //! The other terminal's job.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use sdp::LocalMedia;
 use sip::{Arrival, NameAddr, Packet, StatusCode, Target, Uri, Wanted};
@@ -8,7 +8,10 @@ use units::{Instant, Rng};
 
 use crate::RegistrationNews;
 use crate::config::UaConfig;
-use crate::event::{CallFailure, CallId, EndCause, Event, Output, ReferralId, Referrer, ResolveId};
+use crate::event::{
+    CallFailure, CallId, EndCause, Event, Output, ReferralId, Referrer, ResolveId, WatchId,
+};
+use crate::roster::Roster;
 use crate::slots::{MediaNotice, MediaSlot, Purpose, SlotId, Slots};
 use crate::trust::TrustPolicy;
 use crate::ua::Ua;
@@ -25,6 +28,9 @@ pub struct AnswererConfig {
     pub media: Vec<MediaSlot>,
     /// Whether to finish when the first calls have ended.
     pub once: bool,
+    /// Whether to subscribe to who is in a conference that a call leads to. Where nothing shows it, it would only be work for
+    /// the conference.
+    pub watches: bool,
 }
 
 /// What the owner has to do.
@@ -84,6 +90,13 @@ pub enum AnswererEvent {
         /// The conference's URI, if the peer is one.
         conference: Option<Uri>,
     },
+    /// Who is in a conference now.
+    Roster {
+        /// The call to it.
+        call: CallId,
+        /// Who.
+        roster: Box<Roster>,
+    },
     /// A call never came up.
     Failed {
         /// Which.
@@ -111,6 +124,10 @@ pub struct Answerer {
     rng: Rng,
     slots: Slots,
     trust: TrustPolicy,
+    /// Whether conferences are subscribed to.
+    watches_conferences: bool,
+    /// Subscriptions, by our calls to their conferences.
+    watches: BTreeMap<WatchId, CallId>,
     stage: Stage,
     outputs: VecDeque<AnswererOutput>,
 }
@@ -138,6 +155,8 @@ impl Answerer {
             rng,
             slots: Slots::new(config.media),
             trust: config.trust,
+            watches_conferences: config.watches,
+            watches: BTreeMap::new(),
             stage: if config.once { Stage::Once } else { Stage::Open },
             outputs: VecDeque::new(),
         }
@@ -268,21 +287,42 @@ impl Answerer {
             Event::CallEnded { call, why } => {
                 let notice = self.slots.release(call);
                 self.media(notice);
+                self.unwatch(now, call);
                 self.show(AnswererEvent::Ended { call, why });
             }
             Event::Registration(news) => self.show(AnswererEvent::Registration(news)),
+            Event::Watchable { call, conference } => self.watch(now, call, &conference),
+            Event::RosterChanged { watch, roster } => {
+                if let Some(call) = self.watches.get(&watch).copied() {
+                    self.show(AnswererEvent::Roster { call, roster });
+                }
+            }
+            Event::WatchEnded { watch, .. } => drop(self.watches.remove(&watch)),
             // Of no interest to a person here; and this terminal refers nobody.
             Event::Redirected { .. }
             | Event::Ringing { .. }
             | Event::HoldEnded { .. }
-            | Event::Watchable { .. }
-            | Event::RosterChanged { .. }
             | Event::RosterUnreadable { .. }
-            | Event::WatchEnded { .. }
             | Event::ReferralEnded { .. }
             | Event::ReferAccepted { .. }
             | Event::ReferProgress { .. }
             | Event::ReferEnded { .. } => {}
+        }
+    }
+
+    /// Where it is refused, nobody misses it.
+    fn watch(&mut self, now: Instant, call: CallId, conference: &Uri) {
+        if self.watches_conferences
+            && let Ok(watch) = self.ua.watch_from_call(now, conference, call)
+        {
+            self.watches.insert(watch, call);
+        }
+    }
+
+    fn unwatch(&mut self, now: Instant, call: CallId) {
+        let its = self.watches.iter().filter(|(_, watched)| **watched == call);
+        for watch in its.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.ua.unwatch(now, watch);
         }
     }
 

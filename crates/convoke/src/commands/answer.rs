@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use terminal::{AnswererEvent, Terminal, TrustPolicy};
+use terminal::{AnswererEvent, Answering, Terminal, TrustPolicy};
 
 use super::reach::tell_registration;
 use super::terminals::{greet, own_address, part, setup, show};
+use super::watch::{fields, one_line};
 use super::{end_at_once, runtime};
 use crate::cli::AnswerArgs;
 use crate::output::{Printer, Tone, harmless};
@@ -29,7 +30,8 @@ async fn answer(args: AnswerArgs) -> anyhow::Result<ExitCode> {
         patterns: args.trust.clone(),
         ..TrustPolicy::default()
     };
-    let mut terminal = Terminal::answer(setup, trust, args.once)?;
+    let answering = Answering { trust, once: args.once, watches: args.who };
+    let mut terminal = Terminal::answer(setup, answering)?;
     // Not before: a file that is a pipe may keep us waiting, and there was nobody to say BYE to.
     let mut stop = Stop::listen(args.common.with_parent)?;
     greet(&printer, &args.terminal.user, terminal.local(), "  Ctrl-C hangs up");
@@ -84,6 +86,11 @@ fn tell(printer: &Printer, news: &AnswererEvent) {
             let fields = json!({ "call": call.0, "conference": conference });
             let about = conference.unwrap_or_else(|| "the call is up".to_owned());
             line(Tone::Good, "joined", about, "joined", fields);
+        }
+        AnswererEvent::Roster { call, roster } => {
+            let mut fields = fields(roster);
+            fields["call"] = json!(call.0);
+            line(Tone::Plain, "roster", one_line(roster), "roster", fields);
         }
         AnswererEvent::Failed { call, why } => {
             let fields = json!({ "call": call.0, "why": why.to_string() });

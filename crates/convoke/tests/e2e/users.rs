@@ -148,6 +148,35 @@ fn one_challenge_opens_factory_and_focus() {
     server.until_status("empty", legs);
 }
 
+/// B36, D02 · RFC 4579 §3.4: a guest without a password is refused a subscription from outside, and sees who is in all the
+/// same, inside his call. Only where it is shown.
+#[test]
+fn a_guest_sees_who_is_in_by_his_call() {
+    let alone = Alone::wait();
+    let server = guarded(&alone, "open");
+    let password = alone.write("password", "alice's password\n");
+    let mut bob = Process::answer("bob", &["--who"]);
+    let mut carol = Process::answer("carol", &[]);
+    let (bobs, carols) = (bob.greeting("uri"), carol.greeting("uri"));
+    let words = ["--password-file", &password, "--invite", &bobs, "--invite", &carols];
+    let mut alice = Process::conference(&server.greeting("factory"), &words);
+    let roster = bob.until_so("three", |event| {
+        let users = event["users"].as_array();
+        event["event"] == "roster" && users.is_some_and(|users| users.len() == 3)
+    });
+    assert!(roster["call"].is_u64(), "{roster}");
+    assert_eq!(answers(&bob, "SUBSCRIBE"), ["401", "200"], "outside, then inside");
+    carol.until("joined");
+    alice.signal(nix::sys::signal::Signal::SIGINT);
+    assert!(alice.ended().success());
+    bob.signal(nix::sys::signal::Signal::SIGINT);
+    assert!(bob.ended().success());
+    carol.signal(nix::sys::signal::Signal::SIGINT);
+    assert!(carol.ended().success());
+    assert_eq!(answers(&carol, "SUBSCRIBE"), Vec::<String>::new(), "nothing would show it");
+    server.until_status("no subscription", |status| status["leftovers"]["subscriptions"] == 0);
+}
+
 #[test]
 fn a_wrong_password_or_none_is_told_with_advice() {
     let alone = Alone::wait();

@@ -95,6 +95,7 @@ impl<'a> World<'a> {
                 trust: TrustPolicy { patterns: vec![Pattern::Anyone], ..TrustPolicy::default() },
                 media: media.to_vec(),
                 once: choices.percent(20),
+                watches: true,
             };
             Machine::Answerer(Box::new(Answerer::new(config, rng.fork())))
         };

@@ -11,7 +11,13 @@ use crate::{CallOptions, Ua};
 const FOCUS: &str = "192.0.2.90:5060";
 
 fn answerer(trust: TrustPolicy, sockets: u16, once: bool) -> Answerer {
-    let config = AnswererConfig { ua: config("bob", BOB), trust, media: slots(BOB, sockets), once };
+    let config = AnswererConfig {
+        ua: config("bob", BOB),
+        trust,
+        media: slots(BOB, sockets),
+        once,
+        watches: false,
+    };
     Answerer::new(config, Rng::from_number(2))
 }
 

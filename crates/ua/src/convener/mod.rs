@@ -12,7 +12,7 @@ use sip::{Arrival, Packet, StatusCode, Target, Uri, Wanted};
 use units::{Instant, Rng, soonest};
 
 use crate::config::{CallOptions, UaConfig};
-use crate::event::{CallId, Event, How, Output, ResolveId, WatchId};
+use crate::event::{CallId, Event, Output, ResolveId, WatchId};
 use crate::slots::{MediaNotice, MediaSlot, Purpose, SlotId, Slots};
 use crate::ua::Ua;
 
@@ -322,12 +322,12 @@ impl Convener {
             Event::ReferAccepted { refer } => self.refer_accepted(now, refer),
             Event::ReferProgress { refer, status } => self.refer_progress(refer, status),
             Event::ReferEnded { refer, outcome } => self.refer_ended(now, refer, outcome),
-            // RFC 4579 §3.4: outside the dialog of the call. Where it is refused, nobody misses it.
+            // Where it is refused, nobody misses it.
             Event::Watchable { call, conference } => {
                 if let Stage::Joined { call: ours, .. } = self.stage
                     && ours == call
                 {
-                    self.watch = self.ua.watch(now, &conference, How::Outside).ok();
+                    self.watch = self.ua.watch_from_call(now, &conference, call).ok();
                 }
             }
             Event::RosterChanged { roster, .. } => self.step(Step::Roster(roster)),

@@ -47,6 +47,7 @@ fn terminal(user: &str, address: &str, trust: TrustPolicy, media: u16) -> Answer
         trust,
         media: slots(address, media),
         once: false,
+        watches: false,
     };
     Answerer::new(config, Rng::from_number(user.len() as u64 + 40))
 }
@@ -389,7 +390,7 @@ fn a_convener_is_busy_and_follows_nobody() {
     let (alice, focus) = (uri(&format!("sip:alice@{ALICE}")), conference());
     let options = CallOptions::new(crate::testing::media(1));
     other.call(Instant::ZERO, &alice, options).expect("called");
-    other.refer(Instant::ZERO, &alice, &focus, How::Outside).expect("referred");
+    other.refer(Instant::ZERO, &alice, &focus, crate::How::Outside).expect("referred");
     world.add(BOB, other);
     world.run_until_ms(100);
     assert_eq!(world.sent(ALICE, BOB, "SIP/2.0 486"), 1);

@@ -16,8 +16,7 @@ use units::{Instant, Rng};
 
 use crate::config::UaConfig;
 use crate::event::{
-    CallFailure, CallId, EndCause, Event, How, Output, ReferId, ReferralId, Referrer, ResolveId,
-    WatchId,
+    CallFailure, CallId, EndCause, Event, Output, ReferId, ReferralId, Referrer, ResolveId, WatchId,
 };
 use crate::roster::Roster;
 use crate::slots::{MediaNotice, MediaSlot, Purpose, SlotId, Slots};
@@ -274,10 +273,10 @@ impl Phone {
         }
     }
 
-    /// RFC 4579 §3.4: outside the dialog of the call. Where it is refused, nobody misses it.
+    /// Where it is refused, nobody misses it.
     fn watch(&mut self, now: Instant, call: CallId, conference: &Uri) {
         if let Some(line) = self.line_of(call)
-            && let Ok(watch) = self.ua.watch(now, conference, How::Outside)
+            && let Ok(watch) = self.ua.watch_from_call(now, conference, call)
         {
             self.watches.insert(watch, line);
         }

@@ -28,8 +28,13 @@ fn phone(user: &str, address: &str) -> Phone {
 
 fn answerer(user: &str, address: &str) -> Answerer {
     let trust = TrustPolicy { patterns: vec![Pattern::Anyone], ..TrustPolicy::default() };
-    let config =
-        AnswererConfig { ua: config(user, address), trust, media: slots(address, 3), once: false };
+    let config = AnswererConfig {
+        ua: config(user, address),
+        trust,
+        media: slots(address, 3),
+        once: false,
+        watches: false,
+    };
     Answerer::new(config, Rng::from_number(user.len() as u64))
 }
 

@@ -122,6 +122,8 @@ pub(crate) struct Registration {
     failures: u32,
     /// Whether the registrar has us, as far as we know.
     is_up: bool,
+    /// Until when the registrar may have us, if nothing takes us out: also after a refresh that failed.
+    bound_until: Instant,
     /// Whether it is to end, and until when that may take.
     ends: Option<Instant>,
 }
@@ -141,7 +143,15 @@ impl Registration {
     /// One whose first REGISTER is due at once.
     pub(crate) fn new(config: RegisterConfig) -> Self {
         let state = State::Waiting { at: Instant::ZERO };
-        Self { config, state, expires: EXPIRES_SECONDS, failures: 0, is_up: false, ends: None }
+        Self {
+            config,
+            state,
+            expires: EXPIRES_SECONDS,
+            failures: 0,
+            is_up: false,
+            bound_until: Instant::ZERO,
+            ends: None,
+        }
     }
 
     pub(crate) const fn config(&self) -> &RegisterConfig {
@@ -200,7 +210,7 @@ impl Registration {
         }
         self.ends = Some(now + FAREWELL);
         match self.state {
-            State::Waiting { .. } if self.is_up => {
+            State::Waiting { .. } if now < self.bound_until => {
                 self.state = State::Waiting { at: now };
                 None
             }
@@ -259,6 +269,7 @@ impl Registration {
     ) -> Option<RegistrationNews> {
         let seconds = granted(response, contact).unwrap_or(asked);
         let was_up = std::mem::replace(&mut self.is_up, true);
+        self.bound_until = now + Duration::from_secs(seconds.into());
         self.failures = 0;
         // Told to end meanwhile: out again, at once.
         let at = if self.ends.is_some() { now } else { now + refresh_after(seconds) };
@@ -273,7 +284,7 @@ impl Registration {
         retry_after: Option<u32>,
         rng: &mut Rng,
     ) -> Option<RegistrationNews> {
-        if self.ends.is_some() && !self.is_up {
+        if self.ends.is_some() && now >= self.bound_until {
             return Some(self.off());
         }
         let again_in = self.back_off(retry_after, rng);

@@ -1,6 +1,6 @@
 //! Subscriptions to conferences (RFC 4575): SUBSCRIBE out, NOTIFY in.
 
-use sip::subscription::{Subscribe, Subscriber};
+use sip::subscription::{Ended, Subscribe, Subscriber};
 use sip::{
     CSeq, Dialog, EventHeader, HeaderName, Headers, Incoming, Method, NextHop, Request, Response,
     SipUri, Source, StatusCode, SubscriptionState, TRANSACTION_TIMEOUT, Target, Uri,
@@ -29,6 +29,8 @@ pub(super) struct Watch {
     subscriber: Subscriber,
     roster: Roster,
     place: Place,
+    /// The call to the conference: where to subscribe if one outside takes a proof that we do not have.
+    else_inside: Option<CallId>,
 }
 
 /// The dialog of the subscription.
@@ -79,13 +81,7 @@ impl Ua {
         let Uri::Sip(target) = conference else { return Err(CommandError::UnsupportedUri) };
         let id = WatchId(self.new_id());
         let place = match how {
-            How::Inside(call) => {
-                let state = self.calls.get(&call).map(|call| &call.state);
-                let Some(CallState::Established { dialog, .. }) = state else {
-                    return Err(CommandError::WrongState);
-                };
-                Place::Inside(self.dialogs.share(*dialog))
-            }
+            How::Inside(call) => self.inside(call).ok_or(CommandError::WrongState)?,
             How::Outside => match self.identity.next_hop(conference)? {
                 NextHop::At(target) => self.outside(&[target]).ok_or(CommandError::Full)?,
                 NextHop::Ask(wanted) => {
@@ -95,10 +91,30 @@ impl Ua {
             },
         };
         let subscriber = Subscriber::new(now, EventHeader::new(PACKAGE), SECONDS);
-        let watch = Watch { target: target.clone(), subscriber, roster: Roster::new(), place };
+        let target = target.clone();
+        let watch = Watch { target, subscriber, roster: Roster::new(), place, else_inside: None };
         self.watches.insert(id, watch);
         self.watch_on(now, id);
         self.pump(now);
+        Ok(id)
+    }
+
+    /// Subscribes to the conference of a call: outside the call (RFC 4579 §3.4), and if that takes a proof that we do not
+    /// have, inside it, since whoever is in has shown that he may be.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::watch`].
+    pub fn watch_from_call(
+        &mut self,
+        now: Instant,
+        conference: &Uri,
+        call: CallId,
+    ) -> Result<WatchId, CommandError> {
+        let id = self.watch(now, conference, How::Outside)?;
+        if let Some(watch) = self.watches.get_mut(&id) {
+            watch.else_inside = Some(call);
+        }
         Ok(id)
     }
 
@@ -109,6 +125,12 @@ impl Ua {
         }
         self.watch_on(now, id);
         self.pump(now);
+    }
+
+    fn inside(&mut self, call: CallId) -> Option<Place> {
+        let state = &self.calls.get(&call)?.state;
+        let CallState::Established { dialog, .. } = state else { return None };
+        Some(Place::Inside(self.dialogs.share(*dialog)))
     }
 
     /// All requests of a subscription go to the first place that was found.
@@ -148,10 +170,24 @@ impl Ua {
             return;
         };
         self.lookups.retain(|_, waiter| *waiter != Waiter::Watch(id));
+        if takes_proof(why) && self.watch_inside(now, id) {
+            return self.watch_on(now, id);
+        }
         if let Some(dialog) = self.watches.remove(&id).and_then(|watch| watch.dialog()) {
             self.dialogs.release(dialog);
         }
         self.emit(Event::WatchEnded { watch: id, why });
+    }
+
+    /// Begins anew inside the call; whether there is one. The first SUBSCRIBE was refused, so there is no dialog to leave.
+    fn watch_inside(&mut self, now: Instant, id: WatchId) -> bool {
+        let call = self.watches.get_mut(&id).and_then(|watch| watch.else_inside.take());
+        let Some(place) = call.and_then(|call| self.inside(call)) else { return false };
+        if let Some(watch) = self.watches.get_mut(&id) {
+            watch.place = place;
+            watch.subscriber = Subscriber::new(now, EventHeader::new(PACKAGE), SECONDS);
+        }
+        true
     }
 
     fn subscribe(&mut self, now: Instant, id: WatchId, subscribe: Subscribe) {
@@ -319,6 +355,17 @@ impl Ua {
             self.emit(Event::Watchable { call, conference });
         }
     }
+}
+
+/// Whether a subscription was refused to us for want of a proof.
+fn takes_proof(why: Ended) -> bool {
+    let Ended::Refused { status, .. } = why else { return false };
+    matches!(
+        status,
+        StatusCode::UNAUTHORIZED
+            | StatusCode::PROXY_AUTHENTICATION_REQUIRED
+            | StatusCode::FORBIDDEN
+    )
 }
 
 /// The conference that a call's INVITE or 2xx comes from, if it tells who is in (RFC 4579 §3.4).

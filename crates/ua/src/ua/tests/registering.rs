@@ -222,6 +222,34 @@ fn at_the_end_our_own_binding_is_taken_out() {
     solo.sent_nothing();
 }
 
+/// RFC 3261 §10.2.2: a refresh that failed leaves the binding before it: who goes then takes that out. Not once it has
+/// run out.
+#[test]
+fn who_goes_after_a_failed_refresh_takes_himself_out() {
+    for (waits_ms, is_bound) in [(0, true), (50_000, false)] {
+        let (mut solo, first) = begun(settings());
+        solo.receive(listed(&first, 120).to_bytes());
+        solo.take_events();
+        solo.run_until_ms(80_000);
+        let refresh = solo.next_request(&Method::Register);
+        let busy = reply(&refresh, 503, "r").with_header(HeaderName::RetryAfter, 600);
+        solo.receive(busy.to_bytes());
+        assert!(matches!(news(&mut solo), RegistrationNews::Failed { .. }));
+        solo.run_until_ms(80_000 + waits_ms);
+        solo.run(|ua, now| ua.unregister(now));
+        if !is_bound {
+            solo.sent_nothing();
+            continue;
+        }
+        let last = solo.next_request(&Method::Register);
+        assert_eq!(last.headers.expires().expect("Expires"), Some(0));
+        assert!(!solo.ua.is_quiet());
+        solo.receive(reply(&last, 200, "r").to_bytes());
+        assert_eq!(news(&mut solo), RegistrationNews::Gone);
+        assert!(solo.ua.is_quiet());
+    }
+}
+
 /// RFC 3261 §8.1.2: with an outbound proxy everything outside a dialog goes there with it in Route, and
 /// still says whom it is for; also after a redirection, and the CANCEL and the ACK of a refusal
 /// (§9.1, §17.1.1.3). A dialog has a route of its own.

@@ -221,6 +221,44 @@ fn a_subscription_may_share_the_dialog_of_a_call() {
     );
 }
 
+/// B36 · RFC 4579 §3.4: who has no password subscribes where he has shown that he may be; told once, not for other
+/// refusals, and not without the call.
+#[test]
+fn where_a_proof_is_wanted_the_call_is_the_proof() {
+    for (status, is_up, goes_in) in [
+        (401, true, true),
+        (407, true, true),
+        (403, true, true),
+        (489, true, false),
+        (401, false, false),
+    ] {
+        let mut solo = Solo::new();
+        let (call, invite, _) = solo.established();
+        let conference = uri(CONFERENCE);
+        let id = solo.run(|ua, now| ua.watch_from_call(now, &conference, call)).expect("watched");
+        let outside = solo.next_request(&Method::Subscribe);
+        assert_ne!(outside.headers.call_id(), invite.headers.call_id());
+        if !is_up {
+            solo.run(|ua, now| ua.hangup(now, call));
+            let bye = solo.next_request(&Method::Bye);
+            solo.answer(&bye, 200);
+            solo.take_events();
+        }
+        solo.answer(&outside, status);
+        if !goes_in {
+            solo.sent_nothing();
+            assert!(matches!(solo.event(), Event::WatchEnded { watch, .. } if watch == id));
+            continue;
+        }
+        assert_eq!(solo.take_events(), []);
+        let inside = solo.next_request(&Method::Subscribe);
+        assert_eq!(inside.headers.call_id(), invite.headers.call_id());
+        solo.answer(&inside, status);
+        solo.sent_nothing();
+        assert!(matches!(solo.event(), Event::WatchEnded { watch, .. } if watch == id));
+    }
+}
+
 /// B36 · RFC 4579 §3.4: a focus that lists the package can be watched; anybody else cannot.
 #[test]
 fn a_call_to_a_focus_that_tells_can_be_watched() {
