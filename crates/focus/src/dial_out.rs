@@ -1,6 +1,6 @@
 //! Legs that the focus calls itself: what becomes of them in the conference (RFC 4579 §5.2).
 
-use sip::{Response, Source, StatusCode};
+use sip::{DialogId, Response, Source, StatusCode};
 use units::Instant;
 
 use crate::dialling::{Callee, Caller, Dialling, Step};
@@ -101,6 +101,14 @@ impl Focus {
         }
     }
 
+    /// Nobody rings any more; one of the dialogs may be the leg's now.
+    fn close_early(&mut self, id: LegId, up: Option<&DialogId>) {
+        let Some(dialling) = self.dialling.get(&id) else { return };
+        let closed = dialling.early_dialogs().filter(|dialog| Some(*dialog) != up);
+        let closed = closed.map(|dialog| Output::DialogClosed { dialog: dialog.clone() });
+        self.outputs.extend(closed);
+    }
+
     /// Draws the consequences of what happened to a call of ours.
     fn dialled(&mut self, now: Instant, id: LegId, step: Step) {
         match step {
@@ -114,11 +122,13 @@ impl Focus {
                 self.outputs.push_back(Output::LegStarted { leg: id, dialog: dialog.clone() });
                 self.outputs.push_back(Output::OpenMedia { leg: id, media: leg.media.clone() });
                 self.outputs.push_back(Output::Joined(leg.participant()));
+                self.close_early(id, Some(&dialog));
                 self.by_dialog.insert(dialog, id);
                 self.legs.insert(id, *leg);
                 self.tell_referrals(id, |referral| referral.conclude(StatusCode::OK));
             }
             Step::Failed(why) => {
+                self.close_early(id, None);
                 let port = self.dialling.get(&id).and_then(Dialling::port);
                 self.tell_referrals(id, |referral| referral.failed(&why));
                 self.note_not_reached(now, id, &why);

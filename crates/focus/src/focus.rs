@@ -191,8 +191,12 @@ impl Focus {
                 leg.request(now, txn, incoming, uri, &mut self.outputs);
             }
             (None, Some(txn)) => {
-                let status = StatusCode::CALL_DOES_NOT_EXIST;
-                let response = Response::answering(&incoming.request, status);
+                let uri = &self.config.conference_uri;
+                let mut calls = self.dialling.values_mut();
+                let response = calls.find_map(|dialling| dialling.early_request(incoming, uri));
+                let response = response.unwrap_or_else(|| {
+                    Response::answering(&incoming.request, StatusCode::CALL_DOES_NOT_EXIST)
+                });
                 self.outputs.push_back(Output::Respond { txn, response });
             }
             // An ACK for nobody, or a request that the caller cannot answer.
@@ -300,6 +304,12 @@ impl Focus {
         self.outputs.pop_front()
     }
 
+    /// Whether 2xx to INVITEs of ours may still come that want an ACK, and some a BYE (RFC 3261 §13.2.2.4, §15): also when
+    /// the conference is over. They go on coming in by [`Self::answered`] until then.
+    pub fn awaits_late_answers(&self) -> bool {
+        !self.dialling.is_empty()
+    }
+
     /// The conference URI.
     pub fn conference_uri(&self) -> &SipUri {
         &self.config.conference_uri
@@ -379,7 +389,7 @@ impl Focus {
             && self.leg_count() == 0
         {
             self.phase = Phase::Over;
-            self.dialling.clear();
+            // What is left has been answered: copies of its 2xx, and other places that answer, still come.
             self.end_watch(now);
             self.close_referrals(now);
             self.outputs.push_back(Output::Ended { cause });

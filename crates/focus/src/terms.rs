@@ -459,7 +459,8 @@ pub enum Output {
         /// The lent port.
         port: MediaPort,
     },
-    /// The conference is over and the last leg is gone. After it only 481s come, for who still asks.
+    /// The conference is over and the last leg is gone. After it only 481s come, for who still asks, and what a late 2xx
+    /// wants: see [`Focus::awaits_late_answers`](crate::Focus::awaits_late_answers).
     Ended {
         /// Why.
         cause: End,

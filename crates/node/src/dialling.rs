@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use focus::factory::Refused;
-use focus::{DialEnd, LegId, MediaPort, MediaSeat, ReferralId};
+use focus::{DialEnd, Focus, LegId, MediaPort, MediaSeat, ReferralId};
 use pool::ConferenceId;
 use sdp::Family;
-use sip::{ClientTxnId, Method, NextHop, Request, SipUri, Source};
+use sip::{ClientTxnId, Method, NextHop, Request, Response, SipUri, Source};
 use units::Instant;
 
 use crate::Notice;
@@ -174,6 +174,30 @@ impl Node {
         let path = path.ok_or_else(|| no_way_to(target))?;
         let full = |sip::Full| "the server is handling too many calls".to_owned();
         self.stack.request(now, request.clone(), path).map_err(full)
+    }
+
+    /// A call is answered whose conference is over: acknowledged, and ended (RFC 3261 §13.2.2.4, §15).
+    pub(crate) fn answered_late(
+        &mut self,
+        now: Instant,
+        (id, leg): (ConferenceId, LegId),
+        response: &Response,
+        path: Source,
+    ) {
+        let Some(focus) = self.parting.get_mut(&id) else { return };
+        focus.answered(now, leg, &Method::Invite, response, path);
+        while let Some(output) = self.parting.get_mut(&id).and_then(Focus::poll_output) {
+            self.focus_output(now, id, output);
+        }
+    }
+
+    /// The INVITE of a call is forgotten: no more answers to it come.
+    pub(crate) fn forget_late(&mut self, now: Instant, id: ConferenceId) {
+        let Some(focus) = self.parting.get_mut(&id) else { return };
+        focus.handle_deadline(now);
+        if !focus.awaits_late_answers() {
+            self.parting.remove(&id);
+        }
     }
 
     /// Whoever takes the outputs of the focus takes its next ones too.

@@ -26,7 +26,7 @@ impl Node {
         self.focus_agenda.set(id, deadline);
     }
 
-    fn focus_output(&mut self, now: Instant, id: ConferenceId, output: FocusOutput) {
+    pub(crate) fn focus_output(&mut self, now: Instant, id: ConferenceId, output: FocusOutput) {
         match output {
             FocusOutput::Respond { txn, response } => {
                 self.count_refusal(response.status, Refusal::of_status(response.status));
@@ -202,6 +202,9 @@ impl Node {
         if let State::Active(active) = std::mem::replace(&mut record.state, State::Ended) {
             self.media.close(active.media);
             self.by_media.remove(&active.media);
+            if active.focus.awaits_late_answers() {
+                self.parting.insert(id, active.focus);
+            }
         }
         record.creator = None;
         record.since = now;

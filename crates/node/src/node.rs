@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use focus::factory::{Factory, FactoryError};
-use focus::{DialEnd, DialRules, End, LegId, ReferralId, WatcherId};
+use focus::{DialEnd, DialRules, End, Focus, LegId, ReferralId, WatcherId};
 use mix::message::{Command, Event as MediaEvent};
 use pool::{ConferenceId, Pool};
 use sip::{
@@ -110,6 +110,8 @@ pub struct Node {
     pub(crate) client_txns: BTreeMap<ClientTxnId, (ConferenceId, Sent)>,
     pub(crate) merged: MergedGuard,
     pub(crate) unasked: Unasked,
+    /// Conferences that are over, whose calls may still be answered. At most one a client transaction.
+    pub(crate) parting: BTreeMap<ConferenceId, Focus>,
     /// Legs that have not acknowledged our answer, by where it went; entries go with the ACK or the
     /// leg.
     pub(crate) unproved: BTreeMap<IpAddr, usize>,
@@ -207,6 +209,7 @@ impl Node {
             client_txns: BTreeMap::new(),
             merged: MergedGuard::new(),
             unasked: Unasked::default(),
+            parting: BTreeMap::new(),
             unproved: BTreeMap::new(),
             unproved_seats: 0,
             called: Called::default(),
@@ -431,6 +434,8 @@ impl Node {
                             active.focus.informed(now, watcher, Some(&response));
                         }
                     }
+                } else if let Sent::ByLeg(leg, Method::Invite) = sent {
+                    self.answered_late(now, (id, leg), &response, source);
                 }
                 self.drain_focus(now, id);
             }
@@ -450,8 +455,10 @@ impl Node {
                 self.drain_focus(now, id);
             }
             sip::Event::ClientEnded { txn } => {
-                if let Some((id, Sent::ByLeg(leg, Method::Invite))) = self.client_txns.remove(&txn)
-                    && let Some(active) = self.active(id)
+                let ended = self.client_txns.remove(&txn);
+                let Some((id, Sent::ByLeg(leg, Method::Invite))) = ended else { return };
+                self.forget_late(now, id);
+                if let Some(active) = self.active(id)
                     && active.calling.get(&leg) == Some(&txn)
                 {
                     active.calling.remove(&leg);

@@ -4,10 +4,14 @@ use std::collections::VecDeque;
 
 use sdp::SessionDescription;
 use sip::reliable::{RAck, Received, ReliableReceiver};
-use sip::{Dialog, HeaderName, Method, Response, Source};
+use sip::{
+    Dialog, DialogId, HeaderName, Incoming, Method, Response, SipUri, Source, StatusCode, uas,
+};
 
-use super::{Dialling, FORKS_MAX};
+use super::{Dialling, FORKS_MAX, State};
 use crate::Output;
+use crate::answers::{CAPABILITIES, options, push_capabilities};
+use crate::negotiation::read_description;
 
 /// One place that rings.
 #[derive(Debug)]
@@ -33,10 +37,9 @@ impl Dialling {
             return;
         }
         let leg = self.id;
-        let early = self.early.entry(tag).or_insert_with(|| Early {
-            dialog,
-            reliable: ReliableReceiver::default(),
-            answer: None,
+        let early = self.early.entry(tag).or_insert_with(|| {
+            out.push_back(Output::DialogOpened { dialog: dialog.id.clone() });
+            Early { dialog, reliable: ReliableReceiver::default(), answer: None }
         });
         match early.reliable.receive(response) {
             Received::Unreliable | Received::Dropped => {}
@@ -51,7 +54,75 @@ impl Dialling {
     }
 }
 
+impl Dialling {
+    /// Answers a request of the callee's in an early dialog; `None`: it is in none of ours.
+    pub(crate) fn early_request(
+        &mut self,
+        incoming: &Incoming,
+        conference_uri: &SipUri,
+    ) -> Option<Response> {
+        match self.state {
+            State::Inviting { .. } | State::Cancelling { .. } => {}
+            State::Seating | State::Answered { .. } | State::Over => return None,
+        }
+        let asked = DialogId::of_request(&incoming.essentials);
+        let early = self.early.get_mut(&asked.remote_tag);
+        let early = early.filter(|early| early.dialog.id == asked)?;
+        Some(early.request(incoming, conference_uri).unwrap_or_else(|refusal| refusal))
+    }
+
+    /// The early dialogs that there have been.
+    pub(crate) fn early_dialogs(&self) -> impl Iterator<Item = &DialogId> {
+        self.early.values().map(|early| &early.dialog.id)
+    }
+
+    /// The call goes elsewhere: the places that rang are left.
+    pub(super) fn leave_early(&mut self, out: &mut VecDeque<Output>) {
+        for early in std::mem::take(&mut self.early).into_values() {
+            out.push_back(Output::DialogClosed { dialog: early.dialog.id });
+        }
+    }
+}
+
 impl Early {
+    fn request(
+        &mut self,
+        incoming: &Incoming,
+        conference_uri: &SipUri,
+    ) -> Result<Response, Response> {
+        let refuse = |status| Err(Response::answering(&incoming.request, status));
+        if let Err(error) = self.dialog.check(&incoming.essentials) {
+            return refuse(error.status());
+        }
+        uas::check(incoming, &CAPABILITIES)?;
+        match incoming.request.method {
+            Method::Options => return Ok(options(conference_uri, incoming, "")),
+            Method::Update => {}
+            // RFC 3261 §15: a callee answers, and sends no BYE, before the call is up.
+            _ => return refuse(StatusCode::CALL_DOES_NOT_EXIST),
+        }
+        let offer = read_description(&incoming.request)
+            .map_err(|error| error.refusal(incoming, conference_uri.host.as_str()))?;
+        match (offer, &self.answer) {
+            (None, _) => {}
+            // RFC 3311 §5.2: our offer in the INVITE has no answer yet.
+            (Some(_), None) => return refuse(StatusCode::REQUEST_PENDING),
+            // The leg that could change is not made before the 2xx: "SHOULD reject the request with a 504". Once it is,
+            // the callee may ask again.
+            (Some(_), Some(_)) => return refuse(StatusCode::SERVER_TIMEOUT),
+        }
+        if let Ok(Some(contact)) = incoming.request.headers.contact()
+            && let Err(error) = self.dialog.refresh_target(contact)
+        {
+            return refuse(error.status());
+        }
+        self.dialog.came_by(incoming);
+        let mut response = self.dialog.response(incoming, StatusCode::OK);
+        push_capabilities(&mut response.headers);
+        self.dialog.answer_session(&mut response);
+        Ok(response)
+    }
+
     /// RFC 3262 §4: within the early dialog.
     fn prack(&mut self, rack: &RAck) -> (sip::Request, Source) {
         let request =

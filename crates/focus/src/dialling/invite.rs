@@ -73,6 +73,7 @@ impl Dialling {
         };
         if let Some(early) = self.early.get(&dialog.id.remote_tag) {
             dialog.local_cseq = early.dialog.local_cseq;
+            dialog.remote_cseq = early.dialog.remote_cseq;
         }
         Some(dialog)
     }

@@ -370,7 +370,7 @@ impl Dialling {
         let is_longer = response.status == StatusCode::SESSION_INTERVAL_TOO_SMALL
             && self.raise_min_se(response);
         if is_longer || self.targets.next(response, caller) {
-            self.early.clear();
+            self.leave_early(out);
             self.send_invite(caller, out);
             return Step::Nothing;
         }

@@ -3,8 +3,8 @@
 use sip::{HeaderName, Method};
 
 use super::callee::{BOB, accepts, answer};
-use super::rig::{CONFERENCE, Caller, OFFER, Rig};
-use crate::{End, LegEnd, LegId, ParticipantState};
+use super::rig::{CONFERENCE, Caller, OFFER, Rig, header};
+use crate::{End, LegEnd, LegId, Output, ParticipantState};
 
 /// B14, B16, B20, B21, C14 · RFC 4579 §5.2, §5.5, §5.13; RFC 3892 §2.2
 #[test]
@@ -114,7 +114,9 @@ fn early_media_stays_out_and_a_promised_answer_counts() {
     let early = answer(&invite, 183, "b", more).with_body("application/sdp", OFFER);
     rig.callee_answers(leg, &early);
     let is_open = |rig: &Rig| {
-        rig.log.iter().any(|(_, output)| matches!(output, crate::Output::OpenMedia { leg: told, .. } if *told == leg))
+        rig.log.iter().any(
+            |(_, output)| matches!(output, Output::OpenMedia { leg: told, .. } if *told == leg),
+        )
     };
     assert!(!is_open(&rig), "no media before the 200");
     rig.callee_answers(leg, &answer(&invite, 200, "b", "Contact: <sip:bob@192.0.2.2:5060>"));
@@ -193,6 +195,98 @@ fn a_2xx_that_crosses_the_cancel_is_acknowledged_and_hung_up() {
     rig.callee_answers(leg, &accepts(&invite, "b"));
     assert_eq!((rig.acks().len(), rig.asides(&Method::Bye).len()), (1, 1));
     assert_eq!((rig.dial_ends().len(), rig.focus.leg_count()), (1, 1));
+}
+
+/// RFC 3261 §13.2.2.4, §15: nor does the end of the conference free us from the 2xx that still come: copies want their ACK,
+/// other places their BYE too. For as long as they may come.
+#[test]
+fn a_2xx_that_comes_after_the_end_is_acknowledged_and_hung_up() {
+    for is_up in [true, false] {
+        let mut rig = Rig::new();
+        let (leg, invite) = rig.call_bob();
+        if is_up {
+            rig.callee_answers(leg, &accepts(&invite, "b"));
+        }
+        rig.focus.end(rig.now, End::Ordered);
+        rig.drain();
+        if !is_up {
+            rig.callee_answers(leg, &accepts(&invite, "b"));
+        }
+        rig.answer(LegId(0), &Method::Bye, 200);
+        if is_up {
+            rig.answer(leg, &Method::Bye, 200);
+        }
+        assert_eq!((rig.ended(), rig.acks().len()), (vec![End::Ordered], 1));
+        let byes = rig.asides(&Method::Bye).len();
+        assert!(rig.focus.awaits_late_answers());
+        rig.callee_answers(leg, &accepts(&invite, "b"));
+        assert_eq!((rig.acks().len(), rig.asides(&Method::Bye).len()), (2, byes));
+        rig.callee_answers(leg, &accepts(&invite, "fork"));
+        rig.callee_answers(leg, &accepts(&invite, "fork"));
+        assert_eq!((rig.acks().len(), rig.asides(&Method::Bye).len()), (4, byes + 1));
+        rig.run_to_ms(40_000);
+        assert!(!rig.focus.awaits_late_answers());
+        assert_eq!(rig.focus.deadline(), None);
+        rig.callee_answers(leg, &accepts(&invite, "late"));
+        assert_eq!(rig.acks().len(), 4);
+    }
+}
+
+/// A22 · RFC 3311 §5.2: an UPDATE of a callee who rings: 200 without an offer, 491 while ours has no answer, 504 after;
+/// 481 to what there is no dialog for. Its numbers count on in the call.
+#[test]
+fn a_callee_who_rings_may_send_update() {
+    let mut rig = Rig::new();
+    let (leg, invite) = rig.call_bob();
+    let mut bob = Caller::new("bob", 2);
+    bob.call_id = invite.headers.call_id().unwrap().to_owned();
+    bob.to_tag = invite.headers.from_().unwrap().tag().map(str::to_owned);
+    bob.tag = "b".to_owned();
+    assert_eq!(rig.status(&bob.next("UPDATE", "")), 481);
+    rig.callee_answers(leg, &answer(&invite, 180, "b", "Contact: <sip:bob@192.0.2.2>"));
+    bob.cseq = 0;
+    let ok = rig.send(&bob.next("UPDATE", "")).unwrap();
+    assert_eq!(ok.status.code(), 200);
+    assert!(header(&ok, &HeaderName::Contact).contains("isfocus"));
+    assert_eq!(rig.status(&bob.next("UPDATE", OFFER)), 491);
+    assert_eq!(rig.status(&bob.next("OPTIONS", "")), 200);
+    assert_eq!(rig.status(&bob.next("BYE", "")), 481);
+    assert_eq!(rig.status(&bob.request("UPDATE", 1, "")), 500);
+    let mut other = bob.clone();
+    other.tag = "c".to_owned();
+    assert_eq!(rig.status(&other.next("UPDATE", "")), 481);
+    let reliable = "Contact: <sip:bob@192.0.2.2>\nRequire: 100rel\nRSeq: 1";
+    let progress = answer(&invite, 183, "b", reliable).with_body("application/sdp", OFFER);
+    rig.callee_answers(leg, &progress);
+    assert_eq!(rig.status(&bob.next("UPDATE", OFFER)), 504);
+    rig.callee_answers(leg, &accepts(&invite, "b"));
+    assert_eq!(rig.status(&bob.request("UPDATE", 1, "")), 500, "older than those that rang");
+    assert_eq!(rig.status(&bob.next("UPDATE", OFFER)), 200);
+    let count = |is_it: fn(&Output) -> bool| rig.log.iter().filter(|(_, one)| is_it(one)).count();
+    assert_eq!(count(|one| matches!(one, Output::DialogOpened { .. })), 1);
+    assert_eq!(count(|one| matches!(one, Output::DialogClosed { .. })), 0, "it is the leg's");
+}
+
+/// The dialogs of those who rang are closed when nobody does any more.
+#[test]
+fn who_rang_elsewhere_has_no_dialog_any_more() {
+    for status in [200, 486, 302] {
+        let mut rig = Rig::new();
+        let (leg, invite) = rig.call_bob();
+        for tag in ["b", "c"] {
+            rig.callee_answers(leg, &answer(&invite, 180, tag, "Contact: <sip:bob@192.0.2.2>"));
+        }
+        rig.callee_says(status, "b");
+        let closed = rig.log.iter().filter_map(|(_, output)| match output {
+            Output::DialogClosed { dialog } => Some(dialog.remote_tag.clone()),
+            _ => None,
+        });
+        let closed: Vec<_> = closed.collect();
+        match status {
+            200 => assert_eq!(closed, ["c"]),
+            _ => assert_eq!(closed, ["b", "c"]),
+        }
+    }
 }
 
 #[test]

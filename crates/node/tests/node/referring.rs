@@ -111,6 +111,34 @@ fn the_creator_brings_somebody_in_and_nothing_is_left_afterwards() {
     assert!(rig.notices.iter().any(|notice| matches!(notice, Notice::Calling { .. })));
 }
 
+/// RFC 3261 §13.2.2.4, §15: a 2xx that crosses the CANCEL ends the conference's last wait, not its duty: the copy of that
+/// 2xx and one of another fork get an ACK, and the fork its BYE. Afterwards nothing is left.
+#[test]
+fn what_is_answered_after_the_end_is_acknowledged_and_hung_up() {
+    let (mut rig, mut alice, uri) = conference();
+    let got = refer(&mut rig, &mut alice, &uri, BOB);
+    let invite = only(got.clone(), &Method::Invite).remove(0);
+    take_reports(&mut rig, &alice, got);
+    say(&mut rig, bob(), &answer(&invite, 180));
+    rig.leave(&mut alice, &uri);
+    let methods = |messages: Vec<Message>| -> Vec<Method> {
+        let requests = requests(messages).into_iter();
+        let mut methods: Vec<_> = requests.map(|request| request.method).collect();
+        methods.retain(|method| *method != Method::Notify);
+        methods
+    };
+    let ok = answer(&invite, 200);
+    assert_eq!(methods(say(&mut rig, bob(), &ok)), [Method::Ack, Method::Bye]);
+    assert_eq!(rig.node.leftovers().conferences, 0, "it is over");
+    assert_eq!(methods(say(&mut rig, bob(), &ok)), [Method::Ack]);
+    let fork = String::from_utf8(ok.to_bytes()).expect("text").replace("bobs", "fork");
+    let got = rig.receive_bytes(bob(), fork.as_bytes());
+    assert_eq!(methods(got), [Method::Ack, Method::Bye]);
+    rig.pass(Duration::from_secs(70));
+    assert_eq!(rig.node.leftovers(), Leftovers::default());
+    assert_eq!(methods(rig.receive_bytes(bob(), fork.as_bytes())), []);
+}
+
 /// B21: whoever does not come leaves nothing.
 #[test]
 fn who_refuses_gives_seat_and_port_back() {
