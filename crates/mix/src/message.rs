@@ -287,12 +287,14 @@ pub enum Refused {
     ConferenceFull { max: u32 },
 }
 
-/// What passed through one port. Packets, unless said otherwise. Every packet that came in is in
+/// What passed through one port. Packets, unless said otherwise. Bytes are those of UDP's payload. Every packet that came in is in
 /// exactly one of `received`, `rtcp` and the dropped ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortReport {
     /// RTP packets taken.
     pub received: u64,
+    /// Bytes of these, RTP headers included.
+    pub received_bytes: u64,
     /// RTCP packets: a sign of life, otherwise not looked at.
     pub rtcp: u64,
     /// Dropped: neither RTP nor RTCP, broken, or longer than any packet we take.
@@ -321,6 +323,8 @@ pub struct PortReport {
     pub restarts: u64,
     /// RTP packets sent.
     pub sent: u64,
+    /// Bytes of these, RTP headers included.
+    pub sent_bytes: u64,
     /// Frames of 10 ms not sent, because the address had sent us nothing for too long.
     pub withheld_frames: u64,
 }

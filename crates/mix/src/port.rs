@@ -95,6 +95,10 @@ impl Port {
     pub fn handle_packet(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Verdict {
         let (verdict, counter) = self.take(now, from, bytes);
         *counter += 1;
+        match verdict {
+            Verdict::Received => self.counts.received_bytes += bytes.len() as u64,
+            Verdict::Rtcp | Verdict::Dropped => {}
+        }
         verdict
     }
 
@@ -110,6 +114,7 @@ impl Port {
         let to = self.to()?;
         let bytes = self.sender.push(frame)?;
         self.counts.sent += 1;
+        self.counts.sent_bytes += bytes.len() as u64;
         Some(Outgoing { to, bytes })
     }
 
@@ -119,6 +124,7 @@ impl Port {
         let to = self.to()?;
         let bytes = self.sender.push_encoded(frame)?;
         self.counts.sent += 1;
+        self.counts.sent_bytes += bytes.len() as u64;
         Some(Outgoing { to, bytes })
     }
 

@@ -91,6 +91,10 @@ pub enum JoinedBy {
     Invite,
     /// The same, since somebody referred him (RFC 4579 §5.4: Referred-By).
     Referred,
+    /// He took the place of another call (RFC 3891).
+    Replaces,
+    /// He named another call to be together with (RFC 3911).
+    Join,
     /// He called the factory, and was connected at once.
     Factory,
     /// The focus called him.
@@ -100,7 +104,15 @@ pub enum JoinedBy {
 impl JoinedBy {
     fn of(incoming: &Incoming, conference: &SipUri) -> Self {
         let called = incoming.request.uri.as_sip().and_then(SipUri::user_unescaped);
-        let is_referred = incoming.request.headers.get(&HeaderName::ReferredBy).is_some();
+        let headers = &incoming.request.headers;
+        let is_referred = headers.get(&HeaderName::ReferredBy).is_some();
+        // He is in, so what he named was there, or he would have come without it.
+        if headers.get(&HeaderName::Replaces).is_some() {
+            return Self::Replaces;
+        }
+        if headers.get(&HeaderName::Join).is_some() {
+            return Self::Join;
+        }
         match (called == conference.user_unescaped(), is_referred) {
             (false, _) => Self::Factory,
             (true, true) => Self::Referred,

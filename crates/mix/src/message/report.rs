@@ -38,6 +38,7 @@ impl PortReport {
     pub const fn add(&mut self, other: &Self) {
         let Self {
             received,
+            received_bytes,
             rtcp,
             dropped_malformed,
             dropped_foreign,
@@ -52,9 +53,11 @@ impl PortReport {
             concealed_frames,
             restarts,
             sent,
+            sent_bytes,
             withheld_frames,
         } = *other;
         self.received += received;
+        self.received_bytes += received_bytes;
         self.rtcp += rtcp;
         self.dropped_malformed += dropped_malformed;
         self.dropped_foreign += dropped_foreign;
@@ -69,6 +72,7 @@ impl PortReport {
         self.concealed_frames += concealed_frames;
         self.restarts += restarts;
         self.sent += sent;
+        self.sent_bytes += sent_bytes;
         self.withheld_frames += withheld_frames;
     }
 }

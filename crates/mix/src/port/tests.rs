@@ -63,6 +63,7 @@ fn each_bad_packet_is_counted_by_its_cause_and_changes_nothing() {
     let report = port.report();
     let expected = PortReport {
         received: 3,
+        received_bytes: 3 * 172,
         rtcp: 1,
         dropped_malformed: 5,
         dropped_foreign: 2,

@@ -7,6 +7,7 @@ use node::{ConferenceRecord, JoinedBy, Leftovers, LegRecord, Record};
 use sip::{HeaderName, SessionId};
 
 use crate::rig::{Caller, Rig, header};
+use crate::taking_over::naming;
 
 fn legs(rig: &Rig) -> Vec<&LegRecord> {
     fn leg(record: &Record) -> Option<&LegRecord> {
@@ -75,8 +76,17 @@ fn whoever_is_let_go_is_told_why_and_so_are_the_books() {
     rig.join(&mut alice, &uri);
     bob.extra = "Referred-By: <sip:alice@example.com>\r\n".to_owned();
     rig.join(&mut bob, &uri);
+    let (mut dave, mut erin) = (Caller::new("dave", 3), Caller::new("erin", 4));
+    dave.extra = naming("Join", &alice);
+    rig.join(&mut dave, &uri);
+    erin.extra = naming("Replaces", &dave);
+    erin.cseq += 1;
+    let ok = rig.ask(erin.address, &erin.invite(&uri));
+    erin.to_tag = ok.headers.to().expect("To").tag().map(str::to_owned);
+    rig.receive(erin.address, &erin.request("ACK", &uri));
+    rig.pass(Duration::from_secs(40));
     let byes = crate::rig::requests(rig.shutdown());
-    assert_eq!(byes.len(), 2);
+    assert_eq!(byes.len(), 3);
     for bye in &byes {
         let reason = bye.headers.get(&HeaderName::Reason).map(|value| value.text().into_owned());
         assert_eq!(reason.as_deref(), Some("Q.850;cause=16;text=\"The conference ended\""));
@@ -84,16 +94,17 @@ fn whoever_is_let_go_is_told_why_and_so_are_the_books() {
     // Nobody answers: 64*T1 (RFC 3261 §17.1.2.2).
     rig.pass(Duration::from_secs(40));
     let legs = legs(&rig);
-    assert_eq!(
-        legs.iter().map(|leg| leg.cause).collect::<Vec<_>>(),
-        [Some(LegEnd::ConferenceEnded); 2]
-    );
+    let [first, others @ ..] = &legs[..] else { panic!("four legs") };
+    assert_eq!(first.cause, Some(LegEnd::Replaced));
+    assert!(others.iter().all(|leg| leg.cause == Some(LegEnd::ConferenceEnded)));
     assert!(legs.iter().all(|leg| leg.reason_sent.is_some()));
     let joined_by = |name: &str| {
         legs.iter().find(|leg| leg.participant.contains(name)).map(|leg| leg.joined_by)
     };
     assert_eq!(joined_by("alice"), Some(JoinedBy::Invite));
     assert_eq!(joined_by("bob"), Some(JoinedBy::Referred));
+    assert_eq!(joined_by("dave"), Some(JoinedBy::Join));
+    assert_eq!(joined_by("erin"), Some(JoinedBy::Replaces));
     assert_eq!(conferences(&rig)[0].cause, Some(End::Ordered));
     assert_eq!(rig.node.leftovers().records, Leftovers::default().records);
 }

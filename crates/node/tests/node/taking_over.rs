@@ -17,7 +17,7 @@ fn conference() -> (Rig, Caller, String) {
 }
 
 /// The dialog of a caller, named for the conference.
-fn naming(header: &str, caller: &Caller) -> String {
+pub(crate) fn naming(header: &str, caller: &Caller) -> String {
     let Caller { call_id, from_tag, to_tag, .. } = caller;
     let to_tag = to_tag.as_deref().unwrap_or("0");
     format!("{header}: {call_id};to-tag={to_tag};from-tag={from_tag}\r\n")

@@ -102,6 +102,8 @@ fn leg(record: &LegRecord, moment: Moment) -> Leg<'_> {
         joined_by: match record.joined_by {
             JoinedBy::Invite => "invite",
             JoinedBy::Referred => "referred",
+            JoinedBy::Replaces => "replaces",
+            JoinedBy::Join => "join",
             JoinedBy::Factory => "factory",
             JoinedBy::DialOut => "dial-out",
         },
