@@ -251,18 +251,18 @@ impl Aside {
     }
 }
 
+/// Who still asks gets 481, and a late 2xx its ACK and BYE.
+fn may_be_late(output: &Output) -> bool {
+    matches!(output, Output::Respond { .. } | Output::Acknowledge { .. } | Output::Aside { .. })
+}
+
 fn check(log: &[(u64, Output)]) -> Result<(), String> {
     let mut marks: BTreeMap<LegId, Vec<Mark>> = BTreeMap::new();
     let mut byes = BTreeSet::new();
     let mut ended = false;
     let mut aside = Aside::default();
     for (ms, output) in log {
-        // Who still asks gets 481, and a late 2xx its ACK and BYE.
-        let may_be_late = matches!(
-            output,
-            Output::Respond { .. } | Output::Acknowledge { .. } | Output::Aside { .. }
-        );
-        ensure(!ended || may_be_late, "something after Ended")?;
+        ensure(!ended || may_be_late(output), "something after Ended")?;
         let mark = match output {
             Output::SeatWanted { .. }
             | Output::DialEnded { .. }
