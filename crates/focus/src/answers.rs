@@ -82,7 +82,7 @@ pub(crate) fn focus_contact(conference_uri: &SipUri, incoming: &Incoming) -> Nam
 /// Says in an INVITE and in a 200 to one what we can do (RFC 3261 §13.2.1, §13.3.1.4; RFC 4579 §5.13).
 pub(crate) fn push_capabilities(headers: &mut Headers) {
     headers.push(HeaderName::Allow, uas::allow(&CAPABILITIES));
-    headers.push(HeaderName::Accept, CAPABILITIES.accept.join(", "));
+    headers.push(HeaderName::Accept, uas::accept(&CAPABILITIES));
     headers.push(HeaderName::Supported, CAPABILITIES.extensions.join(", "));
     headers.push(HeaderName::AllowEvents, CAPABILITIES.events.join(", "));
 }

@@ -214,19 +214,18 @@ fn sample(family: Family) -> SocketAddr {
     }
 }
 
-/// The session description of a request, if it carries one. A body of another type that got this far
-/// is one that may be ignored (RFC 3261 §20.11).
+/// The session description of a request, if it carries one, alone or among others (RFC 5621 §5). What is of another type
+/// and got this far is what may be ignored (RFC 3261 §20.11).
 pub(crate) fn read_description(
     request: &Request,
 ) -> Result<Option<SessionDescription>, NegotiationError> {
-    let is_sdp = match request.headers.content_type() {
-        Ok(Some(kind)) => kind.is("application", "sdp"),
-        Ok(None) | Err(_) => false,
-    };
-    if request.body.is_empty() || !is_sdp {
-        return Ok(None);
-    }
-    SessionDescription::parse(&request.body).map(Some).map_err(NegotiationError::Unreadable)
+    let part = request.part("application", "sdp");
+    part.map(SessionDescription::parse).transpose().map_err(NegotiationError::Unreadable)
+}
+
+/// The session description in an answer to us, if it can be read.
+pub(crate) fn description_in(response: &Response) -> Option<SessionDescription> {
+    SessionDescription::parse(response.part("application", "sdp")?).ok()
 }
 
 /// What we like to receive, and send before a wish is known.

@@ -9,6 +9,7 @@
 //! [`Connections`] says which stream connections there are, which one a message takes, and when one has to go.
 
 mod connections;
+mod content;
 mod dialog;
 pub mod digest;
 mod essentials;
@@ -40,6 +41,7 @@ pub use connections::{
     ConnectionDenied, ConnectionOutput, ConnectionRefused, Connections, FIRST_MESSAGE_MAX,
     IDLE_MAX, LINGER_MAX, PARTIAL_MAX, STALL_MAX, WRITE_QUEUE_BYTES_MAX, source_key,
 };
+pub use content::{CONTENT_DEPTH_MAX, CONTENT_PARTS_MAX, ContentError};
 pub use dialog::{
     DIALOG_SNAPSHOT_VERSION, Dialog, DialogError, DialogId, DialogSnapshot, Nat, Reach,
     SnapshotError,

@@ -1,6 +1,7 @@
 //! Requests and responses.
 
 use crate::{
+    content,
     header::{SessionId, SessionUuid},
     headers::{HeaderName, HeaderValue, Headers},
     method::Method,
@@ -65,6 +66,12 @@ impl Request {
     pub fn with_body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         self.set_body(content_type, body);
         self
+    }
+
+    /// The body, or the part of it, that has this type: `part("application", "sdp")`. `None` when there is none that is meant
+    /// for us, or what there is cannot be read. [`uas::check`](crate::uas::check) has refused such a request.
+    pub fn part(&self, kind: &str, subtype: &str) -> Option<&[u8]> {
+        content::find(&self.headers, &self.body, (kind, subtype))
     }
 
     /// Puts the body and its Content-Type, in place of what was there.
@@ -150,6 +157,15 @@ impl Response {
     pub fn with_body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         self.set_body(content_type, body);
         self
+    }
+
+    /// The body, or the part of it, that has this type: `part("application", "sdp")`. `None` when there is none that is meant
+    /// for us, or what there is cannot be read. A body without a type, as some telephones answer, is what is looked for.
+    pub fn part(&self, kind: &str, subtype: &str) -> Option<&[u8]> {
+        match self.headers.get(&HeaderName::ContentType) {
+            Some(_) => content::find(&self.headers, &self.body, (kind, subtype)),
+            None => Some(self.body.as_slice()).filter(|body| !body.is_empty()),
+        }
     }
 
     /// Puts the body and its Content-Type, in place of what was there.

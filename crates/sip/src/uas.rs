@@ -4,6 +4,7 @@
 //! Everything here is a function of the request: no state, so any of the answers may go out
 //! statelessly.
 
+use crate::content::{self, ContentError};
 use crate::{HeaderName, Incoming, MediaType, Method, Response, StatusCode, Uri, Warning};
 
 /// What a UAS core can do.
@@ -83,7 +84,7 @@ pub fn check_require(incoming: &Incoming, capabilities: &Capabilities) -> Result
         .with_header(HeaderName::Unsupported, unknown.join(", ")))
 }
 
-/// Checks the body (415 with Accept: RFC 3261 §8.2.3) and, where we would answer with a body, what the
+/// Checks the body (415 with Accept: RFC 3261 §8.2.3, RFC 5621 §8.4; 400 if it cannot be taken apart) and, where we would answer with a body, what the
 /// peer accepts (406: RFC 3261 §21.4.7).
 ///
 /// The body of an ACK, a CANCEL or a BYE is not looked at: the first is never answered, and the other
@@ -108,7 +109,7 @@ pub fn check_content(incoming: &Incoming, capabilities: &Capabilities) -> Result
 pub fn options_answer(incoming: &Incoming, capabilities: &Capabilities) -> Response {
     let mut response = Response::answering(&incoming.request, StatusCode::OK)
         .with_header(HeaderName::Allow, allow(capabilities))
-        .with_header(HeaderName::Accept, capabilities.accept.join(", "))
+        .with_header(HeaderName::Accept, accept(capabilities))
         .with_header(HeaderName::AcceptEncoding, "identity")
         .with_header(HeaderName::AcceptLanguage, "en")
         .with_header(HeaderName::Supported, capabilities.extensions.join(", "));
@@ -125,34 +126,24 @@ pub fn allow(capabilities: &Capabilities) -> String {
 
 fn check_body(incoming: &Incoming, capabilities: &Capabilities) -> Result<(), Response> {
     let request = &incoming.request;
-    if request.body.is_empty() || is_optional(incoming) {
+    let is_known = |found: &MediaType| ranges(capabilities).any(|(kind, sub)| found.is(kind, sub));
+    let Err(error) = content::check(&request.headers, &request.body, is_known) else {
         return Ok(());
-    }
-    let refuse = |name, value: String| {
-        Err(Response::answering(request, StatusCode::UNSUPPORTED_MEDIA_TYPE)
-            .with_header(name, value))
     };
-    let encoding = request.headers.get(&HeaderName::ContentEncoding);
-    if encoding.is_some_and(|value| !value.text().eq_ignore_ascii_case("identity")) {
-        return refuse(HeaderName::AcceptEncoding, "identity".to_owned());
-    }
-    match request.headers.content_type() {
-        Ok(Some(found)) if ranges(capabilities).any(|(kind, sub)| found.is(kind, sub)) => Ok(()),
-        // RFC 3261 §20.15: a body without a type, or with one that cannot be read, is not understood.
-        Ok(Some(_) | None) | Err(_) => refuse(HeaderName::Accept, capabilities.accept.join(", ")),
-    }
+    let refusal = Response::answering(request, error.status());
+    Err(match error {
+        ContentError::Type => refusal.with_header(HeaderName::Accept, accept(capabilities)),
+        ContentError::Encoding => refusal.with_header(HeaderName::AcceptEncoding, "identity"),
+        ContentError::Malformed | ContentError::Unterminated | ContentError::TooMuch => {
+            let warning = Warning::new(399, "uas", error.to_string());
+            refusal.with_header(HeaderName::Warning, warning.to_string())
+        }
+    })
 }
 
-/// Whether the body may be ignored: Content-Disposition says `handling=optional` (RFC 3261 §20.11).
-fn is_optional(incoming: &Incoming) -> bool {
-    let value = incoming.request.headers.get(&HeaderName::ContentDisposition);
-    value.is_some_and(|value| {
-        value.text().split(';').skip(1).any(|param| {
-            let (name, value) = param.split_once('=').unwrap_or((param, ""));
-            name.trim().eq_ignore_ascii_case("handling")
-                && value.trim().eq_ignore_ascii_case("optional")
-        })
-    })
+/// The value of Accept. RFC 5621 §4.2: multipart bodies are understood, whatever is in them.
+pub fn accept(capabilities: &Capabilities) -> String {
+    [capabilities.accept, &content::MULTIPART].concat().join(", ")
 }
 
 fn check_accept(incoming: &Incoming, capabilities: &Capabilities) -> Result<(), Response> {

@@ -11,7 +11,7 @@ use sip::{
 use super::{Dialling, FORKS_MAX, State};
 use crate::Output;
 use crate::answers::{CAPABILITIES, options, push_capabilities};
-use crate::negotiation::read_description;
+use crate::negotiation::{description_in, read_description};
 
 /// One place that rings.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Dialling {
             Received::Unreliable | Received::Dropped => {}
             Received::InOrder(rack) => {
                 if early.answer.is_none() {
-                    early.answer = SessionDescription::parse(&response.body).ok();
+                    early.answer = description_in(response);
                 }
                 let (request, to) = early.prack(&rack);
                 out.push_back(Output::Aside { leg, request, to });

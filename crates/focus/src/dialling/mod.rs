@@ -20,7 +20,7 @@ pub use self::end::DialEnd;
 use self::targets::Targets;
 use crate::event::Manner;
 use crate::leg::{Dialled, Leg};
-use crate::negotiation::Session;
+use crate::negotiation::{Session, description_in};
 use crate::{DialRules, LegId, MediaPort, MediaSeat, Output, Participant, ParticipantState};
 
 /// Whom to call, and what the INVITE says beside what every one of ours says.
@@ -347,7 +347,7 @@ impl Dialling {
         let offer = session.said()?;
         let promised = self.early.get(&dialog.id.remote_tag).and_then(|early| early.answer.clone());
         // RFC 3261 §13.2.1: the first description in a reliable answer is the answer.
-        let answer = promised.or_else(|| sdp::SessionDescription::parse(&response.body).ok())?;
+        let answer = promised.or_else(|| description_in(response))?;
         let negotiated = sdp::accept_answer(&offer, &answer).ok()?;
         let shown = NameAddr {
             display: self.callee.display.clone(),

@@ -14,6 +14,7 @@ use super::state::Input;
 use super::{Leg, Standing, State};
 use crate::Output;
 use crate::answers::CAPABILITIES;
+use crate::negotiation::description_in;
 
 /// What a leg knows of its session timer.
 #[derive(Debug)]
@@ -247,7 +248,7 @@ impl Leg {
     /// The answer to the offer in our re-INVITE, which was what we had said before. One of no use
     /// leaves the media as it was.
     fn answer_received(&mut self, response: &Response, out: &mut VecDeque<Output>) {
-        let answer = sdp::SessionDescription::parse(&response.body).ok();
+        let answer = description_in(response);
         let negotiated = self
             .session
             .said()

@@ -35,7 +35,10 @@ fn the_200_has_the_conference_uri_a_bare_isfocus_and_what_the_focus_can_do() {
         header(&response, &HeaderName::Allow),
         "INVITE, ACK, CANCEL, OPTIONS, BYE, UPDATE, PRACK, REFER, SUBSCRIBE"
     );
-    assert_eq!(header(&response, &HeaderName::Accept), "application/sdp");
+    assert_eq!(
+        header(&response, &HeaderName::Accept),
+        "application/sdp, multipart/mixed, multipart/alternative"
+    );
     assert!(header(&response, &HeaderName::AllowEvents).contains("conference"));
     assert_eq!(response.headers.count(&HeaderName::Supported), 1);
     assert_eq!(header(&response, &HeaderName::ContentType), "application/sdp");
@@ -190,6 +193,22 @@ fn ack_that_does_not_answer_our_offer_ends_the_leg() {
         assert_eq!(rig.sent(&Method::Bye), [(0, leg)]);
         rig.answer(leg, &Method::Bye, 200);
         assert_eq!(rig.leg_ends(), [(leg, LegEnd::BadAnswer)]);
+    }
+}
+
+/// A24 · RFC 5621 §4.2: an offer among other parts is an offer; where all that there is may be ignored, there is none.
+#[test]
+fn an_offer_may_come_among_other_parts() {
+    let isup = "--b\r\nContent-Type: application/isup\r\n\
+                Content-Disposition: signal;handling=optional\r\n\r\n\u{1}\r\n";
+    let offer = format!("{isup}--b\r\nContent-Type: application/sdp\r\n\r\n{OFFER}\r\n--b--\r\n");
+    for (body, has_offer) in [(offer, true), (format!("{isup}--b--\r\n"), false)] {
+        let mut rig = Rig::new();
+        let mut invite = Caller::new("alice", 1).next("INVITE", "");
+        invite.request.set_body("multipart/mixed;boundary=b", body);
+        assert!(check(&invite, &[sdp::Family::V4]).is_ok());
+        let leg = rig.try_invite(&invite).expect("let in");
+        assert_eq!(rig.media(leg).remote.is_some(), has_offer);
     }
 }
 

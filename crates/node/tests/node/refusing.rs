@@ -61,7 +61,10 @@ fn bodies() {
     let text = alice.with_body("INVITE", &uri, "application/unknownformat", "x");
     let response = rig.ask(alice.address, &text);
     assert_eq!(response.status.code(), 415);
-    assert_eq!(header(&response, &HeaderName::Accept).as_deref(), Some("application/sdp"));
+    assert_eq!(
+        header(&response, &HeaderName::Accept).as_deref(),
+        Some("application/sdp, multipart/mixed, multipart/alternative")
+    );
     alice.cseq += 1;
     let opus = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
                 m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\n";

@@ -118,8 +118,18 @@ impl<'a> Head<'a> {
     /// Reads a head and goes on after errors: what is left may be needed for an answer.
     pub(crate) fn read(bytes: &'a [u8]) -> Self {
         let mut lines = Lines::new(bytes);
+        let start_line = lines.next().unwrap_or_default();
+        Self::fields(bytes, lines, start_line)
+    }
+
+    /// The same of a body's part, which has no start line (RFC 2046 §5.1).
+    pub(crate) fn of_part(bytes: &'a [u8]) -> Self {
+        Self::fields(bytes, Lines::new(bytes), &[])
+    }
+
+    fn fields(bytes: &'a [u8], mut lines: Lines<'a>, start_line: &'a [u8]) -> Self {
         let mut head = Self {
-            start_line: lines.next().unwrap_or_default(),
+            start_line,
             headers: Headers::new(),
             content_length: None,
             body: &[],

@@ -93,7 +93,7 @@ fn unknown_require_is_420_with_what_is_unknown() {
 /// A24 · RFC 3261 §8.2.3, §20.11, §20.15
 #[test]
 fn body_that_is_not_understood_is_415_unless_optional() {
-    let accept = Some("application/sdp".to_owned());
+    let accept = Some("application/sdp, multipart/mixed, multipart/alternative".to_owned());
     let unknown = "Content-Type: application/unknownformat\r\n";
     assert_eq!(refusal(&invite(unknown, "<x/>"), &HeaderName::Accept), (415, accept.clone()));
     assert_eq!(refusal(&invite("", "v=0\r\n"), &HeaderName::Accept), (415, accept));
@@ -160,7 +160,7 @@ fn options_answer_says_what_we_can_do() {
     assert_eq!(answer.status, StatusCode::OK);
     let expected = [
         (HeaderName::Allow, "INVITE, ACK, CANCEL, BYE, OPTIONS"),
-        (HeaderName::Accept, "application/sdp"),
+        (HeaderName::Accept, "application/sdp, multipart/mixed, multipart/alternative"),
         (HeaderName::AcceptEncoding, "identity"),
         (HeaderName::AcceptLanguage, "en"),
         (HeaderName::Supported, "replaces, join"),

@@ -6,6 +6,7 @@ use sdp::{Direction, LocalMedia, SessionDescription};
 use sip::{ClientTxnId, Essentials, Method, Response, StatusCode};
 use units::Instant;
 
+use super::incoming::description_in;
 use crate::event::{CallId, CommandError, EndCause, Event, Refusal};
 
 use super::call::{Acknowledged, Awaits, CallState, Local};
@@ -144,8 +145,7 @@ impl Ua {
             return;
         };
         session.refreshed_by_us(now, &response.headers);
-        let agreed = SessionDescription::parse(&response.body)
-            .ok()
+        let agreed = description_in(response.part("application", "sdp"))
             .and_then(|answer| sdp::accept_answer(&offer, &answer).ok());
         let refused = match agreed {
             Some(agreed) => {

@@ -1,13 +1,14 @@
 //! What comes before the final answer to an INVITE of ours: the early dialogs that its reliable
 //! provisional responses make, and the PRACKs in them (RFC 3262 §4, §5).
 
-use sdp::{Negotiated, SessionDescription};
+use sdp::Negotiated;
 use sip::reliable::{RAck, Received, ReliableReceiver};
 use sip::{
     ClientTxnId, Dialog, Essentials, HeaderName, Method, Request, Response, Source, StatusCode,
 };
 use units::Instant;
 
+use super::incoming::description_in;
 use crate::config::FORKS_MAX;
 use crate::event::{CallId, Event};
 
@@ -120,7 +121,8 @@ impl Ua {
     ) {
         let remote_tag = essentials.to.tag().unwrap_or_default();
         let known = self.early_mut(txn, remote_tag).is_some_and(|early| early.agreed.is_some());
-        let agreed = if known || response.body.is_empty() {
+        let is_told = response.part("application", "sdp").is_some();
+        let agreed = if known || !is_told {
             None
         } else {
             self.placing(call).and_then(|placing| placing.agree(response))
@@ -128,7 +130,7 @@ impl Ua {
         // RFC 3262 §5: the offer of an INVITE without one has to be answered here.
         let is_useless = !known
             && agreed.is_none()
-            && !response.body.is_empty()
+            && is_told
             && self.placing(call).is_some_and(|placing| placing.offer.is_none());
         let body = agreed.as_ref().filter(|agreed| agreed.is_ours);
         let body = body.map(|agreed| agreed.local.description.to_string());
@@ -195,7 +197,7 @@ impl Ua {
 impl Placing {
     /// What comes of the peer's description: the answer to our offer, or an offer that we answer.
     pub(super) fn agree(&self, response: &Response) -> Option<Agreed> {
-        let theirs = SessionDescription::parse(&response.body).ok()?;
+        let theirs = description_in(response.part("application", "sdp"))?;
         let media = self.media.clone();
         match &self.offer {
             Some(offer) => {

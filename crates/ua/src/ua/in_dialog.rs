@@ -4,6 +4,7 @@ use sdp::SessionDescription;
 use sip::{DialogError, Incoming, Method, Response, StatusCode};
 use units::Instant;
 
+use super::incoming::description_in;
 use crate::event::{CallFailure, CallId, EndCause, Event};
 
 use super::Ua;
@@ -111,7 +112,7 @@ impl Ua {
 
     fn acknowledged_by(&mut self, now: Instant, call: CallId, incoming: &Incoming, awaits: Awaits) {
         let agreed = |offer: &SessionDescription| {
-            let answer = SessionDescription::parse(&incoming.request.body).ok()?;
+            let answer = description_in(incoming.request.part("application", "sdp"))?;
             sdp::accept_answer(offer, &answer).ok()
         };
         match awaits {

@@ -314,13 +314,13 @@ pub(super) fn has_open_offer(unacked: Option<&Unacked>) -> bool {
 
 /// The offer in an INVITE; `None`: our 200 makes one (RFC 3261 §13.2.1).
 pub(super) fn offer_in(incoming: &Incoming) -> Result<Option<SessionDescription>, StatusCode> {
-    if incoming.request.body.is_empty() {
-        return Ok(None);
-    }
-    match SessionDescription::parse(&incoming.request.body) {
-        Ok(offer) => Ok(Some(offer)),
-        Err(error) => Err(status_of(error.status())),
-    }
+    let part = incoming.request.part("application", "sdp");
+    part.map(SessionDescription::parse).transpose().map_err(|error| status_of(error.status()))
+}
+
+/// The description that a message brings, if it can be read.
+pub(super) fn description_in(part: Option<&[u8]>) -> Option<SessionDescription> {
+    SessionDescription::parse(part?).ok()
 }
 
 pub(super) fn status_of(code: u16) -> StatusCode {

@@ -51,7 +51,8 @@ impl Ua {
             Ok(id) => {
                 let ok = Response::answering(&incoming.request, StatusCode::OK);
                 self.answer(now, incoming, ok);
-                self.notified(now, id, &state, &incoming.request.body);
+                let report = incoming.request.part("message", "sipfrag").unwrap_or_default();
+                self.notified(now, id, &state, report);
             }
             Err(status) => self.refuse(now, incoming, status),
         }

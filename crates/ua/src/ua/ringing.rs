@@ -27,7 +27,7 @@ impl Ua {
         let mut response = self.answer_in(*dialog, incoming, StatusCode::RINGING);
         let txn = *txn;
         let wish = reliable::wish(&incoming.request.headers);
-        match (wish, incoming.request.body.is_empty()) {
+        match (wish, incoming.request.part("application", "sdp").is_none()) {
             (Wish::Supported | Wish::Unknown, _) => self.stack.respond(now, txn, response),
             (Wish::Required, true) => {}
             (Wish::Required, false) if ringing.is_some() => {} // it rings, and goes on doing so

@@ -256,16 +256,12 @@ impl Ua {
             Err(status) => return self.refuse(now, incoming, status),
         };
         let Some(watch) = self.watches.get_mut(&id) else { return };
-        let body = &incoming.request.body;
-        let is_document = matches!(
-            incoming.request.headers.content_type(),
-            Ok(Some(kind)) if kind.is("application", "conference-info+xml")
-        );
+        let document = incoming.request.part("application", "conference-info+xml");
         let before = watch.roster.clone();
-        let applied = match is_document && !body.is_empty() {
-            true => watch.roster.apply(body).map(Some),
+        let applied = match document {
+            Some(document) => watch.roster.apply(document).map(Some),
             // The last one, or a pending one, need not have a document (RFC 6665 §4.1.2.3).
-            false => Ok(None),
+            None => Ok(None),
         };
         let status = match (watch.subscriber.notified(now, state), applied) {
             (Err(status), _) => status,

@@ -324,7 +324,20 @@ fn the_same_invite_by_two_ways_is_one_call() {
 #[test]
 fn what_we_do_not_serve_is_refused() {
     let plain = invite("1", "c1", SDP);
+    let among = |others: &str, description: &str| {
+        let body = format!(
+            "--b\r\nContent-Type: application/pidf+xml\r\n{others}\r\n<x/>\r\n--b\r\n\
+             Content-Type: application/sdp\r\n\r\n{description}\r\n--b--"
+        );
+        invite("1", "c1", &body).replacen("application/sdp\n", "multipart/mixed;boundary=b\n", 1)
+    };
+    let optional = "Content-Disposition: render;handling=optional\r\n";
+    let mut solo = Solo::new();
+    solo.receive_text(&among(optional, SDP));
+    assert!(!solo.take_events().is_empty(), "RFC 5621 §4.2");
     let cases = [
+        (among("", SDP), 415),
+        (among(optional, "nonsense"), 400),
         (plain.replace("INVITE", "FROBNICATE"), 501),
         (plain.replace("INVITE", "REGISTER"), 405),
         (plain.replace("sip:alice@192.0.2.1 SIP", "unknown:alice SIP"), 416),
