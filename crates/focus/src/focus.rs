@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use sdp::Family;
 use serde::{Deserialize, Serialize};
 use sip::{
-    Dialog, DialogId, Incoming, Method, Response, ServerTxnId, SessionId, SessionUuid, SipUri,
-    Source, StatusCode, session_timer, uas,
+    Dialog, DialogId, Failure, Incoming, Method, Response, ServerTxnId, SessionId, SessionUuid,
+    SipUri, Source, StatusCode, session_timer, uas,
 };
 use units::{Instant, Rng, soonest};
 
@@ -245,9 +245,9 @@ impl Focus {
     }
 
     /// A request that we sent got no answer, or could not be sent.
-    pub fn request_failed(&mut self, now: Instant, leg: LegId, method: &Method) {
+    pub fn request_failed(&mut self, now: Instant, leg: LegId, method: &Method, why: Failure) {
         if *method == Method::Invite && self.is_dialling(leg) {
-            return self.dial_failed(now, leg, DialEnd::Timeout);
+            return self.dial_failed(now, leg, DialEnd::of(why));
         }
         if let Some(leg) = self.legs.get_mut(&leg) {
             leg.request_failed(now, method, &mut self.outputs);

@@ -122,7 +122,7 @@ impl Node {
             // Its next outputs are taken by who is taking this one.
             Err(sip::Full) => {
                 if let Some(active) = self.active(id) {
-                    active.focus.request_failed(now, leg, &method);
+                    active.focus.request_failed(now, leg, &method, sip::Failure::Transport);
                 }
             }
         }

@@ -439,15 +439,17 @@ impl Node {
                 }
                 self.drain_focus(now, id);
             }
-            sip::Event::Failed { txn, .. } => {
+            sip::Event::Failed { txn, why } => {
                 self.unasked.ended(txn);
                 let Some((id, sent)) = self.client_txns.get(&txn).cloned() else { return };
                 if let Some(active) = self.active(id) {
                     match sent {
-                        Sent::ByLeg(leg, method) => active.focus.request_failed(now, leg, &method),
+                        Sent::ByLeg(leg, method) => {
+                            active.focus.request_failed(now, leg, &method, why);
+                        }
                         Sent::Report(referral) => active.focus.notify_answered(now, referral, None),
                         Sent::ReferOn(referral) => {
-                            active.focus.referred_on(now, referral, Err(DialEnd::Timeout));
+                            active.focus.referred_on(now, referral, Err(DialEnd::of(why)));
                         }
                         Sent::News(watcher) => active.focus.informed(now, watcher, None),
                     }

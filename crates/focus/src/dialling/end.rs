@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sip::{Response, StatusCode};
+use sip::{Failure, Response, StatusCode};
 
 /// Why nobody joined who was to be called.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +32,16 @@ pub enum DialEnd {
 }
 
 impl DialEnd {
+    /// What a request without an answer means (RFC 3261 §8.1.3.1).
+    pub fn of(why: Failure) -> Self {
+        match why {
+            Failure::Timeout => Self::Timeout,
+            Failure::Transport => {
+                Self::Unreachable("nothing takes connections at that address".to_owned())
+            }
+        }
+    }
+
     /// What a report says (RFC 3515 §2.4.5).
     pub fn status(&self) -> StatusCode {
         match self {

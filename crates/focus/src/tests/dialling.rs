@@ -377,6 +377,33 @@ fn what_cannot_be_sent_is_reported() {
     assert_eq!(rig.reports().pop().unwrap().4, "SIP/2.0 503 Service Unavailable");
 }
 
+/// RFC 5621 §4.2: answers have parts too, and nobody can refuse those that he does not understand.
+#[test]
+fn an_answer_may_come_among_other_parts() {
+    let mut rig = Rig::new();
+    let (leg, invite) = rig.call_bob();
+    let ok = accepts(&invite, "b");
+    let body = format!(
+        "--b\r\nContent-Type: application/isup\r\n\r\n\u{1}\r\n--b\r\nContent-Type: application/sdp\r\n\r\n{}\r\n--b--",
+        String::from_utf8_lossy(&ok.body)
+    );
+    rig.callee_answers(leg, &ok.with_body("multipart/mixed;boundary=b", body));
+    assert_eq!(rig.media(leg).remote, Some("192.0.2.200:4000".parse().unwrap()));
+    assert_eq!(rig.dial_ends(), []);
+}
+
+/// RFC 3261 §8.1.3.1: silence is a 408, a connection that is refused a 503.
+#[test]
+fn silence_and_a_refused_connection_are_told_apart() {
+    for (why, status) in [(sip::Failure::Timeout, 408), (sip::Failure::Transport, 503)] {
+        let mut rig = Rig::new();
+        let (leg, _) = rig.call_bob();
+        rig.focus.request_failed(rig.now, leg, &Method::Invite, why);
+        rig.drain();
+        assert_eq!(rig.dial_ends(), [(leg, status, true)]);
+    }
+}
+
 /// The INVITE is lost with the node that sent it: nobody is rung twice, and who asked hears of it.
 #[test]
 fn a_call_that_a_snapshot_interrupts_is_over_and_reported() {

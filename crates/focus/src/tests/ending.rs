@@ -167,7 +167,7 @@ fn creator_who_vanishes_has_left() {
     let leg = rig.join(&mut alice);
     let bob = rig.join(&mut Caller::new("bob", 2));
     rig.focus.media_silent(rig.now, leg);
-    rig.focus.request_failed(rig.now, leg, &Method::Options);
+    rig.focus.request_failed(rig.now, leg, &Method::Options, sip::Failure::Timeout);
     rig.drain();
     assert_eq!(rig.sent(&Method::Bye), [(0, leg), (0, bob)]);
 }

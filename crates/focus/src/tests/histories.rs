@@ -172,7 +172,7 @@ impl World {
                 rig.answer_last(LegId(leg), method, (status, ""), OFFER);
             }
             Op::Fail { leg, ref method } => {
-                rig.focus.request_failed(rig.now, LegId(leg), method);
+                rig.focus.request_failed(rig.now, LegId(leg), method, sip::Failure::Timeout);
             }
             Op::Refer { target } => {
                 let alice = &mut callers[0];

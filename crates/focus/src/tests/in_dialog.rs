@@ -231,12 +231,14 @@ fn silent_leg_that_is_not_there_ends() {
         rig.drain();
         match status {
             Some(status) => rig.answer(legs[0], &Method::Options, status),
-            None => rig.focus.request_failed(rig.now, legs[0], &Method::Options),
+            None => {
+                rig.focus.request_failed(rig.now, legs[0], &Method::Options, sip::Failure::Timeout)
+            }
         }
         rig.drain();
         assert_eq!(rig.closed(), [legs[0]]);
         assert_eq!(rig.sent(&Method::Bye), [(0, legs[0])]);
-        rig.focus.request_failed(rig.now, legs[0], &Method::Bye);
+        rig.focus.request_failed(rig.now, legs[0], &Method::Bye, sip::Failure::Timeout);
         rig.drain();
         assert_eq!(rig.leg_ends(), [(legs[0], LegEnd::Silent)]);
         assert_eq!((rig.focus.leg_count(), rig.ended()), (1, vec![]));
@@ -279,7 +281,7 @@ fn stray_ack_and_answers_for_nobody_change_nothing() {
     stranger.to_tag = Some("made-up".to_owned());
     rig.send(&stranger.ack());
     rig.answer(LegId(7), &Method::Bye, 200);
-    rig.focus.request_failed(rig.now, LegId(7), &Method::Options);
+    rig.focus.request_failed(rig.now, LegId(7), &Method::Options, sip::Failure::Timeout);
     rig.focus.media_failed(rig.now, LegId(7));
     rig.drain();
     assert_eq!(rig.log.len(), before);

@@ -185,7 +185,7 @@ fn refused_reinvite_of_ours_leaves_the_session_and_481_or_nothing_ends_it() {
         rig.run_to_ms(300_000);
         match status {
             Some(status) => rig.answer_last(leg, &Method::Invite, (status, ""), ""),
-            None => rig.focus.request_failed(rig.now, leg, &Method::Invite),
+            None => rig.focus.request_failed(rig.now, leg, &Method::Invite, sip::Failure::Timeout),
         }
         rig.drain();
         assert_eq!(rig.closed(), [leg]);

@@ -290,7 +290,11 @@ impl World<'_> {
             true if method == Method::Invite && self.last(leg).is_none() => {
                 self.focus.dial_failed(self.now, leg, DialEnd::Unreachable(String::new()));
             }
-            true => self.focus.request_failed(self.now, leg, &method),
+            true => {
+                let why = [sip::Failure::Timeout, sip::Failure::Transport];
+                let why = self.choices.pick(&why);
+                self.focus.request_failed(self.now, leg, &method, why);
+            }
             false => self.focus.answered(self.now, leg, &method, &response, path(44)),
         }
     }
