@@ -1,19 +1,25 @@
 //! Everything that reads bytes which a stranger wrote.
 
+mod dialog_ref;
 mod digest;
 mod framing;
 mod headers;
 mod message;
+mod multipart;
+mod roster;
 mod rtp;
 mod sdp;
 mod sipfrag;
 mod token;
 mod uri;
 
+pub use self::dialog_ref::DIALOG_REF;
 pub use self::digest::DIGEST;
 pub use self::framing::FRAMING;
 pub use self::headers::HEADERS;
 pub use self::message::MESSAGE;
+pub use self::multipart::MULTIPART;
+pub use self::roster::ROSTER;
 pub use self::rtp::RTP;
 pub use self::sdp::SDP;
 pub use self::sipfrag::SIPFRAG;

@@ -8,6 +8,8 @@ mod connections;
 mod dialog;
 mod focus;
 mod node;
+mod registrar;
+mod subscription;
 mod terminal;
 mod txn;
 
@@ -15,6 +17,8 @@ pub use self::connections::CONNECTIONS;
 pub use self::dialog::DIALOG;
 pub use self::focus::FOCUS;
 pub use self::node::NODE;
+pub use self::registrar::REGISTRAR;
+pub use self::subscription::SUBSCRIPTION;
 pub use self::terminal::TERMINAL;
 pub use self::txn::TXN;
 

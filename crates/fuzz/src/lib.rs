@@ -43,13 +43,18 @@ pub const TARGETS: &[Target] = &[
     bytes::DIGEST,
     bytes::SDP,
     bytes::SIPFRAG,
+    bytes::MULTIPART,
+    bytes::ROSTER,
+    bytes::DIALOG_REF,
     bytes::TOKEN,
     bytes::RTP,
     histories::TXN,
     histories::DIALOG,
+    histories::SUBSCRIPTION,
     histories::CONNECTIONS,
     histories::FOCUS,
     histories::NODE,
+    histories::REGISTRAR,
     histories::TERMINAL,
 ];
 
