@@ -3,8 +3,8 @@
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -138,11 +138,13 @@ const PORTS: std::ops::Range<u16> = 34_000..36_000;
 
 /// The first of `count` ports in a row that nobody on loopback has, over UDP and TCP. The first is even, as RTP wants it.
 pub fn free_ports(count: u16) -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(PORTS.start);
-    // Programs of one test run in one process and get different ports; those of other tests wait for the lock.
+    static NEXT: Mutex<u16> = Mutex::new(PORTS.start);
+    // Programs of one test run in one process and get different ports; those of other tests wait for the lock. What earlier
+    // tests of this process had comes round again.
+    let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
     for _ in 0..PORTS.len() {
-        let first = NEXT.fetch_add(count.next_multiple_of(2), Ordering::Relaxed);
-        assert!(first + count <= PORTS.end, "no more ports");
+        let first = if *next + count > PORTS.end { PORTS.start } else { *next };
+        *next = first + count.next_multiple_of(2);
         if (first..first + count).all(is_free) {
             return first;
         }

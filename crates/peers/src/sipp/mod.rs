@@ -3,14 +3,16 @@
 mod script;
 
 use std::fs;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
 
 use crate::processes::Alone;
-use crate::programs::{Program, free_ports, until_bound};
+use crate::programs::{Program, free_ports, until, until_bound};
+use script::NUDGE;
 
 pub use script::{
-    ASKER, Check, PEER, REQUEST, Script, acknowledge, answer, answer_late, in_dialog, initial,
-    offer, sdp, tell,
+    ASKER, Check, PEER, REQUEST, Script, acknowledge, again, answer, answer_late, in_dialog,
+    initial, offer, sdp, tell,
 };
 
 /// Ports for SIPp's media, of which it needs two in a row for audio and two for video.
@@ -107,6 +109,30 @@ impl Sipp {
         let messages = self.messages();
         assert!(status.success(), "{}: {status}\n{errors}\n{messages}", self.name);
         messages
+    }
+
+    /// Waits until these words were on the wire.
+    pub fn until(&self, words: &str) {
+        until(&format!("{} had {words:?}", self.name), || {
+            let (messages, errors) = (self.messages(), self.file("err"));
+            assert!(errors.is_empty(), "{}: {errors}\n{messages}", self.name);
+            messages.contains(words)
+        });
+    }
+
+    /// Lets a script go on that is [`Script::until_nudged`]: so that what it does next comes after what others have done. Not
+    /// before it has had a message.
+    pub fn nudge(&self) {
+        let messages = self.messages();
+        let call_id = messages.lines().find_map(|line| line.strip_prefix("Call-ID:"));
+        let call_id = call_id.expect("a call").trim();
+        let request = format!(
+            "{NUDGE} sip:sipp@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKnudge\r\n\
+             From: <sip:test@127.0.0.1>;tag=1\r\nTo: <sip:sipp@127.0.0.1>\r\nCall-ID: {call_id}\r\n\
+             CSeq: 1 {NUDGE}\r\nContent-Length: 0\r\n\r\n"
+        );
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
+        socket.send_to(request.as_bytes(), (Ipv4Addr::LOCALHOST, self.port)).expect("sent");
     }
 
     /// The messages so far.

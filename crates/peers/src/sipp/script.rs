@@ -61,16 +61,23 @@ impl Script {
         self
     }
 
+    /// The same, and its first copy is lost on the way.
+    #[must_use]
+    pub fn ask_lost(mut self, message: &str) -> Self {
+        let _ = writeln!(self.steps, "<send lost=\"100\"><![CDATA[\n\n{message}\n]]></send>");
+        self.ask(&again(message, 1))
+    }
+
+    /// This answer may come, and is taken for lost: nothing is made of it.
+    #[must_use]
+    pub fn lose(self, status: u16) -> Self {
+        self.may_come(status)
+    }
+
     /// The answer must be this; provisional ones may come before it.
     #[must_use]
     pub fn expect(self, status: u16, checks: &[Check<'_>]) -> Self {
         self.may_come(100).may_come(180).receive("response", &status.to_string(), checks)
-    }
-
-    /// A provisional answer must come.
-    #[must_use]
-    pub fn expect_provisional(self, status: u16) -> Self {
-        self.may_come(100).receive("response", &status.to_string(), &[])
     }
 
     /// A request must come.
@@ -86,11 +93,10 @@ impl Script {
         self
     }
 
-    /// Does nothing for so long: only to be busy while others act.
+    /// Waits for [`Sipp::nudge`](super::Sipp::nudge).
     #[must_use]
-    pub fn pause(mut self, milliseconds: u32) -> Self {
-        let _ = writeln!(self.steps, "<pause milliseconds=\"{milliseconds}\"/>");
-        self
+    pub fn until_nudged(self) -> Self {
+        self.take(NUDGE, &[])
     }
 
     /// Plays what another script does, after this one's steps.
@@ -171,6 +177,9 @@ impl Script {
     }
 }
 
+/// The request that nudges: none that a peer sends by itself.
+pub(super) const NUDGE: &str = "MESSAGE";
+
 const VIA: &str =
     "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\nMax-Forwards: 70";
 const FROM: &str = "From: <sip:sipp@[local_ip]:[local_port]>;tag=[pid]sipp[call_number]";
@@ -211,11 +220,14 @@ pub fn answer(status: &str, tag: Option<&str>, more: &str) -> String {
     format!("{head}\n{CONTACT}\n{headers}Content-Length: [len]\n\n{body}")
 }
 
-/// An answer to the [`REQUEST`] remembered, which other messages have followed; its [`ASKER`] too.
-pub fn answer_late(status: &str, tag: &str) -> String {
+/// An answer to the [`REQUEST`] remembered, which other messages have followed; its [`ASKER`] too. `tag` is ours, where the
+/// request had none.
+pub fn answer_late(status: &str, tag: Option<&str>, more: &str) -> String {
+    let tag = tag.map_or_else(String::new, |tag| format!(";tag={tag}"));
+    let (headers, body) = parted(more);
     format!(
-        "SIP/2.0 {status}\nVia:[$via]\nFrom:[$from]\nTo:[$to];tag={tag}\nCall-ID: [call_id]\n\
-         CSeq:[$cseq]\n{CONTACT}\nContent-Length: 0\n\n"
+        "SIP/2.0 {status}\nVia:[$via]\nFrom:[$from]\nTo:[$to]{tag}\nCall-ID: [call_id]\n\
+         CSeq:[$cseq]\n{CONTACT}\n{headers}Content-Length: [len]\n\n{body}"
     )
 }
 
@@ -223,6 +235,11 @@ pub fn answer_late(status: &str, tag: &str) -> String {
 pub fn tell(method: &str, tag: &str, cseq: u32, more: &str) -> String {
     let head = format!("{method} [$contact] SIP/2.0\n{VIA}\nFrom:[$to];tag={tag}\nTo:[$from]");
     whole(&head, method, cseq, more)
+}
+
+/// The very same request as `back` steps above, those that a script adds by itself included: a copy on the wire.
+pub fn again(message: &str, back: usize) -> String {
+    message.replace("[branch]", &format!("[branch-{back}]"))
 }
 
 /// An audio offer or answer, as headers and body.

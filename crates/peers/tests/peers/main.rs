@@ -6,3 +6,4 @@ mod linphone;
 mod phones;
 mod proxy;
 mod refer;
+mod stage;
