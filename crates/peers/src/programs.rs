@@ -133,8 +133,9 @@ fn look_again() {
     let _ = receiver.recv_timeout(LOOK_AGAIN);
 }
 
-/// Ports for programs that cannot take port 0, below those that systems lend by themselves.
-const PORTS: std::ops::Range<u16> = 34_000..36_000;
+/// Ports for programs that cannot take port 0, below those that Linux lends by itself (from 32,768 on): there a busy machine
+/// has hardly two free in a row.
+const PORTS: std::ops::Range<u16> = 22_000..32_000;
 
 /// The first of `count` ports in a row that nobody on loopback has, over UDP and TCP. The first is even, as RTP wants it.
 pub fn free_ports(count: u16) -> u16 {
