@@ -125,6 +125,7 @@ impl Focus {
                 self.close_early(id, Some(&dialog));
                 self.by_dialog.insert(dialog, id);
                 self.legs.insert(id, *leg);
+                self.had_leg = true;
                 self.tell_referrals(id, |referral| referral.conclude(StatusCode::OK));
             }
             Step::Failed(why) => {

@@ -52,6 +52,10 @@ pub struct Focus {
     pub(crate) report_dialogs: BTreeMap<DialogId, Dialog>,
     pub(crate) refers: Pace,
     pub(crate) next_leg: u32,
+    /// Whether anybody ever was in, or on his way in.
+    pub(crate) had_leg: bool,
+    /// Whether nobody gets in any more who is not called.
+    pub(crate) is_locked: bool,
     /// The leg taken for the creator's, and how surely.
     pub(crate) creator_leg: Option<(LegId, Likeness)>,
     /// Who subscribes to it.
@@ -86,6 +90,8 @@ impl Focus {
             report_dialogs: BTreeMap::new(),
             refers: Pace::default(),
             next_leg: 0,
+            had_leg: false,
+            is_locked: false,
             creator_leg: None,
             watch: Watch::default(),
             phase: Phase::Running,
@@ -140,6 +146,7 @@ impl Focus {
         self.outputs.push_back(Output::Respond { txn, response });
         self.by_dialog.insert(dialog, id);
         self.legs.insert(id, leg);
+        self.had_leg = true;
         self.recognise_creator(id, incoming);
         Ok(id)
     }
@@ -398,7 +405,8 @@ impl Focus {
     }
 
     fn cause_to_end(&self) -> Option<End> {
-        let had_legs = self.next_leg > 0;
+        // Before anybody was in, those who are called are waited for; when the last of them does not come, nobody is.
+        let had_legs = self.had_leg || (self.next_leg > 0 && self.leg_count() == 0);
         let creator_left = self.creator_leg.is_some_and(|(leg, _)| !self.is_staying(leg));
         match self.config.end {
             EndPolicy::CreatorLeaves if creator_left => Some(End::CreatorLeft),

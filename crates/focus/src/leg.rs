@@ -40,6 +40,8 @@ pub(crate) struct Leg {
     pub(crate) is_creator: bool,
     /// Whether we called this participant.
     pub(crate) is_dialled: bool,
+    /// Whether his sound is kept out of the mix.
+    pub(crate) is_muted: bool,
     /// Whether a REFER whose result is reported came in its dialog.
     pub(crate) was_referring: bool,
     /// The leg that goes when this one is acknowledged (RFC 3891).
@@ -94,6 +96,7 @@ impl Leg {
             since: now,
             is_creator: false,
             is_dialled: false,
+            is_muted: false,
             was_referring: false,
             replaces: None,
             manner: Manner::of(incoming),
@@ -130,6 +133,7 @@ impl Leg {
             since: self.since,
             creator: self.is_creator,
             dialled: self.is_dialled,
+            muted: self.is_muted,
         }
     }
 

@@ -22,6 +22,7 @@ mod referral;
 mod reporting;
 mod roster;
 mod snapshot;
+mod steering;
 mod takeover;
 mod targets;
 mod terms;
@@ -38,6 +39,7 @@ pub use refer::Right;
 pub use referral::ReferralId;
 pub use roster::masked;
 pub use snapshot::{FOCUS_SNAPSHOT_VERSION, FocusSnapshot, RestoreError};
+pub use steering::{CallRefused, NoSuchLeg};
 pub use takeover::Named;
 pub use targets::{DialRule, DialRuleError, DialRules, HostPattern, Pattern};
 pub use terms::{

@@ -33,7 +33,7 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    fn is_over(&self, now: Instant, per_minute: u32) -> bool {
+    pub(crate) fn is_over(&self, now: Instant, per_minute: u32) -> bool {
         self.within(now) >= per_minute
     }
 
@@ -42,7 +42,7 @@ impl Pace {
         if is_this { self.count } else { 0 }
     }
 
-    fn note(&mut self, now: Instant) {
+    pub(crate) fn note(&mut self, now: Instant) {
         match self.within(now) {
             0 => *self = Self { since: Some(now), count: 1 },
             count => self.count = count + 1,

@@ -34,6 +34,11 @@ pub struct FocusSnapshot {
     config: FocusConfig,
     session: SessionUuid,
     next_leg: u32,
+    /// Whether anybody ever was in. What was written without it had only conferences that somebody had joined.
+    #[serde(default = "yes")]
+    had_leg: bool,
+    #[serde(default)]
+    is_locked: bool,
     creator_leg: Option<(LegId, Likeness)>,
     phase: Phase,
     legs: Vec<LegSnapshot>,
@@ -61,6 +66,8 @@ struct LegSnapshot {
     age_ms: u64,
     is_creator: bool,
     is_dialled: bool,
+    #[serde(default)]
+    is_muted: bool,
     was_referring: bool,
     replaces: Option<LegId>,
     manner: Manner,
@@ -87,6 +94,10 @@ struct UnackedSnapshot {
     offer: Option<String>,
 }
 
+const fn yes() -> bool {
+    true
+}
+
 /// Why a snapshot makes no conference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the message says it")]
@@ -109,6 +120,8 @@ impl Focus {
             config: self.config.clone(),
             session: self.session,
             next_leg: self.next_leg,
+            had_leg: self.had_leg,
+            is_locked: self.is_locked,
             creator_leg: self.creator_leg,
             phase: self.phase,
             legs: self.legs.values().filter_map(|leg| LegSnapshot::of(now, leg)).collect(),
@@ -160,6 +173,8 @@ impl Focus {
         focus.next_referral = snapshot.next_referral;
         focus.settle_referrals(now);
         focus.next_leg = next_leg;
+        focus.had_leg = snapshot.had_leg;
+        focus.is_locked = snapshot.is_locked;
         focus.creator_leg = creator_leg;
         focus.phase = phase;
         Ok(focus)
@@ -192,6 +207,7 @@ impl LegSnapshot {
             age_ms: u64::try_from(age).unwrap_or(u64::MAX),
             is_creator: leg.is_creator,
             is_dialled: leg.is_dialled,
+            is_muted: leg.is_muted,
             was_referring: leg.was_referring,
             replaces: leg.replaces,
             manner: leg.manner.clone(),
@@ -231,6 +247,7 @@ impl LegSnapshot {
             since,
             is_creator: self.is_creator,
             is_dialled: self.is_dialled,
+            is_muted: self.is_muted,
             was_referring: self.was_referring,
             replaces: self.replaces,
             manner: self.manner,
@@ -242,6 +259,9 @@ impl LegSnapshot {
         out.push_back(Output::LegStarted { leg: id, dialog: leg.dialog.id.clone() });
         if leg.standing() == Standing::Staying {
             out.push_back(Output::OpenMedia { leg: id, media: leg.media.clone() });
+            if leg.is_muted {
+                out.push_back(Output::MuteMedia { leg: id, is_muted: true });
+            }
         }
         if let State::Leaving { cause, .. } = leg.state {
             leg.state = leg.say_bye(now, cause, out);

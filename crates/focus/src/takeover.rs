@@ -90,6 +90,10 @@ impl Focus {
                     leg.is_creator = leg.id == new;
                 }
             }
+            // Nobody unmutes himself by calling from another phone.
+            if self.legs.get(&old).is_some_and(|leg| leg.is_muted) {
+                let _ = self.mute(now, new, true);
+            }
             if let Some(leg) = self.legs.get_mut(&old) {
                 leg.let_go(now, LegEnd::Replaced, &mut self.outputs);
             }

@@ -264,6 +264,8 @@ pub struct Participant {
     pub creator: bool,
     /// Whether the focus called him.
     pub dialled: bool,
+    /// Whether his sound is kept out of the mix.
+    pub muted: bool,
 }
 
 /// Where a participant's leg stands.
@@ -451,6 +453,13 @@ pub enum Output {
         leg: LegId,
         /// All of it.
         media: LegMedia,
+    },
+    /// Keep a leg's sound out of the mix, or let it in again.
+    MuteMedia {
+        /// The leg.
+        leg: LegId,
+        /// Which of the two.
+        is_muted: bool,
     },
     /// Stop a leg's media and give its port back.
     CloseMedia {

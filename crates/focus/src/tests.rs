@@ -14,4 +14,5 @@ mod refresh;
 mod rig;
 mod schema;
 mod snapshots;
+mod steering;
 mod takeover;

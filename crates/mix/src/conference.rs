@@ -58,6 +58,11 @@ impl Seat {
         }
     }
 
+    /// See [`crate::message::Action::MutePort`].
+    pub(crate) const fn mute(&mut self, is_muted: bool) {
+        self.voice.mute(is_muted);
+    }
+
     fn lent(&self) -> u32 {
         self.port.specs().0.lent
     }

@@ -15,6 +15,8 @@ pub(crate) struct Voice {
     has_frame: bool,
     /// Whether he has one of the places.
     is_heard: bool,
+    /// Whether he may not have one.
+    is_muted: bool,
     /// Whether any of his last frame was in the mix: where the next one is faded from.
     was_in_mix: bool,
     /// Whether he was talking when that was last told.
@@ -28,14 +30,22 @@ impl Voice {
             frame: [0; FRAME_SAMPLES],
             has_frame: false,
             is_heard: false,
+            is_muted: false,
             was_in_mix: false,
             told: false,
         }
     }
 
-    /// Takes what he says in this tick.
+    /// From the next tick on he is not heard, whatever he says, or may be again. The first frame fades out.
+    pub(crate) const fn mute(&mut self, is_muted: bool) {
+        self.is_muted = is_muted;
+    }
+
+    /// Takes what he says in this tick. Of who is muted nobody is told that he talks.
     pub(crate) fn listen(&mut self, frame: Option<&[i16; FRAME_SAMPLES]>) {
-        self.activity.frame(frame.map(<[i16; FRAME_SAMPLES]>::as_slice));
+        let noted = frame.filter(|_| !self.is_muted);
+        self.activity.frame(noted.map(<[i16; FRAME_SAMPLES]>::as_slice));
+        self.is_heard &= !self.is_muted;
         self.has_frame = frame.is_some();
         if let Some(frame) = frame {
             self.frame = *frame;
@@ -70,7 +80,8 @@ impl Voice {
 
     /// Whether he says something and has no place.
     fn is_waiting(&self) -> bool {
-        self.activity.is_talking() && !self.is_heard && !self.is_between_words()
+        let talks = self.activity.is_talking() && !self.is_between_words();
+        talks && !self.is_heard && !self.is_muted
     }
 
     fn is_between_words(&self) -> bool {

@@ -73,6 +73,14 @@ pub enum Action {
     },
     /// Ends the conference and every port in it. Answered by [`Done::ConferenceClosed`].
     CloseConference,
+    /// Keeps a leg's sound out of the mix, or lets it in again; everything else of it goes on. A leg that
+    /// is added is not muted. Answered by [`Done::PortMuted`].
+    MutePort {
+        /// Its name.
+        port: PortId,
+        /// Which of the two.
+        is_muted: bool,
+    },
     /// Makes the conference. Answered by [`Done::ConferenceOpened`].
     OpenConference,
     /// Ends a leg; its socket goes back. Answered by [`Done::PortRemoved`].
@@ -242,6 +250,8 @@ pub enum Done {
     PortAbsent,
     /// The port is in.
     PortAdded,
+    /// The port is muted, or is not, as asked.
+    PortMuted,
     /// The port is out; this is what passed through it.
     PortRemoved(PortReport),
     /// The port is as asked.

@@ -86,6 +86,12 @@ impl Node {
                     self.media.update(at, PortId(leg.0), transport(&media), stream(&media));
                 }
             }
+            FocusOutput::MuteMedia { leg, is_muted } => {
+                if let Some(active) = self.active(id) {
+                    let at = active.media;
+                    self.media.mute(at, PortId(leg.0), is_muted);
+                }
+            }
             FocusOutput::CloseMedia { leg, port } => self.close_media((id, leg), port),
             FocusOutput::Ended { cause } => {
                 self.tallies.conferences_ended.count(cause);

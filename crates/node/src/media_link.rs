@@ -172,6 +172,10 @@ impl MediaLink {
         self.command(media, Pending::Update(port), Action::UpdatePort { port, transport, stream });
     }
 
+    pub(crate) fn mute(&mut self, media: MediaKey, port: PortId, is_muted: bool) {
+        self.command(media, Pending::Update(port), Action::MutePort { port, is_muted });
+    }
+
     pub(crate) fn remove(&mut self, media: MediaKey, port: PortId) {
         self.command(media, Pending::Remove(port), Action::RemovePort { port });
     }

@@ -174,6 +174,7 @@ impl Dialling {
             since: self.since,
             creator: false,
             dialled: true,
+            muted: false,
         })
     }
 

@@ -16,6 +16,8 @@ pub(crate) struct Document {
     pub(crate) user_count: u32,
     /// Whether calling its URI leads into it.
     pub(crate) is_active: bool,
+    /// Whether nobody else gets in (RFC 4575 §5.5.3).
+    pub(crate) is_locked: bool,
     /// By entity, which is their key (RFC 4575 §4.5). At most [`USERS_SHOWN_MAX`].
     pub(crate) users: BTreeMap<String, User>,
 }

@@ -147,6 +147,7 @@ impl Focus {
             users_max: self.watch.terms.users_max,
             user_count: u32::try_from(present.len()).unwrap_or(u32::MAX),
             is_active: self.phase == Phase::Running,
+            is_locked: self.is_locked,
             users,
         }
     }
@@ -221,7 +222,7 @@ impl Focus {
             joining: if leg.is_dialled { Joining::DialedOut } else { Joining::DialedIn },
             joined: self.wall(leg.since),
             gone: None,
-            audio: Some(seen_from_there(leg.media.direction)),
+            audio: Some(seen_from_there(leg.media.direction, leg.is_muted)),
             call: None,
         };
         let id = &leg.dialog.id;
@@ -347,12 +348,12 @@ fn not_reached(why: &DialEnd) -> Disconnection {
     }
 }
 
-/// RFC 4575 §5.8.5: from the participant's side.
-const fn seen_from_there(ours: Direction) -> Direction {
-    match ours {
-        Direction::SendRecv => Direction::SendRecv,
-        Direction::SendOnly => Direction::RecvOnly,
-        Direction::RecvOnly => Direction::SendOnly,
-        Direction::Inactive => Direction::Inactive,
+/// RFC 4575 §5.8.5: from the participant's side; who is muted only receives.
+const fn seen_from_there(ours: Direction, is_muted: bool) -> Direction {
+    match (ours, is_muted) {
+        (Direction::SendRecv, false) => Direction::SendRecv,
+        (Direction::RecvOnly, false) => Direction::SendOnly,
+        (Direction::SendRecv, true) | (Direction::SendOnly, _) => Direction::RecvOnly,
+        (Direction::RecvOnly, true) | (Direction::Inactive, _) => Direction::Inactive,
     }
 }

@@ -35,7 +35,8 @@ pub(crate) fn partial(before: &Document, document: &Document, version: u32) -> S
     if before.users_max != document.users_max {
         description(&mut xml, document);
     }
-    if (before.user_count, before.is_active) != (document.user_count, document.is_active) {
+    let state_of = |of: &Document| (of.user_count, of.is_active, of.is_locked);
+    if state_of(before) != state_of(document) {
         state(&mut xml, document);
     }
     if before.users != document.users {
@@ -93,8 +94,7 @@ fn state(xml: &mut Xml, document: &Document) {
     xml.open("conference-state", &[]);
     xml.text("user-count", document.user_count);
     xml.text("active", document.is_active);
-    // No conference here can be locked.
-    xml.text("locked", false);
+    xml.text("locked", document.is_locked);
     xml.close("conference-state");
 }
 

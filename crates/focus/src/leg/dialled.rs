@@ -42,6 +42,7 @@ impl Leg {
             since: now,
             is_creator: false,
             is_dialled: true,
+            is_muted: false,
             manner: Manner::dialled(None),
             was_referring: false,
             replaces: None,

@@ -722,3 +722,20 @@ fn who_is_called_is_shown_from_the_first_ring_to_the_end() {
         assert_eq!(last(&rig).user(bob).unwrap().get("state"), "deleted");
     }
 }
+
+/// RFC 4575 §5.5.3, §5.8.5
+#[test]
+fn who_watches_is_told_of_mute_and_lock() {
+    let mut rig = Rig::new();
+    let leg = rig.join(&mut Caller::new("bob", 2));
+    let mut carol = watcher("carol", 3);
+    let (id, _) = rig.subscribe(&mut carol);
+    rig.focus.mute(rig.now, leg, true).unwrap();
+    rig.focus.lock(rig.now, true);
+    rig.drain();
+    rig.run_to_ms(10_000);
+    let (_, _, document) = rig.documents(id).pop().unwrap();
+    let text = format!("{document:?}");
+    assert_eq!(document.child("conference-state").unwrap().at("locked"), "true");
+    assert!(text.contains("recvonly") && !text.contains("sendrecv"), "{text}");
+}

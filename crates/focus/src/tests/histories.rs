@@ -288,7 +288,7 @@ fn check(log: &[(u64, Output)]) -> Result<(), String> {
                 ended = true;
                 continue;
             }
-            Output::UpdateMedia { leg, .. } => {
+            Output::UpdateMedia { leg, .. } | Output::MuteMedia { leg, .. } => {
                 ensure(marks[leg].last() == Some(&Mark::Opened), "media changed but not open")?;
                 continue;
             }

@@ -12,6 +12,7 @@ fn a_command_read_back_is_the_one_that_was_written() {
         Action::OpenConference,
         Action::AddPort { port, transport, stream: stream.clone() },
         Action::UpdatePort { port, transport: held, stream },
+        Action::MutePort { port, is_muted: true },
         Action::RemovePort { port },
         Action::CloseConference,
     ];

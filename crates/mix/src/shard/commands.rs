@@ -51,10 +51,14 @@ impl Shard {
             (Action::UpdatePort { port, transport, stream }, Found::Open) => {
                 self.update_port(now, slot, port, transport, stream)
             }
+            (Action::MutePort { port, is_muted }, Found::Open) => {
+                self.mute_port(slot, port, is_muted)
+            }
             (Action::RemovePort { port }, Found::Open) => Ok(self.remove_port(slot, port)),
             (
                 Action::OpenConference
                 | Action::AddPort { .. }
+                | Action::MutePort { .. }
                 | Action::UpdatePort { .. }
                 | Action::RemovePort { .. },
                 Found::Ended,
@@ -62,6 +66,7 @@ impl Shard {
             (
                 Action::CloseConference
                 | Action::AddPort { .. }
+                | Action::MutePort { .. }
                 | Action::UpdatePort { .. }
                 | Action::RemovePort { .. },
                 Found::New,
@@ -165,6 +170,13 @@ impl Shard {
             seat.port.align(position(ticks, seat.phase));
         }
         Ok(Done::PortUpdated)
+    }
+
+    fn mute_port(&mut self, slot: usize, id: PortId, is_muted: bool) -> Result<Done, Refused> {
+        let conference = self.slots[slot].conference.as_mut();
+        let seat = conference.and_then(|it| it.find(id).and_then(|place| it.seat_mut(place)));
+        seat.ok_or(Refused::NoSuchPort)?.mute(is_muted);
+        Ok(Done::PortMuted)
     }
 
     fn remove_port(&mut self, slot: usize, id: PortId) -> Done {

@@ -262,6 +262,7 @@ impl Rig {
                 self.give_back(|of| *of == (conference, *port));
                 Done::PortRemoved(PortReport::default())
             }
+            Action::MutePort { .. } => Done::PortMuted,
             Action::UpdatePort { .. } => Done::PortUpdated,
         }
     }

@@ -32,6 +32,8 @@ fn actions() -> impl Strategy<Value = Action> {
         1 => Just(Action::CloseConference),
         6 => (0u32..4, 0u32..20, 1u8..4).prop_map(add),
         2 => (0u32..4, 0u32..20, 1u8..4).prop_map(update),
+        1 => (0u32..4, prop::bool::ANY)
+            .prop_map(|(port, is_muted)| Action::MutePort { port: PortId(port), is_muted }),
         2 => (0u32..4).prop_map(|port| Action::RemovePort { port: PortId(port) }),
     ]
 }

@@ -1,6 +1,6 @@
 //! Who hears whom, and what it sounds like.
 
-use crate::message::{Action, Event, PortId};
+use crate::message::{Action, Done, Event, PortId, Refused};
 use crate::message::{ConferenceKey, Direction, Epoch, Format};
 use crate::rig::{CONFERENCE, PCMA, PCMU, Peer, Rig, Talker, peer, stream};
 
@@ -65,6 +65,38 @@ fn conferences_do_not_hear_each_other() {
     assert_eq!(heard(1), [false, false, false, true]);
     assert_eq!(heard(2), [true, false, false, false]);
     assert_eq!(heard(3), [false, true, false, false]);
+}
+
+/// Muted is not heard and not told of as talking, and hears all the same; asked again nothing changes.
+#[test]
+fn who_is_muted_is_not_heard_until_he_is_unmuted() {
+    let mut rig = Rig::with_conference();
+    let (loud, other) = (rig.join_tone(300.0), rig.join_tone(500.0));
+    let port = PortId(rig.peers[loud].lent);
+    let mute = |is_muted| Action::MutePort { port, is_muted };
+    rig.run_ms(2_000);
+    assert!(hears(&rig.peers[other], 300.0));
+    for _ in 0..2 {
+        assert_eq!(rig.command(mute(true)), Ok(Done::PortMuted));
+        rig.run_ms(2_000);
+        assert!(!hears(&rig.peers[other], 300.0) && hears(&rig.peers[loud], 500.0));
+    }
+    let told = |rig: &Rig| {
+        let talking = rig.events.iter().filter_map(|event| match event {
+            Event::Talking { port: of, is_talking, .. } if *of == port => Some(*is_talking),
+            _ => None,
+        });
+        talking.collect::<Vec<_>>()
+    };
+    assert_eq!(told(&rig), [true, false]);
+    let report = rig.shard.counters().stray_packets;
+    assert_eq!(report, 0, "his packets are taken as before");
+    assert_eq!(rig.command(mute(false)), Ok(Done::PortMuted));
+    rig.run_ms(2_000);
+    assert!(hears(&rig.peers[other], 300.0));
+    assert_eq!(told(&rig), [true, false, true]);
+    let unknown = Action::MutePort { port: PortId(77), is_muted: true };
+    assert_eq!(rig.command(unknown), Err(Refused::NoSuchPort));
 }
 
 /// RFC 3264 §8.4: a held leg gets no mix and adds no sound.
