@@ -17,7 +17,9 @@ pub enum CallRefused {
     #[error("the conference cannot join itself")]
     Itself,
     /// It was told to call too often.
-    #[error("this conference has called too many within a minute: see refers_per_minute under [dial_out]")]
+    #[error(
+        "this conference has called too many within a minute: see refers_per_minute under [dial_out]"
+    )]
     TooMany,
     /// It has as many legs as one can have.
     #[error("this conference has as many legs as one can have")]

@@ -80,15 +80,9 @@ impl Node {
                 self.leg_ended(now, (id, leg), &dialog, cause);
             }
             FocusOutput::OpenMedia { leg, media } => self.open_media((id, leg), &media),
-            FocusOutput::UpdateMedia { leg, media } => {
-                if let Some(active) = self.active(id) {
-                    let at = active.media;
-                    self.media.update(at, PortId(leg.0), transport(&media), stream(&media));
-                }
-            }
+            FocusOutput::UpdateMedia { leg, media } => self.update_media((id, leg), &media),
             FocusOutput::MuteMedia { leg, is_muted } => {
-                if let Some(active) = self.active(id) {
-                    let at = active.media;
+                if let Some(at) = self.active(id).map(|active| active.media) {
                     self.media.mute(at, PortId(leg.0), is_muted);
                 }
             }
@@ -99,6 +93,12 @@ impl Node {
                 self.record(record);
                 self.conference_ended(now, id, &cause.to_string());
             }
+        }
+    }
+
+    fn update_media(&mut self, (id, leg): (ConferenceId, LegId), media: &LegMedia) {
+        if let Some(at) = self.active(id).map(|active| active.media) {
+            self.media.update(at, PortId(leg.0), transport(media), stream(media));
         }
     }
 
