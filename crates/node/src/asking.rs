@@ -6,19 +6,38 @@ use focus::Creator;
 use focus::factory::{AnswerForm, Refused, identity, redirect, stateless_tag};
 use pool::{ConferenceId, Firmness, HoldRequest, Refusal, Seats, Shortage};
 use sip::uas;
-use sip::{Incoming, Merged, SipUri, StatusCode};
+use sip::{Host, Incoming, Merged, SipUri, StatusCode};
 use units::Instant;
 
 use crate::Notice;
 use crate::auth::Caller;
 use crate::conference::{Asked, Record, State};
+use crate::explaining::Told;
 use crate::node::{Node, Phase, known_tag_prefix};
 use crate::requests::Addressee;
+use crate::steering::Policy;
 
 /// Most conferences that one dialog identifier (Call-ID, From tag, source) can have had within the
 /// life of their tombstones: one a minute. Phones take a new Call-ID for each call, so this is for who
 /// does not; and each costs an HMAC whenever he asks again. After that he is refused.
 const GENERATIONS_MAX: u32 = 64;
+
+/// Room that is held, and what its conference is to be.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) id: ConferenceId,
+    /// Whose rules it goes by.
+    pub(crate) factory: usize,
+    pub(crate) seats: u32,
+    pub(crate) hold: Duration,
+    /// Host and port of its URI.
+    pub(crate) advertise: (Host, u16),
+    /// Who asked, for people.
+    pub(crate) asker: String,
+    pub(crate) policy: Policy,
+    /// Why it got that room.
+    pub(crate) told: Told,
+}
 
 impl Node {
     /// Takes an INVITE to a factory.
@@ -212,37 +231,65 @@ impl Node {
             legs_max: config.legs_max,
             tenant: self.tenant_of(incoming, caller, index),
         };
-        let told = self.told(now, incoming, &request);
-        if let Err(refusal) = self.pool.hold(now, &request) {
-            let refused = self.refused(&refusal, told.decision.shortage());
-            self.put_away_refused(told);
-            return Err(refused);
-        }
+        let asker = focus::masked(&incoming.essentials.from.uri.to_string());
+        let uri = focus::masked(&incoming.request.uri.to_string());
+        let told = self.hold(now, &request, (&asker, Some(uri)))?;
         let hold = request.hold;
+        let policy = Policy::of(self.factories[index].config());
+        let advertise = self.listen_for(incoming).advertise.clone();
+        let creator = Creator::of(incoming).with_user(caller.user());
+        let asked = Asked::of(&incoming.essentials, now);
+        let granted = Granted { id, factory: index, seats, hold, advertise, asker, policy, told };
+        Ok(self.book(now, granted, Some(creator), asked))
+    }
 
+    /// Holds room and gives why, or says why there is none.
+    pub(crate) fn hold(
+        &mut self,
+        now: Instant,
+        request: &HoldRequest,
+        (asker, asked): (&str, Option<String>),
+    ) -> Result<Told, Refused> {
+        let told = self.told(now, (Some(asker.to_owned()), asked), request);
+        match self.pool.hold(now, request) {
+            Ok(_) => Ok(told),
+            Err(refusal) => {
+                let refused = self.refused(&refusal, told.decision.shortage());
+                self.put_away_refused(told);
+                Err(refused)
+            }
+        }
+    }
+
+    /// Mints the URI of a conference that room is held for, and puts it into the books.
+    pub(crate) fn book(
+        &mut self,
+        now: Instant,
+        granted: Granted,
+        creator: Option<Creator>,
+        asked: Asked,
+    ) -> SipUri {
+        let Granted { id, factory, seats, hold, advertise, asker, policy, told } = granted;
+        let (host, port) = advertise;
         let activate_by = self.wall(now).after(hold + Duration::from_secs(1));
-        let (host, port) = self.listen_for(incoming).advertise.clone();
         let user = pool::mint(&self.keys.token, self.number, id, activate_by);
         let uri = SipUri::new(host, Some(port)).with_user(&user);
         let record = Record {
             uri: uri.clone(),
-            factory: index,
+            factory,
             activate_by,
             told: Some(Box::new(told)),
-            creator: Some(Creator::of(incoming).with_user(caller.user())),
-            asked: Asked::of(&incoming.essentials, now),
+            policy,
+            creator,
+            asked,
             since: now,
             state: State::Held,
         };
         self.records.insert(id, record);
         self.tallies.holds_made += 1;
-        self.notice(Notice::Held {
-            conference: uri.to_string(),
-            asker: focus::masked(&incoming.essentials.from.uri.to_string()),
-            seats,
-            until: activate_by,
-        });
-        Ok(uri)
+        let conference = uri.to_string();
+        self.notice(Notice::Held { conference, asker, seats, until: activate_by });
+        uri
     }
 
     /// The asker has acknowledged our stateless answer: he receives where he sends from, and his hold

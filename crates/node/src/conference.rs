@@ -12,6 +12,7 @@ use units::{Instant, UnixTime};
 
 use crate::explaining::Told;
 use crate::media_link::MediaKey;
+use crate::steering::Policy;
 
 /// One conference, from the moment its URI is minted until its tombstone crumbles.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct Record {
     pub(crate) activate_by: UnixTime,
     /// Why it got its room; goes elsewhere once it is over.
     pub(crate) told: Option<Box<Told>>,
+    /// What may be set of it.
+    pub(crate) policy: Policy,
     /// Who asked; nobody once it is over, because this may be long.
     pub(crate) creator: Option<Creator>,
     /// The requests that asked for it.
@@ -69,11 +72,13 @@ pub(crate) struct Active {
 
 impl Active {
     /// Takes note of who talks. The mixer may tell it of a leg that has just ended.
-    pub(crate) fn talks(&mut self, leg: LegId, is_talking: bool) {
-        if !is_talking {
-            self.talking.remove(&leg);
-        } else if self.focus.roster().iter().any(|participant| participant.leg == leg) {
-            self.talking.insert(leg);
+    /// Gives whether that is news.
+    pub(crate) fn talks(&mut self, leg: LegId, is_talking: bool) -> bool {
+        if is_talking {
+            let is_in = self.focus.roster().iter().any(|participant| participant.leg == leg);
+            is_in && self.talking.insert(leg)
+        } else {
+            self.talking.remove(&leg)
         }
     }
 }
@@ -81,7 +86,7 @@ impl Active {
 /// The requests to the factory that this conference answered, as far as copies of them from the wire
 /// must be told from its being asked anew: the factory keeps no transaction, so it must know its copies
 /// by itself (RFC 3261 §8.2.7). Fingerprints only: a tombstone must not be as long as a caller likes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Asked(VecDeque<(u64, Instant)>);
 
 impl Asked {

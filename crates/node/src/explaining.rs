@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use pool::{Codec, ConferenceId, Decision, Firmness, HoldRequest, Seats, TenantId};
 use serde::{Deserialize, Serialize};
-use sip::Incoming;
 use units::{Instant, UnixTime};
 
 use crate::conference::{Record, State};
@@ -214,11 +213,17 @@ impl Node {
     }
 
     /// Finds out what the pool will decide about this request, and why.
-    pub(crate) fn told(&self, now: Instant, incoming: &Incoming, request: &HoldRequest) -> Told {
+    /// Who asks, and what URI he asks, goes with it.
+    pub(crate) fn told(
+        &self,
+        now: Instant,
+        (asker, asked): (Option<String>, Option<String>),
+        request: &HoldRequest,
+    ) -> Told {
         Told {
             at: self.wall(now),
-            asker: Some(focus::masked(&incoming.essentials.from.uri.to_string())),
-            asked: Some(focus::masked(&incoming.request.uri.to_string())),
+            asker,
+            asked,
             decision: self.pool.explain(now, self.number, request),
         }
     }

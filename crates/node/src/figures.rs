@@ -45,6 +45,8 @@ causes! {
         NobodyIn => "nobody_in",
         /// No such factory or conference (any more), whatever the reason.
         NotFound => "not_found",
+        /// The conference is locked.
+        Locked => "locked",
         /// We were shutting down.
         ShuttingDown => "shutting_down",
         /// The answer form is not in this build.
@@ -155,6 +157,7 @@ impl Refusal {
             Refused::NoReferHere => Self::NoReferHere,
             Refused::NobodyIn => Self::NobodyIn,
             Refused::NotFound => Self::NotFound,
+            Refused::Locked => Self::Locked,
             Refused::ShuttingDown => Self::ShuttingDown,
             Refused::NotServed => Self::NotServed,
         }

@@ -200,7 +200,7 @@ impl Node {
     }
 
     /// The last leg is gone: everything goes back, and a tombstone is put up.
-    fn conference_ended(&mut self, now: Instant, id: ConferenceId, cause: &str) {
+    pub(crate) fn conference_ended(&mut self, now: Instant, id: ConferenceId, cause: &str) {
         self.pool.end(now, id);
         self.asker_proved(id);
         let wall = self.wall(now);

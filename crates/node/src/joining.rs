@@ -116,7 +116,12 @@ impl Node {
     ) -> Result<Joined, Refused> {
         let Some(record) = self.records.get_mut(&id) else { return Err(Refused::NotFound) };
         let uri = record.uri.clone();
+        let is_locked = record.policy.is_locked;
         let Some(active) = record.active() else { return Err(Refused::NotFound) };
+        // Who takes the place of somebody who is in makes it no fuller.
+        if is_locked && old.is_none() {
+            return Err(Refused::Locked);
+        }
         if let Err(status) = active.focus.admits() {
             // It is ending, or holds all the legs that a focus can.
             self.reply_status(incoming, status);
@@ -169,7 +174,7 @@ impl Node {
     }
 
     /// Makes the focus of a held conference and opens it on a shard.
-    fn activate(
+    pub(crate) fn activate(
         &mut self,
         now: Instant,
         id: ConferenceId,
@@ -181,7 +186,8 @@ impl Node {
             State::Ended => return Err(Refused::NotFound),
             State::Held => {}
         }
-        let factory = record.factory;
+        let is_locked = record.policy.is_locked;
+        let users_max = record.policy.legs_max;
         let view = self.pool.conference(id);
         let shard = match view {
             Some(view) => view.shard,
@@ -192,17 +198,18 @@ impl Node {
             }
         };
         let Some(media) = self.media.open(family, shard) else { return Err(Refused::NoPort) };
-        let terms = self.event_terms(now, factory);
+        let terms = self.event_terms(now, users_max);
         let Some(record) = self.records.get_mut(&id) else { return Err(Refused::NotFound) };
         let config = FocusConfig {
             conference_uri: record.uri.clone(),
-            end: self.factories[record.factory].config().end,
+            end: record.policy.end,
             creator: record.creator.clone(),
             tag_prefix: tag_prefix(self.number),
             dial_out: self.dial_out.clone(),
             nat: self.nat,
         };
-        let focus = Focus::new(now, config, self.rng.fork()).telling(terms);
+        let mut focus = Focus::new(now, config, self.rng.fork()).telling(terms);
+        focus.lock(now, is_locked);
         record.since = now;
         record.state = State::Active(Box::new(Active {
             focus,
@@ -219,7 +226,7 @@ impl Node {
     }
 
     /// Nobody got in: the conference is only held again.
-    fn deactivate(&mut self, now: Instant, id: ConferenceId) {
+    pub(crate) fn deactivate(&mut self, now: Instant, id: ConferenceId) {
         let Some(record) = self.records.get_mut(&id) else { return };
         if let State::Active(active) = std::mem::replace(&mut record.state, State::Held) {
             self.by_media.remove(&active.media);
@@ -243,7 +250,7 @@ impl Node {
         }
     }
 
-    fn started(&mut self, now: Instant, id: ConferenceId) {
+    pub(crate) fn started(&mut self, now: Instant, id: ConferenceId) {
         if let Some(record) = self.records.get_mut(&id)
             && let Some(shard) = record.active().map(|active| active.media.shard)
         {
@@ -258,7 +265,7 @@ impl Node {
 
 /// Whether a join is the one that activates the conference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum First {
+pub(crate) enum First {
     Yes,
     No,
 }

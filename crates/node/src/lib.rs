@@ -4,7 +4,7 @@
 //! deadline. The server and the simulation drive it alike.
 //!
 //! A request finds its way in `requests`: in a dialog to its focus (`focuses`), to a factory
-//! (`asking`) or to a conference URI (`joining`). Who may is decided in `auth`. What the node keeps
+//! (`asking`) or to a conference URI (`joining`). What administrators want comes in by `steering`. Who may is decided in `auth`. What the node keeps
 //! about a conference is in `conference`; phones of the lab registrar in `registrar`; its side of the mixers in `media_link`.
 //!
 //! **Invariant:** before a caller has shown that he receives where he sends from, he gets one packet
@@ -35,6 +35,7 @@ mod registrar;
 mod report;
 mod requests;
 mod status;
+mod steering;
 mod taking_over;
 mod tenants;
 mod throttle;
@@ -52,5 +53,9 @@ pub use pace::Limits;
 pub use record::{ConferenceRecord, JoinedBy, LegRecord, Record};
 pub use registrar::{PhoneStatus, RegistrarStatus, RelayCounters, RelayDropped};
 pub use status::{ConferenceState, ConferenceStatus, Leftovers, LegStatus, RoomStatus, Status};
+pub use steering::{
+    Asker, Change, ConferenceView, KEY_FOR, KEYS_MAX, NewConference, ParticipantView, SEATS_ASKED,
+    Stage, SteerError, TITLE_CHARS_MAX,
+};
 pub use tenants::TenantRules;
 pub use watching::UNASKED_NOTIFIES_MAX;

@@ -25,6 +25,7 @@ use crate::media_link::{MediaFact, MediaKey, MediaLink};
 use crate::pace::{Limits, Pace};
 use crate::record::Drafts;
 use crate::registrar::Registrar;
+use crate::steering::KeysUsed;
 use crate::taking_over::EndedDialogs;
 use crate::throttle::{Telling, Throttle};
 use crate::watching::Unasked;
@@ -138,6 +139,8 @@ pub struct Node {
     /// Why what is over had its room, or had none.
     pub(crate) explained: Kept,
     pub(crate) tenants: TenantRules,
+    /// At most [`KEYS_MAX`](crate::KEYS_MAX).
+    pub(crate) keys_used: KeysUsed,
     throttle: Throttle,
     wall: (UnixTime, Instant),
     pub(crate) rng: Rng,
@@ -224,6 +227,7 @@ impl Node {
             drafts: Drafts::default(),
             explained: Kept::default(),
             tenants: TenantRules::default(),
+            keys_used: KeysUsed::default(),
             throttle: Throttle::default(),
             wall: (wall, now),
             rng,
@@ -329,6 +333,9 @@ impl Node {
     /// Takes no more conferences and ends those there are: BYE to every leg. Done when
     /// [`Node::is_quiet`].
     pub fn shutdown(&mut self, now: Instant) {
+        if self.phase == Phase::Running {
+            self.notice(Notice::ShuttingDown);
+        }
         self.phase = Phase::ShuttingDown;
         let ids: Vec<ConferenceId> = self.records.keys().copied().collect();
         for id in ids {
@@ -393,7 +400,7 @@ impl Node {
     }
 
     /// Moves what the parts have to say to each other until none has anything left to say.
-    fn settle(&mut self, now: Instant) {
+    pub(crate) fn settle(&mut self, now: Instant) {
         loop {
             if let Some(output) = self.stack.poll_output() {
                 match output {
@@ -501,9 +508,12 @@ impl Node {
                 }
             }
             MediaFact::PortTalks(media, port, is_talking) => {
-                let id = self.by_media.get(&media).copied();
-                if let Some(active) = id.and_then(|id| self.active(id)) {
-                    active.talks(LegId(port.0), is_talking);
+                if let Some(id) = self.by_media.get(&media).copied()
+                    && let Some(active) = self.active(id)
+                    && active.talks(LegId(port.0), is_talking)
+                {
+                    let (conference, leg) = (self.uri(id), port.0);
+                    self.notice(Notice::Talking { conference, leg, talking: is_talking });
                 }
             }
             MediaFact::PortRemoved(media, port, report) => {

@@ -64,6 +64,37 @@ pub enum Notice {
         /// Why, in words.
         why: String,
     },
+    /// Somebody's sound is kept out of the mix, or let in again.
+    Muted {
+        /// The conference URI.
+        conference: String,
+        /// The number of the leg in its conference.
+        leg: u32,
+        /// Which of the two.
+        muted: bool,
+    },
+    /// Somebody has begun to talk, or has stopped. As often as people do.
+    Talking {
+        /// The conference URI.
+        conference: String,
+        /// The number of the leg in its conference.
+        leg: u32,
+        /// Which of the two.
+        talking: bool,
+    },
+    /// An administrator changed what a conference goes by.
+    Changed {
+        /// The conference URI.
+        conference: String,
+        /// Its name for people.
+        title: Option<String>,
+        /// Whether only those get in who are called.
+        locked: bool,
+        /// Legs that there may be at most.
+        max: Option<u32>,
+    },
+    /// The server takes no more conferences, and ends those there are.
+    ShuttingDown,
     /// A leg left.
     Left {
         /// The conference URI.

@@ -29,8 +29,12 @@ impl TenantRules {
             let mut networks = self.networks.iter();
             networks.find(|(network, _)| network.contains(source)).map(|(_, tenant)| *tenant)
         };
-        let by_factory = || self.factories.get(factory).copied().flatten();
-        by_user.or_else(by_network).or_else(by_factory).unwrap_or(TenantId::NOBODYS)
+        by_user.or_else(by_network).unwrap_or_else(|| self.of_factory(factory))
+    }
+
+    /// Who pays for what nobody asks this factory for by SIP.
+    pub(crate) fn of_factory(&self, factory: usize) -> TenantId {
+        self.factories.get(factory).copied().flatten().unwrap_or(TenantId::NOBODYS)
     }
 }
 

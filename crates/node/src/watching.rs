@@ -143,11 +143,8 @@ impl Node {
     }
 
     /// What a new focus tells of its conference that only we know.
-    pub(crate) fn event_terms(&self, now: Instant, factory: usize) -> EventTerms {
-        EventTerms {
-            wall: Some((now, self.wall(now))),
-            users_max: self.factories[factory].config().legs_max,
-        }
+    pub(crate) fn event_terms(&self, now: Instant, users_max: Option<u32>) -> EventTerms {
+        EventTerms { wall: Some((now, self.wall(now))), users_max }
     }
 }
 

@@ -243,6 +243,11 @@ impl Pool {
         Ok(())
     }
 
+    /// Sets how many legs a conference may have; those that it has stay. Unknown: nothing happens.
+    pub fn limit(&mut self, id: ConferenceId, legs_max: Option<u32>) {
+        self.ledger.update(id, |entry| entry.legs_max = legs_max);
+    }
+
     /// Frees everything of a conference, held or active. While a reservation for it stands, its room is kept
     /// for whoever comes next. Unknown: nothing happens.
     pub fn end(&mut self, now: Instant, id: ConferenceId) {

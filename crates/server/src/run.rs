@@ -279,6 +279,8 @@ impl Loop {
                     self.health = self.mixers.command(shard, command);
                 }
                 Output::Record(record) => self.put_down(&record),
+                // As often as people talk: not for a log.
+                Output::Notice(Notice::Talking { .. }) => {}
                 Output::Notice(notice) => {
                     self.tell(Event::Notice { unix_micros: unix_micros(), notice });
                 }

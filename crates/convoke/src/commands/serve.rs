@@ -175,6 +175,16 @@ fn words(notice: &Notice) -> (Tone, &'static str, String) {
         Notice::NotReached { conference, leg, status, why } => {
             (Tone::Bad, "not reached", format!("leg {leg} {status} {why} for {conference}"))
         }
+        Notice::Muted { conference, leg, muted } => {
+            let verb = if *muted { "muted" } else { "unmuted" };
+            (Tone::Plain, verb, format!("leg {leg} of {conference}"))
+        }
+        Notice::Changed { conference, locked, .. } => {
+            let lock = if *locked { ", locked" } else { "" };
+            (Tone::Plain, "changed", format!("{conference}{lock}"))
+        }
+        // The first is for who watches closely, the second was told when the signal came.
+        Notice::Talking { .. } | Notice::ShuttingDown => (Tone::Quiet, "", String::new()),
         Notice::Left { conference, leg, cause } => {
             (Tone::Quiet, "left", format!("leg {leg} of {conference}: {cause}"))
         }

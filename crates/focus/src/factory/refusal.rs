@@ -72,6 +72,8 @@ pub enum Refused {
     NoReferHere,
     /// A REFER came before anybody had joined.
     NobodyIn,
+    /// Nobody gets in who is not called.
+    Locked,
     /// No such conference, whatever the reason.
     NotFound,
     /// We are shutting down.
@@ -99,7 +101,7 @@ impl Refused {
             Self::ConferenceFull { .. } | Self::TenantFull { .. } | Self::TenantRate { .. } => {
                 StatusCode::BUSY_HERE
             }
-            Self::NoReferHere => StatusCode::FORBIDDEN,
+            Self::Locked | Self::NoReferHere => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotServed => StatusCode::NOT_IMPLEMENTED,
@@ -120,6 +122,7 @@ impl Refused {
             Self::ConferenceFull { .. }
             | Self::TenantFull { .. }
             | Self::NotYet { .. }
+            | Self::Locked
             | Self::NoReferHere
             | Self::NobodyIn
             | Self::NotFound
@@ -184,6 +187,9 @@ impl fmt::Display for Refused {
                 "This address makes conferences: bring others in by a REFER to the conference itself, which is the Contact of its 302 or 200",
             ),
             Self::NobodyIn => f.write_str("Nobody has joined this conference yet: call it first"),
+            Self::Locked => f.write_str(
+                "This conference is locked: ask one who is in it, or who runs the server, to have you called",
+            ),
             Self::NotFound => f.write_str("No such conference here"),
             Self::ShuttingDown => f.write_str("The conference server is shutting down"),
             Self::NotServed => f.write_str(

@@ -15,6 +15,7 @@ mod refusing;
 mod registrar;
 mod rig;
 mod rows;
+mod steering;
 mod taking_over;
 mod torture;
 mod torture_tcp;

@@ -267,6 +267,17 @@ impl Rig {
         }
     }
 
+    /// An administrator does something; gives what was sent because of it too.
+    pub(crate) fn steer<T>(
+        &mut self,
+        what: impl FnOnce(&mut Node, Instant) -> T,
+    ) -> (T, Vec<Message>) {
+        let before = self.sent.len();
+        let done = what(&mut self.node, self.now);
+        self.drain();
+        (done, self.sent_since(before))
+    }
+
     /// Lets time pass, from deadline to deadline; gives what was sent meanwhile.
     pub(crate) fn pass(&mut self, time: Duration) -> Vec<Message> {
         let before = self.sent.len();

@@ -1,0 +1,200 @@
+//! Conferences made, changed and ended by administrators.
+
+use focus::End;
+use focus::factory::{Refused, Who, identity};
+use pool::{ConferenceId, Firmness, HoldRequest, Seats};
+use units::Instant;
+
+use super::{
+    Asker, Change, ConferenceView, NewConference, Policy, SEATS_ASKED, SteerError, TITLE_CHARS_MAX,
+};
+use crate::Notice;
+use crate::asking::Granted;
+use crate::conference::{Asked, State};
+use crate::node::{Node, Phase};
+
+impl Node {
+    /// Holds room for a conference and mints its URI, as a factory does. The hold is firm: who asks has shown that
+    /// he may. The same asker with the same key gets what he got before.
+    ///
+    /// # Errors
+    /// [`SteerError`]; nothing is held.
+    pub fn create_conference(
+        &mut self,
+        now: Instant,
+        new: &NewConference,
+        asker: &Asker,
+    ) -> Result<ConferenceView, SteerError> {
+        self.begin_steering(now);
+        let id = self.identity_for(asker);
+        if let Some(used) = self.keys_used.get(now, id) {
+            return if used.asked == *new {
+                Ok(used.made.clone())
+            } else {
+                Err(SteerError::KeyUsed)
+            };
+        }
+        if self.records.contains_key(&id) {
+            return Err(SteerError::KeyUsed);
+        }
+        let made = self.make(now, new, asker, id);
+        if let Err(SteerError::Refused(why)) = &made {
+            let notice = Notice::Refused {
+                uri: self.factories[0].canonical_uri(),
+                asker: asker.name.clone(),
+                status: why.status().code(),
+                why: why.to_string(),
+                explained: self.explained.take_words(),
+            };
+            self.notice_refusal(now, notice);
+        }
+        let made = made?;
+        if asker.key.is_some() {
+            self.keys_used.note(now, id, new.clone(), made.clone());
+        }
+        self.settle(now);
+        Ok(made)
+    }
+
+    /// A key is the asker's own: somebody else may have the same one.
+    fn identity_for(&mut self, asker: &Asker) -> ConferenceId {
+        match &asker.key {
+            None => ConferenceId(self.rng.bytes()),
+            Some(key) => {
+                let who = Who::Authenticated(&asker.name);
+                ConferenceId(identity(&self.keys.identity, "/v1/conferences", key, "", who, 0))
+            }
+        }
+    }
+
+    fn make(
+        &mut self,
+        now: Instant,
+        new: &NewConference,
+        asker: &Asker,
+        id: ConferenceId,
+    ) -> Result<ConferenceView, SteerError> {
+        if self.phase == Phase::ShuttingDown {
+            return Err(SteerError::Refused(Refused::ShuttingDown));
+        }
+        let factory = self.factory_named(new.factory.as_deref())?;
+        let config = self.factories[factory].config();
+        let legs_max = within("max", new.max)?.or(config.legs_max);
+        let usual = legs_max.map_or(config.expect, |max| config.expect.min(max));
+        let seats = within("seats", new.seats)?.unwrap_or(usual);
+        if let Some(max) = legs_max.filter(|max| seats > *max) {
+            return Err(SteerError::SeatsAboveMax { seats, max });
+        }
+        let policy = Policy {
+            title: new.title.as_deref().map(titled).transpose()?,
+            end: new.end.unwrap_or(config.end),
+            legs_max,
+            is_locked: new.locked,
+        };
+        let hold = config.hold;
+        let request = HoldRequest {
+            id,
+            seats: Seats(seats),
+            leg: self.pool.config().costs.plain_leg(),
+            hold,
+            firmness: Firmness::Firm,
+            legs_max,
+            tenant: self.tenants.of_factory(factory),
+        };
+        let told = self.hold(now, &request, (&asker.name, None)).map_err(SteerError::Refused)?;
+        let advertise = self.listens[0].advertise.clone();
+        let asker = asker.name.clone();
+        let granted = Granted { id, factory, seats, hold, advertise, asker, policy, told };
+        self.book(now, granted, None, Asked::default());
+        self.conference(now, id)
+    }
+
+    fn factory_named(&self, user: Option<&str>) -> Result<usize, SteerError> {
+        let Some(user) = user else { return Ok(0) };
+        let has =
+            |factory: &focus::factory::Factory| factory.config().users.iter().any(|it| it == user);
+        let found = self.factories.iter().position(has);
+        found.ok_or_else(|| SteerError::NoFactory(focus::masked(user)))
+    }
+
+    /// Changes what is asked for. Nothing is changed if one of it cannot be.
+    ///
+    /// # Errors
+    /// [`SteerError`].
+    pub fn change_conference(
+        &mut self,
+        now: Instant,
+        id: ConferenceId,
+        change: &Change,
+    ) -> Result<ConferenceView, SteerError> {
+        self.begin_steering(now);
+        let title = match &change.title {
+            Some(Some(title)) => Some(Some(titled(title)?)),
+            Some(None) => Some(None),
+            None => None,
+        };
+        let max = match change.max {
+            Some(max) => Some(within("max", max)?),
+            None => None,
+        };
+        let record = self.records.get_mut(&id).filter(|record| record.is_alive());
+        let record = record.ok_or(SteerError::NoConference)?;
+        let before = record.policy.clone();
+        let policy = &mut record.policy;
+        policy.title = title.unwrap_or_else(|| before.title.clone());
+        policy.legs_max = max.unwrap_or(before.legs_max);
+        policy.end = change.end.unwrap_or(before.end);
+        policy.is_locked = change.locked.unwrap_or(before.is_locked);
+        let after = record.policy.clone();
+        if after == before {
+            return self.conference(now, id);
+        }
+        self.pool.limit(id, after.legs_max);
+        if let Some(active) = self.active(id) {
+            active.focus.lock(now, after.is_locked);
+            active.focus.limit(now, after.legs_max);
+            active.focus.set_end(now, after.end);
+        }
+        self.notice(Notice::Changed {
+            conference: self.uri(id),
+            title: after.title,
+            locked: after.is_locked,
+            max: after.legs_max,
+        });
+        self.end_steering(now, id);
+        // By the new rule it may be over, which is what was asked for.
+        self.conference(now, id)
+    }
+
+    /// Ends a conference: BYE with a Reason to each who is in. Its URI is dead from now on.
+    ///
+    /// # Errors
+    /// [`SteerError::NoConference`], also if it is over already.
+    pub fn end_conference(&mut self, now: Instant, id: ConferenceId) -> Result<(), SteerError> {
+        self.begin_steering(now);
+        match self.records.get_mut(&id).map(|record| &mut record.state) {
+            Some(State::Active(active)) => active.focus.end(now, End::Ordered),
+            Some(State::Held) => self.conference_ended(now, id, &End::Ordered.to_string()),
+            Some(State::Ended) | None => return Err(SteerError::NoConference),
+        }
+        self.end_steering(now, id);
+        Ok(())
+    }
+}
+
+fn within(what: &'static str, asked: Option<u32>) -> Result<Option<u32>, SteerError> {
+    let (least, most) = SEATS_ASKED;
+    match asked {
+        Some(found) if !(least..=most).contains(&found) => {
+            Err(SteerError::OutOfRange { what, least, most, found })
+        }
+        asked => Ok(asked),
+    }
+}
+
+fn titled(title: &str) -> Result<String, SteerError> {
+    if title.chars().count() > TITLE_CHARS_MAX {
+        return Err(SteerError::TitleTooLong);
+    }
+    Ok(focus::masked(title))
+}
