@@ -4,6 +4,8 @@
 //! last whole number of vibrations that fits 20 ms (the idea of G.711 Appendix I, without its
 //! delay), and real sound is blended in when it comes back.
 
+use crate::stretch::{dot, rounded};
+
 /// Repeats up to the last 20 ms of what was heard and fades it to silence within 60 ms (8 kHz).
 ///
 /// Allocates nothing.
@@ -56,6 +58,16 @@ impl Concealment {
         self.state = State::Concealing { period, done: done.saturating_add(out.len()) };
     }
 
+    /// Says the last vibrations once more, to gain time: as many as make `at_least` samples. Gives how many
+    /// samples that is, less than `at_least` and [`LENGTHENED_SAMPLES_MAX`] together, written to the front of
+    /// `out`.
+    pub fn lengthen(&mut self, at_least: usize, out: &mut [i16]) -> usize {
+        let period = self.period();
+        let added = (at_least.max(1).div_ceil(period) * period).min(out.len());
+        self.conceal(&mut out[..added]);
+        added
+    }
+
     /// Takes a pause of `samples` that the sender made on purpose: it is heard, as silence.
     pub fn silence(&mut self, samples: usize) {
         if let State::Concealing { period, done } = self.state {
@@ -67,9 +79,9 @@ impl Concealment {
 
     /// Sample `n` of the repetition, faded.
     fn repeated(&self, period: usize, n: usize) -> i16 {
-        let left = FADE_SAMPLES.saturating_sub(n);
+        let left = (HELD_SAMPLES + FADED_SAMPLES).saturating_sub(n).min(FADED_SAMPLES);
         let sample = self.history[HISTORY_SAMPLES - period + n % period];
-        rounded(f32::from(sample) * (left as f32 / FADE_SAMPLES as f32))
+        rounded(f32::from(sample) * (left as f32 / FADED_SAMPLES as f32))
     }
 
     /// How many of the last samples make whole vibrations: the distance at which the sound is most
@@ -113,17 +125,10 @@ impl Default for Concealment {
     }
 }
 
-fn dot(a: &[i16], b: &[i16]) -> f32 {
-    a.iter().zip(b).map(|(&a, &b)| f32::from(a) * f32::from(b)).sum()
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a float cast saturates")]
-fn rounded(sample: f32) -> i16 {
-    sample.round() as i16
-}
-
 /// 20 ms: what is repeated if nothing shorter repeats itself.
 const PERIOD_SAMPLES_MAX: usize = 160;
+/// The most that [`Concealment::lengthen`] adds to what is asked for: 20 ms.
+pub const LENGTHENED_SAMPLES_MAX: usize = PERIOD_SAMPLES_MAX;
 /// 5 ms, 200 Hz: a higher voice is repeated several vibrations at a time.
 const PERIOD_SAMPLES_MIN: usize = 40;
 /// 10 ms: one vibration of a low voice.
@@ -131,8 +136,10 @@ const COMPARED_SAMPLES: usize = 80;
 const HISTORY_SAMPLES: usize = PERIOD_SAMPLES_MAX + COMPARED_SAMPLES;
 /// Below, the sound is taken for noise, which a short repetition would turn into a hum.
 const LIKENESS_MIN: f32 = 0.5;
-/// 60 ms: longer repetitions are heard as a tone.
-const FADE_SAMPLES: usize = 480;
+/// 10 ms as loud as it was, then down to nothing within 50: longer repetitions are heard as a tone
+/// (G.711 Appendix I §2.4.4).
+const HELD_SAMPLES: usize = 80;
+const FADED_SAMPLES: usize = 400;
 /// 4 ms.
 const BLEND_SAMPLES: usize = 32;
 
@@ -164,7 +171,10 @@ mod tests {
         let out = conceal(&mut concealment, 640);
         let levels = out.chunks(80).map(level::dbov).collect::<Vec<_>>();
         assert!(levels[0] > -11.0, "{levels:?}");
-        assert!(levels.windows(2).all(|w| w[1] < w[0] || w[1] == f64::NEG_INFINITY), "{levels:?}");
+        assert!(
+            levels.windows(2).skip(1).all(|w| w[1] < w[0] || w[1] == f64::NEG_INFINITY),
+            "{levels:?}"
+        );
         assert!(out[480..].iter().all(|&sample| sample == 0), "silent after 60 ms");
         assert!(out[400..480].iter().any(|&sample| sample != 0), "not before");
     }
@@ -190,6 +200,20 @@ mod tests {
         }
     }
 
+    /// One vibration more, and the sound goes on as if nothing had been put in.
+    #[test]
+    fn lengthening_says_a_vibration_twice() {
+        let whole = tone(200.0, 8_000, -6.0, 1_600);
+        let mut concealment = after(&whole[..800]);
+        let mut more = [0; LENGTHENED_SAMPLES_MAX];
+        let added = concealment.lengthen(1, &mut more);
+        assert!(added >= 40 && added % 40 == 0, "{added}");
+        let mut rest = whole[800..].to_vec();
+        concealment.heard(&mut rest);
+        let heard = [&whole[..800], &more[..added], &rest].concat();
+        assert!(step_max(&heard) <= step_max(&whole) * 11 / 10, "no seam");
+    }
+
     #[test]
     fn noise_is_repeated_as_a_whole_frame() {
         let mut state = 1_u32;
@@ -201,7 +225,7 @@ mod tests {
         let out = conceal(&mut after(&noise), 320);
         assert_eq!(out[0], noise[640], "begins with the last 20 ms");
         for n in 0..160 {
-            let expected = f32::from(noise[640 + n]) * (320 - n) as f32 / 480.0;
+            let expected = f32::from(noise[640 + n]) * (320 - n) as f32 / 400.0;
             assert!((f32::from(out[160 + n]) - expected).abs() <= 1.0, "repeats all of it");
         }
     }

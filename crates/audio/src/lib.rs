@@ -8,6 +8,8 @@
 //! - [`Activity`]: whether somebody talks.
 //! - [`Limiter`]: a sum made to fit, without distortion.
 //! - [`Concealment`]: what is played where a packet is missing.
+//! - [`ComfortNoise`]: what silence sounds like.
+//! - [`stretch`]: sound made a little shorter.
 //! - [`Resampler`]: between 8, 16 and 48 kHz.
 //! - [`tone`] and [`goertzel`]: make a tone, measure one.
 //! - [`correlate`]: which known utterances are contained in a recording.
@@ -20,13 +22,16 @@ pub mod g711;
 pub mod level;
 mod limiter;
 pub mod mix;
+mod noise;
 mod resample;
+pub mod stretch;
 mod tone;
 
 pub use activity::Activity;
 pub use codec::{Decoder, Encoder};
-pub use conceal::Concealment;
+pub use conceal::{Concealment, LENGTHENED_SAMPLES_MAX};
 pub use g711::G711;
 pub use limiter::Limiter;
+pub use noise::ComfortNoise;
 pub use resample::{RateError, Resampler};
 pub use tone::{goertzel, tone};

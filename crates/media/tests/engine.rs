@@ -65,7 +65,9 @@ impl Rig {
                     return outcome;
                 }
                 (_, Event::Latched { .. } | Event::Silent { .. } | Event::Talking { .. }) => {}
-                (_, event @ Event::Failed { .. }) => panic!("{event:?}"),
+                (_, event @ (Event::Failed { .. } | Event::KeyPressed { .. })) => {
+                    panic!("{event:?}")
+                }
             }
         }
     }
@@ -88,6 +90,7 @@ impl Rig {
             direction: Direction::SendRecv,
             send: format,
             receive: vec![format],
+            keys: None,
             label: String::new(),
         };
         let added = self.command(shard, Action::AddPort { port: PortId(n), transport, stream });

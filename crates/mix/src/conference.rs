@@ -123,7 +123,7 @@ impl Conference {
         }
     }
 
-    /// Mixes 10 ms.
+    /// Mixes the 10 ms that are due `now`.
     pub(crate) fn tick(&mut self, now: Instant, sink: &mut impl Sink, notices: &mut Notices<'_>) {
         self.listen(now);
         self.speak(sink);
@@ -188,6 +188,16 @@ impl Conference {
                 && notices.push(Event::Talking { conference, port, is_talking })
             {
                 seat.voice.told();
+            }
+            if let Some(press) = seat.port.key()
+                && notices.push(Event::KeyPressed {
+                    conference,
+                    port,
+                    key: press.key,
+                    for_ms: press.for_ms,
+                })
+            {
+                seat.port.key_told();
             }
             if let Some(for_ms) = seat.port.silent_for_ms(now)
                 && notices.push(Event::Silent { conference, port, for_ms })

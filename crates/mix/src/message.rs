@@ -122,6 +122,8 @@ pub struct StreamSpec {
     pub send: Format,
     /// What we take, at least one and at most [`RECEIVE_FORMATS_MAX`]; `ptime_ms` is not looked at.
     pub receive: Vec<Format>,
+    /// The payload type of telephone-event at 8 kHz (RFC 4733), if it was agreed on.
+    pub keys: Option<u8>,
     /// A name for people, at most [`LABEL_BYTES_MAX`] bytes.
     pub label: String,
 }
@@ -178,6 +180,55 @@ pub enum Codec {
     Pcmu,
 }
 
+/// A key of a telephone: RFC 4733 §3.2, events 0 to 15.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the name says it")]
+pub enum Key {
+    Zero,
+    One,
+    Two,
+    Three,
+    Four,
+    Five,
+    Six,
+    Seven,
+    Eight,
+    Nine,
+    Star,
+    Hash,
+    A,
+    B,
+    C,
+    D,
+}
+
+impl Key {
+    /// All, by their event codes.
+    const ALL: [Self; 16] = [
+        Self::Zero,
+        Self::One,
+        Self::Two,
+        Self::Three,
+        Self::Four,
+        Self::Five,
+        Self::Six,
+        Self::Seven,
+        Self::Eight,
+        Self::Nine,
+        Self::Star,
+        Self::Hash,
+        Self::A,
+        Self::B,
+        Self::C,
+        Self::D,
+    ];
+
+    /// The key of an event code, if it is one.
+    pub fn of_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
+}
+
 /// What a shard tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
@@ -188,6 +239,17 @@ pub enum Event {
         conference: ConferenceKey,
         /// Its epoch.
         epoch: Epoch,
+    },
+    /// A peer has pressed a key and let it go. Told once for each press, whatever was lost or came twice.
+    KeyPressed {
+        /// Its conference.
+        conference: ConferenceKey,
+        /// Its name.
+        port: PortId,
+        /// Which key.
+        key: Key,
+        /// For how long, in milliseconds.
+        for_ms: u32,
     },
     /// A port knows where its peer's media comes from, and sends there from now on. Told again if
     /// the address of the SDP, or the host of the signalling, takes over from another.
@@ -327,8 +389,16 @@ pub struct PortReport {
     pub lost: u64,
     /// Of `received`: came after a later one, yet in time.
     pub reordered: u64,
-    /// Frames of 10 ms that were made up because nothing was there to be played.
-    pub concealed_frames: u64,
+    /// Samples (8 kHz) that were made up because nothing was there to be played.
+    pub concealed_samples: u64,
+    /// Samples that were said twice, to have more delay.
+    pub lengthened_samples: u64,
+    /// Samples that were left out, to have less.
+    pub shortened_samples: u64,
+    /// How long packets wait for their turn at present, in microseconds. Of several ports, the longest.
+    pub delay_us: u64,
+    /// Keys pressed.
+    pub keys: u64,
     /// How often the peer's media started anew: other SSRC, or a jump in its sequence.
     pub restarts: u64,
     /// RTP packets sent.

@@ -12,7 +12,7 @@ use crate::message::{
     Codec, Format, LABEL_BYTES_MAX, PTIME_MS_MAX, PortReport, RECEIVE_FORMATS_MAX, Refused,
     StreamSpec, TransportSpec,
 };
-use crate::stream::{Receiver, Sender};
+use crate::stream::{Press, Receiver, Sender};
 use crate::transport::{Destination, Judgement, Origin, Transport};
 use crate::{FRAME_SAMPLES, TICK};
 
@@ -63,7 +63,7 @@ impl Port {
         check(&stream)?;
         Ok(Self {
             transport: Transport::new(now, transport)?,
-            receiver: Receiver::new(stream.receive.clone()),
+            receiver: Receiver::new(stream.receive.clone(), stream.keys),
             sender: Sender::new(stream.send, rng),
             stream,
             counts: PortReport::default(),
@@ -85,7 +85,7 @@ impl Port {
         if !stream.direction.receives() {
             self.receiver.reset();
         }
-        self.receiver.set_formats(stream.receive.clone());
+        self.receiver.set_formats(stream.receive.clone(), stream.keys);
         self.sender.set_format(stream.send);
         self.stream = stream;
         Ok(())
@@ -103,9 +103,9 @@ impl Port {
     }
 
     /// The next 10 ms of what the peer says, or `None` if nothing is to be heard. Call it once per
-    /// tick. Does not allocate.
-    pub fn hear(&mut self, now: Instant) -> Option<&[i16; FRAME_SAMPLES]> {
-        if self.stream.direction.receives() { self.receiver.pull(now) } else { None }
+    /// tick; `at` is when the tick was due, however late it is. Does not allocate.
+    pub fn hear(&mut self, at: Instant) -> Option<&[i16; FRAME_SAMPLES]> {
+        if self.stream.direction.receives() { self.receiver.pull(at) } else { None }
     }
 
     /// Gives the peer the next 10 ms; a packet comes out when its packet time is full and there is
@@ -183,17 +183,20 @@ impl Port {
 
     /// What has passed through so far.
     pub fn report(&self) -> PortReport {
-        let jitter = self.receiver.counters();
-        PortReport {
-            duplicate: jitter.duplicate,
-            late: jitter.late,
-            skipped: jitter.dropped,
-            lost: jitter.lost,
-            reordered: jitter.reordered,
-            concealed_frames: self.receiver.concealed_frames(),
-            restarts: self.counts.restarts + jitter.resyncs,
-            ..self.counts
-        }
+        let mut report = self.counts;
+        self.receiver.report(&mut report);
+        report
+    }
+
+    /// A key that the peer has pressed, until it is [told](Self::key_told).
+    pub fn key(&self) -> Option<Press> {
+        self.receiver.key()
+    }
+
+    /// Marks that press as told.
+    pub fn key_told(&mut self) {
+        self.counts.keys += 1;
+        self.receiver.key_told();
     }
 
     /// Takes a datagram and says where to count it.
@@ -254,7 +257,8 @@ fn check(stream: &StreamSpec) -> Result<(), Refused> {
         return Err(Refused::BadPacketTime { got: ptime_ms });
     }
     let formats = stream.receive.iter().chain([&stream.send]);
-    match formats.map(|format| format.payload_type).find(|payload_type| *payload_type > 127) {
+    let payload_types = formats.map(|format| format.payload_type).chain(stream.keys);
+    match payload_types.into_iter().find(|payload_type| *payload_type > 127) {
         Some(got) => Err(Refused::BadPayloadType { got }),
         None => Ok(()),
     }

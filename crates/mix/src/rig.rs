@@ -27,7 +27,7 @@ pub(crate) fn transport(lent: u32, remote: SocketAddr) -> TransportSpec {
 
 pub(crate) fn stream(direction: Direction, send: Format) -> StreamSpec {
     let receive = vec![PCMU, PCMA];
-    StreamSpec { kind: Kind::Audio, direction, send, receive, label: "leg".to_owned() }
+    StreamSpec { kind: Kind::Audio, direction, send, receive, keys: None, label: "leg".to_owned() }
 }
 
 /// A source of RTP packets.
@@ -58,6 +58,11 @@ impl Talker {
         Self { header, codec, voice: audio::tone(hz, 8_000, dbfs, 8_000), position: 0 }
     }
 
+    /// Says these samples over and over.
+    pub(crate) fn saying(ssrc: u32, format: Format, voice: Vec<i16>) -> Self {
+        Self { voice, ..Self::tone(ssrc, format, 400.0, -10.0) }
+    }
+
     /// Goes on with another tone.
     pub(crate) fn say(&mut self, hz: f64, dbfs: f64) {
         self.voice = audio::tone(hz, 8_000, dbfs, 8_000);
@@ -78,6 +83,15 @@ impl Talker {
         self.header.timestamp = self.header.timestamp.wrapping_add(ticks);
         bytes
     }
+}
+
+/// Something like a voice, `samples` long: vowels of 125 Hz with pauses between.
+pub(crate) fn voice(samples: usize) -> Vec<i16> {
+    let tones: Vec<Vec<i16>> = (1..=10)
+        .map(|n| audio::tone(125.0 * f64::from(n), 8_000, -18.0 - 2.5 * f64::from(n), samples))
+        .collect();
+    let loud = |at: usize| if at % 4_000 < 2_800 { 1 } else { 0 };
+    (0..samples).map(|at| tones.iter().map(|tone| tone[at]).sum::<i16>() * loud(at)).collect()
 }
 
 /// One peer of a shard: talks, and keeps what it is sent.

@@ -170,11 +170,13 @@ impl Shard {
         let late_ticks = now.since(due).as_nanos() / TICK.as_nanos();
         let late_ticks = u32::try_from(late_ticks).unwrap_or(u32::MAX);
         let skipped = if late_ticks < CATCH_UP_TICKS_MAX { 0 } else { late_ticks };
-        self.next_tick = Some(due + TICK.saturating_mul(skipped) + TICK);
+        // What is mixed is what is due, however late: so lateness of ours is no delay of the packets.
+        let due = due + TICK.saturating_mul(skipped);
+        self.next_tick = Some(due + TICK);
         self.counters.ticks_skipped += u64::from(skipped);
         let mut index = 0;
         while let Some(slot) = self.open.get(index).copied() {
-            if self.tick_slot(now, slot, skipped, sink) {
+            if self.tick_slot(due, slot, skipped, sink) {
                 index += 1;
             } else {
                 self.fail(slot); // takes it out of `open`
@@ -235,7 +237,7 @@ impl Shard {
     }
 
     /// Mixes one conference; false if a fault of ours struck.
-    fn tick_slot(&mut self, now: Instant, slot: usize, skipped: u32, sink: &mut impl Sink) -> bool {
+    fn tick_slot(&mut self, due: Instant, slot: usize, skipped: u32, sink: &mut impl Sink) -> bool {
         let Some(conference) = self.slots[slot].conference.as_mut() else { return true };
         let mut notices = Notices(&mut self.events);
         // A fault in one conference must not touch another. What it leaves half done goes with it.
@@ -243,7 +245,7 @@ impl Shard {
             if skipped > 0 {
                 conference.skip(skipped);
             }
-            conference.tick(now, sink, &mut notices);
+            conference.tick(due, sink, &mut notices);
         }))
         .is_ok()
     }

@@ -185,6 +185,7 @@ fn shard_with_legs() -> Shard {
                 direction: Direction::SendRecv,
                 send: if n % 2 == 0 { pcmu } else { pcma },
                 receive: vec![pcmu, pcma],
+                keys: None,
                 label: String::new(),
             };
             command(&mut shard, Action::AddPort { port: PortId(n), transport, stream });

@@ -189,6 +189,8 @@ pub struct Tallies {
     pub legs_ended: Tally<LegEnd>,
     /// Requests of no use that got no answer, because their source had had enough of those.
     pub held_back: u64,
+    /// Keys that those in conferences have pressed. Which ones is kept nowhere: they may be a PIN.
+    pub keys_pressed: u64,
     /// Wrong passwords.
     pub logins_failed: u64,
     /// What passed through the ports of legs that have ended.

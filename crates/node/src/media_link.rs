@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use mix::message::{
-    Action, Command, ConferenceKey, Done, Epoch, Event, LentPort, PortId, PortReport, Refused,
+    Action, Command, ConferenceKey, Done, Epoch, Event, Key, LentPort, PortId, PortReport, Refused,
     StreamSpec, TransportSpec,
 };
 use sdp::Family;
@@ -31,6 +31,8 @@ pub(crate) enum MediaFact {
     PortRemoved(MediaKey, PortId, PortReport),
     /// Nothing has come from the peer for long.
     PortSilent(MediaKey, PortId),
+    /// Who is behind the port has pressed a key.
+    KeyPressed(MediaKey, PortId, Key),
     /// Who is behind the port has begun to talk or has stopped.
     PortTalks(MediaKey, PortId, bool),
 }
@@ -207,6 +209,10 @@ impl MediaLink {
             }
             Event::Talking { conference, port, is_talking } => {
                 Some(MediaFact::PortTalks(MediaKey { shard, key: conference }, port, is_talking))
+            }
+            // Counted in the port's report; who asks for a PIN by keys will want to know which.
+            Event::KeyPressed { conference, port, key, for_ms: _ } => {
+                Some(MediaFact::KeyPressed(MediaKey { shard, key: conference }, port, key))
             }
             Event::Failed { conference, .. } => {
                 // Commands that are under way still have their replies.

@@ -507,6 +507,7 @@ impl Node {
                     self.drain_focus(now, id);
                 }
             }
+            MediaFact::KeyPressed(_, _, _) => self.tallies.keys_pressed += 1,
             MediaFact::PortTalks(media, port, is_talking) => {
                 if let Some(id) = self.by_media.get(&media).copied()
                     && let Some(active) = self.active(id)

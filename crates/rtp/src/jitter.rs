@@ -1,66 +1,70 @@
-//! A jitter buffer with a fixed delay.
+//! A jitter buffer whose delay follows the jitter.
 //!
 //! The rules, in the order in which they act on a stream:
 //!
-//! 1. The first packet waits for `depth`; from then on playout follows the caller's clock.
+//! 1. A packet is played when it has waited for as long as all but a few need to come (`depth`), at the
+//!    caller's next tick; without jitter that is at once. From then on playout follows the caller's clock.
 //! 2. A hole with later packets behind it is lost when its turn comes.
 //! 3. When nothing is left, playout stands still ([`Frame::Starved`]); what the sender says it lost
 //!    or left out in that time is not played again as a gap.
-//! 4. After `IDLE_AFTER` of that the sender is taken to pause: the next packet starts as in 1.
-//! 5. Standing still adds delay, and clocks drift. A lasting excess or want is taken back one frame
-//!    at a time (`drift`), a great excess (a burst after a stall) at once.
+//! 4. After `IDLE_AFTER` of that, or when the sender says so, he is taken to pause: the next packet
+//!    starts as in 1. So the delay is set anew in each pause.
+//! 5. Between pauses the delay moves with what stands still, and clocks drift. [`JitterBuffer::surplus_ticks`]
+//!    says by how much it is off; whoever decodes shortens or lengthens the sound by that. A great
+//!    excess (a burst after a stall) is dropped at once.
 
 use std::time::Duration;
 
 use units::Instant;
 
-use crate::sequence::{self, Extender};
+use crate::sequence::{Extender, timestamp_distance};
 
-use drift::{Drift, DriftWatch};
-pub use kinds::{Counters, Frame, Inserted, JitterConfig};
-use pace::Pace;
-use ring::Ring;
+use depth::Depth;
+pub use kinds::{Content, Counters, Frame, Inserted, JitterConfig, Packet};
+use ring::{Ring, Waiting};
 
-mod drift;
+mod depth;
 mod kinds;
-mod pace;
 mod ring;
 
-/// Puts packets of one source back in order and gives them out with a fixed delay.
+/// Puts packets of one source back in order and gives them out when their time has come.
 ///
 /// The caller plays what [`JitterBuffer::pop_frame`] gives, however long that is, and asks again
 /// when it has run out: so 20 ms packets are consumed in two halves of 10 ms, 30 ms ones in three.
 /// Nothing is allocated after `new`.
+///
+/// # Clocks
+/// `now` and `at` are the caller's monotonic clock. `at` should be when the tick was due, not when it was
+/// got round to: else a late tick looks like a long delay.
 #[derive(Debug)]
 pub struct JitterBuffer {
     config: JitterConfig,
     counters: Counters,
     ring: Ring,
+    depth: Depth,
     state: State,
     extender: Extender,
     /// The number of the next packet to play.
     next: u64,
     /// Packets below were played or given up: what comes is late.
     floor: u64,
-    /// Timestamp of the next packet if the sender makes no pause; `None`: take what comes.
-    next_timestamp: Option<u32>,
-    pace: Pace,
+    /// Timestamp of the next sample if the sender makes no pause; `None`: take what comes.
+    playhead: Option<u32>,
+    /// Length of the last packet with sound.
+    last_ticks: u32,
     /// Ticks that playout stood still since the last packet was played.
-    stood_still_ticks: u64,
-    /// The next frame is to be a repetition, to gain delay.
-    repeat_next: bool,
+    stood_still_ticks: u32,
     /// The number that would confirm a far jump.
     stray_next: Option<u16>,
-    drift: DriftWatch,
+    /// From arrival to playing, smoothed.
+    delay_ticks: u32,
 }
 
 /// Where playout is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Nothing waits; the next packet starts playout.
+    /// The sender says nothing; the next packet with sound waits for its time.
     Idle,
-    /// Packets wait since then for the depth to be reached.
-    Priming { since: Instant },
     /// Packets are played.
     Playing,
     /// Playing, but nothing has been there since then.
@@ -72,101 +76,100 @@ impl JitterBuffer {
     pub fn new(config: JitterConfig) -> Self {
         let config = JitterConfig {
             clock_hz: config.clock_hz.max(1),
-            frame_ticks: config.frame_ticks.max(1),
+            step_ticks: config.step_ticks.max(1),
             slots: config.slots.max(SLOTS_MIN),
+            bytes: config.bytes.max(config.payload_bytes_max).max(1),
             ..config
         };
         Self {
-            ring: Ring::new(config.slots, config.payload_bytes_max),
+            ring: Ring::new(config.slots, config.bytes),
+            depth: Depth::new(config.clock_hz),
             state: State::Idle,
             counters: Counters::default(),
             extender: Extender::new(),
             next: 0,
             floor: 0,
-            next_timestamp: None,
-            pace: Pace::new(config.frame_ticks),
+            playhead: None,
+            last_ticks: config.clock_hz / PACKETS_PER_SECOND,
             stood_still_ticks: 0,
-            repeat_next: false,
             stray_next: None,
-            drift: DriftWatch::new(),
+            delay_ticks: 0,
             config,
         }
     }
 
-    /// Takes a packet that came at `now`. An empty payload keeps its place in the sequence without
-    /// sound (telephone-event, comfort noise): it comes out as [`Frame::Silence`].
-    pub fn insert(
-        &mut self,
-        now: Instant,
-        sequence: u16,
-        timestamp: u32,
-        payload: &[u8],
-    ) -> Inserted {
+    /// Takes a packet that came at `now`.
+    pub fn insert(&mut self, now: Instant, packet: &Packet<'_>) -> Inserted {
         self.counters.received += 1;
-        if payload.len() > self.config.payload_bytes_max {
+        if packet.payload.len() > self.config.payload_bytes_max {
             self.counters.refused += 1;
             return Inserted::TooLong;
         }
-        if self.is_far(sequence) {
-            if self.stray_next != Some(sequence) {
+        let arrival = self.clock(now);
+        let sequence = packet.sequence;
+        let (newest, number) = (self.extender.highest(), self.extender.peek(sequence));
+        let is_newer = newest.is_some_and(|newest| number > newest);
+        if self.is_far(sequence) || is_newer && self.has_other_clock(arrival, packet) {
+            let in_sequence = newest == Some(number.wrapping_sub(1));
+            if self.stray_next != Some(sequence) && !in_sequence {
                 self.stray_next = Some(sequence.wrapping_add(1));
                 self.counters.refused += 1;
                 return Inserted::Stray;
             }
             self.counters.resyncs += 1;
             self.reset();
-            self.place(now, sequence, timestamp, payload);
+            self.place(arrival, packet);
             return Inserted::Resynced;
         }
         self.stray_next = None;
-        self.place(now, sequence, timestamp, payload)
+        self.place(arrival, packet)
     }
 
-    /// What to play at `now`; a payload is written to the front of `out`, which holds
-    /// `payload_bytes_max` bytes.
-    pub fn pop_frame(&mut self, now: Instant, out: &mut [u8]) -> Frame {
-        match self.state {
-            State::Idle => return Frame::Idle,
-            State::Priming { since } => {
-                let full = self.fill_ticks() > self.depth_ticks() + self.margin_ticks();
-                if now.since(since) < self.config.depth && !full {
-                    return Frame::Idle;
-                }
-                self.settle_floor();
-                self.state = State::Playing;
-                if full {
-                    self.drop_excess();
-                }
-            }
-            State::Playing => {}
-            State::Starved { since } if self.next > self.newest() => {
-                if now.since(since) < IDLE_AFTER {
-                    return Frame::Starved;
-                }
-                self.state = State::Idle;
-                return Frame::Idle;
-            }
-            State::Starved { since } => {
-                self.stood_still_ticks = self.ticks(now.since(since));
-                self.drift = DriftWatch::new();
-                self.state = State::Playing;
+    /// What to play at `at`, after `held_ticks` that the caller still has to play; a payload is written
+    /// to the front of `out`, which holds `payload_bytes_max` bytes.
+    pub fn pop_frame(&mut self, at: Instant, held_ticks: u32, out: &mut [u8]) -> Frame {
+        let clock = self.needed(at, held_ticks);
+        // Each turn but the last takes a place or leaves a state.
+        for _ in 0..2 * self.ring.len() {
+            let frame = match self.state {
+                State::Idle => self.wait(clock, out),
+                State::Playing => self.play(at, held_ticks, out),
+                State::Starved { since } => self.stand_still(at, since),
+            };
+            if let Some(frame) = frame {
+                return frame;
             }
         }
-        self.play(now, out)
+        Frame::Idle
     }
 
-    /// Forgets all packets and the place in the sequence: for a new SSRC or a new remote address.
+    /// How much longer than it must the next packet will have waited when it is needed, in ticks: in the step
+    /// in which `held_ticks`, counted from `at`, run out. Below 0: so much too short. 0 while nothing is
+    /// played.
+    pub fn surplus_ticks(&self, at: Instant, held_ticks: u32) -> i32 {
+        let (State::Playing, Some(playhead)) = (self.state, self.playhead) else { return 0 };
+        self.surplus(self.needed(at, held_ticks), playhead)
+    }
+
+    /// Whether the sound goes on without a gap with a packet that is here.
+    pub fn goes_on(&self) -> bool {
+        let next = self.ring.waiting(self.next).filter(|_| self.state == State::Playing);
+        next.zip(self.playhead).is_some_and(|(next, playhead)| {
+            matches!(next.content, Content::Sound { .. })
+                && timestamp_distance(playhead, next.timestamp) <= 0
+        })
+    }
+
+    /// Forgets all packets, the place in the sequence and the depth: for a new SSRC or a new remote address.
     pub fn reset(&mut self) {
         self.ring.clear();
+        self.depth = Depth::new(self.config.clock_hz);
         self.state = State::Idle;
         self.extender = Extender::new();
         (self.next, self.floor) = (0, 0);
-        self.next_timestamp = None;
-        self.pace = Pace::new(self.config.frame_ticks);
+        self.playhead = None;
         self.stood_still_ticks = 0;
-        self.repeat_next = false;
         self.stray_next = None;
-        self.drift = DriftWatch::new();
     }
 
     /// What it has seen so far.
@@ -174,19 +177,19 @@ impl JitterBuffer {
         &self.counters
     }
 
-    /// Ticks in a packet, as the stream has shown.
-    pub const fn frame_ticks(&self) -> u32 {
-        self.pace.ticks()
+    /// How long packets wait here before they are played, smoothed over some 16.
+    pub fn delay(&self) -> Duration {
+        self.time(self.delay_ticks)
+    }
+
+    /// How much of that is for the sake of those that come late.
+    pub fn depth(&self) -> Duration {
+        self.time(self.depth.ticks())
     }
 
     /// Packets between the next to play and the newest, holes included.
     pub fn waiting_count(&self) -> u64 {
-        match self.state {
-            State::Idle => 0,
-            State::Priming { .. } | State::Playing | State::Starved { .. } => {
-                (self.newest() + 1).saturating_sub(self.next)
-            }
-        }
+        self.extender.highest().map_or(0, |newest| (newest + 1).saturating_sub(self.next))
     }
 
     /// The highest number that has come.
@@ -203,13 +206,27 @@ impl JitterBuffer {
         })
     }
 
+    /// True if a timestamp does not fit to when the others came: the sender has begun anew, or has let
+    /// his clock stand still while he said nothing.
+    fn has_other_clock(&self, arrival: u32, packet: &Packet<'_>) -> bool {
+        match packet.content {
+            Content::Sound { .. } => self.depth.is_far(arrival.wrapping_sub(packet.timestamp)),
+            Content::Noise | Content::Nothing => false,
+        }
+    }
+
     /// Puts a packet of this run in its place.
-    fn place(&mut self, now: Instant, sequence: u16, timestamp: u32, payload: &[u8]) -> Inserted {
-        let place = self.extender.extend(sequence);
+    fn place(&mut self, arrival: u32, packet: &Packet<'_>) -> Inserted {
+        let &Packet { timestamp, content, payload, .. } = packet;
+        let none_waited = self.waiting_count() == 0;
+        let place = self.extender.extend(packet.sequence);
         let newest = self.newest();
         if self.ring.knows(place) {
             self.counters.duplicate += 1;
             return Inserted::Duplicate;
+        }
+        if let Content::Sound { ticks } = content {
+            self.depth.learn(arrival, arrival.wrapping_sub(timestamp), ticks);
         }
         if place < self.floor || newest - place >= self.ring.len() {
             self.counters.late += 1;
@@ -219,130 +236,182 @@ impl JitterBuffer {
             self.counters.reordered += 1;
         }
         match self.state {
-            State::Idle => {
-                self.next = place;
-                self.next_timestamp = None;
-                self.drift = DriftWatch::new();
-                self.stood_still_ticks = 0;
-                self.state = State::Priming { since: now };
-            }
-            // One that overtook the first is played before it.
-            State::Priming { .. } => self.next = self.next.min(place),
+            State::Idle if none_waited => self.next = place,
+            // One that overtook the first is played after it.
+            State::Idle => self.next = self.next.min(place),
             State::Playing | State::Starved { .. } => {}
         }
         // No room: the oldest goes, so that what is played is fresh.
         self.give_up_before((newest + 1).saturating_sub(self.ring.len()));
-        self.ring.put(place, timestamp, payload);
-        if let Some(before) = self.ring.timestamp_with_sound(place - 1)
-            && !payload.is_empty()
-        {
-            self.pace.learn(timestamp.wrapping_sub(before), self.ticks(FRAME_MAX));
-        }
+        self.ring.put(place, &Waiting { timestamp, arrival, content, payload });
         Inserted::Kept
     }
 
-    /// Gives the next frame of a stream that plays.
-    fn play(&mut self, now: Instant, out: &mut [u8]) -> Frame {
-        self.skip_holes_stood_through();
-        if self.fill_ticks() > self.depth_ticks() + self.ticks(EXCESS_MAX) {
-            self.drop_excess();
-        }
-        let fill_ticks = self.fill_ticks();
-        if fill_ticks > 0 && std::mem::take(&mut self.repeat_next) {
-            self.counters.repeated += 1;
-            return Frame::Lost { ticks: self.frame_ticks() };
-        }
-        // Ends: each turn gives a frame or takes one place of at most `slots`.
-        while self.next <= self.newest() {
-            let frame = if self.ring.waiting(self.next).is_some() {
-                Some(self.gap_before_next().unwrap_or_else(|| self.play_next(out)))
-            } else {
-                self.lose_next()
-            };
-            if let Some(frame) = frame {
-                self.follow_clock(fill_ticks);
-                return frame;
+    /// Lets the first packet wait for its time.
+    fn wait(&mut self, clock: u32, out: &mut [u8]) -> Option<Frame> {
+        let Some((place, first)) = self.first_waiting() else { return Some(Frame::Idle) };
+        match first.content {
+            Content::Sound { .. } => {
+                let (timestamp, target) = (first.timestamp, self.depth.target());
+                if timestamp_distance(target, clock.wrapping_sub(timestamp)) < 0 {
+                    return Some(Frame::Idle);
+                }
+                self.skip_to(place);
+                self.playhead = Some(timestamp);
+                self.stood_still_ticks = 0;
+                self.state = State::Playing;
+                None
+            }
+            Content::Noise | Content::Nothing => {
+                self.skip_to(place);
+                self.take_silent(out)
             }
         }
-        self.counters.starved += 1;
-        self.state = State::Starved { since: now };
-        Frame::Starved
     }
 
-    /// The pause that the sender made before the next packet, less what playout stood still anyway.
-    fn gap_before_next(&mut self) -> Option<Frame> {
-        let expected = self.next_timestamp?;
-        let timestamp = self.ring.waiting(self.next)?.timestamp;
-        // A step back, or too far to be a pause: the sender's clock was set anew. Just play.
-        let gap = u32::try_from(sequence::timestamp_distance(expected, timestamp)).ok()?;
-        if u64::from(gap) > self.ticks(PAUSE_MAX) {
-            return None;
+    /// Gives the next frame of a stream that plays; `None`: ask again.
+    fn play(&mut self, at: Instant, held_ticks: u32, out: &mut [u8]) -> Option<Frame> {
+        let clock = self.needed(at, held_ticks);
+        if let Some(playhead) = self.playhead
+            && self.surplus(clock, playhead) > self.ticks_i32(EXCESS_MAX)
+            && self.drop_excess(clock)
+        {
+            // A few milliseconds made up hide the seam.
+            return Some(Frame::Lost { ticks: self.ticks(SEAM) });
         }
-        let gap = gap.saturating_sub(self.take_stood_still(gap));
-        if gap == 0 {
-            return None;
+        if self.next > self.newest() {
+            self.counters.starved += 1;
+            self.state = State::Starved { since: at };
+            return Some(Frame::Starved);
         }
-        let ticks = gap.min(self.frame_ticks());
-        self.next_timestamp = Some(timestamp.wrapping_sub(gap).wrapping_add(ticks));
-        Some(Frame::Silence { ticks })
+        let Some(packet) = self.ring.waiting(self.next) else { return self.lose_next() };
+        match packet.content {
+            Content::Noise | Content::Nothing => self.take_silent(out),
+            Content::Sound { ticks } => {
+                let timestamp = packet.timestamp;
+                let gap =
+                    self.playhead.map_or(0, |playhead| timestamp_distance(playhead, timestamp));
+                if gap > self.ticks_i32(PAUSE_MIN) {
+                    self.state = State::Idle;
+                    return None;
+                }
+                let begins = self.clock(at).wrapping_add(held_ticks);
+                let waited = timestamp_distance(packet.arrival, begins).max(0).cast_unsigned();
+                self.delay_ticks = if self.delay_ticks == 0 {
+                    waited
+                } else {
+                    (self.delay_ticks * 15 + waited) / 16
+                };
+                let len = self.give(out);
+                self.stood_still_ticks = 0;
+                self.last_ticks = ticks;
+                self.playhead = Some(timestamp.wrapping_add(ticks));
+                Some(Frame::Payload { len })
+            }
+        }
     }
 
-    /// Gives out the packet that waits in `next`.
-    fn play_next(&mut self, out: &mut [u8]) -> Frame {
-        let expected = self.next_timestamp;
-        let Some(packet) = self.ring.waiting(self.next) else { return Frame::Starved };
-        let (timestamp, len) = (packet.timestamp, packet.payload.len().min(out.len()));
+    /// Nothing is here; `None` if that is over.
+    fn stand_still(&mut self, at: Instant, since: Instant) -> Option<Frame> {
+        let stood_still = at.since(since);
+        if self.next <= self.newest() {
+            self.stood_still_ticks = self.ticks(stood_still);
+            self.state = State::Playing;
+            return None;
+        }
+        if stood_still < IDLE_AFTER {
+            return Some(Frame::Starved);
+        }
+        self.state = State::Idle;
+        None
+    }
+
+    /// Takes the packet in `next`, which has no sound. Whoever sends one does not speak.
+    fn take_silent(&mut self, out: &mut [u8]) -> Option<Frame> {
+        let content = self.ring.waiting(self.next)?.content;
+        let len = self.give(out);
+        if content == Content::Noise || self.next > self.newest() {
+            self.state = State::Idle;
+        }
+        (content == Content::Noise).then_some(Frame::Noise { len })
+    }
+
+    /// Writes out the packet that waits in `next`, and moves on; how many bytes it has.
+    fn give(&mut self, out: &mut [u8]) -> usize {
+        let Some(packet) = self.ring.waiting(self.next) else { return 0 };
+        let len = packet.payload.len().min(out.len());
         debug_assert_eq!(len, packet.payload.len(), "out holds payload_bytes_max");
         out[..len].copy_from_slice(&packet.payload[..len]);
-        let silent = packet.payload.is_empty();
         self.ring.take(self.next);
         self.advance();
-        self.stood_still_ticks = 0;
-        // RFC 4733 §2.2: all packets of an event carry the timestamp of its beginning, so time goes
-        // on without it.
-        let begin = if silent { expected.unwrap_or(timestamp) } else { timestamp };
-        self.next_timestamp = self.pace.known().map(|ticks| begin.wrapping_add(ticks));
-        if silent { Frame::Silence { ticks: self.frame_ticks() } } else { Frame::Payload { len } }
-    }
-
-    /// Gives up what is missing first, as far as playout stood still for it: it is no delay.
-    fn skip_holes_stood_through(&mut self) {
-        while self.stood_still_ticks >= u64::from(self.frame_ticks())
-            && self.next < self.newest()
-            && self.ring.waiting(self.next).is_none()
-        {
-            let none = self.lose_next();
-            debug_assert_eq!(none, None, "all of it was stood through");
-        }
+        len
     }
 
     /// Gives up the missing packet in `next`; no frame if playout stood still as long anyway.
     fn lose_next(&mut self) -> Option<Frame> {
-        self.counters.lost += 1;
+        let length = self.length_of_missing();
+        // It may have come, and been written over since.
+        if self.ring.take(self.next) {
+            self.counters.dropped += 1;
+        } else {
+            self.counters.lost += 1;
+        }
         self.advance();
-        self.next_timestamp = self.next_timestamp.map(|t| t.wrapping_add(self.frame_ticks()));
-        let ticks = self.frame_ticks() - self.take_stood_still(self.frame_ticks());
+        self.playhead = self.playhead.map(|playhead| playhead.wrapping_add(length));
+        let stood_still = self.stood_still_ticks.min(length);
+        self.stood_still_ticks -= stood_still;
+        let ticks = length - stood_still;
         (ticks > 0).then_some(Frame::Lost { ticks })
     }
 
-    /// Drops frames or repeats one when the window says so; `fill_ticks` waited before this frame.
-    fn follow_clock(&mut self, fill_ticks: u64) {
-        match self.drift.measure(fill_ticks, self.depth_ticks(), self.margin_ticks()) {
-            Drift::None => {}
-            Drift::TooFull { excess_ticks } => {
-                self.give_up_before(
-                    self.next + excess_ticks.div_ceil(u64::from(self.frame_ticks())),
-                );
+    /// Ticks of the missing packet in `next`: its part of the gap before the one that waits, and no more
+    /// than the last one had.
+    fn length_of_missing(&self) -> u32 {
+        let Some(((place, next), playhead)) = self.first_waiting().zip(self.playhead) else {
+            return self.last_ticks;
+        };
+        let missing = u32::try_from(place - self.next).unwrap_or(u32::MAX).max(1);
+        match next.content {
+            Content::Sound { .. } => {
+                let gap = timestamp_distance(playhead, next.timestamp).max(0).cast_unsigned();
+                (gap / missing).min(self.last_ticks)
             }
-            Drift::TooEmpty => self.repeat_next = true,
+            Content::Noise | Content::Nothing => self.last_ticks,
         }
     }
 
-    /// Brings the delay down to the depth at once.
-    fn drop_excess(&mut self) {
-        let keep = self.depth_ticks().div_ceil(u64::from(self.frame_ticks())).max(1);
-        self.give_up_before((self.newest() + 1).saturating_sub(keep));
-        self.drift = DriftWatch::new();
+    /// The first packet that waits, from `next` on.
+    fn first_waiting(&self) -> Option<(u64, Waiting<'_>)> {
+        let newest = self.extender.highest()?;
+        // What lies further back than the ring is long cannot wait.
+        let from = self.next.max((newest + 1).saturating_sub(self.ring.len()));
+        (from..=newest).find_map(|place| Some((place, self.ring.waiting(place)?)))
+    }
+
+    /// Excess over what the newest needs too: when the way has become longer, nothing is gained by haste.
+    fn surplus(&self, clock: u32, timestamp: u32) -> i32 {
+        let waited = clock.wrapping_sub(timestamp);
+        let surplus = timestamp_distance(self.depth.enough(), waited);
+        if surplus < 0 {
+            surplus
+        } else {
+            surplus.min(timestamp_distance(self.depth.last_transit(), waited)).max(0)
+        }
+    }
+
+    /// Goes on with the last packet that has waited enough; false if that is the next.
+    fn drop_excess(&mut self, clock: u32) -> bool {
+        let from = self.next.max((self.newest() + 1).saturating_sub(self.ring.len()));
+        let enough = (from..=self.newest()).rev().find(|place| {
+            self.ring.waiting(*place).is_some_and(|packet| {
+                matches!(packet.content, Content::Sound { .. })
+                    && self.surplus(clock, packet.timestamp) >= 0
+            })
+        });
+        let Some(place) = enough.filter(|place| *place > self.next) else { return false };
+        self.give_up_before(place);
+        self.playhead = None;
+        true
     }
 
     /// Moves on to `place` if it is ahead; what waits before it is dropped, what is missing is lost.
@@ -361,7 +430,13 @@ impl JitterBuffer {
         self.counters.lost += place - self.next - dropped;
         self.next = place;
         self.floor = place;
-        self.next_timestamp = None;
+        self.playhead = None;
+    }
+
+    /// Moves on to `place`, before which nothing can be played.
+    fn skip_to(&mut self, place: u64) {
+        self.give_up_before(place);
+        self.settle_floor();
     }
 
     /// Gives up what is missing between the last packet played and the first that waits.
@@ -377,29 +452,29 @@ impl JitterBuffer {
         self.floor = self.next;
     }
 
-    /// Takes up to `ticks` from the time that playout stood still.
-    fn take_stood_still(&mut self, ticks: u32) -> u32 {
-        let taken = u32::try_from(self.stood_still_ticks).unwrap_or(u32::MAX).min(ticks);
-        self.stood_still_ticks -= u64::from(taken);
-        taken
+    /// The media clock, as it would be if it had begun with the caller's.
+    #[expect(clippy::cast_possible_truncation, reason = "it wraps, as RTP's does")]
+    fn clock(&self, now: Instant) -> u32 {
+        (u128::from(now.as_nanos()) * u128::from(self.config.clock_hz) / 1_000_000_000) as u32
     }
 
-    fn fill_ticks(&self) -> u64 {
-        self.waiting_count() * u64::from(self.frame_ticks())
+    /// When the packet is needed that is played after `held_ticks`: at the beginning of that step.
+    fn needed(&self, at: Instant, held_ticks: u32) -> u32 {
+        let whole = held_ticks - held_ticks % self.config.step_ticks;
+        self.clock(at).wrapping_add(whole)
     }
 
-    fn depth_ticks(&self) -> u64 {
-        self.ticks(self.config.depth)
-    }
-
-    /// How far the fill may leave the depth for long: a frame, but no less than [`MARGIN_MIN`].
-    fn margin_ticks(&self) -> u64 {
-        u64::from(self.frame_ticks()).max(self.ticks(MARGIN_MIN))
-    }
-
-    fn ticks(&self, time: Duration) -> u64 {
+    fn ticks(&self, time: Duration) -> u32 {
         let ticks = time.as_nanos() * u128::from(self.config.clock_hz) / 1_000_000_000;
-        u64::try_from(ticks).unwrap_or(u64::MAX)
+        u32::try_from(ticks).unwrap_or(u32::MAX)
+    }
+
+    fn ticks_i32(&self, time: Duration) -> i32 {
+        i32::try_from(self.ticks(time)).unwrap_or(i32::MAX)
+    }
+
+    fn time(&self, ticks: u32) -> Duration {
+        Duration::from_micros(u64::from(ticks) * 1_000_000 / u64::from(self.config.clock_hz))
     }
 }
 
@@ -411,14 +486,14 @@ const MISORDER_MAX: i64 = 100;
 const SLOTS_MIN: usize = 8;
 /// Longer than a stall that is worth stretching, shorter than a pause in speech.
 const IDLE_AFTER: Duration = Duration::from_millis(100);
-/// The longest pause that is played as such: playout would be idle by then, had it stood still.
-const PAUSE_MAX: Duration = Duration::from_millis(200);
-/// More than the depth by so much is dropped at once: a delay that is heard in a conversation.
+/// A longer step of the timestamp without a missing number is a pause, a shorter one is carelessness.
+const PAUSE_MIN: Duration = Duration::from_millis(5);
+/// More delay than needed by so much is dropped at once: it is heard in a conversation.
 const EXCESS_MAX: Duration = Duration::from_millis(100);
-/// With 10 ms packets a margin of one frame would follow mere jitter.
-const MARGIN_MIN: Duration = Duration::from_millis(20);
-/// Longest packet time believed: no audio profile sends longer ones (RFC 7587 §4.2: 120 ms).
-const FRAME_MAX: Duration = Duration::from_millis(120);
+/// What is made up where something was dropped.
+const SEAM: Duration = Duration::from_millis(5);
+/// Until the stream has shown its own packet time: 20 ms (RFC 3551 §4.2).
+const PACKETS_PER_SECOND: u32 = 50;
 
 #[cfg(test)]
 mod tests;

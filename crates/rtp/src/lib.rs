@@ -9,7 +9,7 @@
 //! - [`Path`]: a mean opinion score from delay and loss (ITU-T G.107).
 //! - [`sequence`]: arithmetic on numbers that wrap.
 //! - [`JitterBuffer`]: puts packets back in order and gives them out one packet time at a time,
-//!   with a fixed delay.
+//!   with as much delay as the jitter asks for.
 
 mod jitter;
 mod packet;
@@ -17,7 +17,7 @@ mod quality;
 pub mod rtcp;
 pub mod sequence;
 
-pub use jitter::{Counters, Frame, Inserted, JitterBuffer, JitterConfig};
+pub use jitter::{Content, Counters, Frame, Inserted, JitterBuffer, JitterConfig, Packet};
 pub use packet::{
     Extension, HEADER_BYTES, Header, RtpError, RtpPacket, VERSION, WriteError, is_rtcp, write,
     write_header,

@@ -50,7 +50,11 @@ impl PortReport {
             skipped,
             lost,
             reordered,
-            concealed_frames,
+            concealed_samples,
+            lengthened_samples,
+            shortened_samples,
+            delay_us,
+            keys,
             restarts,
             sent,
             sent_bytes,
@@ -69,7 +73,13 @@ impl PortReport {
         self.skipped += skipped;
         self.lost += lost;
         self.reordered += reordered;
-        self.concealed_frames += concealed_frames;
+        self.concealed_samples += concealed_samples;
+        self.lengthened_samples += lengthened_samples;
+        self.shortened_samples += shortened_samples;
+        if delay_us > self.delay_us {
+            self.delay_us = delay_us;
+        }
+        self.keys += keys;
         self.restarts += restarts;
         self.sent += sent;
         self.sent_bytes += sent_bytes;

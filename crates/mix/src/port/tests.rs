@@ -50,7 +50,7 @@ fn each_bad_packet_is_counted_by_its_cause_and_changes_nothing() {
     assert_eq!(give(peer(1), &[]), Verdict::Dropped);
     assert_eq!(give(peer(1), &[0x80; 11]), Verdict::Dropped);
     assert_eq!(give(peer(1), b"INVITE sip:a@b SIP/2.0\r\n\r\n"), Verdict::Dropped);
-    assert_eq!(give(peer(1), &talker.packet(641)), Verdict::Dropped, "longer than 80 ms");
+    assert_eq!(give(peer(1), &talker.packet(1_601)), Verdict::Dropped, "longer than 200 ms");
     let mut other = talker.clone();
     other.header.payload_type = 101;
     assert_eq!(give(peer(1), &other.packet(160)), Verdict::Dropped);

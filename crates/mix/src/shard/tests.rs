@@ -2,5 +2,6 @@
 
 mod any_order;
 mod commands;
+mod delay;
 mod sound;
 mod ticks;

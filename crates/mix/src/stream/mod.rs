@@ -1,5 +1,6 @@
 //! The two halves of a stream: what is heard, and what is sent.
 
+mod keys;
 mod receiver;
 mod sender;
 #[cfg(test)]
@@ -9,6 +10,7 @@ use audio::G711;
 
 use crate::message::Codec;
 
+pub use keys::Press;
 pub use receiver::{PACKET_SAMPLES_MAX, Receiver};
 pub use sender::Sender;
 pub(crate) use sender::encoded;

@@ -1,20 +1,28 @@
 //! From RTP packets to frames.
 
-use audio::{Concealment, Decoder as _};
-use rtp::{Counters, Frame, Inserted, JitterBuffer, JitterConfig, RtpPacket};
+use audio::{ComfortNoise, Concealment, Decoder as _, LENGTHENED_SAMPLES_MAX, stretch};
+use rtp::{Content, Counters, Frame, Inserted, JitterBuffer, JitterConfig, Packet, RtpPacket};
 use units::Instant;
 
 use super::codec;
+use super::keys::{Keys, Press};
 use crate::FRAME_SAMPLES;
-use crate::message::Format;
+use crate::message::{Format, PortReport};
 
-/// Takes a peer's RTP packets and gives one frame per tick: jitter buffer (40 ms), decoder,
-/// concealment. Packet times may be anything up to [`PACKET_SAMPLES_MAX`], and may change.
+/// Takes a peer's RTP packets and gives one frame per tick: jitter buffer, decoder, concealment, comfort
+/// noise. Packet times may be anything up to [`PACKET_SAMPLES_MAX`], and may change.
+///
+/// What the jitter buffer finds too much or too little of is made up here: one vibration of the voice is left
+/// out or said twice, or a piece of silence.
 #[derive(Debug)]
 pub struct Receiver {
     formats: Vec<Format>,
+    /// The payload type of telephone-event.
+    keys_type: Option<u8>,
     jitter: JitterBuffer,
     conceal: Concealment,
+    noise: ComfortNoise,
+    keys: Keys,
     /// One payload, its payload type in front: the jitter buffer does not keep it.
     typed_payload: Box<[u8; 1 + PACKET_SAMPLES_MAX]>,
     /// Decoded and not yet played: the first `pending_samples`.
@@ -23,7 +31,19 @@ pub struct Receiver {
     /// What is to be made up before the jitter buffer is asked again.
     gap: Gap,
     frame: [i16; FRAME_SAMPLES],
-    concealed_frames: u64,
+    /// Whether the sender has told how his silence sounds, and said nothing since.
+    is_noisy: bool,
+    /// Ticks until the sound may be made longer or shorter again.
+    rest_ticks: u32,
+    made_up: MadeUp,
+}
+
+/// Samples that are not as they came.
+#[derive(Clone, Copy, Debug, Default)]
+struct MadeUp {
+    concealed: u64,
+    lengthened: u64,
+    shortened: u64,
 }
 
 /// A stretch without payload.
@@ -36,42 +56,51 @@ enum Gap {
     Silence(usize),
 }
 
-/// What a frame consists of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Made {
-    /// Anything but silence.
-    sound: bool,
-    /// Anything concealed.
-    concealed: bool,
+/// What a packet is, by its payload type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sort {
+    Sound,
+    Noise,
+    Key,
 }
 
 impl Receiver {
-    /// Makes a receiver for these formats; all its memory is allocated here.
-    pub fn new(formats: Vec<Format>) -> Self {
-        let config =
-            JitterConfig { payload_bytes_max: 1 + PACKET_SAMPLES_MAX, ..JitterConfig::default() };
+    /// Makes a receiver for these formats, and for telephone-event under `keys_type`; all its memory is
+    /// allocated here.
+    pub fn new(formats: Vec<Format>, keys_type: Option<u8>) -> Self {
+        let config = JitterConfig {
+            step_ticks: ticks(FRAME_SAMPLES),
+            payload_bytes_max: 1 + PACKET_SAMPLES_MAX,
+            ..JitterConfig::default()
+        };
         Self {
             formats,
+            keys_type,
             jitter: JitterBuffer::new(config),
             conceal: Concealment::new(),
+            noise: ComfortNoise::new(),
+            keys: Keys::new(),
             typed_payload: Box::new([0; 1 + PACKET_SAMPLES_MAX]),
             pending: Box::new([0; PENDING_SAMPLES_MAX]),
             pending_samples: 0,
             gap: Gap::None,
             frame: [0; FRAME_SAMPLES],
-            concealed_frames: 0,
+            is_noisy: false,
+            rest_ticks: 0,
+            made_up: MadeUp::default(),
         }
     }
 
     /// Takes other formats from now on. What is in the buffer under a payload type that is gone
     /// becomes silence.
-    pub fn set_formats(&mut self, formats: Vec<Format>) {
+    pub fn set_formats(&mut self, formats: Vec<Format>, keys_type: Option<u8>) {
         self.formats = formats;
+        self.keys_type = keys_type;
     }
 
-    /// Whether a payload type was agreed on.
+    /// Whether a payload type was agreed on, or needs no agreement.
     pub fn takes(&self, payload_type: u8) -> bool {
-        self.formats.iter().any(|format| format.payload_type == payload_type)
+        self.sort(payload_type).is_some()
     }
 
     /// Whether a packet is short enough to be kept.
@@ -82,46 +111,63 @@ impl Receiver {
     /// Takes a packet that came at `now`: one that it [takes](Self::takes) and that
     /// [fits](Self::fits), of one SSRC only until [`Self::reset`].
     pub fn insert(&mut self, now: Instant, packet: &RtpPacket<'_>) -> Inserted {
+        let header = &packet.header;
         let len = packet.payload.len();
-        let typed = match self.typed_payload.get_mut(..=len) {
-            None => return Inserted::TooLong,
-            // Without a payload the packet only keeps its place.
-            Some(_) if len == 0 => &[],
-            Some(typed) => {
-                typed[0] = packet.header.payload_type;
-                typed[1..].copy_from_slice(packet.payload);
-                &*typed
+        let Some(typed) = self.typed_payload.get_mut(..=len) else { return Inserted::TooLong };
+        typed[0] = header.payload_type;
+        typed[1..].copy_from_slice(packet.payload);
+        let whole = 1 + len;
+        let (content, kept) = match self.sort(header.payload_type) {
+            // G.711: a byte is a sample, and a tick of the clock (RFC 3551 §4.5.14).
+            Some(Sort::Sound) if len > 0 => (Content::Sound { ticks: ticks(len) }, whole),
+            Some(Sort::Noise) => (Content::Noise, whole),
+            Some(Sort::Key) => {
+                self.keys.take(now, header.timestamp, packet.payload);
+                (Content::Nothing, 0)
             }
+            // Without a payload the packet only keeps its place.
+            Some(Sort::Sound) | None => (Content::Nothing, 0),
         };
-        self.jitter.insert(now, packet.header.sequence, packet.header.timestamp, typed)
+        let (sequence, timestamp) = (header.sequence, header.timestamp);
+        let payload = &self.typed_payload[..kept];
+        self.jitter.insert(now, &Packet { sequence, timestamp, content, payload })
     }
 
     /// Forgets what was to be played: another source, or a hold.
     pub fn reset(&mut self) {
         self.jitter.reset();
+        self.keys.reset();
         self.conceal = Concealment::new();
         self.pending_samples = 0;
         self.gap = Gap::None;
+        self.is_noisy = false;
     }
 
-    /// The next 10 ms, or `None` if they are silent. Call it once per tick.
-    pub fn pull(&mut self, now: Instant) -> Option<&[i16; FRAME_SAMPLES]> {
-        let mut made = Made { sound: self.pending_samples > 0, concealed: false };
-        for _ in 0..STRETCHES_PER_FRAME_MAX {
-            if self.pending_samples >= FRAME_SAMPLES {
-                break;
-            }
-            self.lengthen(now, &mut made);
+    /// The next 10 ms, or `None` if they are silent. Call it once per tick; `at` is when the tick is due.
+    pub fn pull(&mut self, at: Instant) -> Option<&[i16; FRAME_SAMPLES]> {
+        self.keys.pass(at);
+        self.rest_ticks = self.rest_ticks.saturating_sub(1);
+        let mut has_sound = self.pending_samples > 0;
+        has_sound |= self.fill(at);
+        if self.shorten(at) {
+            has_sound |= self.fill(at);
         }
         let played = self.pending_samples.min(FRAME_SAMPLES);
         self.frame[..played].copy_from_slice(&self.pending[..played]);
         self.frame[played..].fill(0);
         self.pending.copy_within(played..self.pending_samples, 0);
         self.pending_samples -= played;
-        if made.concealed {
-            self.concealed_frames += 1;
-        }
-        made.sound.then_some(&self.frame)
+        has_sound.then_some(&self.frame)
+    }
+
+    /// The next press of a key, until it is [told](Self::key_told).
+    pub fn key(&self) -> Option<Press> {
+        self.keys.next()
+    }
+
+    /// Marks that press as told.
+    pub fn key_told(&mut self) {
+        self.keys.told();
     }
 
     /// What the jitter buffer has counted.
@@ -129,37 +175,135 @@ impl Receiver {
         self.jitter.counters()
     }
 
-    /// Frames of which something was made up.
-    pub const fn concealed_frames(&self) -> u64 {
-        self.concealed_frames
+    /// Puts what this half of the stream knows into a port's report.
+    pub fn report(&self, report: &mut PortReport) {
+        let jitter = self.jitter.counters();
+        report.duplicate = jitter.duplicate;
+        report.late = jitter.late;
+        report.skipped = jitter.dropped;
+        report.lost = jitter.lost;
+        report.reordered = jitter.reordered;
+        report.restarts += jitter.resyncs;
+        report.concealed_samples = self.made_up.concealed;
+        report.lengthened_samples = self.made_up.lengthened;
+        report.shortened_samples = self.made_up.shortened;
+        report.delay_us = u64::try_from(self.jitter.delay().as_micros()).unwrap_or(u64::MAX);
     }
 
-    /// Adds the next stretch to what is pending.
-    fn lengthen(&mut self, now: Instant, made: &mut Made) {
-        let wanted = FRAME_SAMPLES - self.pending_samples;
+    /// RFC 3389 §5.1: 13 is comfort noise at 8 kHz, static like 0 and 8; many send it without a word.
+    fn sort(&self, payload_type: u8) -> Option<Sort> {
+        if self.formats.iter().any(|format| format.payload_type == payload_type) {
+            Some(Sort::Sound)
+        } else if Some(payload_type) == self.keys_type {
+            Some(Sort::Key)
+        } else {
+            (payload_type == NOISE_PAYLOAD_TYPE).then_some(Sort::Noise)
+        }
+    }
+
+    /// Makes a frame pending; whether it was lengthened by anything but silence.
+    fn fill(&mut self, at: Instant) -> bool {
+        let mut has_sound = false;
+        for _ in 0..STRETCHES_PER_FRAME_MAX {
+            if self.pending_samples >= FRAME_SAMPLES {
+                break;
+            }
+            has_sound |= self.add(at);
+        }
+        has_sound
+    }
+
+    /// Adds the next stretch to what is pending; whether it is anything but silence.
+    fn add(&mut self, at: Instant) -> bool {
+        if self.gap == Gap::None && self.lengthen(at) {
+            return true;
+        }
+        let wanted = FRAME_SAMPLES.saturating_sub(self.pending_samples);
         match self.gap {
             Gap::Lost(samples) => {
                 let now_samples = samples.min(wanted);
                 self.gap = rest(samples - now_samples, Gap::Lost);
                 self.conceal(now_samples);
-                *made = Made { sound: true, concealed: true };
+                self.made_up.concealed += now_samples as u64;
+                true
             }
             Gap::Silence(samples) => {
                 let now_samples = samples.min(wanted);
                 self.gap = rest(samples - now_samples, Gap::Silence);
                 self.silence(now_samples);
+                self.is_noisy
             }
-            Gap::None => match self.jitter.pop_frame(now, &mut self.typed_payload[..]) {
-                Frame::Payload { len } => {
-                    self.decode(len);
-                    made.sound = true;
+            Gap::None => {
+                match self.jitter.pop_frame(at, self.held(), &mut self.typed_payload[..]) {
+                    Frame::Payload { len } => {
+                        self.is_noisy = false;
+                        self.decode(len);
+                        true
+                    }
+                    Frame::Noise { len } => {
+                        self.noise.describe(self.typed_payload.get(1..len).unwrap_or_default());
+                        self.is_noisy = true;
+                        false
+                    }
+                    Frame::Lost { ticks } => {
+                        self.gap = rest(samples(ticks), Gap::Lost);
+                        false
+                    }
+                    Frame::Starved => {
+                        self.gap = Gap::Lost(FRAME_SAMPLES);
+                        false
+                    }
+                    Frame::Idle => {
+                        self.gap = rest(wanted, Gap::Silence);
+                        false
+                    }
                 }
-                Frame::Lost { ticks } => self.gap = rest(samples(ticks), Gap::Lost),
-                Frame::Silence { ticks } => self.gap = rest(samples(ticks), Gap::Silence),
-                Frame::Starved => self.gap = Gap::Lost(FRAME_SAMPLES),
-                Frame::Idle => self.gap = Gap::Silence(wanted),
-            },
+            }
         }
+    }
+
+    /// Says a vibration twice, if packets come later than the delay allows for.
+    fn lengthen(&mut self, at: Instant) -> bool {
+        if self.rest_ticks > 0 || self.jitter.surplus_ticks(at, self.held()) >= 0 {
+            return false;
+        }
+        // Less than a frame more would not let the next packet come a tick later.
+        let wanted = FRAME_SAMPLES.saturating_sub(self.pending_samples);
+        let begin = self.pending_samples;
+        let free = &mut self.pending[begin..begin + wanted + LENGTHENED_SAMPLES_MAX];
+        let added = self.conceal.lengthen(wanted, free);
+        self.pending_samples += added;
+        self.made_up.lengthened += added as u64;
+        self.rest_ticks = REST_TICKS;
+        true
+    }
+
+    /// Leaves a vibration or some silence out, if packets wait for longer than they need; whether it did.
+    fn shorten(&mut self, at: Instant) -> bool {
+        let surplus = usize::try_from(self.jitter.surplus_ticks(at, self.held())).unwrap_or(0);
+        // A packet is needed for a tick or for the next: so whole ticks can be spared, and what is left of a
+        // packet when the next is needed.
+        let whole = surplus.saturating_sub(SURPLUS_SAMPLES_KEPT) / FRAME_SAMPLES * FRAME_SAMPLES;
+        let spare = whole + self.pending_samples % FRAME_SAMPLES;
+        if spare < SPARE_SAMPLES_MIN || (self.rest_ticks > 0 && spare < HASTE_SAMPLES) {
+            return false;
+        }
+        for _ in 0..STRETCHES_PER_FRAME_MAX {
+            if self.pending_samples >= stretch::LOOKED_AT_SAMPLES || !self.jitter.goes_on() {
+                break;
+            }
+            self.add(at);
+        }
+        let cut = stretch::shorten(&mut self.pending[..self.pending_samples], spare);
+        self.pending_samples -= cut;
+        self.made_up.shortened += cut as u64;
+        self.rest_ticks = if cut > 0 { REST_TICKS } else { NOTHING_FOUND_TICKS };
+        cut > 0
+    }
+
+    /// What is to be played before anything that the jitter buffer gives.
+    fn held(&self) -> u32 {
+        ticks(self.pending_samples)
     }
 
     /// Decodes the first `len` bytes of `typed_payload`.
@@ -188,7 +332,12 @@ impl Receiver {
 
     fn silence(&mut self, samples: usize) {
         let end = self.pending_samples + samples;
-        self.pending[self.pending_samples..end].fill(0);
+        let silent = &mut self.pending[self.pending_samples..end];
+        if self.is_noisy {
+            self.noise.frame(silent);
+        } else {
+            silent.fill(0);
+        }
         self.conceal.silence(samples);
         self.pending_samples = end;
     }
@@ -204,13 +353,31 @@ fn samples(ticks: u32) -> usize {
     usize::try_from(ticks).unwrap_or(usize::MAX)
 }
 
-/// Longest packet: 80 ms, a third more than the longest packet time that anybody agrees on with us.
-/// A longer one is dropped as malformed.
-pub const PACKET_SAMPLES_MAX: usize = 640;
+fn ticks(samples: usize) -> u32 {
+    u32::try_from(samples).unwrap_or(u32::MAX)
+}
 
-/// Less than a frame, and a packet behind it.
-const PENDING_SAMPLES_MAX: usize = FRAME_SAMPLES + PACKET_SAMPLES_MAX;
+/// Longest packet: 200 ms (RFC 3551 §4.2: what a receiver should accept). A longer one is dropped as malformed.
+pub const PACKET_SAMPLES_MAX: usize = 1_600;
+
+/// What is looked at to be shortened, a packet behind it, and a vibration said twice.
+const PENDING_SAMPLES_MAX: usize =
+    stretch::LOOKED_AT_SAMPLES + PACKET_SAMPLES_MAX + FRAME_SAMPLES + LENGTHENED_SAMPLES_MAX;
 
 /// Stretches that one frame may consist of: packets of 2.5 ms, each after a gap. Whoever sends shorter
 /// ones hears himself cut.
 const STRETCHES_PER_FRAME_MAX: usize = 12;
+
+/// RFC 3551 §6.
+const NOISE_PAYLOAD_TYPE: u8 = 13;
+
+/// 5 ms: less delay is not worth a seam.
+const SPARE_SAMPLES_MIN: usize = 40;
+/// 3 ms are left, so that what was spared is not missed at once.
+const SURPLUS_SAMPLES_KEPT: usize = 24;
+/// 60 ms too much: no time to rest.
+const HASTE_SAMPLES: usize = 480;
+/// 30 ms between two changes: a quarter faster at most, which is no hurried speech yet.
+const REST_TICKS: u32 = 3;
+/// 60 ms: what has no vibration now has none in 10 ms, and looking for one is work.
+const NOTHING_FOUND_TICKS: u32 = 6;

@@ -1,7 +1,5 @@
 //! What goes into a jitter buffer and what comes out.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 /// Shape of a [`super::JitterBuffer`]; fixed for its life.
@@ -9,27 +7,49 @@ use serde::{Deserialize, Serialize};
 pub struct JitterConfig {
     /// Ticks of the media clock in one second: 8000 for G.711 (RFC 3551 §4.5.14).
     pub clock_hz: u32,
-    /// Ticks in a packet until the stream has shown its own: 160 for 20 ms at 8000 Hz.
-    pub frame_ticks: u32,
-    /// How long the first packet waits before it is played: what jitter costs nothing.
-    pub depth: Duration,
-    /// Packets that fit; the oldest is dropped when one more comes.
+    /// Ticks from one of the caller's to the next: a packet that is needed for a part of them must be here
+    /// when they begin.
+    pub step_ticks: u32,
+    /// Packets that are told apart: of this many in sequence, those that wait, were played or are missing.
     pub slots: usize,
+    /// Bytes of payload that are kept: the oldest are given up for more.
+    pub bytes: usize,
     /// Longest payload kept; a longer one is refused as [`Inserted::TooLong`].
     pub payload_bytes_max: usize,
 }
 
 impl Default for JitterConfig {
-    /// G.711 in 20 ms packets, played 40 ms after it came.
+    /// G.711, played in steps of 10 ms: 800 ms of it, in packets of up to 200 ms (RFC 3551 §4.2).
     fn default() -> Self {
-        Self {
-            clock_hz: 8_000,
-            frame_ticks: 160,
-            depth: Duration::from_millis(40),
-            slots: 32,
-            payload_bytes_max: 640,
-        }
+        Self { clock_hz: 8_000, step_ticks: 80, slots: 64, bytes: 6_400, payload_bytes_max: 1_600 }
     }
+}
+
+/// A packet, as far as it matters when it is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet<'a> {
+    /// RTP sequence number.
+    pub sequence: u16,
+    /// RTP timestamp.
+    pub timestamp: u32,
+    /// What it is.
+    pub content: Content,
+    /// The payload, or whatever stands for it.
+    pub payload: &'a [u8],
+}
+
+/// What a packet means for what is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Sound that lasts `ticks` of the media clock.
+    Sound {
+        /// More than 0.
+        ticks: u32,
+    },
+    /// The sender says nothing from here on; the payload tells how his silence sounds (RFC 3389).
+    Noise,
+    /// Nothing to be heard, it only has a place in the sequence: a telephone-event (RFC 4733 §2.2).
+    Nothing,
 }
 
 /// What became of a packet.
@@ -58,21 +78,20 @@ pub enum Frame {
         /// Bytes of payload.
         len: usize,
     },
+    /// `len` bytes were written to `out`: how silence sounds until the next payload. Takes no time; ask
+    /// again.
+    Noise {
+        /// Bytes of payload.
+        len: usize,
+    },
     /// The packet did not come, later ones did: conceal `ticks`, then ask again.
     Lost {
         /// How much is missing.
         ticks: u32,
     },
-    /// The sender paused here, or sent a packet without sound: play `ticks` of silence, then ask
-    /// again.
-    Silence {
-        /// How long.
-        ticks: u32,
-    },
     /// Nothing is here although it should: conceal one tick of yours (10 ms), ask again.
     Starved,
-    /// Not started, or the sender has been silent for long: play silence for one tick of yours, ask
-    /// again.
+    /// Not started, or the sender says nothing: play silence for one tick of yours, ask again.
     Idle,
 }
 
@@ -91,8 +110,6 @@ pub struct Counters {
     pub reordered: u64,
     /// Packets dropped to bring the delay back to its depth.
     pub dropped: u64,
-    /// Frames inserted to bring the delay back to its depth.
-    pub repeated: u64,
     /// Times that playout ran dry.
     pub starved: u64,
     /// Packets refused as too long or stray.

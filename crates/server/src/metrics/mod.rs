@@ -186,6 +186,31 @@ fn legs(page: &mut Page, node: &Figures) {
             "RTP packets of legs that have ended which came after their time.",
             media.late,
         ),
+        (
+            "leg_packets_duplicate_total",
+            "RTP packets of legs that have ended which came twice.",
+            media.duplicate,
+        ),
+        (
+            "leg_samples_concealed_total",
+            "Samples (8 kHz) of legs that have ended which were made up for want of packets.",
+            media.concealed_samples,
+        ),
+        (
+            "leg_samples_lengthened_total",
+            "Samples of legs that have ended which were said twice, to have more delay.",
+            media.lengthened_samples,
+        ),
+        (
+            "leg_samples_shortened_total",
+            "Samples of legs that have ended which were left out, to have less delay.",
+            media.shortened_samples,
+        ),
+        (
+            "keys_pressed_total",
+            "Keys that those in conferences have pressed (telephone-event).",
+            node.tallies.keys_pressed,
+        ),
     ];
     for (name, help, count) in counts {
         page.one(Counter, name, help, count);

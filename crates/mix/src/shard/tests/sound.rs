@@ -280,7 +280,7 @@ fn five_percent_of_loss_is_heard_through_and_counted() {
     assert!(hears(&rig.peers[hears_it], 500.0));
     let report = rig.leave(lossy);
     assert!((9..=10).contains(&report.lost), "{report:?}");
-    assert!((18..=20).contains(&report.concealed_frames), "{report:?}");
+    assert!((1_440..=1_700).contains(&report.concealed_samples), "{report:?}");
 }
 
 /// The media of a caller behind a NAT comes from another address than its SDP says.

@@ -1,0 +1,48 @@
+//! How long the mixer holds a voice.
+
+use std::time::Duration;
+
+use crate::TICK;
+use crate::message::Direction;
+use crate::rig::{PCMU, Rig, Talker, stream};
+
+/// From the packet that brings a sudden loud sound to the packet that takes it on, in microseconds; what
+/// stands before it within its packet counts as time, as it does for the ear. The phone's packets of 20 ms
+/// leave `phase` before a tick.
+fn delay_us(phase: Duration) -> u64 {
+    const LOUD_FROM: usize = 150;
+    let mut rig = Rig::with_conference();
+    let talker = rig.join(None, stream(Direction::SendRecv, PCMU));
+    let listener = rig.join(None, stream(Direction::SendRecv, PCMU));
+    let mut voice = Talker::saying(9, PCMU, audio::tone(100.0, 8_000, -30.0, 8_000));
+    let begin = rig.now;
+    let mut sent_at = begin;
+    for number in 0..2 * LOUD_FROM {
+        if number == LOUD_FROM {
+            voice.say(1_000.0, 0.0);
+            sent_at = rig.now + TICK.saturating_sub(phase);
+        }
+        let (lent, from) = (rig.peers[talker].lent, rig.peers[talker].address);
+        let at = rig.now + TICK.saturating_sub(phase);
+        rig.shard.handle_packet(at, lent, from, &voice.packet(160));
+        rig.run_ms(20);
+    }
+    let peer = &rig.peers[listener];
+    let loud = |sample: &i16| sample.unsigned_abs() > 8_000;
+    let first = peer.heard.iter().position(loud).expect("heard");
+    let packet_at = begin + TICK * u32::try_from(peer.ticks[first / 160]).expect("small");
+    let heard_us = packet_at.as_nanos() / 1_000 + (first % 160) as u64 * 125;
+    heard_us - sent_at.as_nanos() / 1_000
+}
+
+/// Without jitter, over all phases that a phone's clock may have to ours.
+#[test]
+fn a_voice_is_held_for_16_ms_at_the_median_and_24_ms_at_most() {
+    let phases = (0..40).map(|n| Duration::from_micros(n * 250));
+    let mut delays: Vec<u64> = phases.map(delay_us).collect();
+    delays.sort_unstable();
+    let (median, most) = (delays[20], delays[39]);
+    assert!(median <= 16_000, "{delays:?}");
+    assert!(most <= 24_000, "{delays:?}");
+    assert!(delays[0] >= 10_000, "a packet of 20 ms holds 10 of them: {delays:?}");
+}
