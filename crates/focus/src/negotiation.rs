@@ -137,6 +137,7 @@ impl Session {
             session_id: self.session_id,
             version: self.version,
             ptime_ms: PTIME_MS,
+            keys_payload_type: Some(KEYS_PAYLOAD_TYPE),
         }
     }
 
@@ -150,6 +151,7 @@ impl Session {
             receive_payload_types: negotiated.receive_payload_types,
             direction: negotiated.direction,
             ptime_ms: negotiated.ptime_ms,
+            keys_payload_type: negotiated.keys_payload_type,
         }
     }
 
@@ -165,6 +167,7 @@ impl Session {
             receive_payload_types: vec![PCMU_PAYLOAD_TYPE],
             direction: Direction::RecvOnly,
             ptime_ms: PTIME_MS,
+            keys_payload_type: Some(KEYS_PAYLOAD_TYPE),
         }
     }
 }
@@ -230,5 +233,8 @@ pub(crate) fn description_in(response: &Response) -> Option<SessionDescription> 
 
 /// What we like to receive, and send before a wish is known.
 const PTIME_MS: u32 = 20;
+
+/// Telephone-event in our offers: the number that most phones use.
+const KEYS_PAYLOAD_TYPE: u8 = 101;
 /// RFC 3551 §6
 const PCMU_PAYLOAD_TYPE: u8 = 0;

@@ -157,6 +157,9 @@ pub struct LegMedia {
     pub direction: Direction,
     /// Packet time of what we send, in ms.
     pub ptime_ms: u32,
+    /// Payload type under which keys may come (RFC 4733), if that was agreed on.
+    #[serde(default)]
+    pub keys_payload_type: Option<u8>,
 }
 
 causes! {

@@ -31,6 +31,8 @@ pub struct EngineConfig {
     /// The core of each shard's thread, by index; a shard beyond the list is not pinned. A core that
     /// cannot be had is counted, and the thread runs unpinned.
     pub cores: Vec<usize>,
+    /// How many are heard at a time in a conference, at least one.
+    pub heard: u32,
     /// Decides SSRCs and the like: from the operating system's randomness.
     pub seed: [u8; 32],
 }
@@ -122,7 +124,10 @@ impl Engine {
             let pools = pools.collect::<Result<_, _>>()?;
             let thread = ShardThread::new(
                 number,
-                Shard::new(ShardConfig::default(), rng.fork()),
+                Shard::new(
+                    ShardConfig { heard: config.heard, ..ShardConfig::default() },
+                    rng.fork(),
+                ),
                 Sockets::new(pools),
                 inbox,
                 Arc::clone(&deliver),

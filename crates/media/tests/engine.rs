@@ -24,7 +24,13 @@ fn own_ip() -> IpAddr {
 }
 
 fn config(ip: IpAddr, ports: RangeInclusive<u16>) -> EngineConfig {
-    EngineConfig { binds: vec![MediaBind { ip, ports }], shards: 1, cores: vec![], seed: [7; 32] }
+    EngineConfig {
+        binds: vec![MediaBind { ip, ports }],
+        shards: 1,
+        cores: vec![],
+        heard: mix::HEARD_DEFAULT,
+        seed: [7; 32],
+    }
 }
 
 /// An engine and what it tells.

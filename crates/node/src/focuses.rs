@@ -256,7 +256,7 @@ fn stream(media: &LegMedia) -> StreamSpec {
         },
         send: format(media.send_payload_type),
         receive: media.receive_payload_types.iter().map(|&pt| format(pt)).collect(),
-        keys: None,
+        keys: media.keys_payload_type,
         label: String::new(),
     }
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use thiserror::Error;
 
+use crate::media::{KEYS_CLOCK_HZ, KEYS_ENCODING, NOISE_PAYLOAD_TYPE};
 use crate::{
     Attribute, Codec, Connection, Direction, LocalMedia, MediaDescription, Negotiated, Origin,
     SessionDescription,
@@ -37,7 +38,13 @@ impl AnswerError {
 /// Makes an offer of one audio stream.
 pub fn offer(local: &LocalMedia) -> SessionDescription {
     let codecs = local.codecs.iter().map(|&codec| (codec.static_payload_type(), codec));
-    let media = our_media(local, codecs.collect(), local.direction);
+    let formats = Formats {
+        codecs: codecs.collect(),
+        keys_payload_type: local.keys_payload_type,
+        // Whoever falls silent of himself is understood; nobody is asked to.
+        comfort_noise: false,
+    };
+    let media = our_media(local, &formats, local.direction);
     our_description(local, "0 0".to_owned(), vec![media])
 }
 
@@ -68,10 +75,14 @@ pub fn answer(
         let agreed = if taken.is_some() { None } else { agree(offer, offered, local).transpose() };
         match agreed {
             Some(Ok(negotiated)) => {
-                let codecs = vec![(negotiated.send_payload_type, negotiated.codec)];
+                let formats = Formats {
+                    codecs: vec![(negotiated.send_payload_type, negotiated.codec)],
+                    keys_payload_type: negotiated.keys_payload_type,
+                    comfort_noise: offered.has_comfort_noise(),
+                };
                 // RFC 3264 §6.1
                 let direction = local.direction.answering(offer.direction_of(offered));
-                let mut ours = our_media(local, codecs, direction);
+                let mut ours = our_media(local, &formats, direction);
                 ours.kind.clone_from(&offered.kind);
                 media.push(ours);
                 taken = Some(negotiated);
@@ -119,6 +130,10 @@ pub fn accept_answer(
         receive_payload_types,
         direction: held(offer.direction_of(ours).answering(said), remote),
         ptime_ms: wished_ptime_ms(theirs),
+        // RFC 3264 §6.1: with the number that we gave, if he takes part.
+        keys_payload_type: ours
+            .keys_payload_type()
+            .filter(|_| theirs.keys_payload_type().is_some()),
     })
 }
 
@@ -144,6 +159,7 @@ fn agree(
         receive_payload_types: vec![payload_type],
         direction: held(local.direction.answering(offer.direction_of(offered)), remote),
         ptime_ms: wished_ptime_ms(offered),
+        keys_payload_type: local.keys_payload_type.and_then(|_| offered.keys_payload_type()),
     }))
 }
 
@@ -205,14 +221,29 @@ fn refused_media(offered: &MediaDescription) -> MediaDescription {
     }
 }
 
-fn our_media(
-    local: &LocalMedia,
+/// What one m-line of ours lists.
+struct Formats {
     codecs: Vec<(u8, Codec)>,
-    direction: Direction,
-) -> MediaDescription {
+    keys_payload_type: Option<u8>,
+    comfort_noise: bool,
+}
+
+fn our_media(local: &LocalMedia, formats: &Formats, direction: Direction) -> MediaDescription {
+    let mut numbers: Vec<u8> = formats.codecs.iter().map(|(number, _)| *number).collect();
     // RFC 3264 §5.1, §6.1: mappings for static numbers too.
     let rtpmap = |&(number, codec): &(u8, Codec)| Attribute::new("rtpmap", codec.rtpmap(number));
-    let mut attributes = codecs.iter().map(rtpmap).collect::<Vec<_>>();
+    let mut attributes = formats.codecs.iter().map(rtpmap).collect::<Vec<_>>();
+    if formats.comfort_noise {
+        numbers.push(NOISE_PAYLOAD_TYPE);
+        attributes.push(Attribute::new("rtpmap", format!("{NOISE_PAYLOAD_TYPE} CN/8000")));
+    }
+    if let Some(number) = formats.keys_payload_type {
+        numbers.push(number);
+        let map = format!("{number} {KEYS_ENCODING}/{KEYS_CLOCK_HZ}");
+        attributes.push(Attribute::new("rtpmap", map));
+        // RFC 4733 §2.5.2.1: with the events that we can process, those of a telephone's keys.
+        attributes.push(Attribute::new("fmtp", format!("{number} 0-15")));
+    }
     attributes.push(Attribute::new("ptime", local.ptime_ms));
     attributes.push(Attribute::flag(direction.as_str()));
     MediaDescription {
@@ -220,7 +251,7 @@ fn our_media(
         port: local.port,
         port_count: None,
         proto: "RTP/AVP".to_owned(),
-        formats: codecs.iter().map(|(number, _)| number.to_string()).collect(),
+        formats: numbers.iter().map(u8::to_string).collect(),
         connection: None,
         fields: vec![],
         attributes,

@@ -60,6 +60,21 @@ impl MediaDescription {
         })
     }
 
+    /// The payload type of telephone-event at 8 kHz, if it is listed (RFC 4733 §7.1.1): other clocks belong to
+    /// codecs that we do not speak (§2.1).
+    pub fn keys_payload_type(&self) -> Option<u8> {
+        let is_key = |map: &RtpMap| {
+            map.encoding.eq_ignore_ascii_case(KEYS_ENCODING) && map.clock_hz == KEYS_CLOCK_HZ
+        };
+        let listed = |number: &u8| self.formats.iter().any(|it| it.parse() == Ok(*number));
+        self.rtpmaps().filter(is_key).map(|map| map.payload_type).find(listed)
+    }
+
+    /// Whether comfort noise at 8 kHz is listed (RFC 3389 §5.1).
+    pub fn has_comfort_noise(&self) -> bool {
+        self.formats.iter().any(|format| format.parse() == Ok(NOISE_PAYLOAD_TYPE))
+    }
+
     fn rtpmaps(&self) -> impl Iterator<Item = RtpMap> {
         self.values("rtpmap").filter_map(|value| value.parse().ok())
     }
@@ -86,3 +101,9 @@ impl MediaDescription {
         (whole > 0).then_some(whole)
     }
 }
+
+/// RFC 4733 §7.1.1.
+pub(crate) const KEYS_ENCODING: &str = "telephone-event";
+pub(crate) const KEYS_CLOCK_HZ: u32 = 8_000;
+/// Static: RFC 3551 §6, RFC 3389 §4.
+pub(crate) const NOISE_PAYLOAD_TYPE: u8 = 13;

@@ -63,6 +63,8 @@ pub struct LocalMedia {
     pub version: u64,
     /// The packet time that we like to receive, in ms.
     pub ptime_ms: u32,
+    /// The number that telephone-event has in our offers; `None`: we take no keys.
+    pub keys_payload_type: Option<u8>,
 }
 
 /// What was agreed on, from our side.
@@ -80,6 +82,8 @@ pub struct Negotiated {
     pub direction: Direction,
     /// Packet time the peer wishes, in ms, 10..=60.
     pub ptime_ms: u32,
+    /// The number under which keys may come in (RFC 4733), if the peer has them.
+    pub keys_payload_type: Option<u8>,
 }
 
 impl Direction {

@@ -43,6 +43,7 @@ pub(crate) enum Health {
 impl Mixers {
     pub(crate) fn start(
         listens: &[MediaListen],
+        heard: u32,
         seed: [u8; 32],
     ) -> Result<(Self, mpsc::Receiver<FromShard>), media::StartError> {
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
@@ -50,6 +51,7 @@ impl Mixers {
             binds: listens.iter().map(bind).collect(),
             shards: SHARDS,
             cores: cores(),
+            heard,
             seed,
         };
         let deliver = move |shard, event| match events.try_send((shard, event)) {

@@ -94,7 +94,7 @@ impl Server {
         let factories = factory_uris(config, &sockets);
         let sip = sockets.iter().map(|socket| socket.local).collect();
         let (mixers, from_shards) =
-            Mixers::start(&config.media, rng.bytes()).map_err(StartError::Media)?;
+            Mixers::start(&config.media, config.heard, rng.bytes()).map_err(StartError::Media)?;
 
         let failed =
             |what| move |error: std::io::Error| StartError::System { what, kind: error.kind() };
@@ -312,7 +312,8 @@ mod tests {
         let clock = Clock::start();
         let node_config = node_config(&config, &sockets, 4, &mut rng);
         let node = Node::new(node_config, clock.now(), unix_time(), rng.fork()).expect("a node");
-        let (mixers, mut from_shards) = Mixers::start(&config.media, rng.bytes()).expect("mixers");
+        let (mixers, mut from_shards) =
+            Mixers::start(&config.media, config.heard, rng.bytes()).expect("mixers");
         from_shards.close();
         let (_asked, asked_receiver) = mpsc::channel(1);
         let (_stop, stopped) = oneshot::channel();

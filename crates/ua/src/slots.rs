@@ -106,6 +106,7 @@ impl Slots {
             session_id: rng.u64() >> 2,
             version: 0,
             ptime_ms: PTIME_MS,
+            keys_payload_type: None,
         })
     }
 

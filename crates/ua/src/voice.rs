@@ -111,7 +111,7 @@ fn stream(media: &Negotiated) -> StreamSpec {
         direction,
         send: format(media.send_payload_type),
         receive: media.receive_payload_types.iter().copied().map(format).collect(),
-        keys: None,
+        keys: media.keys_payload_type,
         label: String::new(),
     }
 }

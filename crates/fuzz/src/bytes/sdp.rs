@@ -74,6 +74,7 @@ fn local(address: IpAddr) -> LocalMedia {
         session_id: 7,
         version: 1,
         ptime_ms: 20,
+        keys_payload_type: Some(101),
     }
 }
 

@@ -440,6 +440,9 @@ impl<'a> World<'a> {
         let event = match self.below(8) {
             0..=2 => Event::Silent { conference, port, for_ms: 30_000 },
             3..=4 => Event::Talking { conference, port, is_talking: self.choices.percent(50) },
+            5 if odd => {
+                Event::KeyPressed { conference, port, key: mix::message::Key::Hash, for_ms: 100 }
+            }
             5 => Event::Latched { conference, port, remote: HERE },
             6 if odd => Event::Failed { conference, epoch: Epoch(1) },
             _ => return,

@@ -13,6 +13,7 @@ fn local() -> LocalMedia {
         session_id: 42,
         version: 7,
         ptime_ms: 20,
+        keys_payload_type: None,
     }
 }
 
@@ -333,3 +334,52 @@ fn result_is_plain_data() {
 }
 
 mod peers;
+
+fn with_keys() -> LocalMedia {
+    LocalMedia { keys_payload_type: Some(101), ..local() }
+}
+
+/// F10 · RFC 4733 §2.5.2.1, §7.1.1: keys at 8 kHz are taken under the number of the offer.
+#[test]
+fn telephone_event_is_answered_if_it_is_offered_at_the_clock_of_the_codec() {
+    let offered = "m=audio 4000 RTP/AVP 0 96 100\r\na=rtpmap:96 telephone-event/48000\r\n\
+                   a=rtpmap:100 TELEPHONE-EVENT/8000\r\na=fmtp:100 0-16\r\n";
+    let (said, agreed) = answer(&offer_of(offered), &with_keys()).unwrap();
+    assert_eq!(agreed.keys_payload_type, Some(100));
+    let said = said.to_string();
+    assert!(said.contains("m=audio 20000 RTP/AVP 0 100\r\n"), "{said}");
+    assert!(said.contains("a=rtpmap:100 telephone-event/8000\r\na=fmtp:100 0-15\r\n"), "{said}");
+    let (said, agreed) = answer(&offer_of(offered), &local()).unwrap();
+    assert_eq!(agreed.keys_payload_type, None, "we take none");
+    assert!(!said.to_string().contains("telephone-event"));
+    for offered in [
+        "m=audio 4000 RTP/AVP 0\r\n",
+        "m=audio 4000 RTP/AVP 0 96\r\na=rtpmap:96 telephone-event/48000\r\n",
+        "m=audio 4000 RTP/AVP 0\r\na=rtpmap:101 telephone-event/8000\r\n",
+    ] {
+        let (said, agreed) = answer(&offer_of(offered), &with_keys()).unwrap();
+        assert_eq!(agreed.keys_payload_type, None, "{offered}");
+        assert!(said.to_string().contains("RTP/AVP 0\r\n"), "{offered}");
+    }
+}
+
+#[test]
+fn our_telephone_event_holds_if_the_answer_has_one() {
+    let ours = offer(&with_keys());
+    let text = ours.to_string();
+    assert!(text.contains("RTP/AVP 0 8 101\r\n") && text.contains("a=fmtp:101 0-15\r\n"), "{text}");
+    let answered = |media| accept_answer(&ours, &offer_of(media)).unwrap().keys_payload_type;
+    assert_eq!(answered("m=audio 4000 RTP/AVP 0\r\n"), None);
+    let other = "m=audio 4000 RTP/AVP 0 96\r\na=rtpmap:96 telephone-event/8000\r\n";
+    assert_eq!(answered(other), Some(101), "RFC 3264 §6.1: he sends with our number");
+}
+
+/// RFC 3389 §5.1
+#[test]
+fn comfort_noise_is_answered_if_it_is_offered_and_never_asked_for() {
+    let said = |media| answer(&offer_of(media), &local()).unwrap().0.to_string();
+    let answered = said("m=audio 4000 RTP/AVP 8 13\r\n");
+    assert!(answered.contains("RTP/AVP 8 13\r\n") && answered.contains("a=rtpmap:13 CN/8000\r\n"));
+    assert!(said("m=audio 4000 RTP/AVP 8\r\n").contains("RTP/AVP 8\r\n"));
+    assert!(!offer(&with_keys()).to_string().contains("13"));
+}

@@ -29,6 +29,9 @@ const REFERS_PER_MINUTE: (u64, u64) = (1, 600);
 /// None at all would hide a wrong number from who dials it; more is no limit.
 const ANSWERS: (u64, u64) = (1, 100_000);
 
+/// Nobody heard is no conference; of more than sixteen at once nobody understands a word.
+const HEARD: (u64, u64) = (1, 16);
+
 /// Where the spans of the file point to.
 pub(super) struct Origin<'a> {
     pub(super) path: &'a str,
@@ -57,6 +60,10 @@ pub(super) fn check(file: File, origin: &Origin<'_>, flags: &Flags) -> Result<Co
         || auth.as_ref().is_some_and(auth::Auth::guards);
     let nat = file.sip.nat;
     let sip = sip_listens(file.sip.listen, origin, flags, guarded)?;
+    let heard = match &file.media.heard {
+        None => mix::HEARD_DEFAULT,
+        Some(number) => within("heard", number, HEARD, origin)?,
+    };
     let media = media::listens(file.media.listen, origin, flags, &sip, guarded)?;
     let capacity = capacity(file.pool.capacity, origin, &media)?;
     // A range without a port for anybody is told when it is bound.
@@ -76,6 +83,7 @@ pub(super) fn check(file: File, origin: &Origin<'_>, flags: &Flags) -> Result<Co
         sip,
         nat,
         media,
+        heard,
     })
 }
 

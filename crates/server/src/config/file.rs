@@ -97,6 +97,7 @@ pub(super) struct SipListen {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Media {
     pub(super) listen: Vec<Spanned<MediaListen>>,
+    pub(super) heard: Option<Spanned<u64>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

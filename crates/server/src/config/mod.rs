@@ -8,6 +8,9 @@
 //! bind = "127.0.0.1:5060"           # port 0 picks a free one
 //! advertise = "mix.example.com"     # what others are told, host or host:port; default: bind
 //!
+//! [media]
+//! heard = 3                         # how many of a conference are heard at a time: the loudest
+//!
 //! [[media.listen]]                  # where RTP flows; one for IPv4 and one for IPv6
 //! bind = "127.0.0.1"                # default: the first SIP address of each family
 //! advertise = "203.0.113.5"         # default: bind
@@ -96,6 +99,8 @@ pub struct Config {
     pub nat: Nat,
     /// Where RTP flows: at least one, one of each family at most.
     pub media: Vec<MediaListen>,
+    /// How many are heard at a time in a conference.
+    pub heard: u32,
     /// The addresses that make conferences; at least one.
     pub factories: Vec<Factory>,
     /// Where the HTTP interface listens; always a loopback address.

@@ -34,7 +34,7 @@ fn an_empty_file_is_the_defaults() {
     assert_eq!(config.factories, [Factory::default()]);
     assert_eq!(config.admin, address("127.0.0.1:5080"));
     assert_eq!(config.access, AllowList::Everybody);
-    assert_eq!(config.capacity, None);
+    assert_eq!((config.capacity, config.heard), (None, 3));
 }
 
 #[test]
@@ -65,6 +65,9 @@ fn every_key_is_read() {
         end = "creator-leaves"
         max = 20
 
+        [media]
+        heard = 5
+
         [admin]
         bind = "127.0.0.1:0"
         [pool]
@@ -86,6 +89,7 @@ fn every_key_is_read() {
     assert_eq!((factory.hold, factory.expect), (Duration::from_secs(90), 10));
     assert_eq!(factory.max, Some(20));
     assert_eq!((config.admin.port(), config.capacity), (0, Some(100)));
+    assert_eq!(config.heard, 5);
     assert!(config.access.allows("192.0.2.77".parse().expect("an address")));
     assert!(!config.access.allows("198.51.100.1".parse().expect("an address")));
 }
@@ -181,6 +185,7 @@ const MISTAKES: &[(&str, &str)] = &[
         "[admin]\nbind = \"192.0.2.1:80\"",
         "convoke.toml:2: the admin interface has no login and may listen on loopback only, not on 192.0.2.1:80: use 127.0.0.1",
     ),
+    ("[media]\nheard = 0", "convoke.toml:2: heard must be 1 to 16, found 0"),
     ("[pool]\ncapacity = 99999", "convoke.toml:2: capacity must be 1 to 30000, found 99999"),
     (
         "[access]\nallow = [\"10.0.0.1/8\"]",

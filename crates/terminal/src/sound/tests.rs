@@ -19,6 +19,7 @@ fn agreed(remote_port: u16) -> Negotiated {
         receive_payload_types: vec![0],
         direction: Direction::SendRecv,
         ptime_ms: 20,
+        keys_payload_type: None,
     }
 }
 

@@ -58,6 +58,7 @@ pub(crate) fn media(port: u16) -> LocalMedia {
         session_id: 1,
         version: 0,
         ptime_ms: 20,
+        keys_payload_type: None,
     }
 }
 

@@ -19,6 +19,7 @@ fn agreed(remote: Option<&str>, codec: Codec, ptime_ms: u32) -> Negotiated {
         receive_payload_types: vec![payload_type],
         direction: Direction::SendRecv,
         ptime_ms,
+        keys_payload_type: None,
     }
 }
 
