@@ -207,7 +207,7 @@ mod tests {
         let mut concealment = after(&whole[..800]);
         let mut more = [0; LENGTHENED_SAMPLES_MAX];
         let added = concealment.lengthen(1, &mut more);
-        assert!(added >= 40 && added % 40 == 0, "{added}");
+        assert!(added >= 40 && added.is_multiple_of(40), "{added}");
         let mut rest = whole[800..].to_vec();
         concealment.heard(&mut rest);
         let heard = [&whole[..800], &more[..added], &rest].concat();

@@ -385,6 +385,7 @@ impl Leg {
             session_id: rng.u64() >> 2,
             version: 0,
             ptime_ms,
+            keys_payload_type: None,
         }
     }
 }

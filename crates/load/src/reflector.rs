@@ -159,6 +159,7 @@ impl Reflector {
             session_id: 1,
             version: 0,
             ptime_ms: 20,
+            keys_payload_type: None,
         };
         let Ok((answer, agreed)) = sdp::answer(&offer, &local) else {
             return refused(StatusCode::NOT_ACCEPTABLE_HERE);

@@ -315,7 +315,7 @@ pub enum Done {
     /// The port is muted, or is not, as asked.
     PortMuted,
     /// The port is out; this is what passed through it.
-    PortRemoved(PortReport),
+    PortRemoved(Box<PortReport>),
     /// The port is as asked.
     PortUpdated,
 }

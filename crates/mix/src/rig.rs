@@ -242,7 +242,7 @@ impl Rig {
         self.peers[index].talker = None;
         let port = PortId(self.peers[index].lent);
         match self.command(Action::RemovePort { port }) {
-            Ok(Done::PortRemoved(report)) => report,
+            Ok(Done::PortRemoved(report)) => *report,
             other => panic!("{other:?}"),
         }
     }

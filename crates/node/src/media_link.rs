@@ -253,7 +253,7 @@ impl MediaLink {
             (Pending::Remove(port), done) => {
                 self.drop_port(media, port);
                 let report = match done {
-                    Ok(Done::PortRemoved(report)) => report,
+                    Ok(Done::PortRemoved(report)) => *report,
                     _ => PortReport::default(),
                 };
                 Some(MediaFact::PortRemoved(media, port, report))

@@ -28,7 +28,7 @@ fn an_event_read_back_is_the_one_that_was_written() {
     let (conference, port, epoch) = (CONFERENCE, PortId(3), Epoch(9));
     let reply = |outcome| Event::Reply { id: 1, conference, epoch, outcome };
     let events = [
-        reply(Ok(Done::PortRemoved(PortReport { lost: 3, ..PortReport::default() }))),
+        reply(Ok(Done::PortRemoved(Box::new(PortReport { lost: 3, ..PortReport::default() })))),
         reply(Err(Refused::StaleEpoch { got: Epoch(1), current: Epoch(2) })),
         Event::Lent { ports: vec![LentPort { id: 1, address: peer(1) }] },
         Event::Latched { conference, port, remote: peer(2) },

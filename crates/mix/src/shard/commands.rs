@@ -184,7 +184,7 @@ impl Shard {
         let seat = conference.and_then(|it| it.find(id).and_then(|place| it.remove(place)));
         let Some(seat) = seat else { return Done::PortAbsent };
         self.forget(seat.port.specs().0.lent, seat.phase);
-        Done::PortRemoved(seat.port.report())
+        Done::PortRemoved(Box::new(seat.port.report()))
     }
 
     /// Ticks since the start, mixed or left out: what the packet boundaries of all legs go by.

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use focus::factory::{AnswerForm, FactoryConfig};
 use focus::{DialRules, EndPolicy};
-use mix::message::{
-    Action, Command, ConferenceKey, Done, Epoch, Event, LentPort, PortId, PortReport, Refused,
-};
+use mix::message::{Action, Command, ConferenceKey, Done, Epoch, Event, LentPort, PortId, Refused};
 use node::{
     AuthConfig, Input, Keys, Limits, LookupId, Node, NodeConfig, Notice, Output, Record, SipListen,
 };
@@ -260,7 +258,7 @@ impl Rig {
             Action::OpenConference => Done::ConferenceOpened,
             Action::RemovePort { port } => {
                 self.give_back(|of| *of == (conference, *port));
-                Done::PortRemoved(PortReport::default())
+                Done::PortRemoved(Box::default())
             }
             Action::MutePort { .. } => Done::PortMuted,
             Action::UpdatePort { .. } => Done::PortUpdated,
