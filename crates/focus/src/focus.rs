@@ -453,8 +453,8 @@ pub fn check(incoming: &Incoming, families: &[Family]) -> Result<Wanted, Respons
 
 /// Legs of one conference. The pool usually says no long before; this bounds what one conference
 /// costs its media thread in a tick and its signalling thread at the end, when it sends as many
-/// BYEs at once. When full: 486.
-pub const LEGS_MAX: usize = 1_000;
+/// BYEs at once. As many as a mixer takes into one conference, nearly. When full: 486.
+pub const LEGS_MAX: usize = 4_000;
 
 /// Random characters in a tag, 5 bits each (RFC 3261 §19.3 asks for 32 bits).
 const TAG_CHARS: usize = 16;

@@ -20,6 +20,7 @@
 //!
 //! [`reflector`] is the floor program: the smallest server that can be measured the same way.
 
+pub mod asker;
 mod click;
 mod clock;
 mod ears;

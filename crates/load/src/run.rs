@@ -278,12 +278,14 @@ impl Generator {
 
     /// Sends what is due.
     fn send(&mut self) {
-        let mut at = now();
-        self.tally.send_errors += self.schedule.leave_out(at, BEHIND_MAX);
+        // What comes due meanwhile is for the next time: else who is too slow would do nothing else any more.
+        let begin = now();
+        let mut at = begin;
+        self.tally.send_errors += self.schedule.leave_out(begin, BEHIND_MAX);
         let mut packet = [0; PACKET_BYTES_MAX];
         let until = self.phase_began + self.plan.stay;
         let mut count = 0_u32;
-        while let Some((due, number)) = self.schedule.take(at) {
+        while let Some((due, number)) = self.schedule.take(begin) {
             let Some(leg) = self.legs.leg(number) else { continue };
             let Some((mouth, to)) = leg.mouth.as_mut().filter(|(mouth, _)| mouth.sends()) else {
                 continue;

@@ -49,7 +49,11 @@ pub(crate) struct ShardThread {
     number: u16,
     shard: Shard,
     sockets: Sockets,
+    /// Watches timer, commands and, while there are few legs, `media`.
     epoll: Epoll,
+    /// Watches the sockets.
+    media: Epoll,
+    looks: Looks,
     timer: Timer,
     commands: Receiver<Command>,
     deliver: Arc<Deliver>,
@@ -59,6 +63,16 @@ pub(crate) struct ShardThread {
     bind_again: Option<Instant>,
     shared: Arc<Shared>,
     report: ShardReport,
+}
+
+/// When the thread looks for packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Looks {
+    /// As soon as one comes: few legs, few wake-ups.
+    AtOnce,
+    /// Every [`LOOK_EVERY`]: so many legs would wake it again and again for a packet each. Nothing is played later for it,
+    /// since playing waits for the tick.
+    InTurn,
 }
 
 /// Whether the thread goes on.
@@ -79,6 +93,8 @@ impl ShardThread {
         shared: Arc<Shared>,
     ) -> Result<Self, Errno> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let media = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        epoll.add(&media.0, EpollEvent::new(EpollFlags::EPOLLIN, TOKEN_MEDIA))?;
         let timer = Timer::new()?;
         epoll.add(&shared.wake, EpollEvent::new(EpollFlags::EPOLLIN, TOKEN_WAKE))?;
         epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TOKEN_TIMER))?;
@@ -87,6 +103,8 @@ impl ShardThread {
             shard,
             sockets,
             epoll,
+            media,
+            looks: Looks::AtOnce,
             timer,
             commands,
             deliver,
@@ -118,8 +136,8 @@ impl ShardThread {
     pub(crate) fn run(mut self) {
         self.flush();
         self.publish();
-        let mut ready = [EpollEvent::empty(); READY_MAX];
-        while self.set_timer().is_ok() {
+        let mut ready = [EpollEvent::empty(); 4];
+        while self.choose_looks().is_ok() && self.set_timer().is_ok() {
             let count = match self.epoll.wait(&mut ready, EpollTimeout::NONE) {
                 Ok(count) => count,
                 Err(Errno::EINTR) => continue,
@@ -129,6 +147,7 @@ impl ShardThread {
             for event in &ready[..count] {
                 self.handle_ready(event.data());
             }
+            self.receive();
             let next = self.take_commands();
             self.tick();
             self.flush();
@@ -153,28 +172,38 @@ impl ShardThread {
             TOKEN_TIMER => {
                 let _ = self.timer.went_off();
             }
-            lent => {
-                if let Ok(lent) = u32::try_from(lent) {
-                    self.receive(lent);
+            _ => {} // media: looked for after every wake-up
+        }
+    }
+
+    /// Takes what has come to the sockets, from each one datagram in a pass, so that who floods one leg waits for the
+    /// others.
+    fn receive(&mut self) {
+        let mut ready = [EpollEvent::empty(); READY_MAX];
+        let mut bytes = [0; DATAGRAM_BYTES_MAX];
+        for _ in 0..PASSES_MAX {
+            let count = self.media.wait(&mut ready, EpollTimeout::ZERO).unwrap_or(0);
+            let now = now();
+            for event in &ready[..count] {
+                if let Ok(lent) = u32::try_from(event.data()) {
+                    self.receive_one(now, lent, &mut bytes);
                 }
+            }
+            if count == 0 {
+                return;
             }
         }
     }
 
-    /// Takes what has come to one socket.
-    fn receive(&mut self, lent: u32) {
-        let now = now();
-        let mut bytes = [0; DATAGRAM_BYTES_MAX];
-        for _ in 0..PACKETS_PER_SOCKET_MAX {
-            let Some(socket) = self.sockets.socket(lent) else { return };
-            match socket.recv_from(&mut bytes) {
-                Ok((len, from)) => {
-                    self.report.received += 1;
-                    self.shard.handle_packet(now, lent, from, &bytes[..len]);
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
-                Err(_) => self.report.receive_errors += 1,
+    fn receive_one(&mut self, now: Instant, lent: u32, bytes: &mut [u8]) {
+        let Some(socket) = self.sockets.socket(lent) else { return };
+        match socket.recv_from(bytes) {
+            Ok((len, from)) => {
+                self.report.received += 1;
+                self.shard.handle_packet(now, lent, from, &bytes[..len]);
             }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => self.report.receive_errors += 1,
         }
     }
 
@@ -217,7 +246,7 @@ impl ShardThread {
     fn flush(&mut self) {
         let mut changed = false;
         while let Some(lent) = self.shard.poll_released() {
-            self.sockets.close(lent, &self.epoll);
+            self.sockets.close(lent, &self.media);
             changed = true;
         }
         changed |= self.hand_over();
@@ -272,10 +301,10 @@ impl ShardThread {
 
     /// Of each address as many.
     fn lend_ahead(&mut self, tries: usize) {
-        let Self { shard, sockets, epoll, .. } = self;
+        let Self { shard, sockets, media, .. } = self;
         for at in sockets.addresses().collect::<Vec<_>>() {
             while shard.unused_lent_like(at) < LEND_AHEAD {
-                match sockets.lend(epoll, at, tries) {
+                match sockets.lend(media, at, tries) {
                     Some(port) => shard.add_lent(port),
                     None => break,
                 }
@@ -283,11 +312,27 @@ impl ShardThread {
         }
     }
 
+    /// Looks for packets as they come while there are few legs, and by the clock while there are many.
+    fn choose_looks(&mut self) -> Result<(), Errno> {
+        let many = self.shard.leftovers().ports > LEGS_AT_ONCE_MAX;
+        let looks = if many { Looks::InTurn } else { Looks::AtOnce };
+        if looks != self.looks {
+            let flags = if many { EpollFlags::empty() } else { EpollFlags::EPOLLIN };
+            self.epoll.modify(&self.media.0, &mut EpollEvent::new(flags, TOKEN_MEDIA))?;
+            self.looks = looks;
+        }
+        Ok(())
+    }
+
     /// Goes off at the next tick, or when a held event or a port is tried again; if there is none of
     /// these, never.
     fn set_timer(&mut self) -> Result<(), Errno> {
         let retry: Option<Instant> = self.held.as_ref().map(|_| now() + TICK);
-        let due = soonest(soonest(self.shard.deadline(), retry), self.bind_again);
+        let look = match self.looks {
+            Looks::AtOnce => None,
+            Looks::InTurn => Some(now() + LOOK_EVERY),
+        };
+        let due = soonest(soonest(self.shard.deadline(), retry), soonest(self.bind_again, look));
         self.timer.set(due)
     }
 
@@ -344,13 +389,21 @@ const BIND_AGAIN: Duration = Duration::from_secs(1);
 /// Tokens above every [`mix::message::LentPort::id`].
 const TOKEN_WAKE: u64 = u64::MAX;
 const TOKEN_TIMER: u64 = u64::MAX - 1;
+const TOKEN_MEDIA: u64 = u64::MAX - 2;
 
-/// Descriptors told of in one wake-up; the others come with the next.
+/// With so many legs a packet comes in every millisecond, near enough.
+const LEGS_AT_ONCE_MAX: usize = 32;
+
+/// How often packets are looked for while there are many legs: what is measured of their arrival, jitter above all, is off by
+/// as much at most.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+/// Sockets told of in one pass; the others come with the next.
 const READY_MAX: usize = 256;
 
-/// Datagrams taken from one socket before the others have their turn: who floods one leg delays the
-/// tick by some 100 us at most. What is left comes with the next wake-up, or is lost in the kernel.
-const PACKETS_PER_SOCKET_MAX: usize = 64;
+/// Passes over the sockets in one wake-up: as many datagrams of one leg, and some 100 us of a flood. What is left comes with
+/// the next wake-up, or is lost in the kernel.
+const PASSES_MAX: usize = 64;
 
 /// Commands done between two looks at the clock.
 const COMMANDS_PER_PASS_MAX: usize = 64;

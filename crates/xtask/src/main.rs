@@ -1,10 +1,11 @@
-//! The one door for people: `cargo xtask test`, `demo`, `tidy`, `sim`, `fuzz`, `setup`.
+//! The one door for people: `cargo xtask test`, `demo`, `tidy`, `sim`, `fuzz`, `bench`, `setup`.
 //!
 //! `test` is all that CI runs, and it sets up a fresh machine by itself; the other commands are its steps, to be
 //! called alone. What each step is stands in `steps`; what the project asks of its own tree, in `tidy`.
 
 #![expect(clippy::print_stdout, reason = "a command line tool: what it says is what it is for")]
 
+mod bench;
 mod run;
 mod setup;
 mod steps;
@@ -49,6 +50,18 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Counts the instructions of the hot paths, and refuses 5 % more than `benches/instructions.toml` records
+    Bench {
+        /// Records what was counted
+        #[arg(long)]
+        accept: bool,
+        /// Measures whole programs by the clock instead, and writes docs/BENCHMARKS.md: for a quiet machine of two cores
+        #[arg(long, conflicts_with = "accept")]
+        full: bool,
+        /// How often each load is measured
+        #[arg(long, value_name = "N", default_value_t = 3, requires = "full")]
+        repetitions: u32,
+    },
     /// Checks the tree's own rules: crate order, no I/O, lengths, citations, true tables
     Tidy {
         /// Rewrites the tables that are made from the tests' doc comments
@@ -66,6 +79,8 @@ fn main() -> ExitCode {
         Command::Demo { args } => run::command(&root, &steps::demo(&args)),
         Command::Sim { args } => run::command(&root, &steps::sim(&args)),
         Command::Fuzz { args } => run::command(&root, &steps::fuzz(&args)),
+        Command::Bench { full: true, repetitions, .. } => bench::full(&root, repetitions),
+        Command::Bench { accept, .. } => bench::instructions(&root, accept),
         Command::Tidy { write } => tidy::tidy(&root, write),
         Command::Setup => setup::setup(),
     };

@@ -84,6 +84,18 @@ pub(crate) fn command(root: &Path, call: &Call) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Runs a call in `root` and gives all that it said.
+pub(crate) fn output(root: &Path, call: &Call) -> anyhow::Result<String> {
+    let output = call.command().current_dir(root).output();
+    let output = output.with_context(|| format!("cannot start: {}", call.line()))?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    if !output.status.success() {
+        bail!("{}: {}\n{said}", output.status, call.line());
+    }
+    Ok(said)
+}
+
 /// True if the program can be started and ends well; it is asked for nothing but that, as in `cargo nextest --version`.
 pub(crate) fn works(call: &Call) -> bool {
     let quiet = call.command().stdout(Stdio::null()).stderr(Stdio::null()).status();

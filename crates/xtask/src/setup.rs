@@ -8,11 +8,12 @@ use anyhow::bail;
 use crate::run::{self, Call};
 
 /// Debian packages: the program that shows that one is there, its package, what it is for.
-const PACKAGES: [(&str, &str, &str); 4] = [
+const PACKAGES: [(&str, &str, &str); 5] = [
     ("sipp", "sip-tester", "SIPp, which plays any SIP dialogue that it is given"),
     ("baresip", "baresip-core", "baresip, a phone without a screen"),
     ("linphone-daemon", "linphone-cli", "linphone, a phone with a conference factory of its own"),
     ("kamailio", "kamailio", "kamailio, a proxy and registrar"),
+    ("valgrind", "valgrind", "valgrind, which counts instructions"),
 ];
 
 /// A machine that was just started may be updating itself.

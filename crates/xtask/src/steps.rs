@@ -20,6 +20,8 @@ pub(crate) enum Action {
     Setup,
     /// Checks the tree's own rules.
     Tidy,
+    /// Counts the instructions of the hot paths.
+    Bench,
     /// Runs a program.
     Call(Call),
 }
@@ -88,6 +90,12 @@ pub(crate) fn all(root: &Path) -> Vec<Step> {
             Runner::Plain,
             fuzz(&["--seconds".into(), FUZZ_SECONDS.into()]),
         ),
+        Step {
+            name: "bench",
+            purpose: "no hot path costs 5 % more than recorded",
+            action: Action::Bench,
+            runner: Runner::Step,
+        },
         call("demo", "four processes, real voices", Runner::Step, demo(&[])),
         call("end-to-end", "processes on loopback, one after another", ends_runner, ends),
         call("peers", "programs that other people wrote, one after another", peers_runner, peers),

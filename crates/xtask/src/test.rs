@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use crate::bench;
 use crate::run;
 use crate::setup;
 use crate::steps::{self, Action, Step};
@@ -53,6 +54,7 @@ fn command(step: &Step) -> String {
     match &step.action {
         Action::Setup => "cargo xtask setup".to_owned(),
         Action::Tidy => "cargo xtask tidy".to_owned(),
+        Action::Bench => "cargo xtask bench".to_owned(),
         Action::Call(call) => call.line(),
     }
 }
@@ -65,6 +67,7 @@ fn perform(root: &Path, step: &Step) -> Outcome {
     let done = match &step.action {
         Action::Setup => setup::setup().map(|()| true),
         Action::Tidy => tidy::tidy(root, false).map(|()| true),
+        Action::Bench => bench::instructions(root, false).map(|()| true),
         Action::Call(call) => run::watched(root, call, |line| tally.read(step.runner, line)),
     };
     let good = done.unwrap_or_else(|error| {

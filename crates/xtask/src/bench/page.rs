@@ -1,0 +1,182 @@
+//! `docs/BENCHMARKS.md`, made from what was measured.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use super::full::{RESULTS, SHAPES, is_carried};
+
+const PAGE: &str = "docs/BENCHMARKS.md";
+
+const INTRODUCTION: &str = include_str!("page.md");
+
+/// One load, while it is measured.
+pub(super) fn line(shape: &str, server: &str, report: &Value) -> String {
+    format!(
+        "{shape:34} {server:8} {:>5} legs  cpu {:.3}  received {:.4}  delay p50 {:.1} p90 {:.1} ms{}",
+        number(report, "/legs"),
+        number(report, "/server/cpu_percent") / 100.0,
+        number(report, "/media/ratio"),
+        number(report, "/delay/ms/p50"),
+        number(report, "/delay/ms/p90"),
+        if has_limits(report) { "  (the load was the limit)" } else { "" },
+    )
+}
+
+/// One server that was asked, while it is measured.
+pub(super) fn asked_line(report: &Value) -> String {
+    format!(
+        "302s: {:.0} a second, {:.0} a second of its processor, answered in {:.1} ms",
+        number(report, "/redirects_per_second"),
+        number(report, "/redirects_per_cpu_second"),
+        number(report, "/answer_ms/p50"),
+    )
+}
+
+/// Writes the page anew from the results that are there.
+pub(super) fn write(root: &Path) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(root.join(RESULTS)).context(RESULTS)?;
+    let page = page(&serde_json::from_str(&text)?);
+    std::fs::write(root.join(PAGE), page)?;
+    println!("written to {PAGE} and {RESULTS}");
+    Ok(())
+}
+
+fn page(results: &Value) -> String {
+    let mut out = INTRODUCTION.to_owned();
+    let text = |pointer: &str| {
+        let value = results.pointer(pointer).unwrap_or(&Value::Null);
+        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    };
+    let _ = writeln!(
+        out,
+        "\n## Measured\n\n{} cores of {}, Linux {}, commit `{}`, {} repetitions (lowest-median-highest), load average before: {}.",
+        text("/machine/cores"),
+        text("/machine/processor"),
+        text("/machine/kernel"),
+        text("/commit"),
+        text("/repetitions"),
+        text("/machine/load_before"),
+    );
+    let all = results["loads"].as_array().map_or(&[][..], Vec::as_slice);
+    for shape in &SHAPES {
+        let _ = writeln!(out, "\n### {}\n", shape.name);
+        let _ = writeln!(out, "`convoke load URI {} --rate 200`\n", shape.words.join(" "));
+        out.push_str(
+            "| server | legs | CPU | received | delay p50, ms | delay p90, ms | gap p99, ms | set-up p99, ms | kB a leg | runs |\n\
+             |---|---|---|---|---|---|---|---|---|---|\n",
+        );
+        for ((server, legs), runs) in groups(all, shape.name) {
+            let _ = writeln!(out, "{}", row(&server, legs, &runs));
+        }
+    }
+    out.push_str("\n### 302s\n\n| server | 302s a second | 302s a second of its processor | answer p50, ms | answer p99, ms |\n|---|---|---|---|---|\n");
+    let asked = results["asked"].as_array().map_or(&[][..], Vec::as_slice);
+    for server in ["convoke", "kamailio"] {
+        let runs: Vec<&Value> =
+            asked.iter().filter(|it| it["server"] == server).map(|it| &it["report"]).collect();
+        let cell = |pointer, decimals| spread(&runs, pointer, 1.0, decimals);
+        let _ = writeln!(
+            out,
+            "| {server} | {} | {} | {} | {} |",
+            cell("/redirects_per_second", 0),
+            cell("/redirects_per_cpu_second", 0),
+            cell("/answer_ms/p50", 2),
+            cell("/answer_ms/p99", 2),
+        );
+    }
+    out
+}
+
+/// The runs of one shape by server and legs.
+fn groups<'a>(all: &'a [Value], shape: &str) -> BTreeMap<(String, u64), Vec<&'a Value>> {
+    let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for run in all.iter().filter(|run| run["shape"] == shape) {
+        let server = run["server"].as_str().unwrap_or_default().to_owned();
+        let legs = run["legs"].as_u64().unwrap_or(0);
+        groups.entry((server, legs)).or_default().push(&run["report"]);
+    }
+    groups
+}
+
+fn row(server: &str, legs: u64, runs: &[&Value]) -> String {
+    let cell = |pointer, factor, decimals| spread(runs, pointer, factor, decimals);
+    let carried = runs.iter().all(|report| is_carried(report));
+    let limited = runs.iter().any(|report| has_limits(report));
+    let mark = match (carried, limited) {
+        (true, false) => "",
+        (false, false) => " **too much**",
+        (_, true) => " (the load was a limit)",
+    };
+    format!(
+        "| {server} | {legs}{mark} | {} | {} | {} | {} | {} | {} | {} | {} |",
+        cell("/server/cpu_percent", 0.01, 3),
+        cell("/media/ratio", 1.0, 4),
+        cell("/delay/ms/p50", 1.0, 1),
+        cell("/delay/ms/p90", 1.0, 1),
+        cell("/media/gap_ms/p99", 1.0, 1),
+        cell("/setup_ms/p99", 1.0, 1),
+        cell("/server/pss_bytes_per_leg", 1.0 / 1_024.0, 0),
+        runs.len(),
+    )
+}
+
+/// `lowest-median-highest`, or the one value that there is; `-`: none.
+fn spread(runs: &[&Value], pointer: &str, factor: f64, decimals: usize) -> String {
+    let values = runs.iter().filter_map(|run| run.pointer(pointer)?.as_f64());
+    let mut values: Vec<f64> = values.map(|value| value * factor).collect();
+    values.sort_by(f64::total_cmp);
+    let written = |value: f64| format!("{value:.decimals$}");
+    match values.as_slice() {
+        [] => "-".to_owned(),
+        [only] => written(*only),
+        [lowest, .., highest] => {
+            let median = values[values.len() / 2];
+            [*lowest, median, *highest].map(written).join(" / ")
+        }
+    }
+}
+
+fn number(report: &Value, pointer: &str) -> f64 {
+    report.pointer(pointer).and_then(Value::as_f64).unwrap_or(0.0)
+}
+
+/// Whether the load says that it was itself the limit.
+fn has_limits(report: &Value) -> bool {
+    report["limits"].as_array().is_some_and(|limits| !limits.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn run(cpu: f64, ratio: f64, limits: &[&str]) -> Value {
+        json!({
+            "shape": SHAPES[0].name, "server": "convoke", "legs": 100,
+            "report": {
+                "legs": 100, "joined": 100, "limits": limits,
+                "media": { "ratio": ratio }, "server": { "cpu_percent": cpu },
+            },
+        })
+    }
+
+    #[test]
+    fn a_row_shows_the_spread_and_what_was_too_much() {
+        let runs = [run(31.0, 1.0, &[]), run(35.0, 1.0, &[]), run(30.0, 0.9999, &[])];
+        let page = page(&json!({ "loads": runs, "asked": [] }));
+        let row = "| convoke | 100 | 0.300 / 0.310 / 0.350 | 0.9999 / 1.0000 / 1.0000 | - |";
+        assert!(page.contains(row), "{page}");
+        let lossy = page_of(&run(99.0, 0.98, &[]));
+        assert!(lossy.contains("| 100 **too much** | 0.990 |"), "{lossy}");
+        let limited = page_of(&run(99.0, 0.98, &["own_cpu"]));
+        assert!(limited.contains("| 100 (the load was a limit) |"), "{limited}");
+    }
+
+    fn page_of(run: &Value) -> String {
+        page(&json!({ "loads": [run], "asked": [] }))
+    }
+}

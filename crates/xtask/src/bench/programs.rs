@@ -1,0 +1,198 @@
+//! The programs that are measured, each on a core of its own.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+
+/// The server's core, and the other programs'.
+pub(super) const SERVER_CORE: &str = "0";
+pub(super) const LOAD_CORE: &str = "1";
+
+/// A server under load; ended when it is dropped.
+pub(super) struct Server {
+    child: Child,
+    /// Whom the load calls.
+    pub(super) uri: String,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Convoke,
+    /// The floor program that sends every packet back.
+    Echo,
+    /// The floor program that sends the first leg's packets to all others.
+    Fan,
+}
+
+impl Kind {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Convoke => "convoke",
+            Self::Echo | Self::Fan => "floor",
+        }
+    }
+}
+
+/// Room for more than one core can carry, and ports below those that the system gives to the load.
+const CONFIG: &str = "\
+[pool]
+capacity = 15000
+[[factory]]
+hold = \"1s\"
+expect = 1
+[[media.listen]]
+ports = \"2000-31999\"
+";
+
+impl Server {
+    pub(super) fn start(root: &Path, kind: Kind) -> anyhow::Result<Self> {
+        let words: Vec<String> = match kind {
+            Kind::Convoke => {
+                let config = root.join("target/tmp/bench.toml");
+                std::fs::create_dir_all(root.join("target/tmp"))?;
+                std::fs::write(&config, CONFIG)?;
+                let config = config.display().to_string();
+                [
+                    "serve",
+                    "--sip",
+                    "127.0.0.1:0",
+                    "--admin",
+                    "127.0.0.1:0",
+                    "--json",
+                    "--config",
+                    &config,
+                ]
+                .map(str::to_owned)
+                .to_vec()
+            }
+            Kind::Echo => vec!["echo".to_owned()],
+            Kind::Fan => vec!["fan".to_owned()],
+        };
+        let program = match kind {
+            Kind::Convoke => "convoke",
+            Kind::Echo | Kind::Fan => "reflector",
+        };
+        let mut command = pinned(SERVER_CORE, &release(root, program));
+        let mut child = command.args(&words).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let out = child.stdout.take().context("invariant: piped")?;
+        let mut lines = BufReader::new(out).lines();
+        let first = lines.next().with_context(|| format!("{program} said nothing"))??;
+        // What else it says is of no interest, but must be read.
+        std::thread::spawn(move || lines.for_each(drop));
+        let uri = match kind {
+            Kind::Convoke => {
+                let greeting: Value = serde_json::from_str(&first)?;
+                greeting["factory"].as_str().context("no factory")?.to_owned()
+            }
+            Kind::Echo | Kind::Fan => format!("sip:conference@{}", first.trim()),
+        };
+        Ok(Self { child, uri })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where it is asked.
+    pub(super) fn address(&self) -> &str {
+        self.uri.split_once('@').map_or("", |(_, address)| address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Nothing else of it is left to be ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A program of ours, built for speed.
+fn release(root: &Path, program: &str) -> PathBuf {
+    root.join("target/release").join(program)
+}
+
+/// Runs a program on one core. `taskset` becomes the program: its process id is the program's.
+pub(super) fn pinned(core: &str, program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["--cpu-list", core]).arg(program);
+    command
+}
+
+/// Runs a program of ours on the load's core to its end, and reads the JSON that it prints.
+pub(super) fn report(root: &Path, program: &str, words: &[String]) -> anyhow::Result<Value> {
+    let output = pinned(LOAD_CORE, &release(root, program)).args(words).output()?;
+    match serde_json::from_slice(&output.stdout) {
+        Ok(report) => Ok(report),
+        Err(_) => bail!("{program}: {}", String::from_utf8_lossy(&output.stderr)),
+    }
+}
+
+/// kamailio that answers every INVITE with a 302 out of its configuration; ended when it is dropped.
+pub(super) struct Kamailio {
+    child: Child,
+    pub(super) address: String,
+    folder: PathBuf,
+}
+
+const KAMAILIO: &str = "\
+#!KAMAILIO
+debug=0
+log_stderror=yes
+fork=no
+children=1
+disable_tcp=yes
+auto_aliases=no
+listen=udp:127.0.0.1:@PORT@
+mpath=\"@MODULES@\"
+loadmodule \"sl.so\"
+loadmodule \"pv.so\"
+loadmodule \"textops.so\"
+request_route {
+  if (is_method(\"ACK\")) { exit; }
+  append_to_reply(\"Contact: <sip:conf-k7abcdefghijklmnopqrstuvwxyz234567abcdefgh@127.0.0.1:@PORT@>;isfocus\\r\\n\");
+  sl_send_reply(\"302\", \"Moved Temporarily\");
+  exit;
+}
+";
+
+impl Kamailio {
+    pub(super) fn start(root: &Path) -> anyhow::Result<Self> {
+        let folder = root.join("target/tmp/kamailio");
+        std::fs::create_dir_all(&folder)?;
+        let port = std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
+        let modules = std::fs::read_dir("/usr/lib")?.flatten();
+        let mut modules = modules.map(|entry| entry.path().join("kamailio/modules"));
+        let modules = modules.find(|folder| folder.is_dir()).context("no modules of kamailio")?;
+        let config = KAMAILIO
+            .replace("@PORT@", &port.to_string())
+            .replace("@MODULES@", &modules.display().to_string());
+        let path = folder.join("kamailio.cfg");
+        std::fs::write(&path, config)?;
+        let program = ["/usr/sbin/kamailio", "/usr/bin/kamailio"].map(PathBuf::from);
+        let program = program.into_iter().find(|path| path.is_file()).context("no kamailio")?;
+        let (path, run) = (path.display().to_string(), folder.display().to_string());
+        let words = ["-f", &path, "-DD", "-m", "64", "-M", "8", "-Y", &run, "-w", &run];
+        let mut command = pinned(SERVER_CORE, &program);
+        command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn()?;
+        Ok(Self { child, address: format!("127.0.0.1:{port}"), folder })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Kamailio {
+    fn drop(&mut self) {
+        // In the foreground, without forks, it is one process.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
