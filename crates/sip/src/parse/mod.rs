@@ -27,6 +27,11 @@ use crate::{
 /// Of a request that is returned, all of Via (the top one), From, To, Call-ID, CSeq, Max-Forwards, Content-Type, Contact,
 /// Route and Record-Route can be read; of a response, the first five.
 pub fn parse_datagram(bytes: &[u8]) -> Result<Message, ParseFailure> {
+    parse_with_essentials(bytes).map(|(message, _)| message)
+}
+
+/// The same, with what had to be read of it anyway.
+pub(crate) fn parse_with_essentials(bytes: &[u8]) -> Result<(Message, Essentials), ParseFailure> {
     let mut bytes = bytes;
     while let Some(rest) = bytes.strip_prefix(b"\r\n") {
         bytes = rest;
@@ -40,9 +45,9 @@ pub fn parse_datagram(bytes: &[u8]) -> Result<Message, ParseFailure> {
     }
     let mut head = Head::read(bytes);
     let message = if is_response(&head) {
-        read_response(&mut head).map(Message::Response)
+        read_response(&mut head).map(|(response, it)| (Message::Response(response), it))
     } else {
-        read_request(&mut head).map(Message::Request)
+        read_request(&mut head).map(|(request, it)| (Message::Request(request), it))
     };
     message.map_err(|error| failure(&head, error))
 }
@@ -78,7 +83,7 @@ fn is_response(head: &Head<'_>) -> bool {
     head.start_line.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"))
 }
 
-fn read_request(head: &mut Head<'_>) -> Result<Request, ParseError> {
+fn read_request(head: &mut Head<'_>) -> Result<(Request, Essentials), ParseError> {
     let (method, uri) = request_line(head.start_line)?;
     if let Some(error) = head.error.take() {
         return Err(error);
@@ -95,17 +100,19 @@ fn read_request(head: &mut Head<'_>) -> Result<Request, ParseError> {
         return Err(ParseError::CSeqMethod { request: method, cseq: essentials.cseq.method });
     }
     let body = body(head)?.to_vec();
-    Ok(Request { method, uri, headers: std::mem::take(&mut head.headers), body })
+    let headers = std::mem::take(&mut head.headers);
+    Ok((Request { method, uri, headers, body }, essentials))
 }
 
-fn read_response(head: &mut Head<'_>) -> Result<Response, ParseError> {
+fn read_response(head: &mut Head<'_>) -> Result<(Response, Essentials), ParseError> {
     let (status, reason) = status_line(head.start_line)?;
     if let Some(error) = head.error.take() {
         return Err(error);
     }
-    check_essentials(&head.headers)?;
+    let essentials = check_essentials(&head.headers)?;
     let body = body(head)?.to_vec();
-    Ok(Response { status, reason, headers: std::mem::take(&mut head.headers), body })
+    let headers = std::mem::take(&mut head.headers);
+    Ok((Response { status, reason, headers, body }, essentials))
 }
 
 /// Reads a Request-Line: three parts with exactly one space between them (RFC 3261 §7.1).

@@ -191,16 +191,18 @@ impl Stack {
         }
     }
 
-    pub(super) fn handle_response(&mut self, now: Instant, response: Response, source: Source) {
+    pub(super) fn handle_response(
+        &mut self,
+        now: Instant,
+        response: Response,
+        essentials: Essentials,
+        source: Source,
+    ) {
         // RFC 3261 §8.1.3.3
         if response.headers.count(&HeaderName::Via) > 1 {
             self.counters.responses_with_vias += 1;
             return;
         }
-        let Ok(essentials) = Essentials::of(&response.headers) else {
-            self.counters.malformed_dropped += 1; // never: the parser has looked
-            return;
-        };
         let found = essentials.branch.clone().and_then(|branch| {
             let key = ClientKey { branch, method: essentials.cseq.method.clone() };
             let id = *self.client_keys.get(&key)?;

@@ -31,7 +31,8 @@ pub use self::{
     traffic::{MessageKind, Traffic},
 };
 use crate::header::BRANCH_COOKIE;
-use crate::{Arrival, Host, Message, Packet, SessionUuid, Source, Via, parse_datagram};
+use crate::parse::parse_with_essentials;
+use crate::{Arrival, Host, Message, Packet, SessionUuid, Source, Via};
 
 /// The most server transactions, and as many client transactions, of one stack. A server transaction
 /// over UDP lives up to 32 s and holds 1-2 KiB: this is 2,000 requests a second in some 130 MB. When
@@ -151,13 +152,17 @@ impl Stack {
             self.counters.keep_alives += 1;
             return;
         }
-        let parsed = parse_datagram(&packet.bytes);
+        let parsed = parse_with_essentials(&packet.bytes);
         if parsed.is_ok() {
             self.traffic.received.count(MessageKind::of(&packet.bytes));
         }
         match parsed {
-            Ok(Message::Request(request)) => self.handle_request(now, request, packet.path),
-            Ok(Message::Response(response)) => self.handle_response(now, response, packet.path),
+            Ok((Message::Request(request), essentials)) => {
+                self.handle_request(now, request, essentials, packet.path);
+            }
+            Ok((Message::Response(response), essentials)) => {
+                self.handle_response(now, response, essentials, packet.path);
+            }
             Err(failure) => self.refuse_malformed(&failure, packet.path),
         }
     }

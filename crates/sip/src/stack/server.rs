@@ -165,11 +165,13 @@ impl Stack {
         }
     }
 
-    pub(super) fn handle_request(&mut self, now: Instant, mut request: Request, source: Source) {
-        let Ok(mut essentials) = Essentials::of(&request.headers) else {
-            self.counters.malformed_dropped += 1; // never: the parser has looked
-            return;
-        };
+    pub(super) fn handle_request(
+        &mut self,
+        now: Instant,
+        mut request: Request,
+        mut essentials: Essentials,
+        source: Source,
+    ) {
         if stamp(&mut essentials.via, &source) {
             request.headers.set_top_via(&essentials.via);
         }

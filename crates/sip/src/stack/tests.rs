@@ -12,7 +12,7 @@ mod server;
 use units::{Instant, Rng};
 
 use super::*;
-use crate::{FlowId, Method, Request, Response, StatusCode, Transport};
+use crate::{FlowId, Method, Request, Response, StatusCode, Transport, parse_datagram};
 
 const US: &str = "192.0.2.1:5060";
 const PEER: &str = "192.0.2.9:5060";

@@ -176,7 +176,7 @@ impl Kamailio {
         let program = ["/usr/sbin/kamailio", "/usr/bin/kamailio"].map(PathBuf::from);
         let program = program.into_iter().find(|path| path.is_file()).context("no kamailio")?;
         let (path, run) = (path.display().to_string(), folder.display().to_string());
-        let words = ["-f", &path, "-DD", "-m", "64", "-M", "8", "-Y", &run, "-w", &run];
+        let words = ["-f", &path, "-D", "-m", "64", "-M", "8", "-Y", &run, "-w", &run];
         let mut command = pinned(SERVER_CORE, &program);
         command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn()?;
