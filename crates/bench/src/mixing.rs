@@ -61,6 +61,7 @@ impl World {
                     direction: Direction::SendRecv,
                     send: PCMU,
                     receive: vec![PCMU],
+                    keys: None,
                     label: "leg".to_owned(),
                 };
                 let port = PortId(leg + 1);
