@@ -83,7 +83,7 @@ fn ten_conferences_of_ten_legs_mix_without_an_allocation() {
     let mut now = Instant::from_millis(1);
     let mut sink = Count { packets: 0, bytes: 0 };
     let mut rng = Rng::from_number(1);
-    let (mut asked, mut silent, mut latched, mut talked) = (0, 0, 0, 0);
+    let (mut asked, mut silent, mut latched, mut talked, mut keys) = (0, 0, 0, 0, 0);
     let mut bytes = [0; 700];
     for tick in 0..TICKS {
         for leg in (0..CONFERENCES * LEGS).filter(|leg| (u64::from(*leg) + tick) % 2 == 0) {
@@ -103,6 +103,7 @@ fn ten_conferences_of_ten_legs_mix_without_an_allocation() {
                 Event::Silent { .. } => silent += 1,
                 Event::Latched { .. } => latched += 1,
                 Event::Talking { .. } => talked += 1,
+                Event::KeyPressed { .. } => keys += 1,
                 other => panic!("{other:?}"),
             }
         }
@@ -116,6 +117,7 @@ fn ten_conferences_of_ten_legs_mix_without_an_allocation() {
     assert!(latched >= 90, "{latched}");
     assert!(silent >= 10, "{silent}");
     assert!(talked >= 90, "{talked}");
+    assert!(keys > 0);
 }
 
 /// Writes what leg number `leg` sends: mostly RTP, some of it broken in one way or another.
@@ -138,7 +140,7 @@ fn packet(leg: u32, tick: u64, rng: &mut Rng, bytes: &mut [u8]) -> usize {
             let number = tick / 2 + if kind == 2 { rng.below(60_000) } else { 0 };
             let number = u32::try_from(number).expect("small");
             let ssrc = if tick < 5_000 { leg } else { leg + 1_000 };
-            let payload_type = [0, 0, 8, 101][usize::try_from(rng.below(4)).expect("small")];
+            let payload_type = [0, 0, 8, 13, 101][usize::try_from(rng.below(5)).expect("small")];
             bytes[..2]
                 .copy_from_slice(&[0x80, if leg.is_multiple_of(2) { 0 } else { payload_type }]);
             bytes[2..4].copy_from_slice(&number.to_be_bytes()[2..]);
@@ -185,7 +187,7 @@ fn shard_with_legs() -> Shard {
                 direction: Direction::SendRecv,
                 send: if n % 2 == 0 { pcmu } else { pcma },
                 receive: vec![pcmu, pcma],
-                keys: None,
+                keys: (n % 3 == 0).then_some(101),
                 label: String::new(),
             };
             command(&mut shard, Action::AddPort { port: PortId(n), transport, stream });

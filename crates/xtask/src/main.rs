@@ -1,4 +1,4 @@
-//! The one door for people: `cargo xtask test`, `demo`, `tidy`, `sim`, `fuzz`, `bench`, `setup`.
+//! The one door for people: `cargo xtask test`, `demo`, `tidy`, `sim`, `fuzz`, `bench`, `quality`, `setup`.
 //!
 //! `test` is all that CI runs, and it sets up a fresh machine by itself; the other commands are its steps, to be
 //! called alone. What each step is stands in `steps`; what the project asks of its own tree, in `tidy`.
@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a command line tool: what it says is what it is for")]
 
 mod bench;
+mod quality;
 mod run;
 mod setup;
 mod steps;
@@ -68,6 +69,8 @@ enum Command {
         #[arg(long)]
         write: bool,
     },
+    /// Scores voices that went through the mixer over a bad network, by PESQ; installs it with pip
+    Quality,
     /// Installs the Debian packages that the tests need and that are not there yet
     Setup,
 }
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Command::Bench { full: true, repetitions, .. } => bench::full(&root, repetitions),
         Command::Bench { accept, .. } => bench::instructions(&root, accept),
         Command::Tidy { write } => tidy::tidy(&root, write),
+        Command::Quality => quality::quality(&root),
         Command::Setup => setup::setup(),
     };
     match outcome {
