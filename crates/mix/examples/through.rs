@@ -4,6 +4,8 @@
 //! `through IN OUT LOSS JITTER SEED`: files of 16-bit little-endian samples at 8 kHz; loss in percent, jitter in
 //! milliseconds (uniform, 0 to that much), and a number that repeats the run.
 
+#![expect(clippy::print_stdout, reason = "a command line tool: the report is what it says")]
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
