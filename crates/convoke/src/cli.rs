@@ -21,7 +21,7 @@ mod user;
 
 pub(crate) use load::LoadArgs;
 pub(crate) use reach::ReachArgs;
-pub(crate) use room::ExplainArgs;
+pub(crate) use room::{CalibrateArgs, CapacityArgs, ExplainArgs, HoldsArgs, Kind, ReserveArgs};
 pub(crate) use user::{UserAddArgs, UserArgs, UserCommand, UserListArgs, UserRemoveArgs, WhoArgs};
 
 /// What a wrong command line ends with; clap's own choice for what it finds itself.
@@ -60,6 +60,10 @@ pub(crate) enum Command {
     Status(StatusArgs),
     Load(LoadArgs),
     Explain(ExplainArgs),
+    Holds(HoldsArgs),
+    Capacity(CapacityArgs),
+    Calibrate(CalibrateArgs),
+    Reserve(ReserveArgs),
     User(UserArgs),
     Demo(DemoArgs),
 }
@@ -89,6 +93,9 @@ pub(crate) struct ServeArgs {
     /// A TOML file: several listeners, factories, who is let in. Flags win over it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Where keys, reservations and measurements are kept, so that they outlive the process [default: nowhere]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) state_dir: Option<PathBuf>,
     /// Append a line of JSON for each leg and conference that is over; `-`: standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) records: Option<PathBuf>,

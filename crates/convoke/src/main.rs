@@ -34,6 +34,10 @@ fn main() -> ExitCode {
         Command::Status(args) => commands::status::run(&args),
         Command::Load(args) => commands::load::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
+        Command::Holds(args) => commands::holds::run(&args),
+        Command::Capacity(args) => commands::capacity::run(&args),
+        Command::Calibrate(args) => commands::calibrate::run(&args),
+        Command::Reserve(args) => commands::reserve::run(&args),
         Command::User(args) => commands::user::run(&args),
         Command::Demo(args) => commands::demo::run(&args),
     };

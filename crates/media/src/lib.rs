@@ -7,6 +7,7 @@
 //! **Invariant:** a shard's thread waits in `epoll_wait` and nowhere else: on no lock, no channel, no
 //! socket. Without a port it has no timer either, so an idle server is not woken at all.
 
+mod calibrate;
 mod clock;
 mod engine;
 mod report;
@@ -14,5 +15,6 @@ mod sockets;
 mod stats;
 mod thread;
 
+pub use calibrate::{Measured, Trial, measure};
 pub use engine::{CommandError, Engine, EngineConfig, MediaBind, SHARDS_MAX, StartError};
 pub use report::{Delivery, EngineReport, ShardDropped, ShardReport};

@@ -165,6 +165,7 @@ impl Node {
     pub(crate) fn hold_expired(&mut self, id: ConferenceId) {
         let Some(mut record) = self.records.remove(&id) else { return };
         self.put_away(&mut record);
+        self.keep_none(id);
         self.tallies.holds_expired += 1;
         self.notice(Notice::HoldExpired { conference: record.uri.to_string() });
     }
@@ -271,7 +272,8 @@ impl Node {
     ) -> SipUri {
         let Granted { id, factory, seats, hold, advertise, asker, policy, told } = granted;
         let (host, port) = advertise;
-        let activate_by = self.wall(now).after(hold + Duration::from_secs(1));
+        let until = self.wall(now).after(hold + Duration::from_secs(1));
+        let activate_by = self.activate_by(until);
         let user = pool::mint(&self.keys.token, self.number, id, activate_by);
         let uri = SipUri::new(host, Some(port)).with_user(&user);
         let record = Record {
@@ -288,7 +290,7 @@ impl Node {
         self.records.insert(id, record);
         self.tallies.holds_made += 1;
         let conference = uri.to_string();
-        self.notice(Notice::Held { conference, asker, seats, until: activate_by });
+        self.notice(Notice::Held { conference, asker, seats, until });
         uri
     }
 

@@ -94,6 +94,11 @@ impl Asked {
         Self(VecDeque::from([(fingerprint(essentials), now)]))
     }
 
+    /// It was not asked for by SIP, or before a restart.
+    pub(crate) fn by_nobody() -> Self {
+        Self(VecDeque::new())
+    }
+
     /// The same conference was asked for by one more request.
     pub(crate) fn again(&mut self, essentials: &Essentials, now: Instant) {
         if self.is_copy(essentials, now) {

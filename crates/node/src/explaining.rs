@@ -142,13 +142,7 @@ impl Node {
                 if found.is_empty() { Err(none()) } else { Ok(found) }
             }
             ExplainQuery::WhatIf { legs, codec, ptime, tenant } => {
-                let tenant = match tenant {
-                    None => TenantId::NOBODYS,
-                    Some(name) => self
-                        .pool
-                        .tenant(name)
-                        .ok_or_else(|| ExplainError::NoTenant { name: name.clone() })?,
-                };
+                let tenant = self.tenant_named(tenant.as_deref())?;
                 let request = HoldRequest {
                     id: ConferenceId([0; 10]),
                     seats: Seats(*legs),
@@ -239,6 +233,12 @@ impl Node {
     pub(crate) fn put_away_refused(&mut self, told: Told) {
         let words = told.decision.words(&self.tenant_name(told.decision.tenant));
         self.explained.refused(told, words);
+    }
+
+    /// The tenant of this name; without a name nobody in particular.
+    pub(crate) fn tenant_named(&self, name: Option<&str>) -> Result<TenantId, ExplainError> {
+        let Some(name) = name else { return Ok(TenantId::NOBODYS) };
+        self.pool.tenant(name).ok_or_else(|| ExplainError::NoTenant { name: name.to_owned() })
     }
 
     /// What a tenant is called.

@@ -203,14 +203,23 @@ impl Node {
     pub(crate) fn conference_ended(&mut self, now: Instant, id: ConferenceId, cause: &str) {
         self.pool.end(now, id);
         self.asker_proved(id);
+        self.keep_end(id);
         let wall = self.wall(now);
+        // While a reservation stands, its conference may begin again.
+        let is_reserved = self.pool.is_reserved(id);
         let Some(record) = self.records.get_mut(&id) else { return };
-        if let State::Active(active) = std::mem::replace(&mut record.state, State::Ended) {
+        let next = if is_reserved { State::Held } else { State::Ended };
+        if let State::Active(active) = std::mem::replace(&mut record.state, next) {
             self.media.close(active.media);
             self.by_media.remove(&active.media);
             if active.focus.awaits_late_answers() {
                 self.parting.insert(id, active.focus);
             }
+        }
+        if is_reserved {
+            record.since = now;
+            let conference = record.uri.to_string();
+            return self.notice(Notice::Ended { conference, cause: cause.to_owned() });
         }
         record.creator = None;
         record.since = now;
@@ -221,6 +230,7 @@ impl Node {
         if self.tombstones.len() > TOMBSTONES_MAX
             && let Some(first) = self.tombstones.pop_first()
         {
+            self.keep_none(first);
             self.records.remove(&first);
         }
         if let Some(told) = told {

@@ -260,6 +260,7 @@ impl Node {
             self.tallies.conferences_started += 1;
             self.notice(Notice::Started { conference, shard });
         }
+        self.keep_start(id);
     }
 }
 

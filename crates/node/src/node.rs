@@ -20,11 +20,13 @@ use crate::conference::{Records, State};
 use crate::dialling::Called;
 use crate::explaining::Kept;
 use crate::figures::Tallies;
+use crate::keeping::{Keeping, StoreChange};
 use crate::locating::{Locating, LookupId};
 use crate::media_link::{MediaFact, MediaKey, MediaLink};
 use crate::pace::{Limits, Pace};
 use crate::record::Drafts;
 use crate::registrar::Registrar;
+use crate::reserving::{ReservationStatus, ReserveError, ReserveRequest};
 use crate::steering::KeysUsed;
 use crate::taking_over::EndedDialogs;
 use crate::throttle::{Telling, Throttle};
@@ -44,6 +46,27 @@ pub enum Input {
         shard: u16,
         /// What.
         event: MediaEvent,
+    },
+    /// Somebody wants room at a time to come. Answered by [`Output::Reserved`].
+    Reserve {
+        /// Goes back with the answer.
+        ticket: u64,
+        /// What he wants.
+        request: ReserveRequest,
+    },
+    /// Somebody gives a reservation up. Answered by [`Output::Reserved`].
+    Cancel {
+        /// Goes back with the answer.
+        ticket: u64,
+        /// The conference URI, or its user part.
+        conference: String,
+    },
+    /// The answer to [`Output::Store`].
+    Stored {
+        /// Its number.
+        ticket: u64,
+        /// Whether it is on the disk, whatever happens now.
+        is_kept: bool,
     },
     /// The answer to [`Output::Resolve`].
     Resolved {
@@ -70,6 +93,20 @@ pub enum Output {
     Notice(Notice),
     /// Put this into the books.
     Record(Record),
+    /// Keep this so that it outlives the process, in order, and say so by [`Input::Stored`].
+    Store {
+        /// Goes back with the answer.
+        ticket: u64,
+        /// What.
+        change: StoreChange,
+    },
+    /// The answer to [`Input::Reserve`] and [`Input::Cancel`]; a promise that is on the disk.
+    Reserved {
+        /// The ticket that was given.
+        ticket: u64,
+        /// What came of it.
+        answer: Result<ReservationStatus, ReserveError>,
+    },
     /// Find out where a name leads, by a [`sip::Locator`], and say so by [`Input::Resolved`].
     Resolve {
         /// Goes back with the answer.
@@ -141,6 +178,8 @@ pub struct Node {
     pub(crate) tenants: TenantRules,
     /// At most [`KEYS_MAX`](crate::KEYS_MAX).
     pub(crate) keys_used: KeysUsed,
+    /// What outlives the process; `None`: nothing does.
+    pub(crate) keeping: Option<Keeping>,
     throttle: Throttle,
     wall: (UnixTime, Instant),
     pub(crate) rng: Rng,
@@ -228,6 +267,7 @@ impl Node {
             explained: Kept::default(),
             tenants: TenantRules::default(),
             keys_used: KeysUsed::default(),
+            keeping: None,
             throttle: Throttle::default(),
             wall: (wall, now),
             rng,
@@ -276,6 +316,9 @@ impl Node {
             Input::Packet(packet) => self.arrival(now, Arrival::Packet(packet)),
             Input::Arrival(arrival) => self.arrival(now, arrival),
             Input::Resolved { id, targets } => self.located(now, id, &targets),
+            Input::Reserve { ticket, request } => self.reserve(now, ticket, &request),
+            Input::Cancel { ticket, conference } => self.cancel(ticket, &conference),
+            Input::Stored { ticket, is_kept } => self.stored(now, ticket, is_kept),
             Input::Media { shard, event } => {
                 if let Some(fact) = self.media.handle_event(shard, event) {
                     self.media_fact(now, fact);
@@ -305,6 +348,7 @@ impl Node {
             self.drain_focus(now, id);
         }
         while let Some(id) = self.tombstones.pop_due(now) {
+            self.keep_none(id);
             self.records.remove(&id);
         }
         self.locating_deadline(now);
@@ -535,7 +579,7 @@ impl Node {
                     self.hold_expired(id);
                 }
             }
-            pool::Output::ReservationOver { .. } => {}
+            pool::Output::ReservationOver { id } => self.reservation_over(id),
         }
     }
 }

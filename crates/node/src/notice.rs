@@ -21,6 +21,21 @@ pub enum Notice {
         /// Until when, if nobody joins.
         until: UnixTime,
     },
+    /// Room was reserved for a time to come, and the reservation is on the disk.
+    Reserved {
+        /// The conference URI.
+        conference: String,
+        /// How many are to come.
+        legs: u32,
+        /// When it begins.
+        from: UnixTime,
+        /// When it ends.
+        until: UnixTime,
+        /// Who pays; empty: nobody in particular.
+        tenant: String,
+    },
+    /// The store could not keep what it was told: a restart now would lose it.
+    NotKept,
     /// Nobody joined in time; the room is free again.
     HoldExpired {
         /// The conference URI.

@@ -95,6 +95,9 @@ impl Node {
     }
 
     fn out_of_dialog(&mut self, now: Instant, incoming: &Incoming) {
+        if incoming.request.method == Method::Invite {
+            self.recall(now, incoming);
+        }
         let addressee = match &incoming.request.uri {
             Uri::Sip(uri) => self.addressee(uri),
             Uri::Other { .. } => Addressee::Nobody,

@@ -107,6 +107,35 @@ impl Pool {
         self.plan_hold(now, promised(request), request).outcome.map(|_| ())
     }
 
+    /// How many of so many conferences of this size would be held now, one after the other, if proved callers asked
+    /// for them. Nothing is held.
+    pub fn would_fit(
+        &self,
+        now: Instant,
+        conferences: u32,
+        seats: Seats,
+        (leg, tenant): (Cost, TenantId),
+    ) -> u32 {
+        let mut trial = self.clone();
+        trial.handle_deadline(now);
+        let is_held = |number: u32| {
+            let mut id = [0xff; 10];
+            id[..4].copy_from_slice(&number.to_be_bytes());
+            let request = HoldRequest {
+                id: ConferenceId(id),
+                seats,
+                leg,
+                hold: HOLD_MAX,
+                firmness: Firmness::Firm,
+                legs_max: None,
+                tenant,
+            };
+            trial.hold(now, &request).is_ok()
+        };
+        let held = (0..conferences).map(is_held).take_while(|is_held| *is_held).count();
+        u32::try_from(held).unwrap_or(u32::MAX)
+    }
+
     /// What [`Self::hold`] would decide now for a conference that there is not yet, and why. `node` is this
     /// one's number.
     pub fn explain(&self, now: Instant, node: u16, request: &HoldRequest) -> Decision {

@@ -76,6 +76,10 @@ impl PoolConfig {
     }
 
     /// Plain legs that all shards together have room for.
+    pub fn seats(&self) -> Seats {
+        Seats(self.capacity())
+    }
+
     pub(crate) fn capacity(&self) -> u32 {
         let plain = self.costs.plain_leg();
         self.shards.iter().fold(0, |sum, shard| sum.saturating_add(shard.count_of(&plain)))

@@ -11,10 +11,10 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use node::{ExplainError, ExplainQuery, Explained};
 use tokio::sync::{mpsc, oneshot};
 
 use self::connections::Connections;
+use self::room::RoomQuestion;
 use crate::StatusPage;
 use crate::metrics::{self, Snapshot};
 
@@ -27,8 +27,8 @@ pub(crate) enum Asked {
     Status(oneshot::Sender<StatusPage>),
     /// What was counted.
     Metrics(oneshot::Sender<Snapshot>),
-    /// Why the pool decided as it did.
-    Explain(ExplainQuery, oneshot::Sender<Result<Vec<Explained>, ExplainError>>),
+    /// Something about room.
+    Room(RoomQuestion),
 }
 
 /// Serves until the runtime ends. Must be called inside a tokio runtime.

@@ -14,23 +14,33 @@ mod access;
 mod admin;
 mod auth;
 mod bind;
+mod calibration;
 pub mod config;
+mod keeping;
 mod metrics;
 mod mixers;
 mod records;
+mod room;
 mod run;
 mod start;
+mod state;
 mod status;
+mod store;
 pub mod users;
 
 pub use access::AllowList;
-pub use admin::room::{AdminError, ExplainPage};
+pub use admin::room::{AdminError, ExplainPage, HoldsPage, ReserveBody};
+pub use calibration::{Calibration, CalibrationError};
 pub use config::{Config, ConfigError};
 pub use node::{
-    ConferenceState, ConferenceStatus, ExplainError, Explained, ExplainedState, Network,
-    NetworkError, Notice, PhoneStatus, RegistrarStatus, Role, User,
+    Capacity, ConferenceState, ConferenceStatus, ExplainError, Explained, ExplainedState, Fit,
+    HoldState, HoldStatus, Network, NetworkError, Notice, PhoneStatus, RegistrarStatus,
+    ReservationState, ReservationStatus, Role, User, WhatIf,
 };
-pub use records::RecordsTo;
+pub use records::{RecordsTo, rfc3339};
+pub use room::Measured;
 pub use run::{EndCause, Event, Report};
 pub use start::{Running, Server, StartError};
+pub use state::StateError;
 pub use status::{MixerStatus, RimStatus, StatusPage};
+pub use store::StoreError;

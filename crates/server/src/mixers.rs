@@ -106,11 +106,14 @@ pub(crate) fn advertised(listens: &[MediaListen]) -> Vec<Vec<IpAddr>> {
     vec![all; usize::from(SHARDS)]
 }
 
-/// Seats of a pool whose size nobody named: what a shard can mix, and no more than there are ports for, though
-/// all legs be of one family.
+/// Seats of a pool whose size nobody named or measured: what a shard can mix, and no more than there are ports for.
 pub(crate) fn seats(listens: &[MediaListen]) -> u32 {
-    let fewest = listens.iter().map(|listen| listen.ports.legs()).min();
-    fewest.unwrap_or(0).min(SEATS_BY_DEFAULT)
+    port_legs(listens).min(SEATS_BY_DEFAULT)
+}
+
+/// Legs that there are ports for, though all be of one family.
+pub(crate) fn port_legs(listens: &[MediaListen]) -> u32 {
+    listens.iter().map(|listen| listen.ports.legs()).min().unwrap_or(0)
 }
 
 fn bind(listen: &MediaListen) -> MediaBind {

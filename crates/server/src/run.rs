@@ -15,7 +15,9 @@ use units::{Instant, soonest};
 
 use crate::AllowList;
 use crate::admin::Asked;
+use crate::admin::room::{HoldsPage, RoomQuestion};
 use crate::bind::SipSocket;
+use crate::keeping::Keeping;
 use crate::metrics::Snapshot;
 use crate::mixers::{self, FromShard, Health, Mixers};
 use crate::records::{self, Moment, Writer};
@@ -96,6 +98,8 @@ enum Wake {
     Wire(Happening),
     /// It is known where a name leads.
     Resolved(LookupId, Vec<Target>),
+    /// The store has kept something, or cannot.
+    Stored(u64, bool),
 }
 
 /// The loop's belongings; it runs in a thread of its own.
@@ -112,6 +116,7 @@ pub(crate) struct Loop {
     health: Health,
     events_lost: u64,
     records: Option<Writer>,
+    keeping: Keeping,
 }
 
 impl Loop {
@@ -138,11 +143,16 @@ impl Loop {
             health: Health::Alive,
             events_lost: 0,
             records: None,
+            keeping: Keeping::default(),
         })
     }
 
     pub(crate) fn with_records(self, records: Option<Writer>) -> Self {
         Self { records, ..self }
+    }
+
+    pub(crate) fn with_keeping(self, keeping: Keeping) -> Self {
+        Self { keeping, ..self }
     }
 
     pub(crate) fn with_factories(self, factories: Vec<String>) -> Self {
@@ -180,6 +190,7 @@ impl Loop {
                 event = from_shards.recv() => event.map_or(Wake::MixersGone, Wake::Media),
                 () = at(retry) => Wake::MediaRetry,
                 Some(asked) = asked.recv() => Wake::Asked(asked),
+                (ticket, is_kept) = self.keeping.next() => Wake::Stored(ticket, is_kept),
                 (id, found) = self.resolver.next() => Wake::Resolved(LookupId(id), found),
                 happening = self.wires.next(&mut buffer) => Wake::Wire(happening),
             };
@@ -243,8 +254,9 @@ impl Loop {
             // Whoever asked may have gone away.
             Wake::Asked(Asked::Status(asked)) => drop(asked.send(self.status(now))),
             Wake::Asked(Asked::Metrics(asked)) => drop(asked.send(self.snapshot(now))),
-            Wake::Asked(Asked::Explain(query, asked)) => {
-                drop(asked.send(self.node.explain(now, &query)));
+            Wake::Asked(Asked::Room(question)) => self.asked_of_room(now, question),
+            Wake::Stored(ticket, is_kept) => {
+                self.node.handle_input(now, Input::Stored { ticket, is_kept });
             }
             Wake::Wire(happening) => self.wires.handle(now, happening, buffer),
             Wake::Resolved(id, targets) => {
@@ -275,6 +287,8 @@ impl Loop {
                     self.wires.send(self.clock.now(), packet);
                 }
                 Output::Resolve { id, wanted } => self.resolver.ask(id.0, wanted),
+                Output::Store { ticket, change } => self.keeping.change(ticket, change),
+                Output::Reserved { ticket, answer } => self.keeping.answer(ticket, answer),
                 Output::Media { shard, command } => {
                     self.health = self.mixers.command(shard, command);
                 }
@@ -284,6 +298,33 @@ impl Loop {
                 Output::Notice(notice) => {
                     self.tell(Event::Notice { unix_micros: unix_micros(), notice });
                 }
+            }
+        }
+    }
+
+    /// Answers what is asked about room. Whoever asked may have gone away.
+    fn asked_of_room(&mut self, now: Instant, question: RoomQuestion) {
+        match question {
+            RoomQuestion::Explain(query, asked) => {
+                drop(asked.send(self.node.explain(now, &query)));
+            }
+            RoomQuestion::Holds(asked) => {
+                let page = HoldsPage {
+                    holds: self.node.holds(now),
+                    reservations: self.node.reservations(now),
+                };
+                drop(asked.send(page));
+            }
+            RoomQuestion::Capacity(query, asked) => {
+                drop(asked.send(self.node.capacity(now, query.as_ref())));
+            }
+            RoomQuestion::Reserve(request, asked) => {
+                let ticket = self.keeping.wait(asked);
+                self.node.handle_input(now, Input::Reserve { ticket, request });
+            }
+            RoomQuestion::Cancel(conference, asked) => {
+                let ticket = self.keeping.wait(asked);
+                self.node.handle_input(now, Input::Cancel { ticket, conference });
             }
         }
     }

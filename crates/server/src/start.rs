@@ -8,7 +8,7 @@ use std::time::Duration;
 use focus::EndPolicy;
 use focus::factory::{AnswerForm, FactoryConfig};
 use node::{Keys, Node, NodeConfig, NodeError};
-use pool::{Key, PoolConfig, Seats, TokenKeys};
+use pool::PoolConfig;
 use sip::Host;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
@@ -18,11 +18,15 @@ use units::Rng;
 use crate::admin;
 use crate::auth;
 use crate::bind::{self, BindError, SipSocket};
-
+use crate::calibration::Calibration;
 use crate::config::{Answer, Config, End, Factory};
+use crate::keeping::Keeping;
 use crate::mixers::{self, Mixers};
 use crate::records::{RecordsTo, Writer};
+use crate::room::{self, Measured};
 use crate::run::{EVENTS_MAX, Event, Loop, Report};
+use crate::state::{self, StateError};
+use crate::store::{Store, StoreError};
 use crate::users::UsersError;
 
 /// How long the mixers may take to bind their first ports: milliseconds, on a machine that is alive.
@@ -43,6 +47,7 @@ pub struct Running {
     sip: Vec<SocketAddr>,
     admin: SocketAddr,
     capacity: u32,
+    measured: Measured,
     events: mpsc::Receiver<Event>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Report>>,
@@ -56,6 +61,10 @@ pub enum StartError {
     Bind(#[from] BindError),
     #[error(transparent)]
     Users(#[from] UsersError),
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error("media: {0}; choose others with --media-ip and --rtp-ports")]
     Media(media::StartError),
     #[error(transparent)]
@@ -77,15 +86,30 @@ impl Server {
         let records = config.records.as_ref().map(start_records).transpose()?;
         let mut rng = system_rng()?;
         let auth = config.auth.as_ref().map(|auth| auth::load(auth, &mut rng)).transpose()?;
+        let keys = match &config.state_dir {
+            Some(folder) => state::keys(folder, &mut rng)?,
+            None => state::new_keys(&mut rng),
+        };
         let sockets = config.sip.iter().map(bind::sip).collect::<Result<Vec<_>, _>>()?;
         let (listener, admin) = bind::admin(config.admin)?;
-        let capacity = config.capacity.unwrap_or_else(|| mixers::seats(&config.media));
+        let calibration = config.state_dir.as_deref().and_then(Calibration::find);
+        let pool = room::pool_config(config, calibration.as_ref());
+        let capacity = pool.seats().0;
+        let measured = Measured::of(config, calibration.as_ref());
         let clock = Clock::start();
-        let node_config = node_config(config, &sockets, capacity, &mut rng);
+        let node_config = node_config(config, &sockets, pool, keys);
         let node = Node::new(node_config, clock.now(), unix_time(), rng.fork())?
             .with_nat(config.nat)
             .with_dial_out(config.dial_out.clone())
-            .with_limits(config.limits);
+            .with_limits(config.limits)
+            .with_tenants(room::tenant_rules(config));
+        let (node, keeping) = match &config.state_dir {
+            Some(folder) => {
+                let (store, kept, answers) = Store::open(folder)?;
+                (node.with_store(clock.now(), kept), Keeping::new(store, answers))
+            }
+            None => (node, Keeping::default()),
+        };
         let node = match auth {
             Some(auth) => node.with_auth(auth),
             None => node,
@@ -112,6 +136,7 @@ impl Server {
                 .map_err(failed("sockets"))?
                 .with_factories(factories.clone())
                 .with_records(records)
+                .with_keeping(keeping)
                 .with_messages(messages);
         drop(inside);
         let thread = std::thread::Builder::new()
@@ -125,7 +150,7 @@ impl Server {
             .map_err(failed("thread"))?;
         let events = event_receiver;
         let (stop, thread) = (Some(stop), Some(thread));
-        let running = Running { factories, sip, admin, capacity, events, stop, thread };
+        let running = Running { factories, sip, admin, capacity, measured, events, stop, thread };
         // From here on, dropping it ends what was started.
         is_ready.recv_timeout(PORTS_WITHIN).map_err(|_| StartError::NoMediaPorts)?;
         Ok(running)
@@ -152,6 +177,11 @@ impl Running {
     /// Seats of the pool.
     pub const fn capacity(&self) -> u32 {
         self.capacity
+    }
+
+    /// How that is known.
+    pub const fn measured(&self) -> Measured {
+        self.measured
     }
 
     /// What happened next; `None` when the server has ended.
@@ -184,7 +214,7 @@ impl Drop for Running {
     }
 }
 
-fn node_config(config: &Config, sockets: &[SipSocket], capacity: u32, rng: &mut Rng) -> NodeConfig {
+fn node_config(config: &Config, sockets: &[SipSocket], pool: PoolConfig, keys: Keys) -> NodeConfig {
     let own = own_hosts(sockets);
     NodeConfig {
         node: NODE,
@@ -197,13 +227,8 @@ fn node_config(config: &Config, sockets: &[SipSocket], capacity: u32, rng: &mut 
             .collect(),
         media_advertise: mixers::advertised(&config.media),
         factories: config.factories.iter().map(|factory| factory_config(factory, &own)).collect(),
-        pool: PoolConfig::new(Seats(capacity)),
-        // Made anew at each start: a conference does not outlive its process, so neither need its URI.
-        keys: Keys {
-            identity: rng.bytes(),
-            stateless: rng.bytes(),
-            token: TokenKeys { current: Key { id: 0, secret: rng.bytes() }, previous: Vec::new() },
-        },
+        pool,
+        keys,
     }
 }
 
@@ -310,7 +335,8 @@ mod tests {
         let sockets = vec![socket("127.0.0.1")];
         let mut rng = Rng::from_seed([1; 32]);
         let clock = Clock::start();
-        let node_config = node_config(&config, &sockets, 4, &mut rng);
+        let pool = PoolConfig::new(pool::Seats(4));
+        let node_config = node_config(&config, &sockets, pool, state::new_keys(&mut rng));
         let node = Node::new(node_config, clock.now(), unix_time(), rng.fork()).expect("a node");
         let (mixers, mut from_shards) =
             Mixers::start(&config.media, config.heard, rng.bytes()).expect("mixers");

@@ -165,6 +165,8 @@ impl Serving {
             Output::Record(record) => self.records.push(record),
             // All hosts of this world are numbers.
             Output::Resolve { .. } => {}
+            // This world has no disk, and nobody reserves in it.
+            Output::Store { .. } | Output::Reserved { .. } => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Commands about room: why it was given, who holds it, how much there is.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -26,15 +27,8 @@ pub(crate) struct ExplainArgs {
     /// What would be decided about a conference of so many now
     #[arg(long, value_name = "N")]
     pub(crate) legs: Option<u32>,
-    /// Their codec: pcmu or pcma
-    #[arg(long, value_name = "NAME", default_value = "pcmu", value_parser = codec)]
-    pub(crate) codec: Codec,
-    /// Their packet time
-    #[arg(long, value_name = "TIME", default_value = "20ms", value_parser = parse_duration)]
-    pub(crate) ptime: Duration,
-    /// Who would pay: a name of `[tenants.NAME]`
-    #[arg(long, value_name = "NAME")]
-    pub(crate) tenant: Option<String>,
+    #[command(flatten)]
+    pub(crate) kind: Kind,
     #[command(flatten)]
     pub(crate) ask: AskArgs,
 }
@@ -53,4 +47,101 @@ pub(crate) struct AskArgs {
 
 fn codec(text: &str) -> Result<Codec, &'static str> {
     Codec::from_name(text).ok_or("write pcmu or pcma")
+}
+
+/// What legs are asked about.
+#[derive(Args, Debug)]
+pub(crate) struct Kind {
+    /// Their codec: pcmu or pcma
+    #[arg(long, value_name = "NAME", default_value = "pcmu", value_parser = codec)]
+    pub(crate) codec: Codec,
+    /// Their packet time
+    #[arg(long, value_name = "TIME", default_value = "20ms", value_parser = parse_duration)]
+    pub(crate) ptime: Duration,
+    /// Who would pay: a name of `[tenants.NAME]`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tenant: Option<String>,
+}
+
+/// Show who holds room: conferences nobody has joined, those that run, and reservations.
+///
+/// A soft hold is one whose asker has not shown yet that he receives where he asks from: the first to give way. Times are
+/// UTC.
+#[derive(Args, Debug)]
+pub(crate) struct HoldsArgs {
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
+/// Show how many legs fit on the server, and how many more.
+///
+/// With --legs: whether so many conferences of that size would get their room now. Nothing is held. The exit status
+/// is 0 only if they would.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  convoke capacity
+  convoke capacity --legs 50 --codec pcmu --conferences 5")]
+pub(crate) struct CapacityArgs {
+    /// Legs in each conference
+    #[arg(long, value_name = "N")]
+    pub(crate) legs: Option<u32>,
+    /// How many such conferences
+    #[arg(long, value_name = "N", default_value = "1", requires = "legs")]
+    pub(crate) conferences: u32,
+    #[command(flatten)]
+    pub(crate) kind: Kind,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
+/// Measure what legs cost on this machine, with the real mixer and real sockets on loopback.
+///
+/// It takes one core for some seconds: best while nothing else runs. With --state-dir it is kept there, and `convoke serve`
+/// with the same folder decides by it.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  convoke calibrate --state-dir /var/lib/convoke
+  convoke calibrate --json")]
+pub(crate) struct CalibrateArgs {
+    /// Where to keep it
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// JSON instead of words
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Reserve room for a conference at a time to come: its URI now, the room then.
+///
+/// The answer is a promise that outlives the server's process; it must run with --state-dir. The conference can be
+/// joined from a little before its time on. See `convoke holds` for what is reserved.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  convoke reserve --legs 50 --from 14:00 --for 1h --tenant acme
+  convoke reserve --legs 8 --from +2h --for 30m
+  convoke reserve --legs 8 --from 2026-12-24T18:00Z --for 2h --json
+  convoke reserve --cancel sip:conf-k7...q@127.0.0.1:5060")]
+pub(crate) struct ReserveArgs {
+    /// How many are to come
+    #[arg(long, value_name = "N", required_unless_present = "cancel")]
+    pub(crate) legs: Option<u32>,
+    /// When it begins, in UTC: 14:00 (the next time it is that late), +2h from now, or 2026-12-24T18:00Z
+    #[arg(long, value_name = "TIME", required_unless_present = "cancel")]
+    pub(crate) from: Option<String>,
+    /// How long it lasts
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration, default_value = "1h")]
+    pub(crate) lasts: Duration,
+    /// A name for this request: given again it is the same reservation
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: Option<String>,
+    /// Give this reservation up
+    #[arg(long, value_name = "URI", conflicts_with_all = ["legs", "from"])]
+    pub(crate) cancel: Option<String>,
+    #[command(flatten)]
+    pub(crate) kind: Kind,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
 }

@@ -33,12 +33,8 @@ fn query(args: &ExplainArgs) -> Vec<(&'static str, String)> {
         return vec![("conference", conference.clone())];
     }
     let Some(legs) = args.legs else { return Vec::new() };
-    let mut query = vec![
-        ("legs", legs.to_string()),
-        ("codec", args.codec.name().to_owned()),
-        ("ptime", args.ptime.as_millis().to_string()),
-    ];
-    query.extend(args.tenant.clone().map(|tenant| ("tenant", tenant)));
+    let mut query = vec![("legs", legs.to_string())];
+    query.extend(admin::kind(&args.kind));
     query
 }
 

@@ -2,12 +2,16 @@
 
 mod admin;
 pub(crate) mod answer;
+pub(crate) mod calibrate;
 pub(crate) mod call;
+pub(crate) mod capacity;
 pub(crate) mod conference;
 pub(crate) mod demo;
 pub(crate) mod explain;
+pub(crate) mod holds;
 pub(crate) mod load;
 mod reach;
+pub(crate) mod reserve;
 pub(crate) mod serve;
 pub(crate) mod status;
 mod table;
@@ -27,6 +31,12 @@ fn runtime() -> anyhow::Result<Runtime> {
 pub(crate) fn end_at_once() -> ! {
     // 128 + SIGINT, as shells report it.
     std::process::exit(130)
+}
+
+/// A moment in UTC, `2026-11-30 12:34:56Z`, from seconds since 1970.
+fn moment(unix: u64) -> String {
+    let text = server::rfc3339(std::time::Duration::from_secs(unix));
+    format!("{} {}", text.split('T').next().unwrap_or_default(), time_of_day(unix))
 }
 
 /// A moment of the day in UTC, `12:34:56Z`, from seconds since 1970.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use server::config::{Entry, Flags};
-use server::{Config, EndCause, Event, Notice, Report, Running, Server};
+use server::{Config, EndCause, Event, Measured, Notice, Report, Running, Server};
 
 use super::{end_at_once, runtime};
 use crate::cli::{ServeArgs, USAGE};
@@ -35,6 +35,7 @@ fn config(args: &ServeArgs) -> anyhow::Result<Result<Config, server::ConfigError
         pcap: args.common.pcap.clone(),
         open: args.open,
         lab_registrar: args.lab_registrar,
+        state_dir: args.state_dir.clone(),
     };
     let Some(path) = &args.config else { return Ok(Config::from_flags(&flags)) };
     let name = path.display().to_string();
@@ -77,6 +78,7 @@ fn greet(printer: &Printer, config: &Config, server: &Running) {
             "sip": server.sip().iter().map(ToString::to_string).collect::<Vec<_>>(),
             "admin": server.admin().to_string(),
             "capacity": server.capacity(),
+            "measured": measured(server.measured()).0,
             "realm": config.auth.as_ref().map(|auth| auth.realm.as_str()),
             "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"),
@@ -103,14 +105,28 @@ fn greet(printer: &Printer, config: &Config, server: &Running) {
          convoke answer --sip {bob}\n  \
          convoke answer --sip {carol}\n  \
          convoke conference {factory} --invite sip:{bob} sip:{carol}\n\n\
-         {who}Room for {capacity} legs, audio at {media}. Who is in: {ask}\n\
+         {who}Room for {capacity} legs{how}, audio at {media}. Who is in: {ask}\n\
          Ctrl-C ends every call.\n",
         version = env!("CARGO_PKG_VERSION"),
         factories = factories.join("\n  "),
         who = who_may(config) + &lab(config, factory),
         capacity = server.capacity(),
+        how = measured(server.measured()).1,
         media = media.join(", "),
     ));
+}
+
+/// How the room is known: in a word for programs, and in words for people.
+fn measured(measured: Measured) -> (&'static str, String) {
+    match measured {
+        Measured::ByHand => ("by-hand", String::new()),
+        Measured::Calibrated { at } => ("calibrated", format!(" (measured {})", super::moment(at.0))),
+        Measured::Assumed => (
+            "assumed",
+            " (not calibrated, so assumed: convoke calibrate --state-dir FOLDER measures this machine)"
+                .to_owned(),
+        ),
+    }
 }
 
 /// Where phones register, if they may.
@@ -160,6 +176,19 @@ fn words(notice: &Notice) -> (Tone, &'static str, String) {
     match notice {
         Notice::Held { conference, asker, seats, .. } => {
             (Tone::Plain, "held", format!("{seats} seats for {asker} as {conference}"))
+        }
+        Notice::Reserved { conference, legs, from, until, tenant } => {
+            let who = if tenant.is_empty() { String::new() } else { format!(" for {tenant}") };
+            let (from, until) = (super::moment(from.0), super::moment(until.0));
+            (
+                Tone::Good,
+                "reserved",
+                format!("{legs} seats{who} from {from} to {until}: {conference}"),
+            )
+        }
+        Notice::NotKept => {
+            let about = "the store cannot be written: a restart would lose what happens now";
+            (Tone::Bad, "not kept", about.to_owned())
         }
         Notice::HoldExpired { conference } => {
             (Tone::Quiet, "expired", format!("nobody came to {conference}"))

@@ -9,6 +9,7 @@ mod loading;
 mod names;
 mod pcap_reader;
 mod recursing_proxy;
+mod restarting;
 mod seeing;
 mod unread;
 mod users;

@@ -270,6 +270,8 @@ impl<'a> World<'a> {
                         self.shard.handle_command(self.now, command);
                     }
                     Output::Notice(_) | Output::Record(_) => {}
+                    // There is no disk here.
+                    Output::Store { .. } | Output::Reserved { .. } => {}
                     // A name server may say anything, or nothing.
                     Output::Resolve { id, .. } => match self.choices.below(3) {
                         0 => {}

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use node::{ExplainError, ExplainQuery, ExplainedState, Notice};
+use node::{CapacityQuery, ExplainError, ExplainQuery, ExplainedState, HoldState, Notice};
 use pool::{Codec, Refusal, Seats, Verdict};
 use sip::HeaderName;
 
-use crate::rig::{Caller, FACTORY, Rig, Setting, header};
+use crate::rig::{Caller, FACTORY, Rig, Setting, WALL, header};
 
 fn full_rig() -> Rig {
     Rig::with(Setting { seats: 6, ..Setting::default() })
@@ -103,4 +103,51 @@ fn refusals_that_are_kept_are_bounded() {
     let last = recent.iter().any(|it| it.asker.as_deref() == Some("sip:caller299@example.com"));
     let first = recent.iter().any(|it| it.asker.as_deref() == Some("sip:caller0@example.com"));
     assert!(last && !first);
+}
+
+/// K02 · RFC 6917 §5.1.5.3: what is reported is what the mixers have.
+#[test]
+fn capacity_shows_what_fits_and_what_runs_out() {
+    let mut rig = full_rig();
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    rig.join(&mut alice, &uri);
+    let query = CapacityQuery {
+        conferences: 5,
+        legs: 1,
+        codec: Codec::Pcmu,
+        ptime: Duration::from_millis(20),
+        tenant: None,
+    };
+    let capacity = rig.node.capacity(rig.now, Some(&query)).expect("no tenant is named");
+    let plain = capacity.fits.iter().find(|fit| fit.ptime_ms == 20).expect("plain legs");
+    assert_eq!((plain.empty, plain.now), (6, 2));
+    let short = capacity.fits.iter().find(|fit| fit.ptime_ms == 10).expect("short packets");
+    assert!(short.empty < 6, "{short:?}");
+    assert_eq!(capacity.what_if.map(|it| (it.conferences, it.fit)), Some((5, 2)));
+    assert_eq!(rig.used_and_held(), (1, 3), "nothing was held");
+    let nobody = CapacityQuery { tenant: Some("nobody".to_owned()), ..query };
+    let none = ExplainError::NoTenant { name: "nobody".to_owned() };
+    assert_eq!(rig.node.capacity(rig.now, Some(&nobody)), Err(none));
+}
+
+/// K08 · RFC 6917 §5.2.3: a choice is a lease that ends by itself.
+#[test]
+fn holds_are_listed_with_how_firm_they_are_and_until_when() {
+    let mut rig = full_rig();
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    let hold = rig.node.holds(rig.now);
+    assert_eq!(hold.len(), 1);
+    assert_eq!((hold[0].conference.as_str(), hold[0].state), (uri.as_str(), HoldState::Soft));
+    assert_eq!((hold[0].seats, hold[0].used, hold[0].mixer.as_str()), (4, 0, "1/0"));
+    assert_eq!(hold[0].until.0, WALL.0 + 60);
+    rig.join(&mut alice, &uri);
+    let hold = rig.node.holds(rig.now);
+    assert_eq!((hold[0].state, hold[0].seats, hold[0].used), (HoldState::Active, 4, 1));
+    rig.leave(&mut alice, &uri);
+    assert_eq!(rig.node.holds(rig.now), []);
+    rig.conference(&Caller::new("bob", 2));
+    rig.pass(Duration::from_secs(61));
+    assert_eq!(rig.node.holds(rig.now), [], "nobody came");
 }

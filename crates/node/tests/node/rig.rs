@@ -8,9 +8,10 @@ use focus::factory::{AnswerForm, FactoryConfig};
 use focus::{DialRules, EndPolicy};
 use mix::message::{Action, Command, ConferenceKey, Done, Epoch, Event, LentPort, PortId, Refused};
 use node::{
-    AuthConfig, Input, Keys, Limits, LookupId, Node, NodeConfig, Notice, Output, Record, SipListen,
+    AuthConfig, Input, Keys, Limits, LookupId, Node, NodeConfig, Notice, Output, Record,
+    ReservationStatus, ReserveError, SipListen, StoreChange, StoredConference, TenantRules,
 };
-use pool::{Key, PoolConfig, Seats, TokenKeys};
+use pool::{ConferenceId, Key, PoolConfig, Seats, TenantTerms, TokenKeys};
 use sip::{
     Arrival, FlowId, HeaderName, Message, Nat, Packet, Request, Response, Source, Transport, Wanted,
 };
@@ -34,6 +35,14 @@ pub(crate) struct Rig {
     in_use: BTreeMap<(ConferenceKey, PortId), u32>,
     next_lent: u32,
     media: Vec<IpAddr>,
+    /// What outlives the process, if the node keeps anything.
+    pub(crate) disk: BTreeMap<ConferenceId, StoredConference>,
+    pub(crate) disk_fails: bool,
+    pub(crate) disk_answers: bool,
+    /// What came of reservations.
+    pub(crate) reserved: Vec<Result<ReservationStatus, ReserveError>>,
+    /// The wall clock when this rig's own was at 1 s.
+    wall: UnixTime,
     /// What the node wants to know of names.
     pub(crate) lookups: Vec<(LookupId, Wanted)>,
 }
@@ -46,6 +55,8 @@ pub(crate) struct Setting {
     pub(crate) nat: Nat,
     /// Where media is spoken: one address of each family.
     pub(crate) media: Vec<IpAddr>,
+    pub(crate) wall: UnixTime,
+    pub(crate) tenants: (Vec<TenantTerms>, TenantRules),
 }
 
 impl Default for Setting {
@@ -65,6 +76,8 @@ impl Default for Setting {
             dial_out: DialRules::default(),
             nat: Nat::Auto,
             media: vec![NODE.ip()],
+            wall: WALL,
+            tenants: (vec![TenantTerms::default()], TenantRules::default()),
         }
     }
 }
@@ -80,7 +93,10 @@ impl Rig {
             listens: vec![SipListen { bind: NODE, advertise: (NODE.ip().into(), NODE.port()) }],
             media_advertise: vec![setting.media.clone()],
             factories: vec![setting.factory],
-            pool: PoolConfig::new(Seats(setting.seats)),
+            pool: PoolConfig {
+                tenants: setting.tenants.0,
+                ..PoolConfig::new(Seats(setting.seats))
+            },
             keys: Keys {
                 identity: [1; 32],
                 stateless: [2; 32],
@@ -88,10 +104,11 @@ impl Rig {
             },
         };
         let now = Instant::from_millis(1_000);
-        let node = Node::new(config, now, WALL, Rng::from_number(1))
+        let node = Node::new(config, now, setting.wall, Rng::from_number(1))
             .expect("sound")
             .with_nat(setting.nat)
-            .with_dial_out(setting.dial_out);
+            .with_dial_out(setting.dial_out)
+            .with_tenants(setting.tenants.1);
         let node = match setting.auth {
             Some(auth) => node.with_auth(auth),
             None => node,
@@ -109,9 +126,33 @@ impl Rig {
             next_lent: 0,
             media: setting.media,
             lookups: Vec::new(),
+            disk: BTreeMap::new(),
+            disk_fails: false,
+            disk_answers: true,
+            reserved: Vec::new(),
+            wall: setting.wall,
         };
         rig.lend(200);
         rig
+    }
+
+    /// The same node, which keeps things on a disk.
+    pub(crate) fn with_disk(mut self, disk: BTreeMap<ConferenceId, StoredConference>) -> Self {
+        self.node = self.node.with_store(self.now, disk.values().cloned().collect());
+        self.disk = disk;
+        self.drain();
+        self
+    }
+
+    /// The process is killed; another one begins so much later, with the same keys and the same disk.
+    pub(crate) fn killed(self, down: Duration, setting: Setting) -> Self {
+        let wall = self.wall_now().after(down);
+        Self::with(Setting { wall, ..setting }).with_disk(self.disk)
+    }
+
+    /// The wall clock.
+    pub(crate) fn wall_now(&self) -> UnixTime {
+        self.wall.after(self.now.since(Instant::from_millis(1_000)))
     }
 
     /// The same node, which is a registrar too.
@@ -227,6 +268,22 @@ impl Rig {
             match output {
                 Output::Send(packet) => self.sent.push((self.now, packet)),
                 Output::Resolve { id, wanted } => self.lookups.push((id, wanted)),
+                Output::Store { ticket, change } => {
+                    let is_kept = !self.disk_fails;
+                    match change {
+                        _ if !is_kept => {}
+                        StoreChange::Put(stored) => {
+                            self.disk.insert(stored.id, *stored);
+                        }
+                        StoreChange::Remove(id) => {
+                            self.disk.remove(&id);
+                        }
+                    }
+                    if self.disk_answers {
+                        self.node.handle_input(self.now, Input::Stored { ticket, is_kept });
+                    }
+                }
+                Output::Reserved { answer, .. } => self.reserved.push(answer),
                 Output::Notice(notice) => self.notices.push(notice),
                 Output::Record(record) => self.records.push(record),
                 Output::Media { shard, command } => {

@@ -1,6 +1,7 @@
 //! Single rules by hand; [`history`] has the properties over random histories.
 
 mod history;
+mod many;
 mod shards;
 
 use std::net::IpAddr;

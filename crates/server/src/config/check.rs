@@ -13,7 +13,10 @@ use toml::Spanned;
 
 use super::error::{ConfigError, Place, Problem};
 use super::file::{self, File, Text, line_of};
-use super::{Advertise, Answer, Config, End, Factory, Flags, MediaListen, SipListen, auth, media};
+use super::{
+    Advertise, Answer, Config, End, Factory, Flags, MediaListen, RoomTerms, SipListen, auth, media,
+    tenants,
+};
 use crate::{AllowList, RecordsTo, mixers};
 
 /// Shorter, and a caller on a slow line loses the room he was promised; longer, and a caller who
@@ -25,6 +28,15 @@ const SEATS: (u64, u64) = (1, 30_000);
 
 /// Ten a second is what a person's programs may want; none is what an empty allow list is for.
 const REFERS_PER_MINUTE: (u64, u64) = (1, 600);
+
+/// Nothing would be no room at all.
+const PERCENT: (u64, u64) = (1, 100);
+
+/// A hundred legs take 5,000 packets a second; more than the upper bound no machine sends.
+const AMOUNT: (u64, u64) = (100, 1_000_000_000);
+
+/// Longer, and reservations would keep rooms empty that short conferences could use.
+const RESERVE_AHEAD_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// None at all would hide a wrong number from who dials it; more is no limit.
 const ANSWERS: (u64, u64) = (1, 100_000);
@@ -65,11 +77,17 @@ pub(super) fn check(file: File, origin: &Origin<'_>, flags: &Flags) -> Result<Co
         Some(number) => within("heard", number, HEARD, origin)?,
     };
     let media = media::listens(file.media.listen, origin, flags, &sip, guarded)?;
+    let terms = room_terms(&file.pool, origin)?;
     let capacity = capacity(file.pool.capacity, origin, &media)?;
     // A range without a port for anybody is told when it is bound.
     let room = capacity.unwrap_or_else(|| mixers::seats(&media)).max(1);
+    let tenants = tenants::check(file.tenants, origin, room)?;
+    let names: BTreeSet<String> = tenants.iter().map(|tenant| tenant.terms.name.clone()).collect();
     Ok(Config {
-        factories: factories(file.factory, origin, room)?,
+        factories: factories(file.factory, origin, room, &names)?,
+        room: terms,
+        tenants,
+        state_dir: flags.state_dir.clone().or_else(|| origin.file(file.state.dir)),
         admin: admin(file.admin.bind, origin, flags)?,
         dial_out: dial_out(file.dial_out, origin)?,
         limits: limits(file.limits, origin)?,
@@ -84,6 +102,33 @@ pub(super) fn check(file: File, origin: &Origin<'_>, flags: &Flags) -> Result<Co
         nat,
         media,
         heard,
+    })
+}
+
+fn room_terms(written: &file::Pool, origin: &Origin<'_>) -> Result<RoomTerms, ConfigError> {
+    let usual = RoomTerms::default();
+    let number = |key, written: &Option<Spanned<u64>>, bounds| match written {
+        None => Ok(None),
+        Some(number) => within(key, number, bounds, origin).map(Some),
+    };
+    let ahead = match &written.reserve_ahead {
+        None => usual.reserve_ahead,
+        Some(time) if time.get_ref().0 <= RESERVE_AHEAD_MAX => time.get_ref().0,
+        Some(time) => {
+            let (found, most) = (time.get_ref().0.as_secs(), RESERVE_AHEAD_MAX.as_secs());
+            let problem =
+                Problem::OutOfRange { key: "reserve_ahead in seconds", least: 0, most, found };
+            return Err(origin.error(&time.span(), problem));
+        }
+    };
+    Ok(RoomTerms {
+        cpu_percent: number("cpu_percent", &written.cpu_percent, PERCENT)?
+            .unwrap_or(usual.cpu_percent),
+        packets_per_second: number("packets_per_second", &written.packets_per_second, AMOUNT)?,
+        kbit_per_second: number("kbit_per_second", &written.kbit_per_second, AMOUNT)?,
+        bookable_percent: number("bookable_percent", &written.bookable_percent, PERCENT)?
+            .unwrap_or(usual.bookable_percent),
+        reserve_ahead: ahead,
     })
 }
 
@@ -184,6 +229,7 @@ fn factories(
     tables: Vec<Spanned<file::Factory>>,
     origin: &Origin<'_>,
     room: u32,
+    tenants: &BTreeSet<String>,
 ) -> Result<Vec<Factory>, ConfigError> {
     if tables.is_empty() {
         let (_, factory) = factory(file::Factory::default(), origin, room)?;
@@ -194,6 +240,12 @@ fn factories(
         .into_iter()
         .map(|table| {
             let span = table.span();
+            if let Some(tenant) = table.get_ref().tenant.as_ref()
+                && !tenants.contains(tenant.get_ref())
+            {
+                let name = tenant.get_ref().clone();
+                return Err(origin.error(&tenant.span(), Problem::NoTenant { name }));
+            }
             let (users_span, factory) = factory(table.into_inner(), origin, room)?;
             for user in &factory.users {
                 // The same user at two lists of hosts is two addresses; without hosts it is one.
@@ -253,6 +305,7 @@ fn factory(
         expect,
         end: table.end.unwrap_or(End::LastLeaves),
         max,
+        tenant: table.tenant.map(Spanned::into_inner),
     };
     Ok((users_span, factory))
 }
@@ -278,7 +331,7 @@ fn hold(
     Ok(Some(hold))
 }
 
-fn seats(
+pub(super) fn seats(
     key: &'static str,
     written: Option<Spanned<u64>>,
     origin: &Origin<'_>,
@@ -286,7 +339,7 @@ fn seats(
     written.map(|written| within(key, &written, SEATS, origin)).transpose()
 }
 
-fn within(
+pub(super) fn within(
     key: &'static str,
     written: &Spanned<u64>,
     (least, most): (u64, u64),

@@ -77,6 +77,18 @@ pub enum Problem {
          takes an even port"
     )]
     CapacityAbovePorts { capacity: u32, ports: PortRange, legs: u32 },
+    #[error("there is no [tenants.{name}]: name one that there is")]
+    NoTenant { name: String },
+    #[error("{name:?} is no tenant's name: write letters, digits, `-` and `_`")]
+    BadTenant { name: String },
+    #[error("there are {count} tenants, and there may be {most}")]
+    TooManyTenants { count: usize, most: usize },
+    #[error("user {user:?} belongs to two tenants")]
+    TenantUserTwice { user: String },
+    #[error("reserved = {reserved} is more than quota = {quota}")]
+    ReservedAboveQuota { reserved: u32, quota: u32 },
+    #[error("{reserved} seats are reserved for tenants, and there is room for {room}")]
+    ReservedAboveRoom { reserved: u32, room: u32 },
     #[error("{key} must be {least} to {most}, found {found}")]
     OutOfRange { key: &'static str, least: u64, most: u64, found: u64 },
     #[error("expect = {expect} is more than max = {max}: no conference could be that large")]

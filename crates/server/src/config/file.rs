@@ -1,5 +1,6 @@
 //! The shape of the file, as it is written; nothing is checked here but spelling and types.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use toml::Spanned;
 
 use super::error::{ConfigError, Place, Problem};
 use super::value::ValueError;
-use super::{Advertise, Answer, End, PortRange, auth, parse_duration};
+use super::{Advertise, Answer, End, PortRange, auth, parse_duration, tenants};
 use crate::{Network, NetworkError};
 
 /// Reads `text`; an error names the line, and for an unknown key the keys that are known.
@@ -56,6 +57,8 @@ pub(super) struct File {
     pub(super) sip: Sip,
     pub(super) media: Media,
     pub(super) factory: Vec<Spanned<Factory>>,
+    pub(super) tenants: BTreeMap<String, Spanned<tenants::Written>>,
+    pub(super) state: State,
     pub(super) admin: Admin,
     pub(super) pool: Pool,
     pub(super) access: Option<Access>,
@@ -118,6 +121,13 @@ pub(super) struct Factory {
     pub(super) expect: Option<Spanned<u64>>,
     pub(super) end: Option<End>,
     pub(super) max: Option<Spanned<u64>>,
+    pub(super) tenant: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct State {
+    pub(super) dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -130,6 +140,11 @@ pub(super) struct Admin {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Pool {
     pub(super) capacity: Option<Spanned<u64>>,
+    pub(super) cpu_percent: Option<Spanned<u64>>,
+    pub(super) packets_per_second: Option<Spanned<u64>>,
+    pub(super) kbit_per_second: Option<Spanned<u64>>,
+    pub(super) bookable_percent: Option<Spanned<u64>>,
+    pub(super) reserve_ahead: Option<Spanned<Text<Duration>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -24,12 +24,28 @@
 //! expect = 4                        # seats kept when the caller does not say how many
 //! end = "last-leaves"               # or "creator-leaves"
 //! max = 20                          # legs in one conference at most; default: the pool decides
+//! tenant = "acme"                   # who pays for its conferences, if no user or network says otherwise
 //!
 //! [admin]
 //! bind = "127.0.0.1:5080"           # HTTP: loopback only
 //!
 //! [pool]
-//! capacity = 200                    # seats; default: from the machine
+//! capacity = 200                    # plain legs; default: from the machine, as `convoke calibrate` measured it
+//! cpu_percent = 70                  # of the core of each mixer: what legs may take of it, where capacity is not given
+//! packets_per_second = 100000       # what the network takes; default: not looked at
+//! kbit_per_second = 500000          # the same in bits
+//! bookable_percent = 80             # of the room: what reservations may take of it at any time
+//! reserve_ahead = "15m"             # how long before a reservation its room is kept free of others
+//!
+//! [tenants.acme]                    # who shares the room; named in a factory, or by who asks or from where
+//! users = ["alice", "bob"]          # users of [auth]
+//! networks = ["192.0.2.0/24"]       # where its callers are
+//! quota = 100                       # seats at most, in use and held: 486 above it
+//! reserved = 20                     # seats that nobody else gets
+//! per_minute = 30                   # conferences made in a minute at most: 486 above it
+//!
+//! [state]
+//! dir = "/var/lib/convoke"          # keys, reservations and measurements; without it nothing outlives the process
 //!
 //! [records]
 //! file = "calls.jsonl"              # a line for each leg and conference that is over; "-": standard output
@@ -71,6 +87,7 @@ mod check;
 mod error;
 mod file;
 mod media;
+mod tenants;
 mod value;
 
 #[cfg(test)]
@@ -81,7 +98,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use focus::DialRules;
-use node::Limits;
+use node::{Limits, Network};
+use pool::TenantTerms;
 use sip::{Host, Nat};
 
 pub use auth::{Auth, Entry, Md5};
@@ -107,6 +125,12 @@ pub struct Config {
     pub admin: SocketAddr,
     /// Seats of the pool; `None` lets the machine decide.
     pub capacity: Option<u32>,
+    /// How the machine decides, and what reservations may take.
+    pub room: RoomTerms,
+    /// Who shares the room.
+    pub tenants: Vec<Tenant>,
+    /// Where keys, reservations and measurements are kept; `None`: nowhere.
+    pub state_dir: Option<PathBuf>,
     /// Who is let in.
     pub access: AllowList,
     /// Where records of legs and conferences go; `None`: nowhere.
@@ -162,6 +186,47 @@ pub struct Factory {
     pub end: End,
     /// Legs in one conference at most; `None`: as many as the pool has room for.
     pub max: Option<u32>,
+    /// The name of the tenant that pays for its conferences; `None`: nobody in particular.
+    pub tenant: Option<String>,
+}
+
+/// How much room there is where nobody says so in seats, and what reservations may take of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomTerms {
+    /// What legs may take of each mixer's core, in percent.
+    pub cpu_percent: u32,
+    /// Packets that the network takes each second; `None`: not looked at.
+    pub packets_per_second: Option<u32>,
+    /// 1,000 bits that the network takes each second; `None`: not looked at.
+    pub kbit_per_second: Option<u32>,
+    /// What reservations may take of the room at any time, in percent.
+    pub bookable_percent: u32,
+    /// How long before a reservation its room is kept free.
+    pub reserve_ahead: Duration,
+}
+
+impl Default for RoomTerms {
+    /// Of a core the rest is for bursts, and for what is measured wrong.
+    fn default() -> Self {
+        Self {
+            cpu_percent: 70,
+            packets_per_second: None,
+            kbit_per_second: None,
+            bookable_percent: 80,
+            reserve_ahead: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// Somebody who shares the room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// What he may have.
+    pub terms: TenantTerms,
+    /// The users that belong to him.
+    pub users: Vec<String>,
+    /// Where his callers are.
+    pub networks: Vec<Network>,
 }
 
 impl Default for Factory {
@@ -174,6 +239,7 @@ impl Default for Factory {
             expect: 4,
             end: End::LastLeaves,
             max: None,
+            tenant: None,
         }
     }
 }
@@ -217,6 +283,8 @@ pub struct Flags {
     pub open: bool,
     /// `--lab-registrar`.
     pub lab_registrar: bool,
+    /// `--state-dir`.
+    pub state_dir: Option<PathBuf>,
 }
 
 impl Config {

@@ -148,7 +148,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "\n[[factory]]\nuser = [\"a\"]",
-        "convoke.toml:3: unknown key `user`, expected one of `users`, `hosts`, `answer`, `hold`, `expect`, `end`, `max`",
+        "convoke.toml:3: unknown key `user`, expected one of `users`, `hosts`, `answer`, `hold`, `expect`, `end`, `max`, `tenant`",
     ),
     (
         "[[factory]]\nusers = []",
@@ -279,11 +279,13 @@ fn flags_win_over_the_file() {
         pcap: Some("flag.pcap".into()),
         open: false,
         lab_registrar: false,
+        state_dir: Some("state".into()),
     };
     let text = format!("{text}[records]\nfile = \"x\"\n[trace]\npcap = \"file.pcap\"\n");
     let config = Config::from_toml("convoke.toml", &text, &flags).expect("good");
     assert_eq!(config.records, Some(RecordsTo::Stdout));
     assert_eq!(config.pcap, Some("flag.pcap".into()));
+    assert_eq!(config.state_dir, Some("state".into()));
     assert_eq!(config.sip.iter().map(|listen| listen.bind.port()).collect::<Vec<_>>(), [9]);
     assert_eq!(config.media[0].bind, ip("127.0.0.3"));
     assert_eq!(config.media[0].advertise, config.media[0].bind);

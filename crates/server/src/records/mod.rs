@@ -10,5 +10,6 @@ mod rfc3339;
 mod writer;
 
 pub(crate) use self::line::{Moment, line};
+pub use self::rfc3339::rfc3339;
 pub use self::writer::RecordsTo;
 pub(crate) use self::writer::{RecordLost, Writer};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// `2026-11-30T02:15:03.250Z`, from the time since 1970-01-01 00:00:00 UTC.
-pub(super) fn rfc3339(since_1970: Duration) -> String {
+pub fn rfc3339(since_1970: Duration) -> String {
     let seconds = since_1970.as_secs();
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = date(days);

@@ -1,0 +1,44 @@
+//! `convoke calibrate`.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use server::Calibration;
+
+use super::table::thousands;
+use crate::cli::CalibrateArgs;
+use crate::output::say;
+
+pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
+    let calibration = Calibration::measure()?;
+    let kept = args.state_dir.as_deref().map(|folder| calibration.keep(folder)).transpose()?;
+    if args.json {
+        say(&serde_json::to_string(&calibration).context("this cannot be written as JSON")?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let costs = calibration.costs;
+    let plain = costs.plain_leg().cpu_us_per_s;
+    say(&format!(
+        "Measured on {}:\n  \
+         a packet in and out   {:>6}.{} µs\n  \
+         a leg, each second    {:>6} µs\n  \
+         a conference          {:>6} µs\n  \
+         a plain leg in all    {:>6} µs (G.711, 20 ms)\n\
+         One core has time for {} plain legs; `convoke serve` gives legs 70 % of it, so {}.",
+        calibration.machine,
+        costs.packet_ns / 1_000,
+        costs.packet_ns / 100 % 10,
+        costs.leg_us_per_s,
+        costs.conference_us_per_s,
+        plain,
+        thousands(1_000_000 / plain.max(1)),
+        thousands(700_000 / plain.max(1)),
+    ));
+    say(&match kept {
+        Some(path) => format!("Kept in {}.", path.display()),
+        None => {
+            "Not kept: name a folder with --state-dir, here and for `convoke serve`.".to_owned()
+        }
+    });
+    Ok(ExitCode::SUCCESS)
+}

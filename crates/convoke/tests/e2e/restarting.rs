@@ -1,0 +1,69 @@
+//! kill -9 of the server, and what there is when it runs again.
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::processes::{Alone, Process, run, text};
+
+fn json(words: &[&str]) -> Value {
+    let (code, out, error) = run(words);
+    assert_eq!((code, error.as_str()), (Some(0), ""), "{words:?}: {out}");
+    serde_json::from_str(&out).expect("JSON")
+}
+
+/// T26: reservations are back, and who was in calls the same URI.
+#[test]
+fn after_kill_9_reservations_are_back_and_the_conference_is_called_again() {
+    let alone = Alone::wait();
+    let state = alone.text("state");
+    let mut server = Process::serve(&["--state-dir", &state]);
+    let (sip, admin) = (server.seen[0]["sip"][0].clone(), server.greeting("admin"));
+    let sip = sip.as_str().expect("an address").to_owned();
+    let reserve = ["reserve", "--legs", "50", "--from", "+2h", "--for", "1h", "--json", "--admin"];
+    let reserved = json(&[&reserve[..], &[&admin]].concat());
+    let mut alice = Process::conference(&server.greeting("factory"), &[]);
+    let conference = text(&alice.until("joined"), "conference");
+    server.until("joined");
+    server.signal(Signal::SIGKILL);
+    assert!(!server.ended().success());
+    drop(alice);
+
+    let words = ["serve", "--sip", &sip, "--admin", "127.0.0.1:0", "--state-dir", &state];
+    let server = Process::start(&words);
+    let holds = json(&["holds", "--json", "--admin", &server.greeting("admin")]);
+    assert_eq!(holds["reservations"][0]["conference"], reserved["conference"]);
+    assert_eq!(holds["reservations"][0]["legs"], 50);
+    assert_eq!(holds["holds"][0]["conference"], conference.as_str());
+    let _bob = Process::call("bob", &[&conference]);
+    let status = server.until_status("a leg in it", |status| {
+        status["conferences"][0]["legs"].as_array().is_some_and(|legs| legs.len() == 1)
+    });
+    assert_eq!(status["conferences"][0]["uri"], conference.as_str());
+}
+
+/// Without anything measured it says so, and what fits is shown all the same.
+#[test]
+fn what_fits_is_shown_and_explained() {
+    let _alone = Alone::wait();
+    let server = Process::serve(&[]);
+    assert_eq!(server.greeting("measured"), "assumed");
+    let admin = server.greeting("admin");
+    let (code, shown, _) = run(&["capacity", "--admin", &admin]);
+    assert_eq!(code, Some(0));
+    assert!(
+        shown.starts_with("Room for 500 plain legs (G.711, 20 ms), or 325 with packets of 10 ms"),
+        "{shown}"
+    );
+    let many = ["capacity", "--legs", "50", "--conferences", "11", "--admin", &admin];
+    let (code, shown, _) = run(&many);
+    assert_eq!(code, Some(1));
+    assert!(shown.starts_with("11 conferences of 50 legs (pcmu, 20 ms) do not fit now: 10 would."));
+    let (code, shown, _) = run(&["explain", "--legs", "501", "--admin", &admin]);
+    assert_eq!(code, Some(1));
+    assert!(shown.contains("no mixer has room for 501 seats, the most is 500"), "{shown}");
+    let (code, shown, _) = run(&["holds", "--admin", &admin]);
+    assert_eq!((code, shown.as_str()), (Some(0), "Nobody holds any room.\n"));
+    let (code, _, error) = run(&["reserve", "--legs", "5", "--from", "+2h", "--admin", &admin]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("--state-dir"), "{error}");
+}

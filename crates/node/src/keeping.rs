@@ -1,0 +1,304 @@
+//! What outlives the process: reservations, which conferences ran, and which are over.
+//!
+//! The store is at the rim; here are only its messages. A reservation is answered when it is on the disk. That a
+//! conference began or ended is told to the disk at once, and nobody waits for it: what a cut takes away of that is
+//! what a URI itself can prove (see [`Node::recall`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use focus::Creator;
+use pool::{Codec, ConferenceId, Reservation, Seats};
+use serde::{Deserialize, Serialize};
+use sip::{Incoming, SipUri, Uri};
+use units::{Instant, UnixTime};
+
+use crate::conference::{Asked, Record, State};
+use crate::node::{Node, Output, TOMBSTONE_FOR};
+use crate::steering::Policy;
+
+/// One conference as it is kept. Fields are added, never renamed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredConference {
+    /// Its identity.
+    pub id: ConferenceId,
+    /// The conference URI, as it was given out.
+    pub uri: String,
+    /// The factory that made it, as `sip:USER@HOST`.
+    pub factory: String,
+    /// Until when it may be activated, as its URI says.
+    pub activate_by: UnixTime,
+    /// Who asked for it.
+    pub creator: Option<Creator>,
+    /// The tenant's name; empty: nobody in particular.
+    pub tenant: String,
+    /// Where it stood.
+    pub state: StoredState,
+}
+
+/// Where a conference stood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoredState {
+    /// It has room at a time, whether it runs or not.
+    Reserved {
+        /// How many are to come.
+        legs: u32,
+        /// Their codec.
+        codec: Codec,
+        /// Their packet time.
+        ptime_ms: u32,
+        /// When it begins.
+        from: UnixTime,
+        /// When it ends.
+        until: UnixTime,
+    },
+    /// It ran.
+    Running {
+        /// Seats that it had.
+        seats: u32,
+    },
+    /// It is over: its URI stays dead until its time is over too.
+    Over,
+}
+
+/// A change to what is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreChange {
+    /// Keep this in the place of what there was of that identity.
+    Put(Box<StoredConference>),
+    /// Forget that.
+    Remove(ConferenceId),
+}
+
+/// What the node knows of its store.
+#[derive(Debug)]
+pub(crate) struct Keeping {
+    next_ticket: u64,
+    /// What is in the store, or on its way there. Bounded by records and reservations.
+    kept: BTreeSet<ConferenceId>,
+    /// Who waits for what to be on the disk. Bounded by reservations.
+    pub(crate) waiting: BTreeMap<u64, Waiting>,
+    /// Until when a URI that was made before the start is believed.
+    recall_until: Instant,
+}
+
+/// Who waits, and for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// A reservation is to be made.
+    Reserve { ticket: u64, id: ConferenceId },
+    /// One is to be given up.
+    Cancel { ticket: u64, id: ConferenceId },
+}
+
+impl Node {
+    /// The same node with a store, which had kept this. What ran gets room again and waits for its callers;
+    /// reservations stand.
+    #[must_use]
+    pub fn with_store(mut self, now: Instant, kept: Vec<StoredConference>) -> Self {
+        let holds = self.factories.iter().map(|factory| factory.config().hold);
+        let recall = holds.max().unwrap_or_default() + RECALL_MORE;
+        self.keeping = Some(Keeping {
+            next_ticket: 0,
+            kept: kept.iter().map(|it| it.id).collect(),
+            waiting: BTreeMap::new(),
+            recall_until: now + recall,
+        });
+        // Those who were talking come first.
+        let (running, others): (Vec<_>, Vec<_>) =
+            kept.into_iter().partition(|it| matches!(it.state, StoredState::Running { .. }));
+        for it in running.into_iter().chain(others) {
+            self.take_up(now, &it);
+        }
+        self
+    }
+
+    fn take_up(&mut self, now: Instant, it: &StoredConference) {
+        let Ok(Uri::Sip(uri)) = it.uri.parse() else { return self.keep_none(it.id) };
+        let wall = self.wall(now);
+        let is_its = |(index, factory): (usize, &focus::factory::Factory)| {
+            (factory.canonical_uri() == it.factory).then_some(index)
+        };
+        let factory = self.factories.iter().enumerate().find_map(is_its).unwrap_or(0);
+        // A tenant that is no more pays no more.
+        let tenant = self.pool.tenant(&it.tenant).unwrap_or_default();
+        let mut state = State::Held;
+        match it.state {
+            StoredState::Reserved { legs, codec, ptime_ms, from, until } => {
+                let leg = self.pool.config().costs.leg(codec, millis(ptime_ms));
+                let (from, until) = (self.moment(now, from), self.moment(now, until));
+                let seats = Seats(legs);
+                let reservation = Reservation { id: it.id, tenant, seats, leg, from, until };
+                self.pool.restore_reservation(now, &reservation);
+                if self.pool.reservation(it.id).is_none() {
+                    return self.keep_none(it.id);
+                }
+            }
+            StoredState::Running { seats } => {
+                self.pool.restore_conference(now, (it.id, Seats(seats), tenant), REJOIN_WITHIN);
+                if self.pool.conference(it.id).is_none() {
+                    return self.keep_none(it.id);
+                }
+            }
+            StoredState::Over if it.activate_by <= wall => return self.keep_none(it.id),
+            StoredState::Over => {
+                let left = Duration::from_secs(it.activate_by.0.saturating_sub(wall.0));
+                self.tombstones.set(it.id, Some(now + left + TOMBSTONE_FOR));
+                state = State::Ended;
+            }
+        }
+        let record = Record {
+            uri,
+            factory,
+            activate_by: it.activate_by,
+            told: None,
+            policy: Policy::of(self.factories[factory].config()),
+            creator: it.creator.clone(),
+            asked: Asked::by_nobody(),
+            since: now,
+            state,
+        };
+        self.records.insert(it.id, record);
+    }
+
+    /// A conference begins.
+    pub(crate) fn keep_start(&mut self, id: ConferenceId) {
+        if self.pool.reservation(id).is_some() {
+            return; // it is kept as that
+        }
+        let seats = self.pool.conference(id).map_or(1, |view| view.seats.0.max(view.used.0));
+        self.keep(id, StoredState::Running { seats });
+    }
+
+    /// A conference is over.
+    pub(crate) fn keep_end(&mut self, id: ConferenceId) {
+        if self.pool.reservation(id).is_none() {
+            self.keep(id, StoredState::Over);
+        }
+    }
+
+    /// Nothing of a conference need be kept.
+    pub(crate) fn keep_none(&mut self, id: ConferenceId) {
+        if self.keeping.as_mut().is_some_and(|keeping| keeping.kept.remove(&id)) {
+            self.store(StoreChange::Remove(id));
+        }
+    }
+
+    /// A reservation is over.
+    pub(crate) fn reservation_over(&mut self, id: ConferenceId) {
+        match self.records.get(&id).map(|record| &record.state) {
+            Some(State::Active(_)) => self.keep_start(id),
+            Some(State::Held) => {
+                self.keep_none(id);
+                self.records.remove(&id);
+            }
+            Some(State::Ended) | None => self.keep_none(id),
+        }
+    }
+
+    fn keep(&mut self, id: ConferenceId, state: StoredState) {
+        if let Some(stored) = self.to_store(id, state) {
+            self.store(StoreChange::Put(Box::new(stored)));
+        }
+    }
+
+    /// What is to be kept of a conference; `None`: nothing is, or it is not known.
+    pub(crate) fn to_store(
+        &self,
+        id: ConferenceId,
+        state: StoredState,
+    ) -> Option<StoredConference> {
+        self.keeping.as_ref()?;
+        let record = self.records.get(&id)?;
+        let tenant = self
+            .pool
+            .reservation(id)
+            .map(|it| it.tenant)
+            .or_else(|| self.pool.conference(id).map(|view| view.tenant));
+        Some(StoredConference {
+            id,
+            uri: record.uri.to_string(),
+            factory: self.factories[record.factory].canonical_uri(),
+            activate_by: record.activate_by,
+            creator: record.creator.clone(),
+            tenant: tenant.map(|tenant| self.tenant_name(tenant)).unwrap_or_default(),
+            state,
+        })
+    }
+
+    /// Tells the store; gives the number that its answer comes with.
+    pub(crate) fn store(&mut self, change: StoreChange) -> Option<u64> {
+        let keeping = self.keeping.as_mut()?;
+        keeping.next_ticket += 1;
+        let ticket = keeping.next_ticket;
+        match &change {
+            StoreChange::Put(stored) => keeping.kept.insert(stored.id),
+            StoreChange::Remove(id) => keeping.kept.remove(id),
+        };
+        self.output(Output::Store { ticket, change });
+        Some(ticket)
+    }
+
+    /// Until when a conference may be activated, as its URI says. Where a restart is to make the same URI of the
+    /// same request, copies of which come within half a minute, it is a whole hour: then it does not
+    /// matter when the copy came, but for one in a hundred; and to that one leads the other.
+    pub(crate) fn activate_by(&self, until: UnixTime) -> UnixTime {
+        match self.keeping {
+            Some(_) => UnixTime(until.0.div_ceil(3_600) * 3_600),
+            None => until,
+        }
+    }
+
+    /// Takes up a conference whose URI was made before a restart and that nobody had joined: its hold went with the
+    /// process. The URI proves that it was made here and that its time is not over; that it ended
+    /// before, the store would know. Only for so long after the start as a hold may last.
+    pub(crate) fn recall(&mut self, now: Instant, incoming: &Incoming) {
+        let Some(keeping) = &self.keeping else { return };
+        if now >= keeping.recall_until {
+            return;
+        }
+        let Some(uri) = incoming.request.uri.as_sip() else { return };
+        let Some(user) = uri.user_unescaped() else { return };
+        let user = String::from_utf8_lossy(&user).to_ascii_lowercase();
+        let Ok(token) = pool::read(&self.keys.token, &user) else { return };
+        let is_over = token.deadline() < self.wall(now);
+        if is_over || token.node != self.number || self.records.contains_key(&token.id) {
+            return;
+        }
+        let config = self.factories[0].config();
+        let (seats, hold) = (Seats(config.expect), config.hold);
+        self.pool.restore_conference(now, (token.id, seats, pool::TenantId::NOBODYS), hold);
+        if self.pool.conference(token.id).is_none() {
+            return;
+        }
+        let (host, port) = self.listen_for(incoming).advertise.clone();
+        let record = Record {
+            uri: SipUri::new(host, Some(port)).with_user(&user),
+            factory: 0,
+            activate_by: token.deadline(),
+            told: None,
+            policy: Policy::of(self.factories[0].config()),
+            creator: None,
+            asked: Asked::by_nobody(),
+            since: now,
+            state: State::Held,
+        };
+        self.records.insert(token.id, record);
+    }
+
+    /// The moment of our clock that is this one of the wall's; now if it is over.
+    pub(crate) fn moment(&self, now: Instant, wall: UnixTime) -> Instant {
+        now + Duration::from_secs(wall.0.saturating_sub(self.wall(now).0))
+    }
+}
+
+pub(crate) fn millis(ptime_ms: u32) -> Duration {
+    Duration::from_millis(ptime_ms.into())
+}
+
+/// How long a conference that ran when the process died has its room kept: as long as people try to get back in.
+const REJOIN_WITHIN: Duration = Duration::from_secs(10 * 60);
+
+/// Beyond a hold: a URI says its time in whole minutes, and clocks differ.
+const RECALL_MORE: Duration = Duration::from_secs(60);

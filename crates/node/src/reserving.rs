@@ -1,0 +1,338 @@
+//! Reservations: the URI now, the room then.
+
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use pool::{Codec, ConferenceId, Refusal, Reservation, Seats};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use sip::SipUri;
+use units::{Instant, UnixTime};
+
+use crate::conference::{Asked, Record, State};
+use crate::keeping::{StoreChange, StoredState, Waiting};
+use crate::node::{Node, Output, Phase};
+use crate::steering::Policy;
+use crate::{ExplainError, Notice};
+
+/// What somebody wants to reserve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReserveRequest {
+    /// How many are to come; at least 1.
+    pub legs: u32,
+    /// Their codec.
+    pub codec: Codec,
+    /// Their packet time.
+    pub ptime: Duration,
+    /// When it begins.
+    pub from: UnixTime,
+    /// When it ends.
+    pub until: UnixTime,
+    /// Who pays; `None`: nobody in particular.
+    pub tenant: Option<String>,
+    /// Names this request, so that the same again is the same reservation; `None`: it is another one each time.
+    pub key: Option<String>,
+}
+
+/// One reservation. Serialised as JSON; fields are added, never renamed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservationStatus {
+    /// The conference URI.
+    pub conference: String,
+    /// How many are to come.
+    pub legs: u32,
+    /// When it begins.
+    pub from: UnixTime,
+    /// When it ends.
+    pub until: UnixTime,
+    /// Who pays; empty: nobody in particular.
+    pub tenant: String,
+    /// Where it stands.
+    pub state: ReservationState,
+    /// Once its room is kept: seats of it that are not to be had yet, because others do not leave.
+    pub missing: u32,
+}
+
+/// Where a reservation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReservationState {
+    /// Its time has not come.
+    Waiting,
+    /// Its room is kept; it can be joined.
+    Open,
+    /// Somebody is in.
+    Running,
+}
+
+/// Why nothing is reserved.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message says it")]
+pub enum ReserveError {
+    #[error("a reservation must outlive the process: start the server with --state-dir")]
+    NoStore,
+    #[error("{0}")]
+    NoTenant(#[from] ExplainError),
+    #[error("a reservation is for 1 to {most} legs")]
+    BadSize { most: u32 },
+    #[error("a reservation ends after it begins, and not before now")]
+    OutOfTime,
+    #[error("a reservation is for {most_days} days at most, and begins within a year")]
+    TooFar { most_days: u64 },
+    #[error(
+        "there is no room for {asked} then, but for {free}: ask for fewer, or for another time"
+    )]
+    NoRoom { asked: u32, free: u32 },
+    #[error("{tenant} has {has} of its {quota} seats reserved then: this is its own limit")]
+    TenantFull { tenant: String, has: u32, quota: u32 },
+    #[error("there are {max} reservations already")]
+    TooMany { max: usize },
+    #[error("the server is ending")]
+    Ending,
+    #[error("it could not be written to the disk, so it is not promised: see the server's log")]
+    NotKept,
+    #[error("there is no such reservation")]
+    NotFound,
+}
+
+impl Node {
+    /// Every reservation that is not over, by its time.
+    pub fn reservations(&self, now: Instant) -> Vec<ReservationStatus> {
+        let mut all: Vec<ReservationStatus> = self
+            .pool
+            .reservations()
+            .filter_map(|reservation| self.reservation(now, &reservation))
+            .collect();
+        all.sort_by(|a, b| (a.from, &a.conference).cmp(&(b.from, &b.conference)));
+        all
+    }
+
+    fn reservation(&self, now: Instant, it: &Reservation) -> Option<ReservationStatus> {
+        let record = self.records.get(&it.id)?;
+        let wall = |at: Instant| self.wall(now).after(at.since(now));
+        let state = match (&record.state, self.pool.conference(it.id)) {
+            (State::Active(_), _) => ReservationState::Running,
+            (State::Held | State::Ended, Some(_)) => ReservationState::Open,
+            (State::Held | State::Ended, None) => ReservationState::Waiting,
+        };
+        Some(ReservationStatus {
+            conference: record.uri.to_string(),
+            legs: it.seats.0,
+            from: wall(it.from),
+            until: wall(it.until),
+            tenant: self.tenant_name(it.tenant),
+            state,
+            missing: self.pool.missing_seats(now, it.id).0,
+        })
+    }
+
+    pub(crate) fn reserve(&mut self, now: Instant, ticket: u64, request: &ReserveRequest) {
+        match self.try_reserve(now, request) {
+            Ok(Made::Already(id)) => {
+                // If the first of these is still on its way to the disk, both wait for it.
+                let waits = self.keeping.as_ref().and_then(|keeping| {
+                    let of_it = |waiting: &&Waiting| matches!(waiting, Waiting::Reserve { id: of, .. } if *of == id);
+                    keeping.waiting.values().find(of_it)
+                });
+                if waits.is_some() {
+                    self.put_reservation(id, ticket, request);
+                } else {
+                    let answer = self.answer_of(now, id);
+                    self.output(Output::Reserved { ticket, answer });
+                }
+            }
+            Ok(Made::New(id)) => self.put_reservation(id, ticket, request),
+            Err(error) => self.output(Output::Reserved { ticket, answer: Err(error) }),
+        }
+    }
+
+    fn put_reservation(&mut self, id: ConferenceId, ticket: u64, request: &ReserveRequest) {
+        let state = StoredState::Reserved {
+            legs: request.legs,
+            codec: request.codec,
+            ptime_ms: u32::try_from(request.ptime.as_millis()).unwrap_or(u32::MAX),
+            from: request.from,
+            until: request.until,
+        };
+        let Some(stored) = self.to_store(id, state) else { return };
+        let number = self.store(StoreChange::Put(Box::new(stored)));
+        if let (Some(number), Some(keeping)) = (number, &mut self.keeping) {
+            keeping.waiting.insert(number, Waiting::Reserve { ticket, id });
+        }
+    }
+
+    fn try_reserve(
+        &mut self,
+        now: Instant,
+        request: &ReserveRequest,
+    ) -> Result<Made, ReserveError> {
+        if self.keeping.is_none() {
+            return Err(ReserveError::NoStore);
+        }
+        if self.phase == Phase::ShuttingDown {
+            return Err(ReserveError::Ending);
+        }
+        let id = self.id_of(request);
+        if self.pool.reservation(id).is_some() {
+            return Ok(Made::Already(id));
+        }
+        let tenant = self.tenant_named(request.tenant.as_deref())?;
+        if request.legs == 0 || request.legs > LEGS_MAX {
+            return Err(ReserveError::BadSize { most: LEGS_MAX });
+        }
+        let wall = self.wall(now);
+        if request.until <= request.from || request.until <= wall {
+            return Err(ReserveError::OutOfTime);
+        }
+        let long = request.until.0 - request.from.0 > DAYS_MAX * DAY;
+        if long || request.from.0 > wall.0.saturating_add(AHEAD_DAYS_MAX * DAY) {
+            return Err(ReserveError::TooFar { most_days: DAYS_MAX });
+        }
+        let reservation = Reservation {
+            id,
+            tenant,
+            seats: Seats(request.legs),
+            leg: self.pool.config().costs.leg(request.codec, request.ptime),
+            from: self.moment(now, request.from),
+            until: self.moment(now, request.until),
+        };
+        self.pool.reserve(now, &reservation).map_err(|refusal| self.not_reserved(&refusal))?;
+        let (host, port) = self.listens[0].advertise.clone();
+        let user = pool::mint(&self.keys.token, self.number, id, request.until);
+        let record = Record {
+            uri: SipUri::new(host, Some(port)).with_user(&user),
+            factory: 0,
+            activate_by: request.until,
+            told: None,
+            policy: Policy::of(self.factories[0].config()),
+            creator: None,
+            asked: Asked::by_nobody(),
+            since: now,
+            state: State::Held,
+        };
+        self.records.insert(id, record);
+        Ok(Made::New(id))
+    }
+
+    /// Whoever names his request gets the same again.
+    fn id_of(&mut self, request: &ReserveRequest) -> ConferenceId {
+        let fresh = self.rng.token(32);
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.keys.identity)
+            .expect("invariant: HMAC takes any key length");
+        // The label keeps it apart from the identities of what is asked for by SIP.
+        mac.update(b"convoke reservation 1\0");
+        let tenant = request.tenant.as_deref().unwrap_or_default();
+        match &request.key {
+            Some(key) => {
+                mac.update(b"key\0");
+                mac.update(tenant.as_bytes());
+                mac.update(b"\0");
+                mac.update(key.as_bytes());
+            }
+            None => mac.update(fresh.as_bytes()),
+        }
+        let mut id = [0; 10];
+        id.copy_from_slice(&mac.finalize().into_bytes()[..10]);
+        ConferenceId(id)
+    }
+
+    fn not_reserved(&self, refusal: &Refusal) -> ReserveError {
+        match refusal {
+            Refusal::PoolFull { asked, free } | Refusal::SoftLimit { asked, limit: free } => {
+                ReserveError::NoRoom { asked: asked.0, free: free.0 }
+            }
+            Refusal::TenantFull { tenant, has, quota, .. } => ReserveError::TenantFull {
+                tenant: self.tenant_name(*tenant),
+                has: has.0,
+                quota: quota.0,
+            },
+            Refusal::TenantRate { .. } | Refusal::OutOfTime => ReserveError::OutOfTime,
+            Refusal::TooManyReservations { max } => ReserveError::TooMany { max: *max },
+        }
+    }
+
+    pub(crate) fn cancel(&mut self, ticket: u64, conference: &str) {
+        let id = self.pool.reservations().map(|it| it.id).find(|id| {
+            let record = self.records.get(id);
+            record.is_some_and(|record| {
+                record.uri.to_string() == conference
+                    || record.uri.user.as_deref() == Some(conference)
+            })
+        });
+        let Some(id) = id else {
+            return self.output(Output::Reserved { ticket, answer: Err(ReserveError::NotFound) });
+        };
+        // It is over for everybody once the disk has forgotten it.
+        if let Some(number) = self.store(StoreChange::Remove(id))
+            && let Some(keeping) = &mut self.keeping
+        {
+            keeping.waiting.insert(number, Waiting::Cancel { ticket, id });
+        }
+    }
+
+    /// The disk has it, or cannot.
+    pub(crate) fn stored(&mut self, now: Instant, number: u64, is_kept: bool) {
+        let waiting = self.keeping.as_mut().and_then(|keeping| keeping.waiting.remove(&number));
+        match (waiting, is_kept) {
+            (None, true) => {}
+            (None, false) => self.notice(Notice::NotKept),
+            (Some(Waiting::Reserve { ticket, id }), true) => {
+                let answer = self.answer_of(now, id);
+                if let Ok(status) = &answer {
+                    self.notice(Notice::Reserved {
+                        conference: status.conference.clone(),
+                        legs: status.legs,
+                        from: status.from,
+                        until: status.until,
+                        tenant: status.tenant.clone(),
+                    });
+                }
+                self.output(Output::Reserved { ticket, answer });
+            }
+            (Some(Waiting::Reserve { ticket, id }), false) => {
+                self.notice(Notice::NotKept);
+                self.give_up(now, id);
+                self.output(Output::Reserved { ticket, answer: Err(ReserveError::NotKept) });
+            }
+            (Some(Waiting::Cancel { ticket, id }), true) => {
+                let answer = self.answer_of(now, id);
+                self.give_up(now, id);
+                self.output(Output::Reserved { ticket, answer });
+            }
+            (Some(Waiting::Cancel { ticket, .. }), false) => {
+                self.notice(Notice::NotKept);
+                self.output(Output::Reserved { ticket, answer: Err(ReserveError::NotKept) });
+            }
+        }
+    }
+
+    fn answer_of(&self, now: Instant, id: ConferenceId) -> Result<ReservationStatus, ReserveError> {
+        let reservation = self.pool.reservation(id).ok_or(ReserveError::NotFound)?;
+        self.reservation(now, &reservation).ok_or(ReserveError::NotFound)
+    }
+
+    /// Room and URI of a reservation go; what runs goes on.
+    fn give_up(&mut self, now: Instant, id: ConferenceId) {
+        self.pool.cancel(now, id);
+        match self.records.get(&id).map(|record| &record.state) {
+            Some(State::Active(_)) => self.keep_start(id),
+            Some(State::Held) => {
+                self.records.remove(&id);
+            }
+            Some(State::Ended) | None => {}
+        }
+    }
+}
+
+/// Whether a reservation is made, or was there.
+enum Made {
+    New(ConferenceId),
+    Already(ConferenceId),
+}
+
+/// As many as a focus takes.
+const LEGS_MAX: u32 = 1_000;
+const DAY: u64 = 24 * 3_600;
+/// Longer is no conference but a room that is let.
+const DAYS_MAX: u64 = 7;
+const AHEAD_DAYS_MAX: u64 = 366;

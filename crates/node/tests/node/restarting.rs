@@ -1,0 +1,161 @@
+//! kill -9, and what there is afterwards: the same keys and the same disk.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use node::{Input, ReserveRequest};
+
+use crate::reserving::later;
+use crate::rig::{Caller, FACTORY, Rig, Setting};
+
+const DOWN: Duration = Duration::from_secs(3);
+
+fn rig() -> Rig {
+    Rig::new().with_disk(BTreeMap::new())
+}
+
+fn killed(rig: Rig) -> Rig {
+    rig.killed(DOWN, Setting::default())
+}
+
+/// T26: whoever was in calls the same URI, and all land in one conference.
+#[test]
+fn conference_that_ran_is_joined_again_by_the_same_uri() {
+    let mut rig = rig();
+    let mut alice = Caller::new("alice", 1);
+    let mut bob = Caller::new("bob", 2);
+    let uri = rig.conference(&alice);
+    rig.join(&mut alice, &uri);
+    rig.join(&mut bob, &uri);
+    let mut rig = killed(rig);
+    assert_eq!(rig.used_and_held(), (0, 4), "their room is kept");
+    for caller in [&mut alice, &mut bob] {
+        let mut again = Caller::new(&caller.name, 20 + caller.address.port() % 10);
+        assert_eq!(rig.join(&mut again, &uri).status.code(), 200);
+    }
+    let status = rig.node.status(rig.now);
+    assert_eq!(status.conferences.len(), 1);
+    assert_eq!(
+        (status.conferences[0].uri.as_str(), status.conferences[0].legs.len()),
+        (uri.as_str(), 2)
+    );
+}
+
+/// B06, C: the identity is an HMAC of the request under a key that is kept.
+#[test]
+fn copy_of_a_request_to_the_factory_gets_the_uri_that_it_had() {
+    let rig = &mut Some(rig());
+    let alice = Caller::new("alice", 1);
+    let uri = rig.as_mut().map(|rig| rig.conference(&alice));
+    let mut after = killed(rig.take().expect("one"));
+    assert_eq!(Some(after.conference(&alice)), uri);
+}
+
+/// Who has the URI from a 302 and calls it after the restart gets in, with whoever else comes.
+#[test]
+fn conference_that_was_only_held_is_joined_by_its_uri_too() {
+    let mut rig = rig();
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    let mut rig = killed(rig);
+    assert_eq!(rig.join(&mut alice, &uri).status.code(), 200);
+    let mut bob = Caller::new("bob", 2);
+    assert_eq!(rig.join(&mut bob, &uri).status.code(), 200);
+    assert_eq!(rig.node.status(rig.now).conferences.len(), 1);
+}
+
+/// Only right after a restart, and only what could have been given out before it.
+#[test]
+fn a_uri_is_believed_only_for_as_long_as_a_hold_may_have_lasted() {
+    let mut rig = rig();
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    let mut rig = killed(rig);
+    rig.pass(Duration::from_secs(121));
+    alice.cseq += 1;
+    assert_eq!(rig.ask(alice.address, &alice.invite(&uri)).status.code(), 404);
+    // Nor does it revive what ended by itself in this life.
+    let mut rig = killed(rig);
+    let bob = Caller::new("bob", 2);
+    let uri = rig.conference(&bob);
+    let forged = uri.replace("conf-a", "conf-b");
+    assert_eq!(rig.ask(bob.address, &bob.invite(&forged)).status.code(), 404);
+}
+
+/// B14, T40: an ended conference is dead, whatever happens.
+#[test]
+fn conference_that_was_over_stays_dead() {
+    let mut rig = rig();
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    rig.join(&mut alice, &uri);
+    rig.leave(&mut alice, &uri);
+    let mut rig = killed(rig);
+    let mut again = Caller::new("alice", 1);
+    again.cseq = 40;
+    assert_eq!(rig.ask(again.address, &again.invite(&uri)).status.code(), 404);
+    rig.pass(Duration::from_secs(3 * 3_600));
+    assert_eq!(rig.disk.len(), 0, "and is forgotten with its time");
+}
+
+/// Killed after every message of a history, no reservation that was answered is lost.
+#[test]
+fn killed_at_any_point_no_reservation_is_lost() {
+    for kills in 0..12_u64 {
+        let mut rig = rig();
+        let mut promised = Vec::new();
+        for step in 0..6_u64 {
+            if step % 2 == kills % 2 || step == kills {
+                rig = rig.killed(Duration::from_secs(60 * kills), Setting::default());
+            }
+            let legs = 2 + u32::try_from(step).expect("small");
+            // Every process of this rig draws the same random numbers.
+            let request = ReserveRequest { key: Some(step.to_string()), ..later(legs) };
+            rig.feed(Input::Reserve { ticket: step, request });
+            if let Some(Ok(status)) = rig.reserved.last() {
+                promised.push((status.conference.clone(), status.legs, status.from));
+            }
+            let caller = Caller::new("alice", 1);
+            rig.conference(&caller);
+        }
+        let rig = killed(rig);
+        let mut found: Vec<_> = rig
+            .node
+            .reservations(rig.now)
+            .into_iter()
+            .map(|status| (status.conference, status.legs, status.from))
+            .collect();
+        promised.sort();
+        found.sort();
+        assert_eq!(found, promised, "{kills}");
+        assert_eq!(found.len(), 6);
+    }
+}
+
+/// What nobody comes back to is given up.
+#[test]
+fn conference_that_nobody_comes_back_to_ends() {
+    let mut rig = rig();
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    rig.join(&mut alice, &uri);
+    let mut rig = killed(rig);
+    rig.pass(Duration::from_secs(601));
+    assert_eq!((rig.used_and_held(), rig.disk.len()), ((0, 0), 0));
+    alice.cseq += 9;
+    alice.to_tag = None;
+    assert_eq!(rig.ask(alice.address, &alice.invite(&uri)).status.code(), 404);
+}
+
+/// Without a disk nothing is kept, and nothing is believed.
+#[test]
+fn without_a_disk_a_restart_forgets_everything() {
+    let mut rig = Rig::new();
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    rig.join(&mut alice, &uri);
+    let mut rig = Rig::new();
+    let bob = Caller::new("bob", 2);
+    assert_eq!(rig.ask(bob.address, &bob.invite(&uri)).status.code(), 404);
+    assert_eq!(rig.ask(bob.address, &bob.invite(FACTORY)).status.code(), 302);
+}

@@ -1,0 +1,161 @@
+//! What legs cost on this machine, measured once and kept.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use media::Trial;
+use pool::CostModel;
+use serde::{Deserialize, Serialize};
+use transport::unix_time;
+use units::UnixTime;
+
+use crate::state;
+
+/// What was measured. Kept as JSON; fields are added, never renamed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// What things cost.
+    pub costs: CostModel,
+    /// When that was measured.
+    pub at: UnixTime,
+    /// The kind of machine that it was measured on.
+    pub machine: String,
+}
+
+/// Why nothing was measured, or the measure not kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message says it")]
+pub enum CalibrationError {
+    #[error("the system gives no sockets to measure with: {kind}; are there enough files?")]
+    Measure { kind: io::ErrorKind },
+    #[error("the measurements cannot be kept in {path}: {kind}")]
+    Keep { path: String, kind: io::ErrorKind },
+}
+
+impl Calibration {
+    /// What was measured on this machine.
+    pub fn new(costs: CostModel, at: UnixTime) -> Self {
+        Self { costs, at, machine: machine() }
+    }
+
+    /// Measures this machine: some seconds of one core. The median of some rounds, because others use the
+    /// machine too.
+    ///
+    /// # Errors
+    /// [`CalibrationError::Measure`]
+    pub fn measure() -> Result<Self, CalibrationError> {
+        let run = |conferences, ptime_ms| {
+            let trial = Trial { legs: LEGS, conferences, ptime_ms, ticks: TICKS };
+            let measured = media::measure(trial);
+            measured.map_err(|error| CalibrationError::Measure { kind: error.kind() })
+        };
+        let mut rounds = Vec::new();
+        for _ in 0..ROUNDS {
+            let (one, many) = (run(1, 20)?, run(CONFERENCES, 20)?);
+            let long = run(1, 40)?;
+            rounds.push(costs_of(one.cpu_us_per_s(), many.cpu_us_per_s(), long.cpu_us_per_s()));
+        }
+        let median = |of: fn(&CostModel) -> u64| {
+            let mut all: Vec<u64> = rounds.iter().map(of).collect();
+            all.sort_unstable();
+            all[all.len() / 2]
+        };
+        let costs = CostModel {
+            packet_ns: median(|it| it.packet_ns),
+            leg_us_per_s: median(|it| it.leg_us_per_s),
+            conference_us_per_s: median(|it| it.conference_us_per_s),
+        };
+        Ok(Self::new(costs, unix_time()))
+    }
+
+    /// Keeps it in a state folder.
+    ///
+    /// # Errors
+    /// [`CalibrationError::Keep`]
+    pub fn keep(&self, state_dir: &Path) -> Result<PathBuf, CalibrationError> {
+        let path = state_dir.join(FILE);
+        let text = serde_json::to_string_pretty(self).unwrap_or_default();
+        let kept = state::make(state_dir).and_then(|()| state::replace(&path, text.as_bytes()));
+        match kept {
+            Ok(()) => Ok(path),
+            Err(error) => {
+                let path = path.display().to_string();
+                Err(CalibrationError::Keep { path, kind: error.kind() })
+            }
+        }
+    }
+
+    /// What was measured before on a machine like this. One that cannot be read is none.
+    pub(crate) fn find(state_dir: &Path) -> Option<Self> {
+        let text = std::fs::read_to_string(state_dir.join(FILE)).ok()?;
+        let found: Self = serde_json::from_str(&text).ok()?;
+        (found.machine == machine()).then_some(found)
+    }
+}
+
+/// The three costs from three measures, all of [`LEGS`] legs: in one conference, in many, and in one with packets
+/// half as often. Each is at least what cannot be nothing.
+fn costs_of(one: u64, many: u64, long: u64) -> CostModel {
+    let legs = u64::from(LEGS);
+    // 25 packets a second fewer, in each of the legs.
+    let packet_ns = (one.saturating_sub(long) * 1_000 / (legs * 25)).max(500);
+    let conference_us_per_s = many.saturating_sub(one) / (u64::from(CONFERENCES) - 1);
+    let per_leg = one.saturating_sub(conference_us_per_s).div_ceil(legs);
+    let leg_us_per_s = per_leg.saturating_sub(50 * packet_ns / 1_000).max(1);
+    CostModel { packet_ns, leg_us_per_s, conference_us_per_s }
+}
+
+/// The processor and how many of it: measures of another are worth nothing.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = text.lines().find(|line| line.starts_with("model name"));
+    let name =
+        name.and_then(|line| line.split_once(':')).map_or("unknown", |(_, name)| name.trim());
+    format!("{cores} x {name}")
+}
+
+const FILE: &str = "calibration.json";
+
+/// Enough that what the clock cannot see does not matter, and no more files than any process may have.
+const LEGS: u16 = 100;
+const CONFERENCES: u16 = 20;
+/// Five seconds of sound, in half a second of processor time or less.
+const TICKS: u32 = 500;
+const ROUNDS: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_measures_give_three_costs() {
+        // 100 legs at 50 packets of 5 µs and 150 µs each, 100 µs a conference.
+        let (one, many, long) = (40_100, 42_000, 27_600);
+        let costs = costs_of(one, many, long);
+        assert_eq!(
+            costs,
+            CostModel { packet_ns: 5_000, leg_us_per_s: 150, conference_us_per_s: 100 }
+        );
+    }
+
+    /// However busy the machine was, nothing costs nothing, or every caller would be let in.
+    #[test]
+    fn measures_that_contradict_each_other_still_give_costs() {
+        let costs = costs_of(10_000, 9_000, 20_000);
+        assert!(costs.packet_ns > 0 && costs.leg_us_per_s > 0);
+        assert_eq!(costs.conference_us_per_s, 0);
+    }
+
+    #[test]
+    fn what_was_measured_is_found_again_and_that_of_another_machine_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert_eq!(Calibration::find(folder.path()), None);
+        let mut calibration = Calibration::new(CostModel::default(), UnixTime(7));
+        calibration.keep(folder.path()).expect("kept");
+        assert_eq!(Calibration::find(folder.path()), Some(calibration.clone()));
+        calibration.machine = "another".to_owned();
+        calibration.keep(folder.path()).expect("kept");
+        assert_eq!(Calibration::find(folder.path()), None);
+    }
+}

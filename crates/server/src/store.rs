@@ -1,0 +1,168 @@
+//! What outlives the process, on the disk: an embedded database, written by a thread of its own.
+//!
+//! What waits when the thread looks is written in one transaction; each change is answered when that is on the disk. A
+//! cut at any write leaves what was answered before, whole.
+
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use node::{StoreChange, StoredConference};
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use tokio::sync::mpsc;
+
+/// The conferences by identity, each as JSON.
+const CONFERENCES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("conferences");
+
+const FILE: &str = "convoke.redb";
+
+/// Changes that wait for the disk. A disk takes hundreds of transactions a second, each with all that waits; when so
+/// many wait it has stopped, and more are refused.
+const WAITING_MAX: usize = 4_096;
+
+/// Pages that the database keeps in memory: all of it, as a rule.
+const CACHE_BYTES: usize = 4 << 20;
+
+/// Why the store cannot be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message says it")]
+pub enum StoreError {
+    #[error("{path}: {why}; does another server use this folder?")]
+    Open { path: String, why: String },
+}
+
+/// The number of a change, and whether it is on the disk.
+pub(crate) type Answer = (u64, bool);
+
+/// The store, as the loop sees it.
+pub(crate) struct Store {
+    changes: Option<SyncSender<(u64, StoreChange)>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Store {
+    /// Opens the store of a state folder, or makes it; gives what is in it, and where its answers come.
+    pub(crate) fn open(
+        folder: &Path,
+    ) -> Result<(Self, Vec<StoredConference>, mpsc::UnboundedReceiver<Answer>), StoreError> {
+        let path = folder.join(FILE);
+        let failed = |why: String| StoreError::Open { path: path.display().to_string(), why };
+        if !path.exists() {
+            create(&path).map_err(|error| failed(error.to_string()))?;
+        }
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .open(&path)
+            .map_err(|error| failed(error.to_string()))?;
+        let kept = read(&database).map_err(|error| failed(error.to_string()))?;
+        let (changes, receiver) = sync_channel(WAITING_MAX);
+        // Bounded by the changes that wait.
+        let (answers, answered) = mpsc::unbounded_channel();
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || write_all(&database, &receiver, &answers))
+            .map_err(|error| failed(error.to_string()))?;
+        Ok((Self { changes: Some(changes), thread: Some(thread) }, kept, answered))
+    }
+
+    /// Hands a change over. Whether it was taken; then its answer comes.
+    pub(crate) fn change(&self, ticket: u64, change: StoreChange) -> bool {
+        let Some(changes) = &self.changes else { return false };
+        match changes.try_send((ticket, change)) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+        }
+    }
+}
+
+impl Drop for Store {
+    /// Waits until all that was handed over is on the disk.
+    fn drop(&mut self) {
+        self.changes = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Makes an empty database under another name first: one that was cut while it was made could never be opened
+/// again.
+fn create(path: &Path) -> Result<(), redb::Error> {
+    let part = path.with_extension("part");
+    match std::fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    let database = Database::create(&part)?;
+    write(&database, std::iter::empty())?;
+    drop(database);
+    std::fs::rename(&part, path)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    Ok(std::fs::File::open(folder)?.sync_all()?)
+}
+
+fn write_all(
+    database: &Database,
+    changes: &Receiver<(u64, StoreChange)>,
+    answers: &mpsc::UnboundedSender<Answer>,
+) {
+    while let Ok(first) = changes.recv() {
+        let batch: Vec<(u64, StoreChange)> =
+            std::iter::once(first).chain(changes.try_iter().take(WAITING_MAX)).collect();
+        let written = write(database, batch.iter().map(|(_, change)| change));
+        if let Err(error) = &written {
+            tracing::error!(%error, "the store cannot be written");
+        }
+        for (ticket, _) in batch {
+            // With the loop gone nobody waits.
+            let _ = answers.send((ticket, written.is_ok()));
+        }
+    }
+}
+
+/// Writes changes in one transaction; when it returns they are on the disk.
+fn write<'a>(
+    database: &Database,
+    changes: impl Iterator<Item = &'a StoreChange>,
+) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    {
+        let mut table = transaction.open_table(CONFERENCES)?;
+        for change in changes {
+            match change {
+                StoreChange::Put(stored) => {
+                    let text = serde_json::to_vec(stored).map_err(io::Error::other)?;
+                    table.insert(stored.id.0.as_slice(), text.as_slice())?;
+                }
+                StoreChange::Remove(id) => {
+                    table.remove(id.0.as_slice())?;
+                }
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// All that is kept. What cannot be read, of a later version perhaps, is left where it is.
+fn read(database: &Database) -> Result<Vec<StoredConference>, redb::Error> {
+    let transaction = database.begin_read()?;
+    let table = match transaction.open_table(CONFERENCES) {
+        Ok(table) => table,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut kept = Vec::new();
+    for row in table.iter()? {
+        let (_, value) = row?;
+        match serde_json::from_slice(value.value()) {
+            Ok(stored) => kept.push(stored),
+            Err(error) => tracing::warn!(%error, "a conference in the store cannot be read"),
+        }
+    }
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests;
