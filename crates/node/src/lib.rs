@@ -9,7 +9,8 @@
 //!
 //! **Invariant:** before a caller has shown that he receives where he sends from, he gets one packet
 //! for one packet, and nothing is kept but a soft hold.
-//! **Invariant:** a token finds a conference, it never makes one.
+//! **Invariant:** a token finds a conference, it never makes one; but right after a restart, with the keys of before, it
+//! brings back what was only held then (`keeping`).
 //! **Invariant:** after the last BYE, and once transactions have run out, [`Leftovers`] is zero.
 
 mod agenda;

@@ -243,7 +243,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("pool = {capacity = 1", "convoke.toml:1: unclosed inline table, expected `}`"),
     (
         "[cluster]",
-        "convoke.toml:1: unknown key `cluster`, expected one of `sip`, `media`, `factory`, `admin`, `pool`, `access`, `dns`, `auth`, `dial_out`, `limits`, `records`, `trace`",
+        "convoke.toml:1: unknown key `cluster`, expected one of `sip`, `media`, `factory`, `tenants`, `state`, `admin`, `pool`, `access`, `dns`, `auth`, `dial_out`, `limits`, `records`, `trace`",
     ),
 ];
 
