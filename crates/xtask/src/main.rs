@@ -59,6 +59,9 @@ enum Command {
         /// Measures whole programs by the clock instead, and writes docs/BENCHMARKS.md: for a quiet machine of two cores
         #[arg(long, conflicts_with = "accept")]
         full: bool,
+        /// Only the loads that must be carried, without the search for the most
+        #[arg(long, requires = "full")]
+        bars: bool,
         /// How often each load is measured
         #[arg(long, value_name = "N", default_value_t = 3, requires = "full")]
         repetitions: u32,
@@ -82,7 +85,10 @@ fn main() -> ExitCode {
         Command::Demo { args } => run::command(&root, &steps::demo(&args)),
         Command::Sim { args } => run::command(&root, &steps::sim(&args)),
         Command::Fuzz { args } => run::command(&root, &steps::fuzz(&args)),
-        Command::Bench { full: true, repetitions, .. } => bench::full(&root, repetitions),
+        Command::Bench { full: true, bars, repetitions, .. } => {
+            let extent = if bars { bench::Extent::Bars } else { bench::Extent::Whole };
+            bench::full(&root, extent, repetitions)
+        }
         Command::Bench { accept, .. } => bench::instructions(&root, accept),
         Command::Tidy { write } => tidy::tidy(&root, write),
         Command::Quality => quality::quality(&root),

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::page;
-use super::programs::{Kamailio, Kind, Server, pinned, report};
+use super::programs::{Kamailio, Kind, Server, has_priority, pinned, report};
 use crate::run::{self, Call};
 
 /// Where everything that was measured is written.
@@ -54,19 +54,33 @@ pub(super) const SHAPES: [Shape; 3] = [
     },
 ];
 
-/// Measures everything `repetitions` times and writes it down.
-pub(super) fn run(root: &Path, repetitions: u32) -> anyhow::Result<()> {
+/// How much is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Each load, and then ever more until one is too much.
+    Whole,
+    /// The greatest load that each shape must carry.
+    Bars,
+}
+
+/// Measures each load `repetitions` times and writes it down.
+pub(super) fn run(root: &Path, extent: Extent, repetitions: u32) -> anyhow::Result<()> {
     let build = ["build", "--release", "--locked", "--package", "convoke", "--package", "load"];
     run::command(root, &Call::cargo(&build))?;
     let mut loads = Vec::new();
     for shape in &SHAPES {
         for kind in [Kind::Convoke, shape.floor] {
-            for legs in shape.loads {
+            let (loads_wanted, tries) = match (extent, shape.loads) {
+                (Extent::Whole, all) => (all, shape.tries),
+                (Extent::Bars, [.., last]) => (std::slice::from_ref(last), &[][..]),
+                (Extent::Bars, []) => (&[][..], &[][..]),
+            };
+            for legs in loads_wanted {
                 for _ in 0..repetitions {
                     loads.push(load(root, shape, kind, *legs)?);
                 }
             }
-            for legs in shape.tries {
+            for legs in tries {
                 let tried = load(root, shape, kind, *legs)?;
                 let is_too_much = !is_carried(&tried["report"]);
                 loads.push(tried);
@@ -145,6 +159,7 @@ fn machine() -> Value {
         "cores": models.len(),
         "kernel": read("/proc/sys/kernel/osrelease").trim(),
         "load_before": read("/proc/loadavg").trim(),
+        "scheduling": if has_priority() { "SCHED_RR" } else { "as any program" },
     })
 }
 

@@ -10,13 +10,15 @@ mod programs;
 
 use std::path::Path;
 
+pub(crate) use full::Extent;
+
 /// Counts instructions and compares them with what is recorded; with `accept` records them.
 pub(crate) fn instructions(root: &Path, accept: bool) -> anyhow::Result<()> {
     count::run(root, accept)
 }
 
 /// Measures whole programs, each so often, and writes the page.
-pub(crate) fn full(root: &Path, repetitions: u32) -> anyhow::Result<()> {
+pub(crate) fn full(root: &Path, extent: Extent, repetitions: u32) -> anyhow::Result<()> {
     full::can_pin()?;
-    full::run(root, repetitions)
+    full::run(root, extent, repetitions)
 }

@@ -53,12 +53,13 @@ fn page(results: &Value) -> String {
     };
     let _ = writeln!(
         out,
-        "\n## Measured\n\n{} cores of {}, Linux {}, commit `{}`, {} repetitions (lowest-median-highest), load average before: {}.",
+        "\n## Measured\n\n{} cores of {}, Linux {}, commit `{}`, {} repetitions (lowest / median / highest), scheduled: {}, load average before: {}.",
         text("/machine/cores"),
         text("/machine/processor"),
         text("/machine/kernel"),
         text("/commit"),
         text("/repetitions"),
+        text("/machine/scheduling"),
         text("/machine/load_before"),
     );
     let all = results["loads"].as_array().map_or(&[][..], Vec::as_slice);

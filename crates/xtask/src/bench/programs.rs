@@ -116,12 +116,30 @@ fn release(root: &Path, program: &str) -> PathBuf {
     root.join("target/release").join(program)
 }
 
-/// Runs a program on one core. `taskset` becomes the program: its process id is the program's.
+/// Runs a program on one core, before all others where the system lets us (`SCHED_RR`): what else the machine does is not
+/// measured then. `chrt` and `taskset` become the program: their process id is the program's.
 pub(super) fn pinned(core: &str, program: &Path) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["--cpu-list", core]).arg(program);
+    let words = ["--cpu-list", core];
+    let mut command = if has_priority() {
+        let mut command = Command::new("chrt");
+        command.args(["--rr", PRIORITY, "taskset"]);
+        command
+    } else {
+        Command::new("taskset")
+    };
+    command.args(words).arg(program);
     command
 }
+
+/// Whether programs that are measured go before all others.
+pub(super) fn has_priority() -> bool {
+    let tried =
+        Command::new("chrt").args(["--rr", PRIORITY, "true"]).stderr(Stdio::null()).status();
+    tried.is_ok_and(|status| status.success())
+}
+
+/// Any will do: nothing else on the machine has one.
+const PRIORITY: &str = "10";
 
 /// Runs a program of ours on the load's core to its end, and reads the JSON that it prints.
 pub(super) fn report(root: &Path, program: &str, words: &[String]) -> anyhow::Result<Value> {
