@@ -88,7 +88,7 @@ impl Server {
                 let greeting: Value = serde_json::from_str(&first)?;
                 greeting["factory"].as_str().context("no factory")?.to_owned()
             }
-            Kind::Echo | Kind::Fan => format!("sip:conference@{}", first.trim()),
+            Kind::Echo | Kind::Fan => format!("sip:floor{{n}}@{}", first.trim()),
         };
         Ok(Self { child, uri })
     }
