@@ -127,6 +127,8 @@ struct World<S> {
     holds: BTreeMap<ConferenceId, Instant>,
     /// Reservations that were promised.
     disk: BTreeMap<ConferenceId, Reservation>,
+    /// Those that are over or were given up: their conferences may go on, above a tenant's quota.
+    lapsed: BTreeMap<ConferenceId, Reservation>,
 }
 
 impl<S: Subject> World<S> {
@@ -138,6 +140,7 @@ impl<S: Subject> World<S> {
             legs: BTreeMap::new(),
             holds: BTreeMap::new(),
             disk: BTreeMap::new(),
+            lapsed: BTreeMap::new(),
         };
         for step in 0..STEPS {
             world.step().map_err(|what| format!("seed {seed}, step {step}: {what}"))?;
@@ -205,7 +208,7 @@ impl<S: Subject> World<S> {
             14 if self.rng.below(3) == 0 => {
                 let id = self.id();
                 self.subject.pool().cancel(self.now, id);
-                self.disk.remove(&id);
+                self.lapsed.extend(self.disk.remove(&id).map(|it| (id, it)));
                 Ok(())
             }
             _ => {
@@ -306,6 +309,7 @@ impl<S: Subject> World<S> {
                 }
                 Output::ReservationOver { id } => {
                     let over = self.disk.remove(&id);
+                    self.lapsed.extend(over.map(|it| (id, it)));
                     ensure(over.is_some_and(|it| it.until <= now), "a reservation ended early")?;
                 }
             }
@@ -332,8 +336,13 @@ impl<S: Subject> World<S> {
             ensure(!stands || pool.conference(*id).is_some(), "a granted hold is not there")?;
         }
         let quota = pool.seats_of(TenantId(1)).0;
-        let booked: u32 =
-            self.disk.values().filter(|it| it.tenant == TenantId(1)).map(|it| it.seats.0).sum();
+        let booked: u32 = self
+            .disk
+            .values()
+            .chain(self.lapsed.values())
+            .filter(|it| it.tenant == TenantId(1))
+            .map(|it| it.seats.0)
+            .sum();
         ensure(quota <= 8 + booked, "a tenant is above its quota")?;
         let live = self.disk.values().filter(|it| it.until > now).count();
         ensure(pool.reservation_count() >= live, "a reservation is lost")
