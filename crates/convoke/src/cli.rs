@@ -14,14 +14,18 @@ use terminal::{Pattern, ReferMode};
 
 use crate::output::complain;
 
+mod drain;
 mod load;
 mod reach;
 mod room;
 mod user;
 
+pub(crate) use drain::{DrainArgs, UndrainArgs};
 pub(crate) use load::LoadArgs;
 pub(crate) use reach::ReachArgs;
-pub(crate) use room::{CalibrateArgs, CapacityArgs, ExplainArgs, HoldsArgs, Kind, ReserveArgs};
+pub(crate) use room::{
+    AskArgs, CalibrateArgs, CapacityArgs, ExplainArgs, HoldsArgs, Kind, ReserveArgs,
+};
 pub(crate) use user::{UserAddArgs, UserArgs, UserCommand, UserListArgs, UserRemoveArgs, WhoArgs};
 
 /// What a wrong command line ends with; clap's own choice for what it finds itself.
@@ -64,13 +68,16 @@ pub(crate) enum Command {
     Capacity(CapacityArgs),
     Calibrate(CalibrateArgs),
     Reserve(ReserveArgs),
+    Drain(DrainArgs),
+    Undrain(UndrainArgs),
     User(UserArgs),
     Demo(DemoArgs),
 }
 
 /// Run the conference server: factory, focus and mixer.
 ///
-/// It prints the address to call and how to call it. Ctrl-C or SIGTERM says BYE to every leg and ends.
+/// It prints the address to call and how to call it. Ctrl-C or SIGTERM says BYE to every leg and ends; with
+/// --drain-deadline the first one lets those who are in talk on for so long, and the second says BYE.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -107,6 +114,9 @@ pub(crate) struct ServeArgs {
     /// other here without a PBX. With `[auth]` a user registers his own name, without it anybody any
     #[arg(long)]
     pub(crate) lab_registrar: bool,
+    /// How long conferences may go on after Ctrl-C or SIGTERM, while no new one is taken
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
+    pub(crate) drain_deadline: Duration,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }

@@ -38,6 +38,8 @@ fn main() -> ExitCode {
         Command::Capacity(args) => commands::capacity::run(&args),
         Command::Calibrate(args) => commands::calibrate::run(&args),
         Command::Reserve(args) => commands::reserve::run(&args),
+        Command::Drain(args) => commands::drain::drain(&args),
+        Command::Undrain(args) => commands::drain::undrain(&args),
         Command::User(args) => commands::user::run(&args),
         Command::Demo(args) => commands::demo::run(&args),
     };

@@ -45,6 +45,21 @@ impl Stop {
     }
 }
 
+/// Being told to read the configuration again: SIGHUP.
+pub(crate) struct Reread(Signal);
+
+impl Reread {
+    /// From now on SIGHUP does not end the process.
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        Ok(Self(signal(SignalKind::hangup()).context("cannot wait for signals")?))
+    }
+
+    /// Waits until told.
+    pub(crate) async fn told(&mut self) {
+        self.0.recv().await;
+    }
+}
+
 /// Tells once when standard input has come to its end. The thread that reads it ends with the
 /// process.
 fn input_closed() -> anyhow::Result<mpsc::Receiver<()>> {

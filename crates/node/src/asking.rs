@@ -251,6 +251,7 @@ impl Node {
         request: &HoldRequest,
         (asker, asked): (&str, Option<String>),
     ) -> Result<Told, Refused> {
+        self.takes_new()?;
         let told = self.told(now, (Some(asker.to_owned()), asked), request);
         match self.pool.hold(now, request) {
             Ok(_) => Ok(told),

@@ -154,7 +154,12 @@ impl Node {
                 };
                 let decision = self.pool.explain(now, self.number, &request);
                 let told = Told { at: self.wall(now), asker: None, asked: None, decision };
-                Ok(vec![self.explained(ExplainedState::WhatIf, None, &told)])
+                let mut explained = self.explained(ExplainedState::WhatIf, None, &told);
+                // Whatever room there is.
+                if let Err(refused) = self.takes_new() {
+                    explained.words = format!("{refused}. Otherwise: {}", explained.words);
+                }
+                Ok(vec![explained])
             }
             ExplainQuery::Recent => {
                 let refused = self.explained.refused.iter().rev();

@@ -8,7 +8,7 @@ use sip::{MessageDropped, StackRefusal, StatusCode, Traffic};
 use units::{Tally, causes};
 
 use crate::conference::State;
-use crate::node::Node;
+use crate::node::{Node, Phase};
 use crate::registrar::Registrar;
 use crate::{Leftovers, RelayCounters, RoomStatus};
 
@@ -47,6 +47,8 @@ causes! {
         NotFound => "not_found",
         /// The conference is locked.
         Locked => "locked",
+        /// We took no new conferences.
+        Draining => "draining",
         /// We were shutting down.
         ShuttingDown => "shutting_down",
         /// The answer form is not in this build.
@@ -158,6 +160,7 @@ impl Refusal {
             Refused::NobodyIn => Self::NobodyIn,
             Refused::NotFound => Self::NotFound,
             Refused::Locked => Self::Locked,
+            Refused::Draining => Self::Draining,
             Refused::ShuttingDown => Self::ShuttingDown,
             Refused::NotServed => Self::NotServed,
         }
@@ -214,6 +217,8 @@ pub struct Figures {
     pub transactions: (usize, usize),
     /// Legs in conferences.
     pub legs: usize,
+    /// Whether no new conferences are taken, and those there are go on.
+    pub is_draining: bool,
     /// What the registrar for trying things out has sent on.
     pub relayed: RelayCounters,
     /// Phones that are registered with it.
@@ -251,6 +256,7 @@ impl Node {
             },
             leftovers: self.leftovers(),
             transactions: self.stack.transaction_counts(),
+            is_draining: matches!(self.phase, Phase::Draining(_)),
             relayed: self.registrar.as_ref().map(Registrar::counters).unwrap_or_default(),
             phones: self.registrar.as_ref().map_or(0, Registrar::phone_count),
             legs: self.by_media.values().filter_map(|id| self.legs_of(*id)).sum(),

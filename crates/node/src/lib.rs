@@ -4,7 +4,8 @@
 //! deadline. The server and the simulation drive it alike.
 //!
 //! A request finds its way in `requests`: in a dialog to its focus (`focuses`), to a factory
-//! (`asking`) or to a conference URI (`joining`). What administrators want comes in by `steering`. Who may is decided in `auth`. What the node keeps
+//! (`asking`) or to a conference URI (`joining`). What administrators want comes in by `steering`. Whether there may be new conferences at all is in `draining`.
+//! Who may is decided in `auth`. What the node keeps
 //! about a conference is in `conference`; phones of the lab registrar in `registrar`; its side of the mixers in `media_link`.
 //!
 //! **Invariant:** before a caller has shown that he receives where he sends from, he gets one packet
@@ -19,6 +20,7 @@ mod auth;
 mod conference;
 mod config;
 mod dialling;
+mod draining;
 mod explaining;
 mod figures;
 mod focuses;
@@ -31,9 +33,11 @@ mod node;
 mod notice;
 mod options;
 mod pace;
+mod readiness;
 mod record;
 mod referring;
 mod registrar;
+mod reloading;
 mod report;
 mod requests;
 mod reserving;
@@ -47,6 +51,7 @@ mod watching;
 
 pub use auth::{AuthConfig, Entry, Role, User};
 pub use config::{Keys, NodeConfig, SipListen};
+pub use draining::DrainStatus;
 pub use explaining::{ExplainError, ExplainQuery, Explained, ExplainedState};
 pub use figures::{AckIgnored, Figures, Refusal, Tallies};
 pub use keeping::{StoreChange, StoredConference, StoredState};
@@ -55,8 +60,10 @@ pub use network::{Network, NetworkError};
 pub use node::{Input, Node, NodeError, Output};
 pub use notice::Notice;
 pub use pace::Limits;
+pub use readiness::{NotReady, NotReadyCause, Readiness};
 pub use record::{ConferenceRecord, JoinedBy, LegRecord, Record};
 pub use registrar::{PhoneStatus, RegistrarStatus, RelayCounters, RelayDropped};
+pub use reloading::{Settings, SettingsError};
 pub use reserving::{ReservationState, ReservationStatus, ReserveError, ReserveRequest};
 pub use room::{Capacity, CapacityQuery, Fit, HoldState, HoldStatus, MixerRoom, WhatIf};
 pub use status::{ConferenceState, ConferenceStatus, Leftovers, LegStatus, RoomStatus, Status};

@@ -18,6 +18,7 @@ use crate::agenda::Agenda;
 use crate::auth::Auth;
 use crate::conference::{Records, State};
 use crate::dialling::Called;
+use crate::draining::Draining;
 use crate::explaining::Kept;
 use crate::figures::Tallies;
 use crate::keeping::{Keeping, StoreChange};
@@ -120,7 +121,7 @@ pub enum Output {
 ///
 /// # Order
 ///
-/// One mutation ([`Node::handle_input`], [`Node::handle_deadline`], [`Node::shutdown`],
+/// One mutation ([`Node::handle_input`], [`Node::handle_deadline`], [`Node::drain`], [`Node::shutdown`],
 /// [`Node::set_wall`]), then drain [`Node::poll_output`] to `None`, then read [`Node::deadline`],
 /// then wait for input or for that deadline. `now` never goes back.
 #[derive(Debug)]
@@ -203,6 +204,7 @@ pub(crate) enum Sent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Running,
+    Draining(Draining),
     ShuttingDown,
 }
 
@@ -352,6 +354,7 @@ impl Node {
             self.records.remove(&id);
         }
         self.locating_deadline(now);
+        self.drain_deadline(now);
         self.settle(now);
     }
 
@@ -359,9 +362,16 @@ impl Node {
     pub fn deadline(&self) -> Option<Instant> {
         let registrar = self.registrar.as_ref().and_then(Registrar::deadline);
         let (focuses, tombstones) = (self.focus_agenda.deadline(), self.tombstones.deadline());
-        [registrar, self.locating.deadline(), self.pool.deadline(), focuses, tombstones]
-            .into_iter()
-            .fold(self.stack.deadline(), soonest)
+        [
+            registrar,
+            self.locating.deadline(),
+            self.pool.deadline(),
+            focuses,
+            tombstones,
+            self.drain_ends_at(),
+        ]
+        .into_iter()
+        .fold(self.stack.deadline(), soonest)
     }
 
     /// Sets the wall clock, which is only used for dates in conference URIs and notices.
@@ -377,7 +387,7 @@ impl Node {
     /// Takes no more conferences and ends those there are: BYE to every leg. Done when
     /// [`Node::is_quiet`].
     pub fn shutdown(&mut self, now: Instant) {
-        if self.phase == Phase::Running {
+        if self.phase != Phase::ShuttingDown {
             self.notice(Notice::ShuttingDown);
         }
         self.phase = Phase::ShuttingDown;

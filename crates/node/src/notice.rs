@@ -108,6 +108,15 @@ pub enum Notice {
         /// Legs that there may be at most.
         max: Option<u32>,
     },
+    /// The server takes no new conferences; those there are go on.
+    Draining {
+        /// Seconds after which what still runs is ended; `None`: it ends by itself.
+        seconds: Option<u64>,
+        /// Conferences that are held or run.
+        conferences: usize,
+    },
+    /// The server takes new conferences again.
+    Undrained,
     /// The server takes no more conferences, and ends those there are.
     ShuttingDown,
     /// A leg left.

@@ -73,9 +73,7 @@ impl Node {
             // An INVITE to the host itself means nobody; OPTIONS asks it what it can do.
             Addressee::Host | Addressee::Nobody => return Ok(()),
         };
-        if self.phase == Phase::ShuttingDown {
-            return Err(Refused::ShuttingDown.into());
-        }
+        self.takes_new()?;
         let config = self.factories[index].config();
         if config.answer == AnswerForm::Relay {
             return Err(Refused::NotServed.into());

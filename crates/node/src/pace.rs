@@ -68,6 +68,11 @@ impl Pace {
         }
     }
 
+    /// Other limits from now on.
+    pub(crate) const fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Whether this source gets one more answer of no use. If so, it is counted.
     pub(crate) fn allows(&mut self, now: Instant, source: &Source) -> bool {
         let from = From::of(source);

@@ -29,6 +29,7 @@ impl Node {
             dropped: struck(&figures.dropped)
                 .chain(struck(&figures.tallies.acks_ignored))
                 .collect(),
+            draining: self.draining(now),
             registrar: self.registrar.as_ref().map(|registrar| registrar.status(now)),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::RegistrarStatus;
+use crate::{DrainStatus, RegistrarStatus};
 
 /// All that the status shows. Serialised as JSON; fields are added, never renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub struct Status {
     /// Messages that came to nothing, by cause, as in the metrics; those that struck.
     #[serde(default)]
     pub dropped: BTreeMap<String, u64>,
+    /// How far draining has come; `None`: new conferences are taken.
+    #[serde(default)]
+    pub draining: Option<DrainStatus>,
     /// Who is registered; `None`: there is no registrar.
     #[serde(default)]
     pub registrar: Option<RegistrarStatus>,

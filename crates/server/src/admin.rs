@@ -1,9 +1,11 @@
 //! The HTTP interface, on loopback.
 
 mod connections;
+pub(crate) mod drain;
 pub(crate) mod room;
 
 use std::net::{IpAddr, TcpListener};
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -11,6 +13,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use node::{DrainStatus, Readiness};
 use tokio::sync::{mpsc, oneshot};
 
 use self::connections::Connections;
@@ -29,6 +32,12 @@ pub(crate) enum Asked {
     Metrics(oneshot::Sender<Snapshot>),
     /// Something about room.
     Room(RoomQuestion),
+    /// Whether new conferences are taken.
+    Ready(oneshot::Sender<Readiness>),
+    /// Take no new ones, and end what runs after so long.
+    Drain(Option<Duration>, oneshot::Sender<Option<DrainStatus>>),
+    /// Take new ones again.
+    Undrain(oneshot::Sender<Option<DrainStatus>>),
 }
 
 /// Serves until the runtime ends. Must be called inside a tokio runtime.
@@ -38,6 +47,7 @@ pub(crate) fn serve(listener: TcpListener, asked: mpsc::Sender<Asked>) -> std::i
         .route("/v1/status", get(status))
         .route("/metrics", get(metrics))
         .merge(room::routes())
+        .merge(drain::routes())
         .layer(middleware::from_fn(only_local_names))
         .with_state(asked);
     tokio::spawn(async move {

@@ -20,6 +20,7 @@ mod keeping;
 mod metrics;
 mod mixers;
 mod records;
+mod reload;
 mod room;
 mod run;
 mod start;
@@ -29,18 +30,20 @@ mod store;
 pub mod users;
 
 pub use access::AllowList;
+pub use admin::drain::DrainPage;
 pub use admin::room::{AdminError, ExplainPage, HoldsPage, ReserveBody};
 pub use calibration::{Calibration, CalibrationError};
 pub use config::{Config, ConfigError};
 pub use node::{
-    Capacity, ConferenceState, ConferenceStatus, ExplainError, Explained, ExplainedState, Fit,
-    HoldState, HoldStatus, Network, NetworkError, Notice, PhoneStatus, RegistrarStatus,
-    ReservationState, ReservationStatus, Role, User, WhatIf,
+    Capacity, ConferenceState, ConferenceStatus, DrainStatus, ExplainError, Explained,
+    ExplainedState, Fit, HoldState, HoldStatus, Network, NetworkError, Notice, PhoneStatus,
+    Readiness, RegistrarStatus, ReservationState, ReservationStatus, Role, User, WhatIf,
 };
 pub use records::{RecordsTo, rfc3339};
+pub use reload::Changed;
 pub use room::Measured;
 pub use run::{EndCause, Event, Report};
-pub use start::{Running, Server, StartError};
+pub use start::{ReloadError, Running, Server, StartError};
 pub use state::StateError;
 pub use status::{MixerStatus, RimStatus, StatusPage};
 pub use store::StoreError;

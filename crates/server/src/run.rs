@@ -5,13 +5,13 @@ use std::io;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use node::{Input, LookupId, Node, Notice, Output};
+use node::{DrainStatus, Input, LookupId, Node, Notice, Output};
 use sip::{Arrival, Packet, Target};
+use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant as SystemInstant;
-use transport::{Clock, Happening, Resolver, Wires, at, told, unix_micros, unix_time};
-use units::{Instant, soonest};
+use transport::{Clock, Happening, Resolver, Wires, at, unix_micros, unix_time};
+use units::{Instant, Tally, causes, soonest};
 
 use crate::AllowList;
 use crate::admin::Asked;
@@ -21,6 +21,7 @@ use crate::keeping::Keeping;
 use crate::metrics::Snapshot;
 use crate::mixers::{self, FromShard, Health, Mixers};
 use crate::records::{self, Moment, Writer};
+use crate::reload::NewSettings;
 use crate::status::{RimStatus, StatusPage};
 
 /// Events that wait for their reader; what does not fit is counted and lost. A conference of three
@@ -83,9 +84,22 @@ pub enum EndCause {
     MixersDied,
 }
 
+/// What the owner of the server wants.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// No new conferences; end with the last one, or after so long.
+    DrainAndStop(Duration),
+    /// Go by these settings from now on.
+    Reload(Box<NewSettings>),
+    /// A configuration was read and not taken over: count it.
+    ReloadRefused,
+    /// End every call, and then the server.
+    Stop,
+}
+
 /// What the loop was woken by.
 enum Wake {
-    Stop,
+    Order(Order),
     /// Told to stop, and the answers to our BYEs do not come.
     GraceOver,
     Deadline,
@@ -100,6 +114,16 @@ enum Wake {
     Resolved(LookupId, Vec<Target>),
     /// The store has kept something, or cannot.
     Stored(u64, bool),
+}
+
+causes! {
+    /// What came of a configuration that was read while the server ran.
+    pub(crate) enum Reload {
+        /// It counts, but for what needs a restart.
+        Applied => "applied",
+        /// It had an error: the old one counts.
+        Refused => "refused",
+    }
 }
 
 /// The loop's belongings; it runs in a thread of its own.
@@ -117,6 +141,9 @@ pub(crate) struct Loop {
     events_lost: u64,
     records: Option<Writer>,
     keeping: Keeping,
+    /// Told to end once nothing is held and nothing runs, and then at the latest.
+    ends_at: Option<Instant>,
+    reloads: Tally<Reload>,
 }
 
 impl Loop {
@@ -144,6 +171,8 @@ impl Loop {
             events_lost: 0,
             records: None,
             keeping: Keeping::default(),
+            ends_at: None,
+            reloads: Tally::default(),
         })
     }
 
@@ -163,28 +192,27 @@ impl Loop {
         Self { messages, ..self }
     }
 
-    /// Runs until told to stop, by a message on `stop` or its end, and every call has ended.
+    /// Runs until told to stop, by an order or the end of `orders`, and every call has ended.
     pub(crate) async fn run(
         mut self,
         mut from_shards: mpsc::Receiver<FromShard>,
         mut asked: mpsc::Receiver<Asked>,
         ready: SyncSender<()>,
-        stop: oneshot::Receiver<()>,
+        mut orders: mpsc::Receiver<Order>,
     ) -> Report {
         let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
-        let mut stop = Some(stop);
         let mut give_up = None;
         self.take_first_ports(&mut from_shards).await;
         // Whoever waited for it may have given up.
         let _ = ready.try_send(());
-        while self.health == Health::Alive && !(stop.is_none() && self.is_quiet()) {
-            let deadline = soonest(self.node.deadline(), self.wires.deadline())
-                .map(|at| self.clock.system(at));
+        while self.health == Health::Alive && !(give_up.is_some() && self.is_quiet()) {
+            let deadline = soonest(self.node.deadline(), self.wires.deadline());
+            let deadline = soonest(deadline, self.ends_at).map(|at| self.clock.system(at));
             let retry = self.mixers.is_behind().then(|| SystemInstant::now() + RETRY);
             // In this order, so that no flood of packets holds up what is due.
             let wake = tokio::select! {
                 biased;
-                () = told(&mut stop) => Wake::Stop,
+                order = orders.recv(), if give_up.is_none() => Wake::Order(order.unwrap_or(Order::Stop)),
                 () = at(deadline) => Wake::Deadline,
                 () = at(give_up) => Wake::GraceOver,
                 event = from_shards.recv() => event.map_or(Wake::MixersGone, Wake::Media),
@@ -195,11 +223,7 @@ impl Loop {
                 happening = self.wires.next(&mut buffer) => Wake::Wire(happening),
             };
             match wake {
-                Wake::Stop => {
-                    stop = None;
-                    give_up = Some(SystemInstant::now() + STOP_GRACE);
-                    self.node.shutdown(self.clock.now());
-                }
+                Wake::Order(Order::Stop) => give_up = Some(self.stop()),
                 Wake::GraceOver => break,
                 Wake::MixersGone => {
                     self.health = Health::Dead;
@@ -211,6 +235,9 @@ impl Loop {
             if self.mixers.is_behind() {
                 self.health = self.mixers.retry();
             }
+            if self.has_drained() {
+                give_up = Some(self.stop());
+            }
             self.drain();
         }
         if self.health == Health::Dead {
@@ -220,6 +247,33 @@ impl Loop {
             self.drain();
         }
         self.finish()
+    }
+
+    fn reload(&mut self, new: NewSettings) {
+        let NewSettings { settings, access } = new;
+        let result = match self.node.apply(settings) {
+            Ok(()) => {
+                self.wires.guard(move |source| access.allows(source));
+                Reload::Applied
+            }
+            // Never: it was compared before.
+            Err(_) => Reload::Refused,
+        };
+        self.reloads.count(result);
+    }
+
+    /// BYE to every leg; gives when their answers are waited for no longer.
+    fn stop(&mut self) -> SystemInstant {
+        self.ends_at = None;
+        self.node.shutdown(self.clock.now());
+        SystemInstant::now() + STOP_GRACE
+    }
+
+    /// Whether it is to end with the last conference, and that is over or its time is.
+    fn has_drained(&self) -> bool {
+        let now = self.clock.now();
+        let is_empty = |it: DrainStatus| it.conferences == 0;
+        self.ends_at.is_some_and(|at| at <= now || self.node.draining(now).is_some_and(is_empty))
     }
 
     /// Without a media port the node would refuse the first caller: SIP waits for them in the
@@ -258,11 +312,29 @@ impl Loop {
             Wake::Stored(ticket, is_kept) => {
                 self.node.handle_input(now, Input::Stored { ticket, is_kept });
             }
+            Wake::Asked(Asked::Ready(asked)) => drop(asked.send(self.node.readiness(now))),
+            Wake::Asked(Asked::Drain(within, asked)) => {
+                self.node.drain(now, within);
+                // Whoever asked may have gone away.
+                let _ = asked.send(self.node.draining(now));
+            }
+            Wake::Asked(Asked::Undrain(asked)) => {
+                self.ends_at = None;
+                self.node.undrain();
+                // Whoever asked may have gone away.
+                let _ = asked.send(self.node.draining(now));
+            }
             Wake::Wire(happening) => self.wires.handle(now, happening, buffer),
             Wake::Resolved(id, targets) => {
                 self.node.handle_input(now, Input::Resolved { id, targets });
             }
-            Wake::MediaRetry | Wake::MixersGone | Wake::Stop | Wake::GraceOver => {}
+            Wake::Order(Order::DrainAndStop(within)) => {
+                self.ends_at = Some(now + within);
+                self.node.drain(now, Some(within));
+            }
+            Wake::Order(Order::Reload(new)) => self.reload(*new),
+            Wake::Order(Order::ReloadRefused) => self.reloads.count(Reload::Refused),
+            Wake::MediaRetry | Wake::MixersGone | Wake::Order(Order::Stop) | Wake::GraceOver => {}
         }
     }
 
@@ -381,6 +453,7 @@ impl Loop {
             connections_open,
             mixers: self.mixers.report().shards,
             events_lost: self.events_lost,
+            reloads: self.reloads.clone(),
             records: self.records.as_ref().map(Writer::counts).unwrap_or_default(),
         }
     }

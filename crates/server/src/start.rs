@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use focus::EndPolicy;
 use focus::factory::{AnswerForm, FactoryConfig};
-use node::{Keys, Node, NodeConfig, NodeError};
+use node::{AuthConfig, Keys, Node, NodeConfig, NodeError, Settings};
 use pool::PoolConfig;
 use sip::Host;
 use tokio::runtime::Builder;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use transport::{Clock, Resolver, unix_time};
-use units::Rng;
+use units::{Instant, Rng};
 
 use crate::admin;
 use crate::auth;
@@ -23,14 +23,18 @@ use crate::config::{Answer, Config, End, Factory};
 use crate::keeping::Keeping;
 use crate::mixers::{self, Mixers};
 use crate::records::{RecordsTo, Writer};
+use crate::reload::{self, Changed, NewSettings};
 use crate::room::{self, Measured};
-use crate::run::{EVENTS_MAX, Event, Loop, Report};
+use crate::run::{EVENTS_MAX, Event, Loop, Order, Report};
 use crate::state::{self, StateError};
 use crate::store::{Store, StoreError};
 use crate::users::UsersError;
 
 /// How long the mixers may take to bind their first ports: milliseconds, on a machine that is alive.
 const PORTS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Orders that wait for the loop: each is a signal that somebody sends by hand.
+const ORDERS_MAX: usize = 8;
 
 /// The number of the only node there is.
 const NODE: u16 = 1;
@@ -48,8 +52,12 @@ pub struct Running {
     admin: SocketAddr,
     capacity: u32,
     measured: Measured,
+    /// What counts now.
+    config: Config,
+    /// The hosts that are ours without anybody naming them.
+    own: Vec<Host>,
     events: mpsc::Receiver<Event>,
-    stop: Option<oneshot::Sender<()>>,
+    orders: Option<mpsc::Sender<Order>>,
     thread: Option<JoinHandle<Report>>,
 }
 
@@ -77,6 +85,18 @@ pub enum StartError {
     System { what: &'static str, kind: std::io::ErrorKind },
 }
 
+/// Why a new configuration does not count.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message says it")]
+pub enum ReloadError {
+    #[error(transparent)]
+    Users(#[from] UsersError),
+    #[error("the server is ending, or has too many orders at once")]
+    Ending,
+    #[error("the system gives no randomness")]
+    NoRandomness,
+}
+
 impl Server {
     /// Binds everything, then starts. With `messages` every SIP message becomes an event too.
     ///
@@ -98,24 +118,10 @@ impl Server {
         let measured = Measured::of(config, calibration.as_ref());
         let clock = Clock::start();
         let node_config = node_config(config, &sockets, pool, keys);
-        let node = Node::new(node_config, clock.now(), unix_time(), rng.fork())?
-            .with_nat(config.nat)
-            .with_dial_out(config.dial_out.clone())
-            .with_limits(config.limits)
-            .with_tenants(room::tenant_rules(config));
-        let (node, keeping) = match &config.state_dir {
-            Some(folder) => {
-                let (store, kept, answers) = Store::open(folder)?;
-                (node.with_store(clock.now(), kept), Keeping::new(store, answers))
-            }
-            None => (node, Keeping::default()),
-        };
-        let node = match auth {
-            Some(auth) => node.with_auth(auth),
-            None => node,
-        };
-        let node = if config.lab_registrar { node.with_lab_registrar() } else { node };
+        let node = Node::new(node_config, clock.now(), unix_time(), rng.fork())?;
+        let (node, keeping) = furnished(config, node, auth, clock.now())?;
         let factories = factory_uris(config, &sockets);
+        let own = own_hosts(&sockets);
         let sip = sockets.iter().map(|socket| socket.local).collect();
         let (mixers, from_shards) =
             Mixers::start(&config.media, config.heard, rng.bytes()).map_err(StartError::Media)?;
@@ -126,7 +132,7 @@ impl Server {
             Builder::new_current_thread().enable_all().build().map_err(failed("event loop"))?;
         let (events, event_receiver) = mpsc::channel(EVENTS_MAX);
         let (asked, asked_receiver) = mpsc::channel(admin::ASKED_MAX);
-        let (stop, stopped) = oneshot::channel();
+        let (orders, order_receiver) = mpsc::channel(ORDERS_MAX);
         let (ready, is_ready) = sync_channel(1);
         let inside = runtime.enter();
         let resolver = Resolver::new(&config.dns, rng.fork());
@@ -143,14 +149,26 @@ impl Server {
             .name("signalling".to_owned())
             .spawn(move || {
                 let report =
-                    runtime.block_on(work.run(from_shards, asked_receiver, ready, stopped));
+                    runtime.block_on(work.run(from_shards, asked_receiver, ready, order_receiver));
                 runtime.shutdown_background();
                 report
             })
             .map_err(failed("thread"))?;
         let events = event_receiver;
-        let (stop, thread) = (Some(stop), Some(thread));
-        let running = Running { factories, sip, admin, capacity, measured, events, stop, thread };
+        let (orders, thread) = (Some(orders), Some(thread));
+        let config = config.clone();
+        let running = Running {
+            factories,
+            sip,
+            admin,
+            capacity,
+            measured,
+            config,
+            own,
+            events,
+            orders,
+            thread,
+        };
         // From here on, dropping it ends what was started.
         is_ready.recv_timeout(PORTS_WITHIN).map_err(|_| StartError::NoMediaPorts)?;
         Ok(running)
@@ -191,10 +209,45 @@ impl Running {
 
     /// Says BYE to every leg, then ends. Events go on until then, 4 s at most.
     pub fn stop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            // If nobody listens any more it has stopped already.
-            let _ = stop.send(());
-        }
+        // Its end is the order to stop.
+        self.orders = None;
+    }
+
+    /// Goes by another configuration from now on, as far as that can be without a restart. The users are read anew, also if
+    /// nothing else has changed.
+    ///
+    /// # Errors
+    /// [`ReloadError`]: what counted before counts.
+    pub fn reload(&mut self, config: Config) -> Result<Changed, ReloadError> {
+        let changed = Changed::between(&self.config, &config);
+        let config = reload::merged(&self.config, config);
+        let mut rng = system_rng().map_err(|_| ReloadError::NoRandomness)?;
+        let auth = config.auth.as_ref().map(|auth| auth::load(auth, &mut rng)).transpose()?;
+        let factories =
+            config.factories.iter().map(|factory| factory_config(factory, &self.own)).collect();
+        let (dial_out, limits) = (config.dial_out.clone(), config.limits);
+        let settings = Settings { factories, auth, dial_out, limits };
+        let access = config.access.clone();
+        self.order(Order::Reload(Box::new(NewSettings { settings, access })))?;
+        self.config = config;
+        Ok(changed)
+    }
+
+    /// Another configuration was read, and had an error: what counted before counts, and that is counted.
+    pub fn reload_refused(&mut self) {
+        // If nobody listens there is nobody who counts.
+        let _ = self.order(Order::ReloadRefused);
+    }
+
+    fn order(&self, order: Order) -> Result<(), ReloadError> {
+        let orders = self.orders.as_ref().ok_or(ReloadError::Ending)?;
+        orders.try_send(order).map_err(|_| ReloadError::Ending)
+    }
+
+    /// Takes no new conference from now on, and ends with the last one, or `within` later.
+    pub fn drain(&mut self, within: Duration) {
+        // If nobody listens any more it has stopped already.
+        let _ = self.order(Order::DrainAndStop(within));
     }
 
     /// Ends what is left, waits for it, and says how it was. `None`: the server panicked.
@@ -207,11 +260,38 @@ impl Running {
 impl Drop for Running {
     /// The thread sees that the handle is gone and ends; this waits for it.
     fn drop(&mut self) {
-        self.stop = None;
+        self.orders = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
+}
+
+/// The node with all that the configuration says, and with what was kept of its last life.
+fn furnished(
+    config: &Config,
+    node: Node,
+    auth: Option<AuthConfig>,
+    now: Instant,
+) -> Result<(Node, Keeping), StartError> {
+    let node = node
+        .with_nat(config.nat)
+        .with_dial_out(config.dial_out.clone())
+        .with_limits(config.limits)
+        .with_tenants(room::tenant_rules(config));
+    let (node, keeping) = match &config.state_dir {
+        Some(folder) => {
+            let (store, kept, answers) = Store::open(folder)?;
+            (node.with_store(now, kept), Keeping::new(store, answers))
+        }
+        None => (node, Keeping::default()),
+    };
+    let node = match auth {
+        Some(auth) => node.with_auth(auth),
+        None => node,
+    };
+    let node = if config.lab_registrar { node.with_lab_registrar() } else { node };
+    Ok((node, keeping))
 }
 
 fn node_config(config: &Config, sockets: &[SipSocket], pool: PoolConfig, keys: Keys) -> NodeConfig {
@@ -342,14 +422,15 @@ mod tests {
             Mixers::start(&config.media, config.heard, rng.bytes()).expect("mixers");
         from_shards.close();
         let (_asked, asked_receiver) = mpsc::channel(1);
-        let (_stop, stopped) = oneshot::channel();
+        let (_orders, order_receiver) = mpsc::channel(1);
         let (ready, _is_ready) = sync_channel(1);
         let (events, mut event_receiver) = mpsc::channel(EVENTS_MAX);
         let runtime = Builder::new_current_thread().enable_all().build().expect("an event loop");
         let report = runtime.block_on(async {
             let resolver = Resolver::new(&[], rng.fork());
             let work = Loop::new(clock, node, mixers, (sockets, resolver), config.access, events);
-            let ended = work.expect("sockets").run(from_shards, asked_receiver, ready, stopped);
+            let ended =
+                work.expect("sockets").run(from_shards, asked_receiver, ready, order_receiver);
             tokio::time::timeout(PORTS_WITHIN, ended).await.expect("it ends")
         });
         assert_eq!(report.end, crate::run::EndCause::MixersDied);

@@ -158,6 +158,11 @@ impl Wires {
         Self { guard: Box::new(guard), ..self }
     }
 
+    /// The same from now on. Connections that are open stay.
+    pub fn guard(&mut self, guard: impl Fn(IpAddr) -> bool + Send + 'static) {
+        self.guard = Box::new(guard);
+    }
+
     /// Waits until something happens. A datagram is then in `buffer`. May be dropped at any time.
     pub async fn next(&mut self, buffer: &mut [u8]) -> Happening {
         self.first = (self.first + 1) % (2 * self.doors.len()).max(1);

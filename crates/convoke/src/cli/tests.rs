@@ -73,6 +73,20 @@ fn status_asks_where_serve_listens_by_default() {
 }
 
 #[test]
+fn drain_takes_a_deadline_and_undrain_none() {
+    let Command::Drain(args) = parse("drain --deadline 10m --admin 127.0.0.1:9") else {
+        panic!("drain")
+    };
+    assert_eq!((args.deadline, args.ask.admin.port()), (Some(Duration::from_secs(600)), 9));
+    let Command::Drain(bare) = parse("drain") else { panic!("drain") };
+    assert_eq!(bare.deadline, None);
+    assert!(matches!(parse("undrain"), Command::Undrain(_)));
+    assert!(refused("drain --deadline 10").ends_with("as in 60s"));
+    let Command::Serve(args) = parse("serve --drain-deadline 5m") else { panic!("serve") };
+    assert_eq!(args.drain_deadline, Duration::from_secs(300));
+}
+
+#[test]
 fn a_bad_value_says_in_its_first_line_what_to_write() {
     let table = [
         ("serve --sip 5060", "write an address and a port, as in 127.0.0.1:5060"),

@@ -7,6 +7,7 @@ pub(crate) mod call;
 pub(crate) mod capacity;
 pub(crate) mod conference;
 pub(crate) mod demo;
+pub(crate) mod drain;
 pub(crate) mod explain;
 pub(crate) mod holds;
 pub(crate) mod load;

@@ -2,16 +2,18 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use server::config::{Entry, Flags};
-use server::{Config, EndCause, Event, Measured, Notice, Report, Running, Server};
+use server::{Changed, Config, EndCause, Event, Measured, Notice, Report, Running, Server};
 
+use super::status::clock;
 use super::{end_at_once, runtime};
 use crate::cli::{ServeArgs, USAGE};
 use crate::output::{Printer, Tone, complain, harmless};
-use crate::signals::Stop;
+use crate::signals::{Reread, Stop};
 use crate::tap::Tap;
 
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
@@ -45,29 +47,86 @@ fn config(args: &ServeArgs) -> anyhow::Result<Result<Config, server::ConfigError
 
 async fn serve(args: &ServeArgs, config: &Config) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::listen(args.common.with_parent)?;
+    let mut reread = Reread::listen()?;
     let printer = Printer::new(args.common.json)?;
     let mut tap = Tap::new(&args.common, "convoke", &printer).keeping(config.pcap.as_deref())?;
     let mut server = Server::start(config, tap.is_open())?;
     greet(&printer, config, &server);
-    let mut is_stopping = false;
+    // What the next signal does.
+    let mut next = if args.drain_deadline.is_zero() { Next::Stop } else { Next::Drain };
     loop {
         tokio::select! {
             event = server.next_event() => match event {
                 Some(event) => show(&printer, &mut tap, event),
                 None => break,
             },
-            () = stop.told() => {
-                if is_stopping {
-                    end_at_once();
-                }
-                is_stopping = true;
-                printer.event(Tone::Quiet, "stopping", "BYE to every leg", "stopping", Value::Null);
-                server.stop();
-            }
+            () = reread.told() => reload(&printer, args, &mut server),
+            () = stop.told() => next = next.done(&printer, &mut server, args.drain_deadline),
         }
     }
     tap.finish(&printer);
     Ok(part(&printer, server.finish()))
+}
+
+/// Reads the configuration again. What is wrong with it changes nothing.
+fn reload(printer: &Printer, args: &ServeArgs, server: &mut Running) {
+    if args.config.is_none() {
+        let about = "there is no --config file to read";
+        return printer.event(Tone::Quiet, "unchanged", about, "reload-unchanged", Value::Null);
+    }
+    let read = config(args).map_err(|error| format!("{error:#}"));
+    let read = read.and_then(|config| config.map_err(|error| error.to_string()));
+    let why = match read {
+        Ok(config) => match server.reload(config) {
+            Ok(changed) => return reloaded(printer, &changed),
+            Err(error) => error.to_string(),
+        },
+        Err(why) => why,
+    };
+    server.reload_refused();
+    let about = format!("the old configuration counts: {why}");
+    printer.event(Tone::Bad, "not taken", &about, "reload-refused", json!({ "why": why }));
+}
+
+fn reloaded(printer: &Printer, changed: &Changed) {
+    let Changed { applied, needs_restart } = changed;
+    let mut about = match applied.is_empty() {
+        true => "nothing that counts at once has changed".to_owned(),
+        false => format!("{} from now on", applied.join(", ")),
+    };
+    if !needs_restart.is_empty() {
+        about.push_str(&format!("; {} after a restart", needs_restart.join(", ")));
+    }
+    let fields = json!({ "applied": applied, "needs_restart": needs_restart });
+    printer.event(Tone::Good, "reloaded", &about, "reloaded", fields);
+}
+
+/// What the next signal to end does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Let those who are in talk on.
+    Drain,
+    /// Say BYE to them.
+    Stop,
+    /// Wait for nothing.
+    End,
+}
+
+impl Next {
+    fn done(self, printer: &Printer, server: &mut Running, drain_deadline: Duration) -> Self {
+        match self {
+            Self::Drain => {
+                server.drain(drain_deadline);
+                Self::Stop
+            }
+            Self::Stop => {
+                printer.event(Tone::Quiet, "stopping", "BYE to every leg", "stopping", Value::Null);
+                server.stop();
+                Self::End
+            }
+            Self::End => end_at_once(),
+        }
+    }
 }
 
 fn greet(printer: &Printer, config: &Config, server: &Running) {
@@ -211,6 +270,17 @@ fn words(notice: &Notice) -> (Tone, &'static str, String) {
         Notice::Changed { conference, locked, .. } => {
             let lock = if *locked { ", locked" } else { "" };
             (Tone::Plain, "changed", format!("{conference}{lock}"))
+        }
+        Notice::Draining { seconds, conferences } => {
+            let end = match seconds {
+                Some(seconds) => format!(", and end in {}", clock(*seconds)),
+                None => String::new(),
+            };
+            let about = format!("no new conferences; the {conferences} there are go on{end}");
+            (Tone::Plain, "draining", about)
+        }
+        Notice::Undrained => {
+            (Tone::Good, "undrained", "new conferences are taken again".to_owned())
         }
         // The first is for who watches closely, the second was told when the signal came.
         Notice::Talking { .. } | Notice::ShuttingDown => (Tone::Quiet, "", String::new()),

@@ -46,6 +46,9 @@ fn show(page: &StatusPage, paint: Paint) -> String {
         "Room for {} legs: {} in use, {} held, {} free",
         room.capacity, room.used, room.held, room.free
     );
+    if let Some(draining) = &page.node.draining {
+        let _ = writeln!(out, "{}", paint.bold(&super::drain::words(draining)));
+    }
     for (what, counts) in [("Refused", &page.node.refusals), ("Dropped", &page.node.dropped)] {
         if let Some(line) = causes(counts) {
             let _ = writeln!(out, "{what} {line}");

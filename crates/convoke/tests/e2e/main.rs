@@ -2,6 +2,7 @@
 
 mod call;
 mod demo;
+mod draining;
 mod errors;
 mod flow;
 mod lab;
@@ -9,6 +10,7 @@ mod loading;
 mod names;
 mod pcap_reader;
 mod recursing_proxy;
+mod reloading;
 mod restarting;
 mod seeing;
 mod unread;

@@ -76,6 +76,8 @@ pub enum Refused {
     Locked,
     /// No such conference, whatever the reason.
     NotFound,
+    /// We take no new conferences; those there are go on.
+    Draining,
     /// We are shutting down.
     ShuttingDown,
     /// This answer form is not in this build.
@@ -103,7 +105,7 @@ impl Refused {
             }
             Self::Locked | Self::NoReferHere => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Draining | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotServed => StatusCode::NOT_IMPLEMENTED,
         }
     }
@@ -117,6 +119,8 @@ impl Refused {
             | Self::Unanswered { .. }
             | Self::CalledTooOften { .. }
             | Self::TenantRate { .. }
+            // For seconds, and no longer: joins come by the same address (RFC 3261 §21.5.4).
+            | Self::Draining
             | Self::NoSeat
             | Self::NoPort => true,
             Self::ConferenceFull { .. }
@@ -191,6 +195,9 @@ impl fmt::Display for Refused {
                 "This conference is locked: ask one who is in it, or who runs the server, to have you called",
             ),
             Self::NotFound => f.write_str("No such conference here"),
+            Self::Draining => f.write_str(
+                "This conference server takes no new conferences for now. Those there are go on",
+            ),
             Self::ShuttingDown => f.write_str("The conference server is shutting down"),
             Self::NotServed => f.write_str(
                 "This conference factory is set to relay calls, which this server cannot do yet",

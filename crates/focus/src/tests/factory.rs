@@ -251,6 +251,7 @@ fn refusals() -> Vec<(Refused, u16, bool, bool)> {
         (Refused::TenantRate { tenant: tenant(), per_minute: 5 }, 486, true, true),
         (Refused::NotYet { seconds: 600 }, 480, true, true),
         (Refused::NotFound, 404, false, false),
+        (Refused::Draining, 503, true, true),
         (Refused::ShuttingDown, 503, false, true),
         (Refused::NotServed, 501, false, true),
     ]

@@ -108,6 +108,13 @@ impl Auth {
         Self { users, locks: Locks::default(), used: UsedNonces::new(), config }
     }
 
+    /// The same with other users and doors. Who is locked out stays so, and nonces that are out are good.
+    pub(crate) fn renewed(self, config: AuthConfig) -> Self {
+        let nonce_key = self.config.nonce_key;
+        let renewed = Self::new(AuthConfig { nonce_key, ..config });
+        Self { locks: self.locks, used: self.used, ..renewed }
+    }
+
     pub(crate) fn realm(&self) -> &str {
         &self.config.realm
     }

@@ -1,7 +1,7 @@
 //! Conferences made, changed and ended by administrators.
 
 use focus::End;
-use focus::factory::{Refused, Who, identity};
+use focus::factory::{Who, identity};
 use pool::{ConferenceId, Firmness, HoldRequest, Seats};
 use units::Instant;
 
@@ -11,7 +11,7 @@ use super::{
 use crate::Notice;
 use crate::asking::Granted;
 use crate::conference::{Asked, State};
-use crate::node::{Node, Phase};
+use crate::node::Node;
 
 impl Node {
     /// Holds room for a conference and mints its URI, as a factory does. The hold is firm: who asks has shown that
@@ -74,9 +74,7 @@ impl Node {
         asker: &Asker,
         id: ConferenceId,
     ) -> Result<ConferenceView, SteerError> {
-        if self.phase == Phase::ShuttingDown {
-            return Err(SteerError::Refused(Refused::ShuttingDown));
-        }
+        self.takes_new().map_err(SteerError::Refused)?;
         let factory = self.factory_named(new.factory.as_deref())?;
         let config = self.factories[factory].config();
         let legs_max = within("max", new.max)?.or(config.legs_max);

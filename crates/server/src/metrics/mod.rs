@@ -15,6 +15,7 @@ use transport::WireCounters;
 use units::{Cause, Tally};
 
 use crate::records::RecordLost;
+use crate::run::Reload;
 
 use self::text::Kind::{Counter, Gauge};
 use self::text::{Kind, Page};
@@ -35,6 +36,8 @@ pub(crate) struct Snapshot {
     /// One per mixer.
     pub(crate) mixers: Vec<ShardReport>,
     pub(crate) events_lost: u64,
+    /// Configurations read while the server ran.
+    pub(crate) reloads: Tally<Reload>,
     /// Records written, and those lost.
     pub(crate) records: (u64, Tally<RecordLost>),
 }
@@ -55,6 +58,11 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     mixers(&mut page, &snapshot.mixers);
     let help = "Events and messages that nobody took in time: only what is shown of them is lost.";
     page.one(Counter, "events_lost_total", help, snapshot.events_lost);
+    let help = "Configurations that were read while the server ran.";
+    let mut family = page.family(Counter, "config_reloads_total", help);
+    for (result, count) in snapshot.reloads.iter() {
+        family.sample(&[("result", result.label())], count);
+    }
     let help = "Records of legs and conferences that were written.";
     page.one(Counter, "records_written_total", help, snapshot.records.0);
     let help = "Records of legs and conferences that are lost.";
@@ -140,6 +148,8 @@ fn pool(page: &mut Page, node: &Figures) {
     for (state, count) in [("used", room.used), ("held", room.held), ("free", room.free)] {
         seats.sample(&[("state", state)], count);
     }
+    let help = "1 if no new conferences are taken, and those there are go on.";
+    page.one(Gauge, "draining", help, u64::from(node.is_draining));
     page.one(Gauge, "holds", "Conferences that are held and not joined.", node.leftovers.holds);
     let help = "Conferences that a factory held room for.";
     page.one(Counter, "holds_made_total", help, node.tallies.holds_made);

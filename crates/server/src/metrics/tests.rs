@@ -25,12 +25,14 @@ fn page() -> String {
             legs: 1,
             relayed: node::RelayCounters::default(),
             phones: 0,
+            is_draining: false,
         },
         wires: WireCounters::default(),
         connections: ConnectionCounters::default(),
         connections_open: 0,
         mixers: vec![ShardReport::default()],
         events_lost: 0,
+        reloads: Tally::default(),
         records: (0, Tally::default()),
     })
 }
