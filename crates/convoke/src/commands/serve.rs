@@ -272,22 +272,16 @@ fn words(notice: &Notice) -> (Tone, &'static str, String) {
             (Tone::Plain, "changed", format!("{conference}{lock}"))
         }
         Notice::Draining { seconds, conferences } => {
-            let end = match seconds {
-                Some(seconds) => format!(", and end in {}", clock(*seconds)),
-                None => String::new(),
-            };
-            let about = format!("no new conferences; the {conferences} there are go on{end}");
-            (Tone::Plain, "draining", about)
+            (Tone::Plain, "draining", draining(*conferences, *seconds))
         }
-        Notice::Undrained => {
-            (Tone::Good, "undrained", "new conferences are taken again".to_owned())
+        Notice::Undrained => (Tone::Good, "undrained", "new conferences are taken".to_owned()),
+        // For who watches closely; the last was told when the signal came.
+        Notice::Media { .. } | Notice::Talking { .. } | Notice::ShuttingDown => {
+            (Tone::Quiet, "", String::new())
         }
-        // The first is for who watches closely, the second was told when the signal came.
-        Notice::Talking { .. } | Notice::ShuttingDown => (Tone::Quiet, "", String::new()),
         Notice::Left { conference, leg, cause } => {
             (Tone::Quiet, "left", format!("leg {leg} of {conference}: {cause}"))
         }
-        Notice::Media { .. } => (Tone::Quiet, "", String::new()),
         Notice::Ended { conference, cause } => {
             (Tone::Quiet, "ended", format!("{conference}: {cause}"))
         }
@@ -297,8 +291,7 @@ fn words(notice: &Notice) -> (Tone, &'static str, String) {
             (Tone::Bad, "not proved", format!("{user} from {source}: wrong password{lock}"))
         }
         Notice::NotTold { refusals } => {
-            let about = format!("{refusals} more, too fast to be told one by one");
-            (Tone::Bad, "refused", about)
+            (Tone::Bad, "refused", format!("{refusals} more, too fast to be told one by one"))
         }
         Notice::PhoneRegistered { user, contact, source } => {
             (Tone::Good, "registered", format!("{user} at {contact}, from {source}"))
@@ -312,6 +305,11 @@ fn words(notice: &Notice) -> (Tone, &'static str, String) {
             (Tone::Bad, "refused", format!("{asker}, who called {uri}: {status} {why}"))
         }
     }
+}
+
+fn draining(conferences: usize, seconds: Option<u64>) -> String {
+    let end = seconds.map_or_else(String::new, |it| format!(", and end in {}", clock(it)));
+    format!("no new conferences; the {conferences} there are go on{end}")
 }
 
 fn part(printer: &Printer, report: Option<Report>) -> ExitCode {
