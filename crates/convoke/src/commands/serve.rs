@@ -245,10 +245,7 @@ fn words(notice: &Notice) -> (Tone, &'static str, String) {
                 format!("{legs} seats{who} from {from} to {until}: {conference}"),
             )
         }
-        Notice::NotKept => {
-            let about = "the store cannot be written: a restart would lose what happens now";
-            (Tone::Bad, "not kept", about.to_owned())
-        }
+        Notice::NotKept => (Tone::Bad, "not kept", NOT_KEPT.to_owned()),
         Notice::HoldExpired { conference } => {
             (Tone::Quiet, "expired", format!("nobody came to {conference}"))
         }
@@ -306,6 +303,8 @@ fn words(notice: &Notice) -> (Tone, &'static str, String) {
         }
     }
 }
+
+const NOT_KEPT: &str = "the store cannot be written: a restart would lose what happens now";
 
 fn draining(conferences: usize, seconds: Option<u64>) -> String {
     let end = seconds.map_or_else(String::new, |it| format!(", and end in {}", clock(it)));
