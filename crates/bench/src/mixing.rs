@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use audio::g711::ulaw_encode;
 use mix::message::{
-    Action, Codec, Command, ConferenceKey, Direction, Epoch, Format, Kind, LentPort, PortId,
-    StreamSpec, TransportSpec,
+    Action, Channel, Codec, Command, ConferenceKey, Direction, Epoch, Format, Kind, LentPort,
+    PortId, RtcpPath, StreamSpec, TransportSpec,
 };
 use mix::{Shard, ShardConfig, Sink, TICK};
 use rtp::Header;
@@ -35,8 +35,8 @@ struct World {
 struct Nobody;
 
 impl Sink for Nobody {
-    fn send(&mut self, lent: u32, to: SocketAddr, bytes: &[u8]) {
-        black_box((lent, to, bytes));
+    fn send(&mut self, lent: u32, channel: Channel, to: SocketAddr, bytes: &[u8]) {
+        black_box((lent, channel, to, bytes));
     }
 }
 
@@ -54,14 +54,19 @@ impl World {
             for leg in slot * legs..(slot + 1) * legs {
                 shard.add_lent(LentPort { id: leg + 1, address: address(20_000, leg) });
                 let remote = address(40_000, leg);
-                let transport =
-                    TransportSpec { lent: leg + 1, remote: Some(remote), signalling: remote.ip() };
+                let transport = TransportSpec {
+                    lent: leg + 1,
+                    remote: Some(remote),
+                    rtcp: RtcpPath::Muxed,
+                    signalling: remote.ip(),
+                };
                 let stream = StreamSpec {
                     kind: Kind::Audio,
                     direction: Direction::SendRecv,
                     send: PCMU,
                     receive: vec![PCMU],
                     keys: None,
+                    anonymous: false,
                     label: "leg".to_owned(),
                 };
                 let port = PortId(leg + 1);
@@ -85,7 +90,8 @@ impl World {
             let begin = (leg * 37 + self.rounds * 160) as usize % (self.noise.len() - 160);
             let written = rtp::write(&header, &self.noise[begin..begin + 160], &mut packet);
             written.expect("invariant: it fits");
-            self.shard.handle_packet(self.now, leg + 1, address(40_000, leg), &packet);
+            let socket = (leg + 1, Channel::Rtp);
+            self.shard.handle_packet(self.now, socket, address(40_000, leg), &packet);
         }
         self.rounds += 1;
         for _ in 0..2 {

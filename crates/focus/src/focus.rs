@@ -336,6 +336,11 @@ impl Focus {
         roster
     }
 
+    /// Whether this leg has its dialog.
+    pub fn has_leg(&self, leg: LegId) -> bool {
+        self.legs.contains_key(&leg)
+    }
+
     /// Legs there are, those on their way in and out included.
     pub fn leg_count(&self) -> usize {
         self.legs.len() + self.dialling.values().filter(|dialling| dialling.is_pending()).count()
@@ -423,8 +428,13 @@ impl Focus {
 
     fn begin_end(&mut self, now: Instant, cause: End) {
         self.phase = Phase::Ending(cause);
+        let of_leg = match cause {
+            // A fault of ours: the participant's books should not say that it was over (RFC 3326).
+            End::MediaFailed => LegEnd::MediaFailed,
+            End::CreatorLeft | End::LastLeft | End::Ordered => LegEnd::ConferenceEnded,
+        };
         for leg in self.legs.values_mut() {
-            leg.let_go(now, LegEnd::ConferenceEnded, &mut self.outputs);
+            leg.let_go(now, of_leg, &mut self.outputs);
         }
         for leg in self.dialling.keys().copied().collect::<Vec<_>>() {
             self.call_off(now, leg, DialEnd::ConferenceEnded);

@@ -73,6 +73,8 @@ impl Leg {
         dialog: Dialog,
         (mut session, terms): (Session, Option<Terms>),
     ) -> Result<(Self, Response), NegotiationError> {
+        let manner = Manner::of(incoming);
+        session.hide(manner.is_anonymous);
         let (media, offer) = match read_description(&incoming.request)? {
             Some(offer) => {
                 let negotiated = session.answer(&offer)?;
@@ -99,7 +101,7 @@ impl Leg {
             is_muted: false,
             was_referring: false,
             replaces: None,
-            manner: Manner::of(incoming),
+            manner,
             session,
             media,
             state,

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use sdp::{
-    AnswerError, Codec, Direction, Family, LocalMedia, Negotiated, SdpError, SessionDescription,
+    AnswerError, Codec, Direction, Family, LocalMedia, Negotiated, RtcpWay, SdpError,
+    SessionDescription,
 };
 use serde::{Deserialize, Serialize};
 use sip::{HeaderName, Incoming, Request, Response, Source, StatusCode, Warning};
@@ -18,6 +19,9 @@ pub(crate) struct Session {
     version: u64,
     /// Our description as last sent; empty before the first.
     text: String,
+    /// Whether nobody is to know who the peer is.
+    #[serde(default)]
+    is_anonymous: bool,
 }
 
 /// Why an offer cannot be answered, or an answer not be understood.
@@ -64,7 +68,12 @@ impl NegotiationError {
 
 impl Session {
     pub(crate) fn new(seat: MediaSeat, session_id: u64) -> Self {
-        Self { seat, session_id, version: 0, text: String::new() }
+        Self { seat, session_id, version: 0, text: String::new(), is_anonymous: false }
+    }
+
+    /// The peer has asked for privacy, or not.
+    pub(crate) const fn hide(&mut self, is_anonymous: bool) {
+        self.is_anonymous = is_anonymous;
     }
 
     pub(crate) fn seat(&self) -> MediaSeat {
@@ -145,6 +154,7 @@ impl Session {
         LegMedia {
             port: self.seat.port,
             remote: negotiated.remote,
+            rtcp: negotiated.rtcp,
             signalling: path.remote.ip(),
             codec: negotiated.codec,
             send_payload_type: negotiated.send_payload_type,
@@ -152,6 +162,7 @@ impl Session {
             direction: negotiated.direction,
             ptime_ms: negotiated.ptime_ms,
             keys_payload_type: negotiated.keys_payload_type,
+            anonymous: self.is_anonymous,
         }
     }
 
@@ -161,6 +172,7 @@ impl Session {
         LegMedia {
             port: self.seat.port,
             remote: None,
+            rtcp: RtcpWay::default(),
             signalling: incoming.source.remote.ip(),
             codec: Codec::Pcmu,
             send_payload_type: PCMU_PAYLOAD_TYPE,
@@ -168,6 +180,7 @@ impl Session {
             direction: Direction::RecvOnly,
             ptime_ms: PTIME_MS,
             keys_payload_type: Some(KEYS_PAYLOAD_TYPE),
+            anonymous: self.is_anonymous,
         }
     }
 }

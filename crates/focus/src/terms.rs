@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use sdp::{Codec, Direction};
+use sdp::{Codec, Direction, RtcpWay};
 use serde::{Deserialize, Serialize};
 use sip::{
     DialogId, Incoming, Nat, Request, Response, ServerTxnId, SipUri, Source, StatusCode, Transport,
@@ -145,6 +145,9 @@ pub struct LegMedia {
     pub port: MediaPort,
     /// Where the peer's SDP wants media; `None`: nowhere (held at 0.0.0.0, or not said yet).
     pub remote: Option<SocketAddr>,
+    /// Where it wants RTCP.
+    #[serde(default)]
+    pub rtcp: RtcpWay,
     /// Where its signalling comes from: latching may trust it.
     pub signalling: IpAddr,
     /// Both ways.
@@ -160,6 +163,9 @@ pub struct LegMedia {
     /// Payload type under which keys may come (RFC 4733), if that was agreed on.
     #[serde(default)]
     pub keys_payload_type: Option<u8>,
+    /// Whether nobody is to know who he is (RFC 3323).
+    #[serde(default)]
+    pub anonymous: bool,
 }
 
 causes! {

@@ -73,7 +73,7 @@ impl Mouth {
         self.clicked += taken;
         self.position = (self.position + self.samples) % Sounds::loop_samples();
         // The payload type is below 128 and the buffer long enough: nothing can go wrong.
-        let _ = rtp::write_header(&self.header, &mut out[..]);
+        let _ = rtp::write_header(&self.header, &[], &mut out[..]);
         self.header.marker = false;
         self.header.sequence = self.header.sequence.wrapping_add(1);
         self.header.timestamp = self.header.timestamp.wrapping_add(ticks(self.samples));

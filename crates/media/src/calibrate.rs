@@ -10,8 +10,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use mix::message::{
-    Action, Codec, Command, ConferenceKey, Direction, Epoch, Event, Format, Kind, LentPort, PortId,
-    StreamSpec, TransportSpec,
+    Action, Channel, Codec, Command, ConferenceKey, Direction, Epoch, Event, Format, Kind,
+    LentPort, PortId, RtcpPath, StreamSpec, TransportSpec,
 };
 use mix::{Shard, ShardConfig, Sink, TICK};
 use nix::time::{ClockId, clock_gettime};
@@ -113,7 +113,12 @@ impl Bench {
             bench.shard.add_lent(LentPort { id: lent, address });
             let action = Action::AddPort {
                 port: PortId(lent),
-                transport: TransportSpec { lent, remote: Some(remote), signalling: remote.ip() },
+                transport: TransportSpec {
+                    lent,
+                    remote: Some(remote),
+                    rtcp: RtcpPath::Muxed,
+                    signalling: remote.ip(),
+                },
                 stream: stream(trial.ptime_ms),
             };
             bench.command(leg % conferences, u64::from(conferences) + u64::from(lent), action);
@@ -151,7 +156,8 @@ impl Bench {
         for (lent, socket) in (0_u32..).zip(&self.sockets) {
             while let Ok((len, from)) = socket.recv_from(&mut bytes) {
                 self.received += 1;
-                self.shard.handle_packet(self.now, lent, from, &bytes[..len]);
+                let socket = (lent, Channel::Rtp);
+                self.shard.handle_packet(self.now, socket, from, &bytes[..len]);
             }
         }
         self.now += TICK;
@@ -195,7 +201,7 @@ struct Outbox<'a> {
 }
 
 impl Sink for Outbox<'_> {
-    fn send(&mut self, lent: u32, to: SocketAddr, bytes: &[u8]) {
+    fn send(&mut self, lent: u32, _: Channel, to: SocketAddr, bytes: &[u8]) {
         let socket = usize::try_from(lent).ok().and_then(|lent| self.sockets.get(lent));
         if socket.is_some_and(|socket| socket.send_to(bytes, to).is_ok()) {
             *self.sent += 1;
@@ -211,6 +217,7 @@ fn stream(ptime_ms: u32) -> StreamSpec {
         send: format,
         receive: vec![format],
         keys: None,
+        anonymous: false,
         label: String::new(),
     }
 }

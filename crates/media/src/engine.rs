@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use mix::message::{Command, Event};
 use mix::{Shard, ShardConfig};
@@ -17,8 +18,9 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
 use units::Rng;
 
+use crate::rest::Rest;
 use crate::sockets::{Pool, Sockets};
-use crate::thread::{Deliver, ShardThread, Shared};
+use crate::thread::{Deliver, LEND_AHEAD, ShardThread, Shared};
 use crate::{Delivery, EngineReport};
 
 /// What an [`Engine`] is made of.
@@ -31,18 +33,28 @@ pub struct EngineConfig {
     /// The core of each shard's thread, by index; a shard beyond the list is not pinned. A core that
     /// cannot be had is counted, and the thread runs unpinned.
     pub cores: Vec<usize>,
-    /// How many are heard at a time in a conference, at least one.
-    pub heard: u32,
     /// Decides SSRCs and the like: from the operating system's randomness.
     pub seed: [u8; 32],
+    /// DSCP of what is sent, 0-63 (RFC 2474): [`DSCP_EF`] as a rule.
+    pub dscp: u8,
+    /// How long nothing must have come to a port that a leg has left until another one gets it.
+    pub rest: Duration,
+    /// How the shards mix.
+    pub shard: ShardConfig,
 }
+
+/// Expedited forwarding, for voice: RFC 4594 §4.1.
+pub const DSCP_EF: u8 = 46;
+
+/// How long a port rests as a rule: whoever ends a call stops sending within a round trip; after 10 s it was the last.
+pub const REST: Duration = Duration::from_secs(10);
 
 /// An address with its ports.
 #[derive(Clone, Debug)]
 pub struct MediaBind {
     /// The address that media sockets are bound to (not what is advertised).
     pub ip: IpAddr,
-    /// The ports to bind; only even ones are used, one per leg (RFC 3550 §11). Shards share them out.
+    /// The ports to bind: each leg has an even one for RTP and the next for RTCP (RFC 3550 §11). Shards share them out.
     pub ports: RangeInclusive<u16>,
 }
 
@@ -52,7 +64,9 @@ pub struct MediaBind {
 pub enum StartError {
     #[error("an engine has 1 to {max} shards, not {got}")]
     ShardCount { got: u16, max: u16 },
-    #[error("ports {first}-{last} hold no even port for each of {shards} shards")]
+    #[error(
+        "ports {first}-{last} hold no pair of an even port and the next for each of {shards} shards"
+    )]
     NoPorts { first: u16, last: u16, shards: u16 },
     #[error("cannot bind any of the ports {first}-{last} on {ip}: {kind}")]
     Bind { ip: IpAddr, first: u16, last: u16, kind: std::io::ErrorKind },
@@ -81,8 +95,9 @@ impl MediaBind {
     /// A shard's part of the ports.
     fn pool(&self, shard: u16, shards: u16) -> Result<Pool, StartError> {
         let (first, last) = (*self.ports.start(), *self.ports.end());
-        let is_its =
-            |port: &u16| port.is_multiple_of(2) && port / 2 % shards == shard && *port != 0;
+        let is_its = |port: &u16| {
+            port.is_multiple_of(2) && port / 2 % shards == shard && *port != 0 && *port < last
+        };
         let free: VecDeque<u16> = self.ports.clone().filter(is_its).collect();
         if free.is_empty() {
             return Err(StartError::NoPorts { first, last, shards });
@@ -102,8 +117,6 @@ impl Engine {
     /// Binds the first sockets and starts the threads. `deliver` gets every event with the number of
     /// its shard, on that shard's thread: it must not wait.
     ///
-    /// Raises the process's limit of open files as far as it may: each leg is a socket.
-    ///
     /// # Errors
     /// See [`StartError`]. Then no thread runs and no socket is bound.
     pub fn start(
@@ -113,7 +126,6 @@ impl Engine {
         if !(1..=SHARDS_MAX).contains(&config.shards) {
             return Err(StartError::ShardCount { got: config.shards, max: SHARDS_MAX });
         }
-        raise_file_limit();
         let deliver: Arc<Deliver> = Arc::new(deliver);
         let mut rng = Rng::from_seed(config.seed);
         let mut ready = Vec::new();
@@ -124,11 +136,8 @@ impl Engine {
             let pools = pools.collect::<Result<_, _>>()?;
             let thread = ShardThread::new(
                 number,
-                Shard::new(
-                    ShardConfig { heard: config.heard, ..ShardConfig::default() },
-                    rng.fork(),
-                ),
-                Sockets::new(pools),
+                Shard::new(config.shard, rng.fork()),
+                Sockets::new(pools, Rest::new(config.rest), config.dscp),
                 inbox,
                 Arc::clone(&deliver),
                 Arc::clone(&shared),
@@ -224,15 +233,25 @@ fn pin(core: usize) -> Result<(), Errno> {
     sched_setaffinity(Pid::from_raw(0), &cores)
 }
 
-/// Lets the process open as many files as the operating system allows it. If it does not, binding
-/// fails later and is counted.
-fn raise_file_limit() {
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && soft < hard
-    {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+/// Lets the process open as many files as the operating system allows it, and says how many that are. `None`: it does
+/// not say.
+pub fn raise_file_limit() -> Option<u64> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    if soft >= hard {
+        return Some(soft);
     }
+    Some(setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_or(soft, |()| hard))
 }
+
+/// Files that shards need for so many legs: two sockets each, and those bound ahead for each of the addresses.
+pub fn files_for(legs: u32, shards: u16, binds: usize) -> u64 {
+    let binds = u64::try_from(binds).unwrap_or(u64::MAX);
+    let ahead = u64::from(shards) * binds.saturating_mul(LEND_AHEAD as u64);
+    2 * (u64::from(legs) + ahead) + u64::from(shards) * FILES_PER_SHARD
+}
+
+/// An epoll, an eventfd, a timer.
+const FILES_PER_SHARD: u64 = 3;
 
 fn system(what: &'static str) -> impl Fn(Errno) -> StartError {
     move |errno| StartError::System { what, errno }

@@ -11,10 +11,14 @@ mod calibrate;
 mod clock;
 mod engine;
 mod report;
+mod rest;
 mod sockets;
 mod stats;
 mod thread;
 
 pub use calibrate::{Measured, Trial, measure};
-pub use engine::{CommandError, Engine, EngineConfig, MediaBind, SHARDS_MAX, StartError};
+pub use engine::{
+    CommandError, DSCP_EF, Engine, EngineConfig, MediaBind, REST, SHARDS_MAX, StartError,
+    files_for, raise_file_limit,
+};
 pub use report::{Delivery, EngineReport, ShardDropped, ShardReport};

@@ -1,9 +1,11 @@
 //! What goes out of an engine.
 
 use mix::message::Event;
+use mix::{LATENESS_BOUNDS_US, Lateness};
 use units::{Tally, causes};
 
 /// What became of an event that was handed to the caller's function.
+#[expect(clippy::large_enum_variant, reason = "handed over at once, and only a full one is kept")]
 #[derive(Debug)]
 pub enum Delivery {
     /// It is the caller's now.
@@ -21,7 +23,7 @@ pub struct EngineReport {
 }
 
 /// What one shard has done so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShardReport {
     /// How often the thread woke up.
     pub wakeups: u64,
@@ -35,6 +37,10 @@ pub struct ShardReport {
     pub received: u64,
     /// Of these, on sockets that no leg uses.
     pub stray: u64,
+    /// Of these, on sockets that rest after a leg.
+    pub late: u64,
+    /// How often a socket had more than its turn, and was not read for the time of a tick.
+    pub pauses: u64,
     /// Datagrams sent.
     pub sent: u64,
     /// Datagrams that the operating system did not take.
@@ -43,6 +49,8 @@ pub struct ShardReport {
     pub receive_errors: u64,
     /// Sockets open now.
     pub sockets: u64,
+    /// Ports that rest after a leg, until nothing comes to them any more.
+    pub resting: u64,
     /// How often a port of the range could not be bound when its turn came.
     pub bind_failures: u64,
     /// 1 if the thread could not be pinned to its core.
@@ -53,6 +61,35 @@ pub struct ShardReport {
     pub legs: u64,
     /// Conferences ended because of a fault of ours.
     pub conferences_failed: u64,
+    /// How late ticks began, in microseconds.
+    pub lateness_us: Lateness,
+}
+
+impl Default for ShardReport {
+    /// Nothing yet.
+    fn default() -> Self {
+        Self {
+            wakeups: 0,
+            ticks: 0,
+            ticks_late: 0,
+            ticks_skipped: 0,
+            received: 0,
+            stray: 0,
+            late: 0,
+            pauses: 0,
+            sent: 0,
+            send_errors: 0,
+            receive_errors: 0,
+            sockets: 0,
+            resting: 0,
+            bind_failures: 0,
+            pin_failures: 0,
+            conferences: 0,
+            legs: 0,
+            conferences_failed: 0,
+            lateness_us: Lateness::new(&LATENESS_BOUNDS_US),
+        }
+    }
 }
 
 causes! {
@@ -60,6 +97,8 @@ causes! {
     pub enum ShardDropped {
         /// It came to a socket that no leg uses.
         Stray => "stray",
+        /// It came to a socket that rests after a leg.
+        Late => "late",
         /// The operating system did not take it.
         SendError => "send_error",
         /// The operating system gave an error instead of it.
@@ -72,6 +111,7 @@ impl ShardReport {
     pub fn dropped(&self) -> Tally<ShardDropped> {
         let dropped = [
             (ShardDropped::Stray, self.stray),
+            (ShardDropped::Late, self.late),
             (ShardDropped::SendError, self.send_errors),
             (ShardDropped::ReceiveError, self.receive_errors),
         ];

@@ -1,21 +1,26 @@
-//! The sockets of one shard, bound ahead of need.
+//! The sockets of one shard, bound ahead of need: two for each leg.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use mix::message::LentPort;
+use mix::message::{Channel, LentPort};
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use socket2::{Domain, Protocol, Socket, Type};
+use units::Instant;
+
+use crate::rest::Rest;
 
 /// Binds ports in turn, and takes them back.
 ///
-/// A port that came back is used again only when all others had their turn, so that what a peer
-/// still sends to an ended leg seldom meets the next one.
+/// A port that came back [rests](Rest), still bound and read, and is used again only when all others had their turn.
 #[derive(Debug)]
 pub(crate) struct Sockets {
     pools: Vec<Pool>,
     bound: BTreeMap<u32, Bound>,
+    rest: Rest,
+    /// DSCP of what is sent (RFC 2474).
+    dscp: u8,
     last_id: u32,
     bind_failures: u64,
     last_error: Option<io::Error>,
@@ -25,20 +30,38 @@ pub(crate) struct Sockets {
 #[derive(Debug)]
 pub(crate) struct Pool {
     pub(crate) ip: IpAddr,
-    /// Ports not bound, the longest unused first.
+    /// Even ports not bound, the longest unused first.
     pub(crate) free: VecDeque<u16>,
 }
 
 #[derive(Debug)]
 struct Bound {
-    socket: UdpSocket,
+    /// On an even port.
+    rtp: UdpSocket,
+    /// On the next one (RFC 3550 §11).
+    rtcp: UdpSocket,
     pool: usize,
 }
 
+/// What `epoll` knows a socket by.
+pub(crate) fn token(id: u32, channel: Channel) -> u64 {
+    u64::from(id) | if channel == Channel::Rtcp { RTCP_BIT } else { 0 }
+}
+
+/// The socket that a token is of, if it is one.
+pub(crate) fn of_token(token: u64) -> Option<(u32, Channel)> {
+    let channel = if token & RTCP_BIT == 0 { Channel::Rtp } else { Channel::Rtcp };
+    u32::try_from(token & !RTCP_BIT).ok().map(|id| (id, channel))
+}
+
+/// Above every number of a lending.
+const RTCP_BIT: u64 = 1 << 32;
+
 impl Sockets {
     /// One pool for each address family.
-    pub(crate) fn new(pools: Vec<Pool>) -> Self {
-        Self { pools, bound: BTreeMap::new(), last_id: 0, bind_failures: 0, last_error: None }
+    pub(crate) fn new(pools: Vec<Pool>, rest: Rest, dscp: u8) -> Self {
+        let (bound, last_id, bind_failures, last_error) = (BTreeMap::new(), 0, 0, None);
+        Self { pools, bound, rest, dscp, last_id, bind_failures, last_error }
     }
 
     /// The addresses that sockets are bound to.
@@ -69,22 +92,66 @@ impl Sockets {
         None
     }
 
-    /// Closes a socket.
-    pub(crate) fn close(&mut self, id: u32, epoll: &Epoll) {
-        let Some(Bound { socket, pool }) = self.bound.remove(&id) else { return };
-        if let Ok(address) = socket.local_addr() {
+    /// Takes a leg's sockets back.
+    pub(crate) fn release(&mut self, now: Instant, id: u32) {
+        if self.bound.contains_key(&id) {
+            self.rest.begin(now, id);
+        }
+    }
+
+    /// Closes what has rested enough; whether that was anything.
+    pub(crate) fn close_rested(&mut self, now: Instant, epoll: &Epoll) -> bool {
+        let mut any = false;
+        while let Some(id) = self.rest.rested(now) {
+            self.close(id, epoll);
+            any = true;
+        }
+        any
+    }
+
+    /// When something has rested enough.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.rest.deadline()
+    }
+
+    /// A packet came; whether to a port that rests.
+    pub(crate) fn disturb(&mut self, now: Instant, id: u32) -> bool {
+        self.rest.disturb(now, id)
+    }
+
+    fn close(&mut self, id: u32, epoll: &Epoll) {
+        let Some(Bound { rtp, rtcp, pool }) = self.bound.remove(&id) else { return };
+        if let Ok(address) = rtp.local_addr() {
             self.pools[pool].free.push_back(address.port());
         }
-        // Closing takes it out as well; this only says it.
-        let _ = epoll.delete(&socket);
+        // Closing takes them out as well; this only says it.
+        let _ = epoll.delete(&rtp);
+        let _ = epoll.delete(&rtcp);
     }
 
-    pub(crate) fn socket(&self, id: u32) -> Option<&UdpSocket> {
-        self.bound.get(&id).map(|bound| &bound.socket)
+    pub(crate) fn socket(&self, id: u32, channel: Channel) -> Option<&UdpSocket> {
+        self.bound.get(&id).map(|bound| match channel {
+            Channel::Rtp => &bound.rtp,
+            Channel::Rtcp => &bound.rtcp,
+        })
     }
 
+    /// Lets `epoll` tell of a socket, or not for now.
+    pub(crate) fn watch(&self, epoll: &Epoll, (id, channel): (u32, Channel), events: EpollFlags) {
+        if let Some(socket) = self.socket(id, channel) {
+            // It fails only for a descriptor that is not in it.
+            let _ = epoll.modify(socket, &mut EpollEvent::new(events, token(id, channel)));
+        }
+    }
+
+    /// Ports that rest.
+    pub(crate) fn resting(&self) -> usize {
+        self.rest.count()
+    }
+
+    /// Sockets that are open.
     pub(crate) fn count(&self) -> usize {
-        self.bound.len()
+        2 * self.bound.len()
     }
 
     /// Whether this address has no port left to bind.
@@ -105,22 +172,61 @@ impl Sockets {
     fn bind(&mut self, epoll: &Epoll, pool: usize, port: u16) -> io::Result<LentPort> {
         // 4 billion lendings: years. Then no more are lent, and the process has to be started anew.
         let id = self.last_id.checked_add(1).ok_or(io::ErrorKind::QuotaExceeded)?;
-        let socket = bind(SocketAddr::new(self.pools[pool].ip, port))?;
-        let address = socket.local_addr()?;
-        epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(id)))?;
-        self.bound.insert(id, Bound { socket, pool });
+        let ip = self.pools[pool].ip;
+        let rtp = bind(SocketAddr::new(ip, port), self.dscp)?;
+        // An even number has a next one.
+        let rtcp = bind(SocketAddr::new(ip, port | 1), self.dscp)?;
+        let address = rtp.local_addr()?;
+        let event = |channel| EpollEvent::new(EpollFlags::EPOLLIN, token(id, channel));
+        epoll.add(&rtp, event(Channel::Rtp))?;
+        epoll.add(&rtcp, event(Channel::Rtcp))?;
+        self.bound.insert(id, Bound { rtp, rtcp, pool });
         self.last_id = id;
         Ok(LentPort { id, address })
     }
 }
 
 /// `::` is IPv6 alone: IPv4 has a pool of its own, with the same ports.
-fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+fn bind(address: SocketAddr, dscp: u8) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    let traffic_class = u32::from(dscp) << 2;
+    // A wish: where it is not granted, packets go as all others do.
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
+        let _ = socket.set_tclass_v6(traffic_class);
+    } else {
+        let _ = socket.set_tos_v4(traffic_class);
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use socket2::SockRef;
+
+    use super::*;
+
+    #[test]
+    fn what_is_sent_is_marked_over_both_families() {
+        for ip in [IpAddr::from([127, 0, 0, 1]), IpAddr::from(Ipv6Addr::LOCALHOST)] {
+            let socket = bind(SocketAddr::new(ip, 0), 46).expect("bound");
+            let socket = SockRef::from(&socket);
+            let class = if ip.is_ipv6() { socket.tclass_v6() } else { socket.tos_v4() };
+            assert_eq!(class.expect("told"), 46 << 2);
+        }
+    }
+
+    #[test]
+    fn a_token_says_whose_socket_it_is() {
+        for id in [0, 1, u32::MAX] {
+            for channel in [Channel::Rtp, Channel::Rtcp] {
+                assert_eq!(of_token(token(id, channel)), Some((id, channel)));
+            }
+        }
+        assert_eq!(of_token(u64::MAX), None);
+    }
 }

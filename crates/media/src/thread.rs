@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
-use mix::message::{Command, Event};
-use mix::{Shard, Sink, TICK};
+use mix::message::{Channel, Command, Event};
+use mix::{Farewell, Shard, Sink, TICK};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use units::{Instant, soonest};
 
 use crate::clock::{Timer, now};
-use crate::sockets::Sockets;
+use crate::sockets::{Sockets, of_token};
 use crate::stats::Stats;
 use crate::{Delivery, MediaBind, ShardReport, StartError};
 
@@ -61,6 +61,9 @@ pub(crate) struct ShardThread {
     held: Option<Event>,
     /// When to try again to bind, while nothing is left to lend.
     bind_again: Option<Instant>,
+    /// Sockets that are not read until then, because they had more than their turn.
+    paused: Vec<(u32, Channel)>,
+    resume_at: Option<Instant>,
     shared: Arc<Shared>,
     report: ShardReport,
 }
@@ -110,6 +113,8 @@ impl ShardThread {
             deliver,
             held: None,
             bind_again: None,
+            paused: Vec::new(),
+            resume_at: None,
             shared,
             report: ShardReport::default(),
         };
@@ -150,6 +155,7 @@ impl ShardThread {
             self.receive();
             let next = self.take_commands();
             self.tick();
+            self.resume();
             self.flush();
             self.bind_when_due();
             self.publish();
@@ -177,33 +183,59 @@ impl ShardThread {
     }
 
     /// Takes what has come to the sockets, from each one datagram in a pass, so that who floods one leg waits for the
-    /// others.
+    /// others. Whoever has more than all passes take is not read for the time of a tick.
     fn receive(&mut self) {
         let mut ready = [EpollEvent::empty(); READY_MAX];
         let mut bytes = [0; DATAGRAM_BYTES_MAX];
-        for _ in 0..PASSES_MAX {
+        for pass in 1..=PASSES_MAX {
             let count = self.media.wait(&mut ready, EpollTimeout::ZERO).unwrap_or(0);
             let now = now();
             for event in &ready[..count] {
-                if let Ok(lent) = u32::try_from(event.data()) {
-                    self.receive_one(now, lent, &mut bytes);
+                let Some(socket) = of_token(event.data()) else { continue };
+                self.receive_one(now, socket, &mut bytes);
+                if pass == PASSES_MAX {
+                    self.pause(now, socket);
                 }
             }
             if count == 0 {
                 return;
             }
+            // However much there is to read: the tick does not wait for it.
+            self.tick();
         }
     }
 
-    fn receive_one(&mut self, now: Instant, lent: u32, bytes: &mut [u8]) {
-        let Some(socket) = self.sockets.socket(lent) else { return };
+    fn receive_one(&mut self, now: Instant, (lent, channel): (u32, Channel), bytes: &mut [u8]) {
+        let Some(socket) = self.sockets.socket(lent, channel) else { return };
         match socket.recv_from(bytes) {
             Ok((len, from)) => {
                 self.report.received += 1;
-                self.shard.handle_packet(now, lent, from, &bytes[..len]);
+                if self.sockets.disturb(now, lent) {
+                    self.report.late += 1;
+                } else {
+                    self.shard.handle_packet(now, (lent, channel), from, &bytes[..len]);
+                }
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
             Err(_) => self.report.receive_errors += 1,
+        }
+    }
+
+    /// Does not read a socket for the time of a tick.
+    fn pause(&mut self, now: Instant, socket: (u32, Channel)) {
+        self.report.pauses += 1;
+        self.sockets.watch(&self.media, socket, EpollFlags::empty());
+        self.paused.push(socket);
+        self.resume_at.get_or_insert(now + TICK);
+    }
+
+    /// Reads again what had more than its turn.
+    fn resume(&mut self) {
+        if self.resume_at.is_some_and(|at| at <= now()) {
+            self.resume_at = None;
+            for socket in std::mem::take(&mut self.paused) {
+                self.sockets.watch(&self.media, socket, EpollFlags::EPOLLIN);
+            }
         }
     }
 
@@ -244,10 +276,17 @@ impl ShardThread {
 
     /// Hands over events, closes what was given back, and binds what is missing.
     fn flush(&mut self) {
-        let mut changed = false;
+        while let Some(farewell) = self.shard.poll_farewell() {
+            let Self { sockets, report, .. } = self;
+            let Farewell { lent, channel, to, bytes } = farewell;
+            Outbox { sockets, report }.send(lent, channel, to, &bytes);
+        }
         while let Some(lent) = self.shard.poll_released() {
-            self.sockets.close(lent, &self.media);
-            changed = true;
+            self.sockets.release(now(), lent);
+        }
+        let mut changed = false;
+        if self.sockets.deadline().is_some_and(|at| at <= now()) {
+            changed = self.sockets.close_rested(now(), &self.media);
         }
         changed |= self.hand_over();
         // Only then can a socket be missing: not after each packet.
@@ -333,7 +372,7 @@ impl ShardThread {
             Looks::InTurn => Some(now() + LOOK_EVERY),
         };
         let due = soonest(soonest(self.shard.deadline(), retry), soonest(self.bind_again, look));
-        self.timer.set(due)
+        self.timer.set(soonest(due, soonest(self.resume_at, self.sockets.deadline())))
     }
 
     fn publish(&mut self) {
@@ -346,7 +385,9 @@ impl ShardThread {
             conferences: wide(leftovers.conferences),
             legs: wide(leftovers.ports),
             sockets: wide(self.sockets.count()),
+            resting: wide(self.sockets.resting()),
             bind_failures: self.sockets.bind_failures(),
+            lateness_us: counters.lateness_us,
             ..self.report
         };
         self.shared.stats.publish(&self.report);
@@ -360,8 +401,9 @@ struct Outbox<'a> {
 }
 
 impl Sink for Outbox<'_> {
-    fn send(&mut self, lent: u32, to: SocketAddr, bytes: &[u8]) {
-        let sent = self.sockets.socket(lent).map(|socket: &UdpSocket| socket.send_to(bytes, to));
+    fn send(&mut self, lent: u32, channel: Channel, to: SocketAddr, bytes: &[u8]) {
+        let socket = self.sockets.socket(lent, channel);
+        let sent = socket.map(|socket: &UdpSocket| socket.send_to(bytes, to));
         match sent {
             Some(Ok(_)) => self.report.sent += 1,
             // A full buffer too: media that waits is worth nothing.
@@ -401,8 +443,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// Sockets told of in one pass; the others come with the next.
 const READY_MAX: usize = 256;
 
-/// Passes over the sockets in one wake-up: as many datagrams of one leg, and some 100 us of a flood. What is left comes with
-/// the next wake-up, or is lost in the kernel.
+/// Passes over the sockets in one wake-up: as many datagrams of one leg, and some 100 us of a flood. What is left comes a tick
+/// later, or is lost in the kernel.
 const PASSES_MAX: usize = 64;
 
 /// Commands done between two looks at the clock.

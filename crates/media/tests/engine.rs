@@ -8,10 +8,11 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use audio::{Decoder as _, Encoder as _, G711};
-use media::{Delivery, Engine, EngineConfig, MediaBind, ShardReport, StartError};
+use media::{DSCP_EF, Delivery, Engine, EngineConfig, MediaBind, ShardReport, StartError};
+use mix::ShardConfig;
 use mix::message::{
     Action, Codec, Command, ConferenceKey, Direction, Done, Epoch, Event, Format, Kind, LentPort,
-    PortId, Refused, StreamSpec, TransportSpec,
+    PortId, Refused, RtcpPath, StreamSpec, TransportSpec,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,8 +29,11 @@ fn config(ip: IpAddr, ports: RangeInclusive<u16>) -> EngineConfig {
         binds: vec![MediaBind { ip, ports }],
         shards: 1,
         cores: vec![],
-        heard: mix::HEARD_DEFAULT,
         seed: [7; 32],
+        dscp: DSCP_EF,
+        // What comes back is lent again at once.
+        rest: Duration::ZERO,
+        shard: ShardConfig::default(),
     }
 }
 
@@ -70,7 +74,14 @@ impl Rig {
                     assert_eq!((of, replied), (shard, id));
                     return outcome;
                 }
-                (_, Event::Latched { .. } | Event::Silent { .. } | Event::Talking { .. }) => {}
+                (
+                    _,
+                    Event::Latched { .. }
+                    | Event::Measured { .. }
+                    | Event::Paced { .. }
+                    | Event::Silent { .. }
+                    | Event::Talking { .. },
+                ) => {}
                 (_, event @ (Event::Failed { .. } | Event::KeyPressed { .. })) => {
                     panic!("{event:?}")
                 }
@@ -88,15 +99,26 @@ impl Rig {
     }
 
     fn add(&mut self, shard: u16, n: u32, lent: LentPort, remote: SocketAddr) {
+        self.add_apart(shard, n, lent, (remote, RtcpPath::Muxed));
+    }
+
+    fn add_apart(
+        &mut self,
+        shard: u16,
+        n: u32,
+        lent: LentPort,
+        (remote, rtcp): (SocketAddr, RtcpPath),
+    ) {
         let format = Format { codec: Codec::Pcmu, payload_type: 0, ptime_ms: 20 };
         let transport =
-            TransportSpec { lent: lent.id, remote: Some(remote), signalling: remote.ip() };
+            TransportSpec { lent: lent.id, remote: Some(remote), rtcp, signalling: remote.ip() };
         let stream = StreamSpec {
             kind: Kind::Audio,
             direction: Direction::SendRecv,
             send: format,
             receive: vec![format],
             keys: None,
+            anonymous: false,
             label: String::new(),
         };
         let added = self.command(shard, Action::AddPort { port: PortId(n), transport, stream });
@@ -122,6 +144,9 @@ struct Phone {
     header: rtp::Header,
     voice: Vec<i16>,
     heard: Vec<i16>,
+    /// The number of the last packet that came, and how many were missing between any two.
+    last: Option<u16>,
+    gaps: u32,
 }
 
 impl Phone {
@@ -129,15 +154,25 @@ impl Phone {
         let socket = UdpSocket::bind((to.ip(), 0)).expect("a free port");
         socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         let header = rtp::Header { ssrc, ..rtp::Header::default() };
-        Self { socket, to, header, voice: audio::tone(hz, 8_000, -15.0, 8_000), heard: vec![] }
+        let voice = audio::tone(hz, 8_000, -15.0, 8_000);
+        Self { socket, to, header, voice, heard: vec![], last: None, gaps: 0 }
     }
 
     /// Waits for a packet, and answers it with one: so the mixer's clock is the phone's as well.
     fn exchange(&mut self) {
-        let mut bytes = [0; 1_000];
-        let (len, from) = self.socket.recv_from(&mut bytes).expect("a packet");
-        assert_eq!(from, self.to, "symmetric RTP");
+        let mut bytes = [0; 1_500];
+        let len = loop {
+            let (len, from) = self.socket.recv_from(&mut bytes).expect("a packet");
+            assert_eq!(from, self.to, "symmetric RTP");
+            if !rtp::is_rtcp(&bytes[..len]) {
+                break len;
+            }
+        };
         let packet = rtp::RtpPacket::parse(&bytes[..len]).expect("RTP");
+        let sequence = packet.header.sequence;
+        if self.last.replace(sequence).is_some_and(|last| last.wrapping_add(1) != sequence) {
+            self.gaps += 1;
+        }
         let mut samples = [0; 160];
         let count = G711::Ulaw.decode(packet.payload, &mut samples);
         self.heard.extend(&samples[..count]);
@@ -224,7 +259,7 @@ fn ports_are_lent_until_none_is_left_and_again_when_they_come_back() {
     let phones: Vec<Phone> =
         (0..).zip(&lent).map(|(n, port)| rig.join(0, n, *port, 300.0)).collect();
     assert_eq!(rig.lent, [], "nothing is left to lend");
-    assert_eq!(rig.report(0).sockets, 3);
+    assert_eq!(rig.report(0).sockets, 6, "two each");
 
     assert!(matches!(
         rig.command(0, Action::RemovePort { port: PortId(1) }),
@@ -415,4 +450,126 @@ fn what_cannot_start_says_why_and_leaves_nothing_bound() {
     assert_eq!(start(&both), Err(StartError::Bind { ip, first, last, kind }));
     drop(taken);
     UdpSocket::bind((ip, 20_000)).expect("the first shard's socket was closed again");
+}
+
+/// F20 · RFC 3550 §11: a phone that does not share the port of RTP gets RTCP on its next one, from our next one.
+#[test]
+fn rtcp_goes_from_port_to_port_where_it_is_apart() {
+    let ip = own_ip();
+    let mut rig = Rig::start(&config(ip, 20_000..=20_099));
+    let lent = rig.wait_lent();
+    rig.command(0, Action::OpenConference).expect("opened");
+    let phone = Phone::new(lent[0].address, 1, 300.0);
+    let rtcp = UdpSocket::bind((ip, 0)).expect("a free port");
+    rtcp.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    let apart = RtcpPath::Apart(Some(rtcp.local_addr().expect("bound")));
+    rig.add_apart(0, 1, lent[0], (phone.socket.local_addr().expect("bound"), apart));
+    let mut bytes = [0; 1_500];
+    let (len, from) = rtcp.recv_from(&mut bytes).expect("a report, within 3 s");
+    assert!(rtp::is_rtcp(&bytes[..len]));
+    assert_eq!(from, SocketAddr::new(ip, lent[0].address.port() + 1));
+    // And a BYE when the leg ends.
+    rig.command(0, Action::RemovePort { port: PortId(1) }).expect("removed");
+    loop {
+        let (len, _) = rtcp.recv_from(&mut bytes).expect("BYE");
+        let compound = rtp::rtcp::Compound::parse(&bytes[..len]).expect("well formed");
+        if compound.packets().any(|packet| matches!(packet, rtp::rtcp::Packet::Bye(_))) {
+            break;
+        }
+    }
+}
+
+/// T53: late packets of a leg that has ended come to nobody, and its port is not lent meanwhile.
+#[test]
+fn a_port_that_came_back_rests_and_what_comes_late_is_counted() {
+    let mut config = config(own_ip(), 20_000..=20_001);
+    config.rest = Duration::from_secs(3_600);
+    let mut rig = Rig::start(&config);
+    let lent = rig.wait_lent();
+    rig.command(0, Action::OpenConference).expect("opened");
+    let mut phone = rig.join(0, 1, lent[0], 300.0);
+    phone.exchange();
+    rig.command(0, Action::RemovePort { port: PortId(1) }).expect("removed");
+    let late = b"what was under way";
+    phone.socket.send_to(late, phone.to).expect("sent");
+    while rig.report(0).late < 1 {
+        std::thread::yield_now();
+    }
+    // Had it been lent again, that had been told before this reply.
+    rig.command(0, Action::OpenConference).expect("open still");
+    let report = rig.report(0);
+    assert_eq!((report.resting, report.sockets, report.stray), (1, 2, 0));
+    assert_eq!(rig.lent, []);
+}
+
+/// A fault in one conference ends that one; of the others not one packet is missing.
+#[test]
+fn a_fault_in_one_conference_costs_the_others_nothing() {
+    let mut config = config(own_ip(), 20_000..=20_099);
+    config.shard.fault_in = Some(1);
+    let mut rig = Rig::start(&config);
+    let lent = rig.wait_lent();
+    rig.command(0, Action::OpenConference).expect("opened");
+    let mut victim = rig.join(0, 1, lent[0], 300.0);
+    let second = ConferenceKey { slot: 1, generation: 1 };
+    let command = |rig: &mut Rig, action| {
+        rig.last_command += 1;
+        let (id, epoch) = (rig.last_command, Epoch(1));
+        let command = Command { id, conference: second, epoch, action };
+        rig.engine.command(0, command).expect("taken");
+    };
+    command(&mut rig, Action::OpenConference);
+    let mut phone = Phone::new(lent[1].address, 2, 500.0);
+    let remote = phone.socket.local_addr().expect("bound");
+    let format = Format { codec: Codec::Pcmu, payload_type: 0, ptime_ms: 20 };
+    let transport = TransportSpec {
+        lent: lent[1].id,
+        remote: Some(remote),
+        rtcp: RtcpPath::Muxed,
+        signalling: remote.ip(),
+    };
+    let stream = StreamSpec {
+        kind: Kind::Audio,
+        direction: Direction::SendRecv,
+        send: format,
+        receive: vec![format],
+        keys: None,
+        anonymous: false,
+        label: String::new(),
+    };
+    command(&mut rig, Action::AddPort { port: PortId(2), transport, stream });
+    victim.exchange();
+    for _ in 0..100 {
+        phone.exchange();
+    }
+    let failed = loop {
+        if let (0, event @ Event::Failed { .. }) = rig.event() {
+            break event;
+        }
+    };
+    assert_eq!(failed, Event::Failed { conference: CONFERENCE, epoch: Epoch(1) });
+    let end = rig.engine.stop().shards[0];
+    assert_eq!((end.conferences_failed, end.conferences, end.legs), (1, 1, 1));
+    assert_eq!(phone.gaps, 0, "every packet of two seconds");
+}
+
+/// T42, T55: whoever floods one socket takes his turn and no more; ticks and the others go on.
+#[test]
+fn a_flooded_socket_is_left_alone_for_the_rest_of_the_tick() {
+    let mut rig = Rig::start(&config(own_ip(), 20_000..=20_099));
+    let lent = rig.wait_lent();
+    rig.command(0, Action::OpenConference).expect("opened");
+    let mut phone = rig.join(0, 1, lent[0], 300.0);
+    while rig.report(0).pauses < 5 {
+        for _ in 0..500 {
+            // A full buffer is part of it.
+            let _ = phone.socket.send_to(b"flood", lent[1].address);
+        }
+    }
+    for _ in 0..10 {
+        phone.exchange();
+    }
+    let end = rig.engine.stop().shards[0];
+    assert!(end.stray >= 5 * 64, "{end:?}");
+    assert_eq!(phone.gaps, 0);
 }

@@ -9,7 +9,7 @@ use audio::{Decoder as _, Encoder as _, G711};
 use media::{Delivery, Engine, EngineConfig, MediaBind};
 use mix::message::{
     Action, Codec, Command, ConferenceKey, Direction, Done, Epoch, Event, Format, Kind, LentPort,
-    PortId, PortReport, StreamSpec, TransportSpec,
+    PortId, PortReport, RtcpPath, StreamSpec, TransportSpec,
 };
 use units::Rng;
 
@@ -58,7 +58,12 @@ fn socket(ip: IpAddr) -> UdpSocket {
 /// What a listener hears, tick by tick of his packets.
 fn listen(socket: &UdpSocket, heard: &mut Vec<i16>) {
     let mut bytes = [0; 1_000];
-    let (len, _) = socket.recv_from(&mut bytes).expect("a packet");
+    let len = loop {
+        let (len, _) = socket.recv_from(&mut bytes).expect("a packet");
+        if !rtp::is_rtcp(&bytes[..len]) {
+            break len;
+        }
+    };
     let packet = rtp::RtpPacket::parse(&bytes[..len]).expect("RTP");
     let begin = heard.len();
     heard.resize(begin + packet.payload.len(), 0);
@@ -80,8 +85,10 @@ impl Mixer {
             binds: vec![MediaBind { ip, ports: 20_000..=29_999 }],
             shards: 1,
             cores: vec![],
-            heard: mix::HEARD_DEFAULT,
             seed: [9; 32],
+            dscp: media::DSCP_EF,
+            rest: Duration::ZERO,
+            shard: mix::ShardConfig::default(),
         };
         let engine = Engine::start(&config, move |_, event| {
             sender.try_send(event).expect("room for every event of a test");
@@ -105,14 +112,19 @@ impl Mixer {
 
     fn join(&mut self, n: usize, remote: SocketAddr) -> SocketAddr {
         let lent = self.lent[n];
-        let transport =
-            TransportSpec { lent: lent.id, remote: Some(remote), signalling: remote.ip() };
+        let transport = TransportSpec {
+            lent: lent.id,
+            remote: Some(remote),
+            rtcp: RtcpPath::Muxed,
+            signalling: remote.ip(),
+        };
         let stream = StreamSpec {
             kind: Kind::Audio,
             direction: Direction::SendRecv,
             send: PCMU,
             receive: vec![PCMU],
             keys: None,
+            anonymous: false,
             label: String::new(),
         };
         let port = PortId(u32::try_from(n).expect("small"));

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use audio::{Decoder as _, Encoder as _, G711};
 use mix::message::{
-    Action, Codec, Command, ConferenceKey, Direction, Done, Epoch, Event, Format, Kind, LentPort,
-    PortId, PortReport, StreamSpec, TransportSpec,
+    Action, Channel, Codec, Command, ConferenceKey, Direction, Done, Epoch, Event, Format, Kind,
+    LentPort, PortId, PortReport, RtcpPath, StreamSpec, TransportSpec,
 };
 use mix::{Shard, ShardConfig, Sink, TICK};
 use rtp::{HEADER_BYTES, Header, RtpPacket};
@@ -26,7 +26,10 @@ const PCMU: Format = Format { codec: Codec::Pcmu, payload_type: 0, ptime_ms: 20 
 struct Ears(Vec<i16>);
 
 impl Sink for Ears {
-    fn send(&mut self, lent: u32, _to: SocketAddr, bytes: &[u8]) {
+    fn send(&mut self, lent: u32, _: Channel, _to: SocketAddr, bytes: &[u8]) {
+        if rtp::is_rtcp(bytes) {
+            return;
+        }
         let Ok(packet) = RtpPacket::parse(bytes) else { return };
         if lent != 2 {
             return;
@@ -82,7 +85,7 @@ fn through(voice: &[i16], way: &Way) -> (Vec<i16>, PortReport) {
     for _ in 0..ticks {
         now += TICK;
         while let Some((at, bytes)) = arriving.next_if(|(at, _)| *at <= now) {
-            shard.handle_packet(at, 1, peer(1), &bytes);
+            shard.handle_packet(at, (1, Channel::Rtp), peer(1), &bytes);
         }
         shard.tick(now, &mut ears);
         while shard.poll_event().is_some() {}
@@ -126,13 +129,19 @@ fn shard() -> Shard {
         let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 20_000 + 2 * u16::from(n));
         shard.add_lent(LentPort { id: u32::from(n), address });
         let (remote, lent) = (peer(n), u32::from(n));
-        let transport = TransportSpec { lent, remote: Some(remote), signalling: remote.ip() };
+        let transport = TransportSpec {
+            lent,
+            remote: Some(remote),
+            rtcp: RtcpPath::Muxed,
+            signalling: remote.ip(),
+        };
         let stream = StreamSpec {
             kind: Kind::Audio,
             direction: Direction::SendRecv,
             send: PCMU,
             receive: vec![PCMU],
             keys: None,
+            anonymous: false,
             label: String::new(),
         };
         command(&mut shard, Action::AddPort { port: PortId(lent), transport, stream });

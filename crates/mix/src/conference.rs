@@ -1,16 +1,19 @@
 //! One conference: everyone hears all the others.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use units::Instant;
 
 use audio::Limiter;
 
 use crate::FRAME_SAMPLES;
+use crate::control::RTCP_BYTES_MAX;
 use crate::heard::{self, Voice};
 use crate::message::{Codec, ConferenceKey, Epoch, Event, PortId};
 use crate::port::Port;
-use crate::shard::{Notices, Sink};
+use crate::shard::{Farewell, Notices, Sink};
+use crate::sources::{Cited, Contributors};
 use crate::stream;
 
 /// The ports of one conference, and their sum.
@@ -27,6 +30,12 @@ pub(crate) struct Conference {
     total: [i32; FRAME_SAMPLES],
     /// Of what those hear who are not heard themselves.
     limiter: Limiter,
+    /// Whose sound is in this tick.
+    contributors: Contributors,
+    /// Of whom reports tell.
+    cited: Cited,
+    /// For tests: so many ticks until a fault strikes.
+    fault_in_ticks: Option<u32>,
 }
 
 /// A port and its part in the current tick.
@@ -43,6 +52,10 @@ pub(crate) struct Seat {
     limiter: Limiter,
     /// The latch that was last told.
     latch_told: Option<SocketAddr>,
+    /// Until when it is muted because it brings back what came from here.
+    loops_until: Option<Instant>,
+    /// Whether a report was made that was not told yet.
+    was_measured: bool,
 }
 
 impl Seat {
@@ -55,12 +68,19 @@ impl Seat {
             own: None,
             limiter: Limiter::new(),
             latch_told: None,
+            loops_until: None,
+            was_measured: false,
         }
     }
 
     /// See [`crate::message::Action::MutePort`].
     pub(crate) const fn mute(&mut self, is_muted: bool) {
         self.voice.mute(is_muted);
+    }
+
+    /// Whether it is muted because of a loop.
+    fn is_cut(&self, now: Instant) -> bool {
+        self.loops_until.is_some_and(|until| now < until)
     }
 
     fn lent(&self) -> u32 {
@@ -70,7 +90,7 @@ impl Seat {
 
 impl Conference {
     /// A conference without legs, of which at most `places` are heard at a time.
-    pub(crate) const fn new(key: ConferenceKey, epoch: Epoch, places: usize) -> Self {
+    pub(crate) fn new(key: ConferenceKey, epoch: Epoch, places: usize) -> Self {
         Self {
             key,
             epoch,
@@ -79,7 +99,15 @@ impl Conference {
             places,
             total: [0; FRAME_SAMPLES],
             limiter: Limiter::new(),
+            contributors: Contributors::new(),
+            cited: Cited::new(),
+            fault_in_ticks: None,
         }
+    }
+
+    /// For tests: after so many ticks there is a fault.
+    pub(crate) const fn fail_after(&mut self, ticks: u32) {
+        self.fault_in_ticks = Some(ticks);
     }
 
     pub(crate) const fn ports_count(&self) -> usize {
@@ -110,10 +138,25 @@ impl Conference {
         self.seats.len() - 1
     }
 
-    pub(crate) fn remove(&mut self, place: usize) -> Option<Box<Seat>> {
-        let seat = self.seats.get_mut(place)?.take()?;
+    /// Takes a port out, and says what its peer is to be told at the end (RFC 3550 §6.3.7).
+    pub(crate) fn remove(
+        &mut self,
+        now: Instant,
+        place: usize,
+    ) -> Option<(Box<Seat>, Option<Farewell>)> {
+        let mut seat = self.seats.get_mut(place)?.take()?;
         self.ports_count -= 1;
-        Some(seat)
+        let farewell = farewell(now, &mut seat, (&self.cited, place));
+        // RFC 3550 §7.3: the others are told of it with their next reports.
+        self.cited.gone(now, place);
+        Some((seat, farewell))
+    }
+
+    /// What all are to be told when the conference ends.
+    pub(crate) fn farewells(&mut self, now: Instant) -> Vec<Farewell> {
+        let Self { seats, cited, .. } = self;
+        let seats = seats.iter_mut().enumerate();
+        seats.filter_map(|(place, seat)| farewell(now, seat.as_mut()?, (&*cited, place))).collect()
     }
 
     /// Lets `ticks` times 10 ms pass in which nothing was mixed.
@@ -125,29 +168,82 @@ impl Conference {
 
     /// Mixes the 10 ms that are due `now`.
     pub(crate) fn tick(&mut self, now: Instant, sink: &mut impl Sink, notices: &mut Notices<'_>) {
+        if let Some(left) = &mut self.fault_in_ticks {
+            *left = left.checked_sub(1).expect("a fault that was asked for");
+        }
         self.listen(now);
         self.speak(sink);
+        self.report(now, sink);
         self.notice(now, notices);
     }
 
     /// Sums what those say who are heard.
     fn listen(&mut self, now: Instant) {
         for seat in self.seats.iter_mut().flatten() {
-            seat.voice.listen(seat.port.hear(now));
+            let is_cut = seat.is_cut(now);
+            let frame = seat.port.hear(now);
+            seat.voice.listen(frame.filter(|_| !is_cut));
         }
         heard::choose(&mut self.seats, self.places, |seat| Some(&mut seat.as_mut()?.voice));
         self.total.fill(0);
-        for seat in self.seats.iter_mut().flatten() {
-            let was_heard = seat.own.is_some();
-            seat.own = seat.voice.contribution().copied();
-            if let Some(own) = &seat.own {
-                audio::mix::add(&mut self.total, own);
-                if !was_heard {
-                    // What he hears goes on as loud as it was.
-                    seat.limiter = self.limiter.clone();
-                }
+        self.contributors = Contributors::new();
+        for place in 0..self.seats.len() {
+            self.contribute(now, place);
+        }
+    }
+
+    /// Adds what one leg says to the sum, if it is heard.
+    fn contribute(&mut self, now: Instant, place: usize) {
+        let Some(seat) = self.seats[place].as_mut() else { return };
+        let was_heard = seat.own.is_some();
+        seat.own = seat.voice.contribution().copied();
+        if seat.own.is_none() {
+            return;
+        }
+        if self.brings_back(place) {
+            let Some(seat) = self.seats[place].as_mut() else { return };
+            seat.own = None;
+            seat.loops_until = Some(now + LOOP_CUT_FOR);
+            seat.port.count_loop();
+            return;
+        }
+        let Self { seats, contributors, cited, total, limiter, .. } = self;
+        let Some(seat) = seats[place].as_mut() else { return };
+        let control = seat.port.control();
+        // RFC 3550 §7.4: of what was mixed before, those whose sound is in it; else the source itself.
+        let whole = control.csrcs().is_empty().then(|| control.ssrc()).flatten();
+        for ssrc in control.csrcs().iter().copied().chain(whole) {
+            contributors.add(ssrc, place);
+            if let Some(name) = control.name_of(ssrc) {
+                cited.cite(now, (ssrc, place), name);
             }
         }
+        if let Some(own) = &seat.own {
+            audio::mix::add(total, own);
+            if !was_heard {
+                // What he hears goes on as loud as it was.
+                seat.limiter = limiter.clone();
+            }
+        }
+    }
+
+    /// Whether the peer's mix has in it what came from this conference: RFC 3550 §8.2. It is a mixer, and by its own
+    /// word somebody is in it who is in here by himself, or whom another leg has brought already.
+    fn brings_back(&self, place: usize) -> bool {
+        let Some(seat) = &self.seats[place] else { return false };
+        let csrcs = seat.port.control().csrcs();
+        !csrcs.is_empty()
+            && (csrcs.iter().any(|&csrc| self.contributors.is_of_other(csrc, place))
+                || self.seats.iter().flatten().any(|other| {
+                    csrcs.contains(&other.port.ssrc())
+                        || (other.id != seat.id
+                            && other.port.control().csrcs().is_empty()
+                            && other
+                                .port
+                                .control()
+                                .ssrc()
+                                .is_some_and(|ssrc| csrcs.contains(&ssrc)))
+                }))
     }
 
     /// Gives everyone the sum without his own voice.
@@ -155,21 +251,50 @@ impl Conference {
         let mut frame = [0; FRAME_SAMPLES];
         self.limiter.frame(&self.total, &mut frame);
         let mut everything = Everything { frame, pcma: None, pcmu: None };
-        for seat in self.seats.iter_mut().flatten() {
+        let all = self.contributors.to(usize::MAX, None);
+        for (place, seat) in self.seats.iter_mut().enumerate() {
+            let Some(seat) = seat else { continue };
             let lent = seat.lent();
+            let his = seat.port.control().ssrc();
             let packet = match &seat.own {
                 Some(own) => {
                     let mut others = self.total;
                     audio::mix::subtract(&mut others, own);
                     seat.limiter.frame(&others, &mut frame);
-                    seat.port.say(&frame)
+                    seat.port.say_mixed(&frame, &self.contributors.to(place, his))
                 }
-                None => seat.port.say_encoded(everything.encoded(seat.port.codec())),
+                None => {
+                    let clashes = his.filter(|his| all.contains(*his));
+                    let others = clashes.map(|_| self.contributors.to(place, clashes));
+                    let csrcs = others.as_ref().unwrap_or(&all);
+                    seat.port.say_encoded(everything.encoded(seat.port.codec()), csrcs)
+                }
             };
             if let Some(packet) = packet {
-                sink.send(lent, packet.to, packet.bytes);
+                sink.send(lent, packet.channel, packet.to, packet.bytes);
             }
         }
+    }
+
+    /// Sends the reports that are due.
+    fn report(&mut self, now: Instant, sink: &mut impl Sink) {
+        let mut out = [0; RTCP_BYTES_MAX];
+        for (place, seat) in self.seats.iter_mut().enumerate() {
+            let Some(seat) = seat else { continue };
+            if seat.port.source_has_left() {
+                self.cited.gone(now, place);
+            }
+            if !seat.port.reports(now) {
+                continue;
+            }
+            let lent = seat.lent();
+            let cited = Some((&self.cited, place));
+            if let Some(packet) = seat.port.report_citing(now, cited, &mut out) {
+                sink.send(lent, packet.channel, packet.to, packet.bytes);
+            }
+            seat.was_measured = true;
+        }
+        self.cited.tidy(now);
     }
 
     /// Tells what has come to pass. What finds no place is told in a later tick.
@@ -183,6 +308,11 @@ impl Conference {
                 && notices.push(Event::Latched { conference, port, remote })
             {
                 seat.latch_told = latched;
+            }
+            if seat.was_measured
+                && notices.push(Event::Measured { conference, port, report: seat.port.report() })
+            {
+                seat.was_measured = false;
             }
             if let Some(is_talking) = seat.voice.news()
                 && notices.push(Event::Talking { conference, port, is_talking })
@@ -207,6 +337,18 @@ impl Conference {
         }
     }
 }
+
+/// What a peer is told when his leg ends.
+fn farewell(now: Instant, seat: &mut Seat, cited: (&Cited, usize)) -> Option<Farewell> {
+    let mut out = [0; RTCP_BYTES_MAX];
+    let lent = seat.lent();
+    let packet = seat.port.goodbye_citing(now, Some(cited), &mut out)?;
+    let (channel, to, bytes) = (packet.channel, packet.to, packet.bytes.to_vec());
+    Some(Farewell { lent, channel, to, bytes })
+}
+
+/// So long a leg in a loop is muted until it is tried again: two reports, in which the peer says who is in it.
+const LOOP_CUT_FOR: Duration = Duration::from_secs(10);
 
 /// What all those hear who are not heard themselves, encoded once for each codec.
 struct Everything {

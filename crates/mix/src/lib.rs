@@ -9,8 +9,8 @@
 //! # Order
 //!
 //! The shard is a root machine: one mutation ([`Shard::handle_command`], [`Shard::handle_packet`],
-//! [`Shard::tick`], [`Shard::add_lent`]), then drain [`Shard::poll_event`] and
-//! [`Shard::poll_released`] to `None`, then read [`Shard::deadline`] and wait.
+//! [`Shard::tick`], [`Shard::add_lent`]), then drain [`Shard::poll_event`],
+//! [`Shard::poll_farewell`] and [`Shard::poll_released`] to `None`, then read [`Shard::deadline`] and wait.
 //!
 //! # Sound
 //!
@@ -24,18 +24,22 @@ pub mod message;
 pub mod stream;
 
 mod conference;
+mod control;
 mod heard;
 mod port;
 #[cfg(test)]
 mod rig;
 mod shard;
+mod sources;
 mod transport;
 
+pub use control::RTCP_BYTES_MAX;
 pub use port::{Outgoing, Port, Verdict};
 pub use shard::{
-    CATCH_UP_TICKS_MAX, CONFERENCES_MAX, HEARD_DEFAULT, LEGS_PER_CONFERENCE_MAX, Leftovers, Shard,
-    ShardConfig, Sink,
+    CATCH_UP_TICKS_MAX, CONFERENCES_MAX, Farewell, HEARD_DEFAULT, LATENESS_BOUNDS_US,
+    LEGS_PER_CONFERENCE_MAX, Lateness, Leftovers, Shard, ShardConfig, Sink,
 };
+pub use sources::Csrcs;
 
 /// Samples in one frame: 10 ms at 8 kHz, one tick.
 pub const FRAME_SAMPLES: usize = 80;

@@ -13,7 +13,7 @@ mod report;
 
 use std::net::{IpAddr, SocketAddr};
 
-pub use self::report::PacketDropped;
+pub use self::report::{PacketDropped, PortQuality, WayQuality};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,13 +36,13 @@ pub struct Epoch(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PortId(pub u32);
 
-/// A bound socket that the shard lends ahead, so that an SDP answer needs no round trip.
+/// A bound socket, and the one of RTCP beside it, that the shard lends ahead, so that an SDP answer needs no round trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LentPort {
     /// The shard's number of this lending. Never used again, even when the same address is lent
     /// anew: so a repeated `AddPort` cannot take somebody else's socket.
     pub id: u32,
-    /// What the socket is bound to (not what is advertised).
+    /// What the socket of RTP is bound to (not what is advertised); that of RTCP has the next number.
     pub address: SocketAddr,
 }
 
@@ -100,6 +100,24 @@ pub enum Action {
     },
 }
 
+/// Which of a port's two sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Channel {
+    /// That of RTP, on an even number; of RTCP too where both share it.
+    Rtp,
+    /// That of RTCP, on the next number (RFC 3550 §11).
+    Rtcp,
+}
+
+/// Which way RTCP goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RtcpPath {
+    /// Over the socket of its own, to there; `None`: nowhere.
+    Apart(Option<SocketAddr>),
+    /// With RTP (RFC 5761).
+    Muxed,
+}
+
 /// Where a port's packets come from and go to: plain RTP over UDP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransportSpec {
@@ -107,6 +125,8 @@ pub struct TransportSpec {
     pub lent: u32,
     /// The peer's address by its SDP; `None` if it gave none (`c=0.0.0.0`): then nothing is sent.
     pub remote: Option<SocketAddr>,
+    /// The same for RTCP.
+    pub rtcp: RtcpPath,
     /// Where the peer's signalling comes from.
     pub signalling: IpAddr,
 }
@@ -124,6 +144,8 @@ pub struct StreamSpec {
     pub receive: Vec<Format>,
     /// The payload type of telephone-event at 8 kHz (RFC 4733), if it was agreed on.
     pub keys: Option<u8>,
+    /// Whether the others are not to know what the peer calls himself in RTCP (RFC 7022 §4.2).
+    pub anonymous: bool,
     /// A name for people, at most [`LABEL_BYTES_MAX`] bytes.
     pub label: String,
 }
@@ -230,6 +252,10 @@ impl Key {
 }
 
 /// What a shard tells.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a report is told within a tick, which does not allocate"
+)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// The shard had to end this conference by itself: a fault of ours struck while it was mixed.
@@ -261,10 +287,24 @@ pub enum Event {
         /// The peer's address.
         remote: SocketAddr,
     },
+    /// How it goes at a port: told whenever a report of ours is due, every five seconds or so.
+    Measured {
+        /// Its conference.
+        conference: ConferenceKey,
+        /// Its name.
+        port: PortId,
+        /// What has passed through so far.
+        report: PortReport,
+    },
     /// More sockets are ready to be used in `AddPort`.
     Lent {
         /// The sockets, oldest lending first.
         ports: Vec<LentPort>,
+    },
+    /// How late the shard's ticks began in the last second in which it had any, in microseconds on average.
+    Paced {
+        /// On average.
+        late_us: u64,
     },
     /// The one answer to a command.
     Reply {
@@ -367,7 +407,7 @@ pub struct PortReport {
     pub received: u64,
     /// Bytes of these, RTP headers included.
     pub received_bytes: u64,
-    /// RTCP packets: a sign of life, otherwise not looked at.
+    /// Compound packets of RTCP taken.
     pub rtcp: u64,
     /// Dropped: neither RTP nor RTCP, broken, or longer than any packet we take.
     pub dropped_malformed: u64,
@@ -377,6 +417,12 @@ pub struct PortReport {
     pub dropped_payload_type: u64,
     /// Dropped: we do not listen (hold).
     pub dropped_held: u64,
+    /// Dropped: more than any phone sends at a time.
+    #[serde(default)]
+    pub dropped_flood: u64,
+    /// Dropped: our own packets, come back.
+    #[serde(default)]
+    pub dropped_looped: u64,
     /// Dropped: the first packets of a source, which only serve to prove it.
     pub dropped_unproved: u64,
     /// Of `received`: came twice.
@@ -401,12 +447,24 @@ pub struct PortReport {
     pub keys: u64,
     /// How often the peer's media started anew: other SSRC, or a jump in its sequence.
     pub restarts: u64,
+    /// How often the peer had our SSRC, and we took another.
+    #[serde(default)]
+    pub collisions: u64,
+    /// How often the leg was muted because it brought back what came from the conference.
+    #[serde(default)]
+    pub loops: u64,
     /// RTP packets sent.
     pub sent: u64,
     /// Bytes of these, RTP headers included.
     pub sent_bytes: u64,
+    /// Compound packets of RTCP sent.
+    #[serde(default)]
+    pub rtcp_sent: u64,
     /// Frames of 10 ms not sent, because the address had sent us nothing for too long.
     pub withheld_frames: u64,
+    /// How well sound gets through.
+    #[serde(default)]
+    pub quality: PortQuality,
 }
 
 /// Most formats a port takes. An answer of ours names every codec once, with room to spare for later

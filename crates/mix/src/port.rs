@@ -6,12 +6,15 @@ mod tests;
 use std::net::SocketAddr;
 
 use rtp::RtpPacket;
+use rtp::rtcp::Compound;
 use units::{Instant, Rng};
 
+use crate::control::{Clash, Control, Ours, RTCP_BYTES_MAX};
 use crate::message::{
-    Codec, Format, LABEL_BYTES_MAX, PTIME_MS_MAX, PortReport, RECEIVE_FORMATS_MAX, Refused,
-    StreamSpec, TransportSpec,
+    Channel, Codec, Format, LABEL_BYTES_MAX, PTIME_MS_MAX, PortReport, RECEIVE_FORMATS_MAX,
+    Refused, StreamSpec, TransportSpec,
 };
+use crate::sources::{Cited, Csrcs};
 use crate::stream::{Press, Receiver, Sender};
 use crate::transport::{Destination, Judgement, Origin, Transport};
 use crate::{FRAME_SAMPLES, TICK};
@@ -26,7 +29,11 @@ pub struct Port {
     stream: StreamSpec,
     receiver: Receiver,
     sender: Sender,
+    control: Control,
+    budget: Budget,
     counts: PortReport,
+    /// Decides a new SSRC.
+    rng: Rng,
 }
 
 /// What became of a packet.
@@ -34,7 +41,7 @@ pub struct Port {
 pub enum Verdict {
     /// Taken: it will be heard, or was late or a duplicate.
     Received,
-    /// RTCP, a sign of life.
+    /// RTCP, taken.
     Rtcp,
     /// Dropped and counted.
     Dropped,
@@ -43,9 +50,11 @@ pub enum Verdict {
 /// A packet to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outgoing<'a> {
+    /// From which of the two sockets.
+    pub channel: Channel,
     /// Where to.
     pub to: SocketAddr,
-    /// The RTP packet.
+    /// The packet.
     pub bytes: &'a [u8],
 }
 
@@ -61,12 +70,17 @@ impl Port {
         rng: &mut Rng,
     ) -> Result<Self, Refused> {
         check(&stream)?;
+        let mut control = Control::new(now, rng);
+        control.hide_name(stream.anonymous);
         Ok(Self {
             transport: Transport::new(now, transport)?,
             receiver: Receiver::new(stream.receive.clone(), stream.keys),
             sender: Sender::new(stream.send, rng),
+            control,
+            budget: Budget::new(now),
             stream,
             counts: PortReport::default(),
+            rng: rng.fork(),
         })
     }
 
@@ -87,13 +101,23 @@ impl Port {
         }
         self.receiver.set_formats(stream.receive.clone(), stream.keys);
         self.sender.set_format(stream.send);
+        self.control.hide_name(stream.anonymous);
         self.stream = stream;
         Ok(())
     }
 
-    /// Takes one datagram, whatever is in it. Does not allocate.
-    pub fn handle_packet(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Verdict {
-        let (verdict, counter) = self.take(now, from, bytes);
+    /// Takes one datagram that came to one of the two sockets, whatever is in it. Does not allocate.
+    pub fn handle_packet(
+        &mut self,
+        now: Instant,
+        channel: Channel,
+        from: SocketAddr,
+        bytes: &[u8],
+    ) -> Verdict {
+        let (verdict, counter) = match self.budget.spend(now) {
+            Spent::Yes => self.take(now, channel, from, bytes),
+            Spent::TooMuch => (Verdict::Dropped, &mut self.counts.dropped_flood),
+        };
         *counter += 1;
         match verdict {
             Verdict::Received => self.counts.received_bytes += bytes.len() as u64,
@@ -111,21 +135,116 @@ impl Port {
     /// Gives the peer the next 10 ms; a packet comes out when its packet time is full and there is
     /// an address to send it to. Call it once per tick. Does not allocate.
     pub fn say(&mut self, frame: &[i16; FRAME_SAMPLES]) -> Option<Outgoing<'_>> {
+        self.say_mixed(frame, &Csrcs::new())
+    }
+
+    /// The same with sound that others have contributed to.
+    pub(crate) fn say_mixed(
+        &mut self,
+        frame: &[i16; FRAME_SAMPLES],
+        csrcs: &Csrcs,
+    ) -> Option<Outgoing<'_>> {
         let to = self.to()?;
-        let bytes = self.sender.push(frame)?;
+        let bytes = self.sender.push(frame, csrcs)?;
         self.counts.sent += 1;
         self.counts.sent_bytes += bytes.len() as u64;
-        Some(Outgoing { to, bytes })
+        self.control.sent(payload_bytes(bytes));
+        Some(Outgoing { channel: Channel::Rtp, to, bytes })
     }
 
     /// The same with a frame that is encoded already, in the codec that the port [sends](Self::codec):
     /// many hear the same.
-    pub(crate) fn say_encoded(&mut self, frame: &[u8; FRAME_SAMPLES]) -> Option<Outgoing<'_>> {
+    pub(crate) fn say_encoded(
+        &mut self,
+        frame: &[u8; FRAME_SAMPLES],
+        csrcs: &Csrcs,
+    ) -> Option<Outgoing<'_>> {
         let to = self.to()?;
-        let bytes = self.sender.push_encoded(frame)?;
+        let bytes = self.sender.push_encoded(frame, csrcs)?;
         self.counts.sent += 1;
         self.counts.sent_bytes += bytes.len() as u64;
-        Some(Outgoing { to, bytes })
+        self.control.sent(payload_bytes(bytes));
+        Some(Outgoing { channel: Channel::Rtp, to, bytes })
+    }
+
+    /// Whether a report is due: ask once a tick, after [`Port::say`].
+    pub fn reports(&self, now: Instant) -> bool {
+        self.control.is_due(now)
+    }
+
+    /// The report that is due, if there is an address to send it to (RFC 3550 §6.3). Does not allocate.
+    pub fn report_rtcp<'o>(
+        &mut self,
+        now: Instant,
+        out: &'o mut [u8; RTCP_BYTES_MAX],
+    ) -> Option<Outgoing<'o>> {
+        self.report_citing(now, None, out)
+    }
+
+    /// The same with what a conference tells of others; `cited` comes with the place of this leg.
+    pub(crate) fn report_citing<'o>(
+        &mut self,
+        now: Instant,
+        cited: Option<(&Cited, usize)>,
+        out: &'o mut [u8; RTCP_BYTES_MAX],
+    ) -> Option<Outgoing<'o>> {
+        let ours = self.ours();
+        let bytes = self.control.report(now, &ours, cited, out);
+        let (channel, to) = self.transport.rtcp_destination()?;
+        self.counts.rtcp_sent += 1;
+        Some(Outgoing { channel, to, bytes })
+    }
+
+    /// What to send when the leg ends: the last report, with BYE (RFC 3550 §6.3.7).
+    pub fn goodbye<'o>(
+        &mut self,
+        now: Instant,
+        out: &'o mut [u8; RTCP_BYTES_MAX],
+    ) -> Option<Outgoing<'o>> {
+        self.goodbye_citing(now, None, out)
+    }
+
+    /// The same with what a conference tells of others.
+    pub(crate) fn goodbye_citing<'o>(
+        &mut self,
+        now: Instant,
+        cited: Option<(&Cited, usize)>,
+        out: &'o mut [u8; RTCP_BYTES_MAX],
+    ) -> Option<Outgoing<'o>> {
+        let ours = self.ours();
+        let (channel, to) = self.transport.rtcp_destination()?;
+        let bytes = self.control.goodbye(now, &ours, cited, out)?;
+        self.counts.rtcp_sent += 1;
+        Some(Outgoing { channel, to, bytes })
+    }
+
+    /// The SSRC that it sends under.
+    pub(crate) const fn ssrc(&self) -> u32 {
+        self.sender.ssrc()
+    }
+
+    /// Its RTCP.
+    pub(crate) const fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// Whether a source of the peer has gone since this was asked last.
+    pub(crate) const fn source_has_left(&mut self) -> bool {
+        self.control.has_left()
+    }
+
+    /// Counts that the leg was muted because of a loop.
+    pub(crate) const fn count_loop(&mut self) {
+        self.counts.loops += 1;
+    }
+
+    fn ours(&self) -> Ours {
+        Ours {
+            ssrc: self.sender.ssrc(),
+            timestamp: self.sender.timestamp(),
+            late: self.receiver.counters().late,
+            buffered: BUFFERED,
+        }
     }
 
     /// What it sends.
@@ -185,6 +304,7 @@ impl Port {
     pub fn report(&self) -> PortReport {
         let mut report = self.counts;
         self.receiver.report(&mut report);
+        report.quality = *self.control.quality();
         report
     }
 
@@ -200,18 +320,19 @@ impl Port {
     }
 
     /// Takes a datagram and says where to count it.
-    fn take(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> (Verdict, &mut u64) {
-        let counts = &mut self.counts;
-        if rtp::is_rtcp(bytes) {
-            // RFC 3550 §6.4: the least there is to RTCP are the header and an SSRC.
-            if bytes.len() < RTCP_BYTES_MIN || bytes[0] >> 6 != rtp::VERSION {
-                return (Verdict::Dropped, &mut counts.dropped_malformed);
-            }
-            return match self.transport.note(now, from) {
-                Origin::Peer => (Verdict::Rtcp, &mut counts.rtcp),
-                Origin::Stranger => (Verdict::Dropped, &mut counts.dropped_foreign),
-            };
+    fn take(
+        &mut self,
+        now: Instant,
+        channel: Channel,
+        from: SocketAddr,
+        bytes: &[u8],
+    ) -> (Verdict, &mut u64) {
+        // RFC 5761 §4. Where the two are apart, RTP may have payload types that look like RTCP.
+        let looks_like_rtcp = rtp::is_rtcp(bytes) && !self.receiver.takes(bytes[1] & 0x7F);
+        if channel == Channel::Rtcp || looks_like_rtcp {
+            return self.take_rtcp(now, channel, from, bytes);
         }
+        let counts = &mut self.counts;
         let packet = match RtpPacket::parse(bytes) {
             Ok(packet) if Receiver::fits(&packet) => packet,
             Ok(_) | Err(_) => return (Verdict::Dropped, &mut counts.dropped_malformed),
@@ -234,6 +355,16 @@ impl Port {
                 }
             }
         }
+        if packet.header.ssrc == self.sender.ssrc() {
+            match self.control.clash(now, from, self.sender.ssrc()) {
+                Clash::Collision => {
+                    counts.collisions += 1;
+                    self.sender.rename(&mut self.rng);
+                }
+                Clash::Loop => return (Verdict::Dropped, &mut counts.dropped_looped),
+            }
+        }
+        self.control.received(now, &packet);
         if !self.stream.direction.receives() {
             return (Verdict::Dropped, &mut counts.dropped_held);
         }
@@ -241,6 +372,77 @@ impl Port {
         let _ = self.receiver.insert(now, &packet);
         (Verdict::Received, &mut counts.received)
     }
+
+    fn take_rtcp(
+        &mut self,
+        now: Instant,
+        channel: Channel,
+        from: SocketAddr,
+        bytes: &[u8],
+    ) -> (Verdict, &mut u64) {
+        let Ok(compound) = Compound::parse(bytes) else {
+            return (Verdict::Dropped, &mut self.counts.dropped_malformed);
+        };
+        match self.transport.note_rtcp(now, channel, from) {
+            Origin::Peer => {}
+            Origin::Stranger => return (Verdict::Dropped, &mut self.counts.dropped_foreign),
+        }
+        let ours = self.ours();
+        let told = self.control.handle(now, bytes.len(), &compound, &ours);
+        if told.has_our_ssrc {
+            match self.control.clash(now, from, ours.ssrc) {
+                Clash::Collision => {
+                    self.counts.collisions += 1;
+                    self.sender.rename(&mut self.rng);
+                }
+                Clash::Loop => return (Verdict::Dropped, &mut self.counts.dropped_looped),
+            }
+        }
+        (Verdict::Rtcp, &mut self.counts.rtcp)
+    }
+}
+
+/// How many packets a leg may bring: as many as a phone with the shortest packets and a queue behind it. What is
+/// above costs a look at the clock, no more.
+#[derive(Debug)]
+struct Budget {
+    /// Packets that it may bring now, in thousandths.
+    millis: u64,
+    at: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spent {
+    Yes,
+    TooMuch,
+}
+
+impl Budget {
+    const fn new(now: Instant) -> Self {
+        Self { millis: PACKETS_AT_ONCE_MAX * 1_000, at: now }
+    }
+
+    fn spend(&mut self, now: Instant) -> Spent {
+        let micros = u64::try_from(now.since(self.at).as_micros()).unwrap_or(u64::MAX);
+        let earned = micros.saturating_mul(PACKETS_PER_SECOND_MAX) / 1_000;
+        if earned > 0 {
+            self.at = now;
+            self.millis = self.millis.saturating_add(earned).min(PACKETS_AT_ONCE_MAX * 1_000);
+        }
+        match self.millis.checked_sub(1_000) {
+            Some(left) => {
+                self.millis = left;
+                Spent::Yes
+            }
+            None => Spent::TooMuch,
+        }
+    }
+}
+
+/// Bytes behind the header of a packet of ours.
+fn payload_bytes(packet: &[u8]) -> usize {
+    let csrcs = packet.first().map_or(0, |first| usize::from(first & 0x0F));
+    packet.len().saturating_sub(rtp::HEADER_BYTES + 4 * csrcs)
 }
 
 fn check(stream: &StreamSpec) -> Result<(), Refused> {
@@ -264,5 +466,11 @@ fn check(stream: &StreamSpec) -> Result<(), Refused> {
     }
 }
 
-/// Least length of an RTCP packet, in bytes.
-const RTCP_BYTES_MIN: usize = 8;
+/// What a leg may bring for long: packets of 10 ms, events and RTCP beside them, and a clock that runs away.
+const PACKETS_PER_SECOND_MAX: u64 = 300;
+
+/// What it may bring at once: packets of 10 ms after a second in which the network stood still.
+const PACKETS_AT_ONCE_MAX: u64 = 128;
+
+/// What packets of 20 ms, the jitter buffer and the tick add to the way.
+const BUFFERED: std::time::Duration = std::time::Duration::from_millis(20 + 40 + 10);

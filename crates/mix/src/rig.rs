@@ -4,14 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use audio::{Decoder as _, Encoder as _, G711};
+use rtp::rtcp::{NtpTime, ReportBlock, SenderInfo, Writer};
 use rtp::{Header, RtpPacket};
 use units::{Instant, Rng};
 
 use crate::message::{
-    Action, Codec, Command, ConferenceKey, Direction, Done, Epoch, Event, Format, Kind, LentPort,
-    PortId, PortReport, Refused, StreamSpec, TransportSpec,
+    Action, Channel, Codec, Command, ConferenceKey, Direction, Done, Epoch, Event, Format, Kind,
+    LentPort, PortId, PortReport, Refused, RtcpPath, StreamSpec, TransportSpec,
 };
-use crate::{Shard, ShardConfig, Sink, TICK};
+use crate::{Farewell, Shard, ShardConfig, Sink, TICK};
 
 pub(crate) const PCMU: Format = Format { codec: Codec::Pcmu, payload_type: 0, ptime_ms: 20 };
 pub(crate) const PCMA: Format = Format { codec: Codec::Pcma, payload_type: 8, ptime_ms: 20 };
@@ -22,12 +23,20 @@ pub(crate) fn peer(n: u8) -> SocketAddr {
 }
 
 pub(crate) fn transport(lent: u32, remote: SocketAddr) -> TransportSpec {
-    TransportSpec { lent, remote: Some(remote), signalling: remote.ip() }
+    TransportSpec { lent, remote: Some(remote), rtcp: RtcpPath::Muxed, signalling: remote.ip() }
 }
 
 pub(crate) fn stream(direction: Direction, send: Format) -> StreamSpec {
     let receive = vec![PCMU, PCMA];
-    StreamSpec { kind: Kind::Audio, direction, send, receive, keys: None, label: "leg".to_owned() }
+    StreamSpec {
+        kind: Kind::Audio,
+        direction,
+        send,
+        receive,
+        keys: None,
+        anonymous: false,
+        label: "leg".to_owned(),
+    }
 }
 
 /// A source of RTP packets.
@@ -101,6 +110,12 @@ pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) talker: Option<Talker>,
     pub(crate) headers: Vec<Header>,
+    /// Whom each packet cites.
+    pub(crate) csrcs: Vec<Vec<u32>>,
+    /// Compound packets of RTCP, with the tick in which each came.
+    pub(crate) reports: Vec<(u64, Vec<u8>)>,
+    /// The RTP packets themselves.
+    pub(crate) packets: Vec<Vec<u8>>,
     /// In ticks since the rig began, when each packet came.
     pub(crate) ticks: Vec<u64>,
     pub(crate) heard: Vec<i16>,
@@ -123,10 +138,18 @@ pub(crate) struct Rig {
     pub(crate) released: Vec<u32>,
     /// Packets to addresses where no peer is.
     pub(crate) elsewhere: Vec<SocketAddr>,
+    pub(crate) farewells: Vec<Farewell>,
+    /// What was told every few seconds.
+    pub(crate) figures: Vec<Event>,
     /// Decides whether a peer's packet gets through: the peer's index and the tick.
     pub(crate) lossy: fn(usize, u64) -> bool,
     last_command: u64,
     tick: u64,
+}
+
+/// When a tick of a rig was, that never stood still.
+pub(crate) fn instant_of(tick: u64) -> Instant {
+    Instant::from_millis(1_000 + 10 * tick)
 }
 
 /// The first conference of a rig.
@@ -139,7 +162,11 @@ impl Rig {
     }
 
     pub(crate) fn with(config: ShardConfig) -> Self {
-        let mut shard = Shard::new(config, Rng::from_number(7));
+        Self::seeded(config, 7)
+    }
+
+    fn seeded(config: ShardConfig, seed: u64) -> Self {
+        let mut shard = Shard::new(config, Rng::from_number(seed));
         for id in 1..100 {
             let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 20_000 + 2 * id);
             shard.add_lent(LentPort { id: u32::from(id), address });
@@ -151,6 +178,8 @@ impl Rig {
             events: Vec::new(),
             released: Vec::new(),
             elsewhere: Vec::new(),
+            farewells: Vec::new(),
+            figures: Vec::new(),
             lossy: |_, _| true,
             last_command: 0,
             tick: 0,
@@ -163,6 +192,11 @@ impl Rig {
     /// A shard with an open conference, three of which are heard.
     pub(crate) fn with_conference() -> Self {
         Self::new().opened()
+    }
+
+    /// The same on another machine: with other random numbers.
+    pub(crate) fn elsewhere_with_conference(seed: u64) -> Self {
+        Self::seeded(ShardConfig::default(), seed).opened()
     }
 
     /// The same without that limit.
@@ -198,8 +232,12 @@ impl Rig {
         let id = self.last_command;
         let command = Command { id, conference: key, epoch: in_epoch, action };
         self.shard.handle_command(self.now, command);
-        let Some(Event::Reply { id: of, conference, epoch, outcome }) = self.shard.poll_event()
-        else {
+        let mut event = self.shard.poll_event();
+        while let Some(figure @ Event::Paced { .. }) = event {
+            self.figures.push(figure);
+            event = self.shard.poll_event();
+        }
+        let Some(Event::Reply { id: of, conference, epoch, outcome }) = event else {
             panic!("no reply");
         };
         assert_eq!((of, conference, epoch), (id, key, in_epoch));
@@ -225,8 +263,10 @@ impl Rig {
         let port = PortId(lent);
         let action = Action::AddPort { port, transport: transport(lent, address), stream };
         assert_eq!(self.command_as(key, Epoch(1), action), Ok(Done::PortAdded));
-        let (headers, ticks, heard) = (vec![], vec![], vec![]);
-        self.peers.push(Peer { lent, address, talker, headers, ticks, heard });
+        let (headers, csrcs, reports, packets) = (vec![], vec![], vec![], vec![]);
+        let (ticks, heard) = (vec![], vec![]);
+        let peer = Peer { lent, address, talker, headers, csrcs, reports, packets, ticks, heard };
+        self.peers.push(peer);
         index
     }
 
@@ -235,6 +275,47 @@ impl Rig {
         let ssrc = u32::try_from(self.peers.len()).expect("few peers");
         let talker = Talker::tone(ssrc, PCMU, hz, -20.0);
         self.join(Some(talker), stream(Direction::SendRecv, PCMU))
+    }
+
+    /// The same at this moment.
+    pub(crate) fn measured_now(&mut self, index: usize) -> PortReport {
+        self.shard.report_of(CONFERENCE, PortId(self.peers[index].lent)).expect("is in")
+    }
+
+    /// A peer sends something to the socket that he shares for RTP and RTCP.
+    pub(crate) fn give(&mut self, index: usize, bytes: &[u8]) {
+        let Peer { lent, address, .. } = self.peers[index];
+        self.shard.handle_packet(self.now, (lent, Channel::Rtp), address, bytes);
+        self.drain();
+    }
+
+    /// A peer sends a report as sender with his name, and what else he likes.
+    pub(crate) fn give_report(
+        &mut self,
+        index: usize,
+        (ssrc, name): (u32, &[u8]),
+        blocks: &[ReportBlock],
+        more: impl FnOnce(&mut Writer<'_>),
+    ) {
+        let mut out = [0; 1_500];
+        let mut writer = Writer::new(&mut out);
+        let ntp = NtpTime::of_uptime(self.now);
+        let sender = SenderInfo { ntp, ..SenderInfo::default() };
+        writer.report(ssrc, Some(&sender), blocks).expect("room");
+        writer.names([(ssrc, name)].into_iter()).expect("room");
+        more(&mut writer);
+        let bytes = writer.finish().to_vec();
+        self.give(index, &bytes);
+    }
+
+    /// What has gone through a leg, as it was told last.
+    pub(crate) fn measured(&self, index: usize) -> PortReport {
+        let id = PortId(self.peers[index].lent);
+        let last = self.figures.iter().rev().find_map(|event| match event {
+            Event::Measured { port, report, .. } if *port == id => Some(*report),
+            _ => None,
+        });
+        last.expect("a report was due")
     }
 
     /// Takes a peer's leg out.
@@ -271,8 +352,12 @@ impl Rig {
     pub(crate) fn tick_now(&mut self) {
         let mut sink = Kept(Vec::new());
         self.shard.tick(self.now, &mut sink);
-        for (lent, to, bytes) in sink.0 {
+        for (lent, channel, to, bytes) in sink.0 {
             match self.peers.iter_mut().find(|peer| peer.address == to) {
+                Some(peer) if rtp::is_rtcp(&bytes) => {
+                    assert_eq!((lent, channel), (peer.lent, Channel::Rtp), "muxed");
+                    peer.reports.push((self.tick, bytes));
+                }
                 Some(peer) => peer.take(lent, self.tick, &bytes),
                 None => self.elsewhere.push(to),
             }
@@ -290,13 +375,20 @@ impl Rig {
             let Some(talker) = &mut peer.talker else { continue };
             let bytes = talker.packet(160);
             if (self.lossy)(index, self.tick) {
-                self.shard.handle_packet(self.now, peer.lent, peer.address, &bytes);
+                let at = (peer.lent, Channel::Rtp);
+                self.shard.handle_packet(self.now, at, peer.address, &bytes);
             }
         }
     }
 
     fn drain(&mut self) {
-        self.events.extend(std::iter::from_fn(|| self.shard.poll_event()));
+        while let Some(event) = self.shard.poll_event() {
+            match event {
+                Event::Measured { .. } | Event::Paced { .. } => self.figures.push(event),
+                event => self.events.push(event),
+            }
+        }
+        self.farewells.extend(std::iter::from_fn(|| self.shard.poll_farewell()));
         self.released.extend(std::iter::from_fn(|| self.shard.poll_released()));
     }
 }
@@ -313,15 +405,17 @@ impl Peer {
         codec.decode(packet.payload, &mut samples);
         self.heard.extend(samples);
         self.headers.push(packet.header);
+        self.csrcs.push(packet.csrcs().collect());
+        self.packets.push(bytes.to_vec());
         self.ticks.push(tick);
     }
 }
 
 /// Keeps what is sent.
-struct Kept(Vec<(u32, SocketAddr, Vec<u8>)>);
+struct Kept(Vec<(u32, Channel, SocketAddr, Vec<u8>)>);
 
 impl Sink for Kept {
-    fn send(&mut self, lent: u32, to: SocketAddr, bytes: &[u8]) {
-        self.0.push((lent, to, bytes.to_vec()));
+    fn send(&mut self, lent: u32, channel: Channel, to: SocketAddr, bytes: &[u8]) {
+        self.0.push((lent, channel, to, bytes.to_vec()));
     }
 }

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use units::{Instant, Rng};
+use units::{Histogram, Instant, Rng};
 
 use crate::TICK;
 use crate::conference::Conference;
-use crate::message::{Epoch, Event, LentPort};
+use crate::message::{Channel, ConferenceKey, Epoch, Event, LentPort, PortId, PortReport};
 
 /// How many conferences and legs a shard has places for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct ShardConfig {
     pub legs_per_conference: u32,
     /// How many are heard at a time in a conference, at least one.
     pub heard: u32,
+    /// For tests: in which conference, of those opened and counted from 1, a fault strikes after a second.
+    pub fault_in: Option<u32>,
 }
 
 impl Default for ShardConfig {
@@ -32,14 +34,28 @@ impl Default for ShardConfig {
             conferences: CONFERENCES_MAX,
             legs_per_conference: LEGS_PER_CONFERENCE_MAX,
             heard: HEARD_DEFAULT,
+            fault_in: None,
         }
     }
 }
 
 /// Takes the packets of one tick.
 pub trait Sink {
-    /// Sends `bytes` to `to` from the socket lent as `lent`. Must not wait.
-    fn send(&mut self, lent: u32, to: SocketAddr, bytes: &[u8]);
+    /// Sends `bytes` to `to` from one of the two sockets lent as `lent`. Must not wait.
+    fn send(&mut self, lent: u32, channel: Channel, to: SocketAddr, bytes: &[u8]);
+}
+
+/// The last packet to a peer whose leg has ended: BYE of RTCP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Farewell {
+    /// From this socket, which is released after.
+    pub lent: u32,
+    /// Which of the two.
+    pub channel: Channel,
+    /// Where to.
+    pub to: SocketAddr,
+    /// The packet.
+    pub bytes: Vec<u8>,
 }
 
 /// What a shard still holds. All zero after the last conference was closed.
@@ -52,7 +68,7 @@ pub struct Leftovers {
 }
 
 /// What a shard counts that belongs to no port.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShardCounters {
     /// Ticks mixed.
     pub ticks: u64,
@@ -62,7 +78,28 @@ pub struct ShardCounters {
     pub stray_packets: u64,
     /// Conferences ended because of a fault of ours.
     pub conferences_failed: u64,
+    /// How late ticks began, in microseconds.
+    pub lateness_us: Lateness,
 }
+
+impl Default for ShardCounters {
+    fn default() -> Self {
+        Self {
+            ticks: 0,
+            ticks_skipped: 0,
+            stray_packets: 0,
+            conferences_failed: 0,
+            lateness_us: Histogram::new(&LATENESS_BOUNDS_US),
+        }
+    }
+}
+
+/// How late ticks began, in microseconds.
+pub type Lateness = Histogram<{ LATENESS_BOUNDS_US.len() }>;
+
+/// From what a timer errs by to what is heard as a gap.
+pub const LATENESS_BOUNDS_US: [u64; 9] =
+    [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 20_000, 50_000];
 
 /// The conferences of one thread; see the crate's documentation for the order of calls.
 #[derive(Debug)]
@@ -71,6 +108,9 @@ pub struct Shard {
     legs_per_conference: u32,
     /// Places of those who are heard, in each conference.
     places: usize,
+    fault_in: Option<u32>,
+    /// Conferences opened so far.
+    opened: u32,
     slots: Vec<Slot>,
     /// Slots with an open conference, ascending.
     open: Vec<usize>,
@@ -78,6 +118,7 @@ pub struct Shard {
     lent: BTreeMap<u32, Lent>,
     /// Those that no port uses, over IPv4 and over IPv6.
     unused: [usize; 2],
+    farewells: VecDeque<Farewell>,
     released: VecDeque<u32>,
     events: VecDeque<Event>,
     next_tick: Option<Instant>,
@@ -85,6 +126,8 @@ pub struct Shard {
     /// Legs whose packets are sent in even and in odd ticks.
     phase_legs: [usize; PHASES],
     counters: ShardCounters,
+    /// Ticks, and how late they were together in microseconds, when that was told last.
+    pace_told: (u64, u64),
 }
 
 /// A place for one conference after another.
@@ -132,21 +175,31 @@ impl Shard {
             rng,
             legs_per_conference: config.legs_per_conference.min(LEGS_PER_CONFERENCE_MAX),
             places: usize::try_from(config.heard.max(1)).unwrap_or(usize::MAX),
+            fault_in: config.fault_in,
+            opened: 0,
             slots: (0..slots).map(|_| Slot::default()).collect(),
             open: Vec::with_capacity(slots as usize),
             lent: BTreeMap::new(),
             unused: [0; 2],
+            farewells: VecDeque::new(),
             released: VecDeque::new(),
             events: VecDeque::with_capacity(EVENTS_MAX),
             next_tick: None,
             ports_count: 0,
             phase_legs: [0; PHASES],
             counters: ShardCounters::default(),
+            pace_told: (0, 0),
         }
     }
 
-    /// Takes a datagram that came from `from` to the socket lent as `lent`. Does not allocate.
-    pub fn handle_packet(&mut self, now: Instant, lent: u32, from: SocketAddr, bytes: &[u8]) {
+    /// Takes a datagram that came from `from` to one of the two sockets lent as `lent`. Does not allocate.
+    pub fn handle_packet(
+        &mut self,
+        now: Instant,
+        (lent, channel): (u32, Channel),
+        from: SocketAddr,
+        bytes: &[u8],
+    ) {
         let place = self.lent.get(&lent).and_then(|lent| lent.place);
         let seat = place.and_then(|place| {
             self.slots[place.slot].conference.as_mut()?.seat_mut(place.seat).map(|it| (place, it))
@@ -155,7 +208,8 @@ impl Shard {
             self.counters.stray_packets += 1;
             return;
         };
-        let taken = catch_unwind(AssertUnwindSafe(|| seat.port.handle_packet(now, from, bytes)));
+        let taken =
+            catch_unwind(AssertUnwindSafe(|| seat.port.handle_packet(now, channel, from, bytes)));
         if taken.is_err() {
             self.fail(place.slot);
         }
@@ -167,6 +221,9 @@ impl Shard {
     /// what is overdue by more is left out: no burst leaves a machine that was frozen.
     pub fn tick(&mut self, now: Instant, sink: &mut impl Sink) {
         let Some(due) = self.next_tick.filter(|due| *due <= now) else { return };
+        self.counters
+            .lateness_us
+            .count(u64::try_from(now.since(due).as_micros()).unwrap_or(u64::MAX));
         let late_ticks = now.since(due).as_nanos() / TICK.as_nanos();
         let late_ticks = u32::try_from(late_ticks).unwrap_or(u32::MAX);
         let skipped = if late_ticks < CATCH_UP_TICKS_MAX { 0 } else { late_ticks };
@@ -183,6 +240,19 @@ impl Shard {
             }
         }
         self.counters.ticks += 1;
+        self.tell_pace();
+    }
+
+    /// Tells once a second how late the ticks of that second were.
+    fn tell_pace(&mut self) {
+        let (ticks, late_us) = (self.counters.ticks, self.counters.lateness_us.sum());
+        let (ticks_told, late_told_us) = self.pace_told;
+        let passed = ticks - ticks_told;
+        if passed >= PACE_TICKS && self.events.len() < EVENTS_MAX {
+            self.pace_told = (ticks, late_us);
+            let late_us = (late_us - late_told_us) / passed;
+            self.events.push_back(Event::Paced { late_us });
+        }
     }
 
     /// When the next tick is due; `None` while there is no port: an idle shard costs nothing.
@@ -211,6 +281,11 @@ impl Shard {
         self.events.pop_front()
     }
 
+    /// The next packet to a peer whose leg has ended. Drain these before [`Self::poll_released`].
+    pub fn poll_farewell(&mut self) -> Option<Farewell> {
+        self.farewells.pop_front()
+    }
+
     /// The next socket (by [`LentPort::id`]) that is not needed any more: whoever bound it closes it.
     pub fn poll_released(&mut self) -> Option<u32> {
         self.released.pop_front()
@@ -229,6 +304,13 @@ impl Shard {
     /// What is still open.
     pub const fn leftovers(&self) -> Leftovers {
         Leftovers { conferences: self.open.len(), ports: self.ports_count }
+    }
+
+    /// What has passed through a port so far.
+    pub fn report_of(&self, key: ConferenceKey, port: PortId) -> Option<PortReport> {
+        let slot = self.slots.get(usize::try_from(key.slot).ok()?)?;
+        let conference = slot.conference.as_ref().filter(|conference| conference.key == key)?;
+        conference.seats().find(|seat| seat.id == port).map(|seat| seat.port.report())
     }
 
     /// What belongs to no port.
@@ -279,6 +361,9 @@ impl Shard {
         self.ports_count -= 1;
         if self.ports_count == 0 {
             self.next_tick = None;
+            // Without ticks it cannot be late, and would not say so.
+            self.pace_told = (self.counters.ticks, self.counters.lateness_us.sum());
+            self.events.push_back(Event::Paced { late_us: 0 });
         }
     }
 }
@@ -305,6 +390,9 @@ pub const CATCH_UP_TICKS_MAX: u32 = 3;
 
 /// Tick phases that legs are spread over: a 20 ms packet, the most common, begins in either.
 const PHASES: usize = 2;
+
+/// A second of ticks.
+const PACE_TICKS: u64 = 100;
 
 /// Events of ticks that wait to be polled. When full, a latch or a silence is told in a later tick.
 const EVENTS_MAX: usize = 1_024;

@@ -5,12 +5,13 @@ mod latch;
 mod tests;
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use rtp::Header;
 use units::Instant;
 
 use crate::TICK;
-use crate::message::{Refused, SILENT_AFTER_MS, TransportSpec};
+use crate::message::{Channel, Refused, RtcpPath, SILENT_AFTER_MS, TransportSpec};
 pub(crate) use latch::Judgement;
 use latch::Latch;
 
@@ -19,6 +20,8 @@ use latch::Latch;
 pub(crate) struct Transport {
     spec: TransportSpec,
     latch: Latch,
+    /// Where RTCP came from on a socket of its own, and when last.
+    rtcp_latch: Option<(SocketAddr, Instant)>,
     /// Whether the address in the SDP has sent us anything since it was named.
     remote_heard: bool,
     /// Frames that may still go to an address that has sent us nothing.
@@ -47,6 +50,7 @@ impl Transport {
         Ok(Self {
             spec,
             latch: Latch::new(),
+            rtcp_latch: None,
             remote_heard: false,
             blind_frames: BLIND_FRAMES_MAX,
             alive_at: now,
@@ -72,6 +76,9 @@ impl Transport {
             // The blind frames are not given anew: else a peer that renames its address every 5 s
             // could aim us at others for ever. A latch gives them back.
         }
+        if (spec.remote, spec.rtcp) != (self.spec.remote, self.spec.rtcp) {
+            self.rtcp_latch = None;
+        }
         self.spec = spec;
         Ok(())
     }
@@ -92,8 +99,8 @@ impl Transport {
         judgement
     }
 
-    /// Takes note of a packet that carries no media for us (RTCP, another payload type). Says
-    /// whether it is the peer's.
+    /// Takes note of a packet that carries no media for us (another payload type). Says whether it is the
+    /// peer's.
     pub(crate) fn note(&mut self, now: Instant, from: SocketAddr) -> Origin {
         if self.is_peer(from) {
             self.sign_of_life(now, from);
@@ -101,6 +108,62 @@ impl Transport {
         } else {
             Origin::Stranger
         }
+    }
+
+    /// Takes note of RTCP that is well formed. Says whether it is the peer's: from the address of his RTP where
+    /// both share it (RFC 5761), else from his host, and there from one port only.
+    pub(crate) fn note_rtcp(&mut self, now: Instant, channel: Channel, from: SocketAddr) -> Origin {
+        let is_his = match (channel, self.spec.rtcp) {
+            (Channel::Rtp, RtcpPath::Muxed) => {
+                self.latch.remote().map_or_else(|| self.is_peer(from), |latched| latched == from)
+            }
+            // Nobody was told of that port.
+            (Channel::Rtcp, RtcpPath::Muxed) => false,
+            // Some phones send it to the port of RTP though nobody said so. It is read; answers go where they should.
+            (Channel::Rtp, RtcpPath::Apart(_)) => self.is_peer(from),
+            (Channel::Rtcp, RtcpPath::Apart(told)) => {
+                let is_new = self.rtcp_latch.is_none_or(|(latched, at)| {
+                    latched != from && (told == Some(from) || now.since(at) >= RTCP_QUIET)
+                });
+                let is_latched = self.rtcp_latch.is_some_and(|(latched, _)| latched == from);
+                let is_his = self.is_peer(from) && (is_new || is_latched);
+                if is_his {
+                    self.rtcp_latch = Some((from, now));
+                }
+                is_his
+            }
+        };
+        if !is_his {
+            return Origin::Stranger;
+        }
+        self.sign_of_life(now, from);
+        Origin::Peer
+    }
+
+    /// Where to send a report, and from which socket; `None`: to nobody. Uses up nothing.
+    pub(crate) fn rtcp_destination(&self) -> Option<(Channel, SocketAddr)> {
+        // RFC 3264 §8.4
+        let remote = self.spec.remote?;
+        let latched = self.latch.remote();
+        let is_proved = |ip: IpAddr| {
+            ip == self.spec.signalling
+                || latched.is_some_and(|latched| latched.ip() == ip)
+                || (self.remote_heard && remote.ip() == ip)
+                || self.blind_frames > 0
+        };
+        let to = match self.spec.rtcp {
+            RtcpPath::Muxed => {
+                let to = latched.unwrap_or(remote);
+                return is_proved(to.ip()).then_some((Channel::Rtp, to));
+            }
+            RtcpPath::Apart(told) => match (self.rtcp_latch, latched) {
+                (Some((from, _)), _) => from,
+                // Behind a NAT the port that was told is nobody's, or another's.
+                (None, Some(latched)) if latched.ip() != remote.ip() => return None,
+                (None, _) => told?,
+            },
+        };
+        is_proved(to.ip()).then_some((Channel::Rtcp, to))
     }
 
     /// Where to send the next 10 ms; uses up what may be sent blindly.
@@ -141,7 +204,13 @@ impl Transport {
     fn sign_of_life(&mut self, now: Instant, from: SocketAddr) {
         self.alive_at = now;
         self.quiet_since = now;
-        if Some(from) == self.spec.remote {
+        let rtcp = match self.spec.rtcp {
+            RtcpPath::Apart(told) => told,
+            RtcpPath::Muxed => None,
+        };
+        if let Some(remote) = self.spec.remote
+            && (from == remote || (Some(from) == rtcp && from.ip() == remote.ip()))
+        {
             self.remote_heard = true;
         }
     }
@@ -189,13 +258,26 @@ enum Rank {
 
 /// An address that can only be meant to harm others is not sent to.
 fn check(spec: &TransportSpec) -> Result<(), Refused> {
-    let Some(remote) = spec.remote else { return Ok(()) };
-    let one_host = match remote.ip() {
-        IpAddr::V4(ip) => !(ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast()),
-        IpAddr::V6(ip) => !(ip.is_unspecified() || ip.is_multicast()),
+    let rtcp = match spec.rtcp {
+        RtcpPath::Apart(told) => told,
+        RtcpPath::Muxed => None,
     };
-    if one_host && remote.port() != 0 { Ok(()) } else { Err(Refused::BadRemote { got: remote }) }
+    let one_host = |remote: &SocketAddr| {
+        let is_one = match remote.ip() {
+            IpAddr::V4(ip) => !(ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast()),
+            IpAddr::V6(ip) => !(ip.is_unspecified() || ip.is_multicast()),
+        };
+        is_one && remote.port() != 0
+    };
+    match spec.remote.into_iter().chain(rtcp).find(|remote| !one_host(remote)) {
+        Some(got) => Err(Refused::BadRemote { got }),
+        None => Ok(()),
+    }
 }
+
+/// After so long without RTCP from where it came from, it may come from another port: a NAT has forgotten the old one.
+/// Six intervals.
+const RTCP_QUIET: Duration = Duration::from_secs(30);
 
 /// What may go to an address that has sent us nothing and is not where the signalling comes from: 5 s
 /// of media. Enough for a phone that only listens to open its NAT; little for one who aims us at

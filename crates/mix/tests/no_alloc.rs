@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use mix::message::{
-    Action, Codec, Command, ConferenceKey, Direction, Epoch, Event, Format, Kind, LentPort, PortId,
-    StreamSpec, TransportSpec,
+    Action, Channel, Codec, Command, ConferenceKey, Direction, Epoch, Event, Format, Kind,
+    LentPort, PortId, RtcpPath, StreamSpec, TransportSpec,
 };
 use mix::{Shard, ShardConfig, Sink, TICK};
 use units::{Instant, Rng};
@@ -65,7 +65,7 @@ struct Count {
 }
 
 impl Sink for Count {
-    fn send(&mut self, _lent: u32, _to: SocketAddr, bytes: &[u8]) {
+    fn send(&mut self, _lent: u32, _channel: Channel, _to: SocketAddr, bytes: &[u8]) {
         self.packets += 1;
         self.bytes += bytes.len();
     }
@@ -84,13 +84,16 @@ fn ten_conferences_of_ten_legs_mix_without_an_allocation() {
     let mut sink = Count { packets: 0, bytes: 0 };
     let mut rng = Rng::from_number(1);
     let (mut asked, mut silent, mut latched, mut talked, mut keys) = (0, 0, 0, 0, 0);
+    let (mut measured, mut paced) = (0, 0);
     let mut bytes = [0; 700];
     for tick in 0..TICKS {
         for leg in (0..CONFERENCES * LEGS).filter(|leg| (u64::from(*leg) + tick) % 2 == 0) {
             for _ in 0..=rng.below(2) {
                 let len = packet(leg, tick, &mut rng, &mut bytes);
                 let from = if rng.percent(2.0) { address(leg, 9_999) } else { address(leg, 4_000) };
-                asked += asked_by(|| shard.handle_packet(now, leg + 1, from, &bytes[..len]));
+                asked += asked_by(|| {
+                    shard.handle_packet(now, (leg + 1, Channel::Rtp), from, &bytes[..len]);
+                });
             }
         }
         now += TICK;
@@ -104,6 +107,8 @@ fn ten_conferences_of_ten_legs_mix_without_an_allocation() {
                 Event::Latched { .. } => latched += 1,
                 Event::Talking { .. } => talked += 1,
                 Event::KeyPressed { .. } => keys += 1,
+                Event::Measured { .. } => measured += 1,
+                Event::Paced { .. } => paced += 1,
                 other => panic!("{other:?}"),
             }
         }
@@ -118,6 +123,8 @@ fn ten_conferences_of_ten_legs_mix_without_an_allocation() {
     assert!(silent >= 10, "{silent}");
     assert!(talked >= 90, "{talked}");
     assert!(keys > 0);
+    assert!(measured >= 1_000, "{measured}");
+    assert_eq!(paced, TICKS / 100);
 }
 
 /// Writes what leg number `leg` sends: mostly RTP, some of it broken in one way or another.
@@ -180,14 +187,19 @@ fn shard_with_legs() -> Shard {
             let format = |codec, payload_type| Format { codec, payload_type, ptime_ms: 20 };
             let (pcmu, pcma) = (format(Codec::Pcmu, 0), format(Codec::Pcma, 8));
             let remote = address(leg, 4_000);
-            let transport =
-                TransportSpec { lent: leg + 1, remote: Some(remote), signalling: remote.ip() };
+            let transport = TransportSpec {
+                lent: leg + 1,
+                remote: Some(remote),
+                rtcp: RtcpPath::Muxed,
+                signalling: remote.ip(),
+            };
             let stream = StreamSpec {
                 kind: Kind::Audio,
                 direction: Direction::SendRecv,
                 send: if n % 2 == 0 { pcmu } else { pcma },
                 receive: vec![pcmu, pcma],
                 keys: (n % 3 == 0).then_some(101),
+                anonymous: false,
                 label: String::new(),
             };
             command(&mut shard, Action::AddPort { port: PortId(n), transport, stream });

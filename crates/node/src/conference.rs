@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
 
 use focus::{Creator, Focus, LegId};
-use mix::message::LentPort;
+use mix::message::{LentPort, PortReport};
 use pool::{ConferenceId, Cost};
 use sip::{ClientTxnId, Essentials, SipUri};
 use units::{Instant, UnixTime};
@@ -66,6 +66,8 @@ pub(crate) struct Active {
     pub(crate) unproved: BTreeMap<LegId, IpAddr>,
     /// Legs whose participant talks just now. At most one entry a leg.
     pub(crate) talking: BTreeSet<LegId>,
+    /// What has gone through each leg's port, as it was told last. At most one entry a leg.
+    pub(crate) measured: BTreeMap<LegId, PortReport>,
     /// Seats that count as soft until one leg of this conference has acknowledged our answer.
     pub(crate) unproved_seats: u32,
 }
@@ -75,10 +77,16 @@ impl Active {
     /// Gives whether that is news.
     pub(crate) fn talks(&mut self, leg: LegId, is_talking: bool) -> bool {
         if is_talking {
-            let is_in = self.focus.roster().iter().any(|participant| participant.leg == leg);
-            is_in && self.talking.insert(leg)
+            self.focus.has_leg(leg) && self.talking.insert(leg)
         } else {
             self.talking.remove(&leg)
+        }
+    }
+
+    /// Takes note of how it goes at a leg's port.
+    pub(crate) fn measure(&mut self, leg: LegId, report: PortReport) {
+        if self.focus.has_leg(leg) {
+            self.measured.insert(leg, report);
         }
     }
 }

@@ -10,7 +10,7 @@ use units::{Tally, causes};
 use crate::conference::State;
 use crate::node::{Node, Phase};
 use crate::registrar::Registrar;
-use crate::{Leftovers, RelayCounters, RoomStatus};
+use crate::{Leftovers, QualityFigures, RelayCounters, RoomStatus};
 
 causes! {
     /// Why a request was refused: a final answer other than 2xx and 3xx.
@@ -198,6 +198,8 @@ pub struct Tallies {
     pub logins_failed: u64,
     /// What passed through the ports of legs that have ended.
     pub media: PortReport,
+    /// How well sound gets through, at every report of every leg.
+    pub quality: QualityFigures,
 }
 
 /// What a node has counted, and what it keeps now.

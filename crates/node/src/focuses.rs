@@ -1,7 +1,7 @@
 //! What the focuses want done: their outputs, carried to stack, media, pool and people.
 
 use focus::{LegEnd, LegId, LegMedia, MediaPort, Output as FocusOutput, Participant, ReferralId};
-use mix::message::{Codec, Direction, Format, Kind, PortId, StreamSpec, TransportSpec};
+use mix::message::{Codec, Direction, Format, Kind, PortId, RtcpPath, StreamSpec, TransportSpec};
 use pool::ConferenceId;
 use sip::{DialogId, Method, Request, Source};
 use units::Instant;
@@ -181,6 +181,7 @@ impl Node {
         self.no_longer_unproved(id, leg);
         let charge = self.active(id).and_then(|active| {
             active.talking.remove(&leg);
+            active.measured.remove(&leg);
             active.charges.remove(&leg)
         });
         self.pool.leave(now, id, charge.unwrap_or_default());
@@ -245,7 +246,12 @@ impl Node {
 }
 
 fn transport(media: &LegMedia) -> TransportSpec {
-    TransportSpec { lent: media.port.0, remote: media.remote, signalling: media.signalling }
+    let rtcp = match media.rtcp {
+        sdp::RtcpWay::Apart(to) => RtcpPath::Apart(to),
+        sdp::RtcpWay::Muxed => RtcpPath::Muxed,
+    };
+    let LegMedia { port, remote, signalling, .. } = *media;
+    TransportSpec { lent: port.0, remote, rtcp, signalling }
 }
 
 fn stream(media: &LegMedia) -> StreamSpec {
@@ -267,6 +273,7 @@ fn stream(media: &LegMedia) -> StreamSpec {
         send: format(media.send_payload_type),
         receive: media.receive_payload_types.iter().map(|&pt| format(pt)).collect(),
         keys: media.keys_payload_type,
+        anonymous: media.anonymous,
         label: String::new(),
     }
 }

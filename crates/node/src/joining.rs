@@ -219,6 +219,7 @@ impl Node {
             calling: BTreeMap::new(),
             unproved: BTreeMap::new(),
             talking: BTreeSet::new(),
+            measured: BTreeMap::new(),
             unproved_seats: 0,
         }));
         self.by_media.insert(media, id);

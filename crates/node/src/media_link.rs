@@ -27,6 +27,10 @@ pub(crate) enum MediaFact {
     ConferenceFailed(MediaKey),
     /// The shard refused the port: the leg must end.
     PortFailed(MediaKey, PortId),
+    /// So much has gone through the port so far.
+    PortMeasured(MediaKey, PortId, PortReport),
+    /// The shard's ticks were so late of late, in microseconds on average.
+    ShardPaced(u16, u64),
     /// The port is out; this went through it.
     PortRemoved(MediaKey, PortId, PortReport),
     /// Nothing has come from the peer for long.
@@ -202,6 +206,10 @@ impl MediaLink {
                     link.lent.extend(ports);
                 }
                 None
+            }
+            Event::Paced { late_us } => Some(MediaFact::ShardPaced(shard, late_us)),
+            Event::Measured { conference, port, report } => {
+                Some(MediaFact::PortMeasured(MediaKey { shard, key: conference }, port, report))
             }
             Event::Latched { .. } => None,
             Event::Silent { conference, port, .. } => {

@@ -571,13 +571,27 @@ impl Node {
                     self.notice(Notice::Talking { conference, leg, talking: is_talking });
                 }
             }
+            MediaFact::PortMeasured(media, port, report) => {
+                self.tallies.quality.count(&report.quality);
+                let id = self.by_media.get(&media).copied();
+                if let Some(active) = id.and_then(|id| self.active(id)) {
+                    active.measure(LegId(port.0), report);
+                }
+            }
+            MediaFact::ShardPaced(shard, late_us) => {
+                self.pool.set_late(shard, late_us >= LATE_US);
+            }
             MediaFact::PortRemoved(media, port, report) => {
                 self.tallies.media.add(&report);
                 let record = self.drafts.media_reported((media, port), report);
                 self.record(record);
                 let conference =
                     format!("{}/{}.{}", media.shard, media.key.slot, media.key.generation);
-                self.notice(Notice::Media { mixer: conference, leg: port.0, report });
+                self.notice(Notice::Media {
+                    mixer: conference,
+                    leg: port.0,
+                    report: Box::new(report),
+                });
             }
         }
     }
@@ -593,6 +607,10 @@ impl Node {
         }
     }
 }
+
+/// A mixer whose ticks begin so late, on average over a second, gets no new conference while another has room. A timer's
+/// error and a neighbour's process are a tenth of it; with more to mix than its core can do it is late by whole ticks.
+const LATE_US: u64 = 5_000;
 
 /// What our tags, branches and Call-IDs begin with: node and signalling shard.
 pub(crate) fn tag_prefix(node: u16) -> String {

@@ -135,7 +135,7 @@ pub enum Notice {
         /// The number of the leg in its conference.
         leg: u32,
         /// Packets and frames.
-        report: PortReport,
+        report: Box<PortReport>,
     },
     /// The conference is over; its URI is dead.
     Ended {

@@ -85,6 +85,7 @@ fn conference(now: Instant, record: &Record, seats: u32) -> Option<ConferenceSta
                     creator: participant.creator,
                     talking: active.talking.contains(&participant.leg),
                     seconds: seconds(participant.since),
+                    media: active.measured.get(&participant.leg).copied(),
                 });
             (ConferenceState::Active, legs.collect())
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mix::message::PortReport;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{DrainStatus, RegistrarStatus};
@@ -87,6 +88,9 @@ pub struct LegStatus {
     pub talking: bool,
     /// Seconds since he joined.
     pub seconds: u64,
+    /// What has gone through his port and how well, as the mixer told it last, every five seconds or so.
+    #[serde(default)]
+    pub media: Option<PortReport>,
 }
 
 /// Room of the pool, in seats: `capacity = used + held + free`.

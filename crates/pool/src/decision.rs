@@ -87,6 +87,8 @@ pub enum Verdict {
     },
     /// It has the room, but more load.
     MoreLoad,
+    /// It has the room, but its ticks are late.
+    Late,
     /// It has not, and none could be made.
     NoRoom {
         /// Of what there was too little.
@@ -107,6 +109,7 @@ impl Decision {
         self.candidates.iter().find(|candidate| match candidate.verdict {
             Verdict::Chosen | Verdict::ChosenByPressure { .. } => true,
             Verdict::MoreLoad
+            | Verdict::Late
             | Verdict::NoRoom { .. }
             | Verdict::NoRoomAtOnce { .. }
             | Verdict::NotAsked => false,
@@ -121,6 +124,7 @@ impl Decision {
             Verdict::Chosen
             | Verdict::ChosenByPressure { .. }
             | Verdict::MoreLoad
+            | Verdict::Late
             | Verdict::NoRoomAtOnce { .. }
             | Verdict::NotAsked => None,
         }
@@ -170,6 +174,7 @@ impl Decision {
             ),
             Verdict::Chosen
             | Verdict::MoreLoad
+            | Verdict::Late
             | Verdict::NoRoom { .. }
             | Verdict::NoRoomAtOnce { .. }
             | Verdict::NotAsked
@@ -179,6 +184,7 @@ impl Decision {
             }
             Verdict::Chosen
             | Verdict::MoreLoad
+            | Verdict::Late
             | Verdict::NoRoom { .. }
             | Verdict::NoRoomAtOnce { .. }
             | Verdict::NotAsked => {

@@ -3,7 +3,7 @@
 mod booking;
 mod plan;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 
 use units::Instant;
@@ -28,6 +28,8 @@ pub struct Pool {
     book: Book,
     /// How fast each tenant with a rate has made conferences. At most one each.
     paces: BTreeMap<TenantId, Pace>,
+    /// Shards that cannot keep up with what they have.
+    late: BTreeSet<u16>,
     /// When reservations that did not get all their room are tried again.
     again: Option<Instant>,
     next_serial: u64,
@@ -48,6 +50,7 @@ impl Pool {
             ledger: Ledger::default(),
             book: Book::default(),
             paces: BTreeMap::new(),
+            late: BTreeSet::new(),
             again: None,
             next_serial: 0,
             outputs: VecDeque::new(),
@@ -332,6 +335,16 @@ impl Pool {
         let taken = self.ledger.taken(shard);
         let owed = self.owed(now, shard);
         ShardRoom { capacity: self.capacity_of(shard), used: taken.used, held: taken.held, owed }
+    }
+
+    /// A shard cannot keep up with what it has, or can again, by its own measure: it gets no new conference while another
+    /// has room for it.
+    pub fn set_late(&mut self, shard: u16, is_late: bool) {
+        if !is_late {
+            self.late.remove(&shard);
+        } else if self.shards().contains(&shard) {
+            self.late.insert(shard);
+        }
     }
 
     /// The numbers of the shards.

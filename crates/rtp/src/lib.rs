@@ -19,7 +19,7 @@ pub mod sequence;
 
 pub use jitter::{Content, Counters, Frame, Inserted, JitterBuffer, JitterConfig, Packet};
 pub use packet::{
-    Extension, HEADER_BYTES, Header, RtpError, RtpPacket, VERSION, WriteError, is_rtcp, write,
-    write_header,
+    CSRCS_MAX, Extension, HEADER_BYTES, Header, RtpError, RtpPacket, VERSION, WriteError, is_rtcp,
+    write, write_header,
 };
 pub use quality::Path;

@@ -8,6 +8,9 @@ pub const VERSION: u8 = 2;
 /// Bytes of the fixed header.
 pub const HEADER_BYTES: usize = 12;
 
+/// Contributing sources in one packet: what four bits count (RFC 3550 §5.1).
+pub const CSRCS_MAX: usize = 15;
+
 /// The fields of the fixed header that a sender chooses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Header {
@@ -65,6 +68,8 @@ pub enum RtpError {
 pub enum WriteError {
     #[error("payload type {got} is above 127")]
     PayloadType { got: u8 },
+    #[error("{got} contributing sources are more than 15")]
+    Csrcs { got: usize },
     #[error("{needed} bytes do not fit a buffer of {got}")]
     NoRoom { needed: usize, got: usize },
 }
@@ -126,27 +131,35 @@ pub fn write(header: &Header, payload: &[u8], out: &mut [u8]) -> Result<usize, W
     let Some(out) = out.get_mut(..needed) else {
         return Err(WriteError::NoRoom { needed, got });
     };
-    write_header(header, out)?;
+    write_header(header, &[], out)?;
     out[HEADER_BYTES..].copy_from_slice(payload);
     Ok(needed)
 }
 
-/// Writes the header of such a packet to the front of `out`, before a payload that stands there already.
-/// Nothing is written on an error.
-pub fn write_header(header: &Header, out: &mut [u8]) -> Result<(), WriteError> {
+/// Writes the header of a packet with these contributing sources to the front of `out`, before a payload that
+/// stands there already; gives its length in bytes. Nothing is written on an error.
+pub fn write_header(header: &Header, csrcs: &[u32], out: &mut [u8]) -> Result<usize, WriteError> {
     if header.payload_type & MARKER_BIT != 0 {
         return Err(WriteError::PayloadType { got: header.payload_type });
     }
-    let got = out.len();
-    let Some(out) = out.first_chunk_mut::<HEADER_BYTES>() else {
-        return Err(WriteError::NoRoom { needed: HEADER_BYTES, got });
+    let too_many = WriteError::Csrcs { got: csrcs.len() };
+    let count = u8::try_from(csrcs.len()).ok().filter(|_| csrcs.len() <= CSRCS_MAX);
+    let count = count.ok_or(too_many)?;
+    let (needed, got) = (HEADER_BYTES + 4 * csrcs.len(), out.len());
+    let Some((out, list)) =
+        out.get_mut(..needed).and_then(<[u8]>::split_first_chunk_mut::<HEADER_BYTES>)
+    else {
+        return Err(WriteError::NoRoom { needed, got });
     };
-    out[0] = VERSION << 6;
+    for (place, csrc) in list.chunks_exact_mut(4).zip(csrcs) {
+        place.copy_from_slice(&csrc.to_be_bytes());
+    }
+    out[0] = VERSION << 6 | count;
     out[1] = header.payload_type | if header.marker { MARKER_BIT } else { 0 };
     out[2..4].copy_from_slice(&header.sequence.to_be_bytes());
     out[4..8].copy_from_slice(&header.timestamp.to_be_bytes());
     out[8..12].copy_from_slice(&header.ssrc.to_be_bytes());
-    Ok(())
+    Ok(needed)
 }
 
 /// Tells RTCP from RTP on one port by the second byte, 192..=223: RFC 5761 §4. False for what is
@@ -197,6 +210,19 @@ mod tests {
         let read = RtpPacket::parse(&out[..15]).unwrap();
         assert_eq!((read.header, read.payload), (HEADER, &b"abc"[..]));
         assert_eq!((read.csrcs().len(), read.extension), (0, None));
+    }
+
+    /// F12 · RFC 3550 §5.1.
+    #[test]
+    fn contributing_sources_are_written_and_read_and_are_no_more_than_fifteen() {
+        let mut out = [0xAA; 80];
+        let csrcs: Vec<u32> = (1..=15).collect();
+        assert_eq!(write_header(&HEADER, &csrcs, &mut out), Ok(72));
+        let read = RtpPacket::parse(&out[..72]).unwrap();
+        assert_eq!((read.header, read.csrcs().collect::<Vec<_>>()), (HEADER, csrcs));
+        assert_eq!(write_header(&HEADER, &[0; 16], &mut out), Err(WriteError::Csrcs { got: 16 }));
+        let no_room = Err(WriteError::NoRoom { needed: 16, got: 15 });
+        assert_eq!(write_header(&HEADER, &[0], &mut out[..15]), no_room);
     }
 
     #[test]

@@ -4,10 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use thiserror::Error;
 
-use crate::media::{KEYS_CLOCK_HZ, KEYS_ENCODING, NOISE_PAYLOAD_TYPE};
+use crate::media::{KEYS_CLOCK_HZ, KEYS_ENCODING, NOISE_PAYLOAD_TYPE, RTCP_MUX};
 use crate::{
     Attribute, Codec, Connection, Direction, LocalMedia, MediaDescription, Negotiated, Origin,
-    SessionDescription,
+    RtcpWay, SessionDescription,
 };
 
 /// Why there is no agreement. Each is the peer's wish or mistake; ordered by how far it got.
@@ -44,7 +44,8 @@ pub fn offer(local: &LocalMedia) -> SessionDescription {
         // Whoever falls silent of himself is understood; nobody is asked to.
         comfort_noise: false,
     };
-    let media = our_media(local, &formats, local.direction);
+    // RFC 5761 §5.1.1: an offer says that we could; what comes of it the answer says.
+    let media = our_media(local, &formats, local.direction, Mux::Yes);
     our_description(local, "0 0".to_owned(), vec![media])
 }
 
@@ -82,7 +83,11 @@ pub fn answer(
                 };
                 // RFC 3264 §6.1
                 let direction = local.direction.answering(offer.direction_of(offered));
-                let mut ours = our_media(local, &formats, direction);
+                let mux = match negotiated.rtcp {
+                    RtcpWay::Muxed => Mux::Yes,
+                    RtcpWay::Apart(_) => Mux::No,
+                };
+                let mut ours = our_media(local, &formats, direction, mux);
                 ours.kind.clone_from(&offered.kind);
                 media.push(ours);
                 taken = Some(negotiated);
@@ -122,9 +127,11 @@ pub fn accept_answer(
         receive_payload_types.push(send_payload_type);
     }
     let said = answer.direction_of(theirs);
-    let remote = remote_of(answer, theirs, local_is_ipv4(offer, ours))?;
+    let ipv4 = local_is_ipv4(offer, ours);
+    let remote = remote_of(answer, theirs, ipv4)?;
     Ok(Negotiated {
         remote,
+        rtcp: rtcp_of(theirs, remote, ours.muxes_rtcp() && can_mux(send_payload_type)),
         codec,
         send_payload_type,
         receive_payload_types,
@@ -153,6 +160,7 @@ fn agree(
     let remote = remote_of(offer, offered, local.address.is_ipv4())?;
     Ok(Some(Negotiated {
         remote,
+        rtcp: rtcp_of(offered, remote, can_mux(payload_type)),
         codec,
         // RFC 3264 §6.1: the offer's number, which the answer repeats, so it holds both ways.
         send_payload_type: payload_type,
@@ -179,6 +187,30 @@ fn remote_of(
     }
 }
 
+/// Where the peer wants RTCP, if `we_mux` should it say so: RFC 5761 §5.1.1, RFC 3605 §2.1.
+fn rtcp_of(media: &MediaDescription, remote: Option<SocketAddr>, we_mux: bool) -> RtcpWay {
+    if we_mux && media.muxes_rtcp() {
+        return RtcpWay::Muxed;
+    }
+    let Some(remote) = remote else { return RtcpWay::Apart(None) };
+    let next_port = || remote.port().checked_add(1).map(|port| SocketAddr::new(remote.ip(), port));
+    RtcpWay::Apart(match media.rtcp() {
+        None => next_port(),
+        Some((port, None)) => Some(SocketAddr::new(remote.ip(), port)),
+        Some((port, Some(connection))) => connection
+            .ip()
+            .filter(|ip| {
+                ip.is_ipv4() == remote.is_ipv4() && is_unicast(*ip) && !ip.is_unspecified()
+            })
+            .map(|ip| SocketAddr::new(ip, port)),
+    })
+}
+
+/// RFC 5761 §4: with the marker these would be taken for RTCP.
+fn can_mux(payload_type: u8) -> bool {
+    !(64..=95).contains(&payload_type)
+}
+
 fn is_unicast(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => !ip.is_multicast() && !ip.is_broadcast(),
@@ -201,6 +233,13 @@ fn wished_ptime_ms(media: &MediaDescription) -> u32 {
     // RFC 3551 §4.2: 20 ms if nothing is said.
     let wish = media.ptime_ms().unwrap_or(PTIME_MS_DEFAULT).min(max);
     (wish / PTIME_MS_MIN * PTIME_MS_MIN).clamp(PTIME_MS_MIN, PTIME_MS_MAX)
+}
+
+/// Whether our description says `a=rtcp-mux`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mux {
+    Yes,
+    No,
 }
 
 /// RFC 3264 §6: port 0; the formats do not matter but must be there.
@@ -228,7 +267,12 @@ struct Formats {
     comfort_noise: bool,
 }
 
-fn our_media(local: &LocalMedia, formats: &Formats, direction: Direction) -> MediaDescription {
+fn our_media(
+    local: &LocalMedia,
+    formats: &Formats,
+    direction: Direction,
+    mux: Mux,
+) -> MediaDescription {
     let mut numbers: Vec<u8> = formats.codecs.iter().map(|(number, _)| *number).collect();
     // RFC 3264 §5.1, §6.1: mappings for static numbers too.
     let rtpmap = |&(number, codec): &(u8, Codec)| Attribute::new("rtpmap", codec.rtpmap(number));
@@ -246,6 +290,10 @@ fn our_media(local: &LocalMedia, formats: &Formats, direction: Direction) -> Med
     }
     attributes.push(Attribute::new("ptime", local.ptime_ms));
     attributes.push(Attribute::flag(direction.as_str()));
+    match mux {
+        Mux::Yes => attributes.push(Attribute::flag(RTCP_MUX)),
+        Mux::No => {}
+    }
     MediaDescription {
         kind: "audio".to_owned(),
         port: local.port,

@@ -19,5 +19,5 @@ pub use answer::{AnswerError, accept_answer, answer, offer, offer_again};
 pub use description::{Attribute, Connection, Field, Origin, SessionDescription};
 pub use format::RtpMap;
 pub use media::MediaDescription;
-pub use negotiate::{Codec, Direction, Family, LocalMedia, Negotiated};
+pub use negotiate::{Codec, Direction, Family, LocalMedia, Negotiated, RtcpWay};
 pub use parse::{ATTRIBUTES_MAX, FORMATS_MAX, MEDIA_MAX, SDP_BYTES_MAX, SdpError};

@@ -94,6 +94,22 @@ impl MediaDescription {
         self.whole_ms("maxptime")
     }
 
+    /// Whether the author takes RTCP on the port of RTP: RFC 5761 §5.1.1.
+    pub fn muxes_rtcp(&self) -> bool {
+        let is_mux = |attribute: &Attribute| attribute.name.eq_ignore_ascii_case(RTCP_MUX);
+        self.attributes.iter().any(is_mux)
+    }
+
+    /// What `a=rtcp` says of where RTCP goes: a port, and an address if it is another one than that of
+    /// the media (RFC 3605 §2.1). What cannot be read is not there.
+    pub fn rtcp(&self) -> Option<(u16, Option<Connection>)> {
+        let value = self.values("rtcp").next()?.trim();
+        let (port, address) = value.split_once(' ').unwrap_or((value, ""));
+        let address = address.trim();
+        let port = port.parse().ok().filter(|port| *port != 0)?;
+        Some((port, (!address.is_empty()).then(|| Connection(address.to_owned()))))
+    }
+
     /// The whole part of a number: RFC 8866 §9 allows a fraction.
     fn whole_ms(&self, name: &str) -> Option<u32> {
         let value = self.values(name).next()?.trim();
@@ -107,3 +123,5 @@ pub(crate) const KEYS_ENCODING: &str = "telephone-event";
 pub(crate) const KEYS_CLOCK_HZ: u32 = 8_000;
 /// Static: RFC 3551 §6, RFC 3389 §4.
 pub(crate) const NOISE_PAYLOAD_TYPE: u8 = 13;
+/// The attribute's name: RFC 5761 §5.1.1.
+pub(crate) const RTCP_MUX: &str = "rtcp-mux";

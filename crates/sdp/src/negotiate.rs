@@ -37,6 +37,22 @@ impl Family {
     }
 }
 
+/// Which way RTCP goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RtcpWay {
+    /// On a port of its own: there; `None`: nowhere.
+    Apart(Option<SocketAddr>),
+    /// On the port of RTP, since both sides said so (RFC 5761 §5.1.1).
+    Muxed,
+}
+
+impl Default for RtcpWay {
+    /// Nowhere.
+    fn default() -> Self {
+        Self::Apart(None)
+    }
+}
+
 /// The audio codecs that Convoke speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Codec {
@@ -72,6 +88,8 @@ pub struct LocalMedia {
 pub struct Negotiated {
     /// Where the peer wants media; `None` if it is held with 0.0.0.0 (RFC 3264 §8.4).
     pub remote: Option<SocketAddr>,
+    /// Where it wants RTCP.
+    pub rtcp: RtcpWay,
     /// What we send, and expect.
     pub codec: Codec,
     /// The number that the peer gave this codec (RFC 3264 §5.1).

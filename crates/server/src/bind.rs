@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use sip::Host;
 use transport::Endpoint;
 
-use crate::config::SipListen;
+use crate::config::{Config, SipListen};
 
 /// Why an address cannot be bound.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,10 +42,15 @@ pub(crate) struct SipSocket {
     pub(crate) advertise: (Host, u16),
 }
 
-pub(crate) fn sip(listen: &SipListen) -> Result<SipSocket, BindError> {
+/// Every address that speaks SIP.
+pub(crate) fn all_sip(config: &Config) -> Result<Vec<SipSocket>, BindError> {
+    config.sip.iter().map(|listen| sip(listen, config.sip_dscp)).collect()
+}
+
+pub(crate) fn sip(listen: &SipListen, dscp: u8) -> Result<SipSocket, BindError> {
     let address = listen.bind;
     let bind = || {
-        let endpoint = Endpoint::bind(address)?;
+        let endpoint = Endpoint::bind(address)?.with_dscp(dscp);
         let local = endpoint.local();
         io::Result::Ok(SipSocket { advertise: listen.advertise.over(local), endpoint, local })
     };
@@ -74,16 +79,16 @@ mod tests {
 
     #[test]
     fn port_zero_picks_one_and_that_one_is_advertised() {
-        let bound = sip(&listen("127.0.0.1:0")).expect("bound");
+        let bound = sip(&listen("127.0.0.1:0"), 0).expect("bound");
         assert_ne!(bound.local.port(), 0);
         assert_eq!(bound.advertise, (Host::from(bound.local.ip()), bound.local.port()));
     }
 
     #[test]
     fn a_taken_port_says_which_flag_chooses_another() {
-        let first = sip(&listen("127.0.0.1:0")).expect("bound");
+        let first = sip(&listen("127.0.0.1:0"), 0).expect("bound");
         let second = SipListen { bind: first.local, advertise: Advertise::default() };
-        let error = sip(&second).expect_err("taken");
+        let error = sip(&second, 0).expect_err("taken");
         assert_eq!(error, BindError::Taken { address: first.local, flag: "--sip" });
 
         let (_listener, local) = admin("127.0.0.1:0".parse().expect("an address")).expect("bound");
@@ -93,7 +98,7 @@ mod tests {
 
     #[test]
     fn an_address_of_another_machine_is_named() {
-        let error = sip(&listen("192.0.2.1:0")).expect_err("not ours");
+        let error = sip(&listen("192.0.2.1:0"), 0).expect_err("not ours");
         assert!(matches!(error, BindError::NotOurs { flag: "--sip", .. }));
     }
 }

@@ -34,6 +34,7 @@ pub use admin::drain::DrainPage;
 pub use admin::room::{AdminError, ExplainPage, HoldsPage, ReserveBody};
 pub use calibration::{Calibration, CalibrationError};
 pub use config::{Config, ConfigError};
+pub use mix::message::{PortQuality, PortReport, WayQuality};
 pub use node::{
     Capacity, ConferenceState, ConferenceStatus, DrainStatus, ExplainError, Explained,
     ExplainedState, Fit, HoldState, HoldStatus, Network, NetworkError, Notice, PhoneStatus,

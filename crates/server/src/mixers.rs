@@ -5,22 +5,24 @@ use std::net::IpAddr;
 use std::thread::available_parallelism;
 
 use media::{CommandError, Delivery, Engine, EngineConfig, EngineReport, MediaBind};
+use mix::ShardConfig;
 use mix::message::{Command, Event};
 use tokio::sync::mpsc;
 
-use crate::config::MediaListen;
+use crate::config::{Config, MediaListen};
+use crate::start::StartError;
 
 /// Events from the shards that wait for the loop. When it is full a shard keeps its next event and
 /// takes no more commands, so nothing is lost and nothing grows.
 const EVENTS_MAX: usize = 1_024;
 
-/// Media shards of this server. One mixes some hundred legs.
-pub(crate) const SHARDS: u16 = 1;
-
-/// Seats of a pool whose size nobody named. One shard is one core; a leg costs it 100 packets and
+/// Seats a mixer in a pool whose size nobody named. One mixer is one core; a leg costs it 100 packets and
 /// 100 frames a second, and this many leave more than half of it free for bursts. More is refused
 /// with 480 before anybody hears a gap.
 const SEATS_BY_DEFAULT: u32 = 500;
+
+/// Files that the process has open besides those for media: connections, and what a process has.
+const FILES_BESIDE: u64 = sip::CONNECTIONS_MAX as u64 + 64;
 
 /// An event and the shard that it came from.
 pub(crate) type FromShard = (u16, Event);
@@ -42,17 +44,22 @@ pub(crate) enum Health {
 
 impl Mixers {
     pub(crate) fn start(
-        listens: &[MediaListen],
-        heard: u32,
+        config: &Config,
         seed: [u8; 32],
     ) -> Result<(Self, mpsc::Receiver<FromShard>), media::StartError> {
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
         let config = EngineConfig {
-            binds: listens.iter().map(bind).collect(),
-            shards: SHARDS,
+            binds: config.media.iter().map(bind).collect(),
+            shards: config.mixers,
             cores: cores(),
-            heard,
             seed,
+            dscp: config.media_dscp,
+            rest: media::REST,
+            shard: ShardConfig {
+                heard: config.heard,
+                fault_in: config.fault_in_conference,
+                ..ShardConfig::default()
+            },
         };
         let deliver = move |shard, event| match events.try_send((shard, event)) {
             // With the loop gone nobody waits for events.
@@ -86,6 +93,11 @@ impl Mixers {
         Health::Alive
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.engine.report().shards.len()
+    }
+
     /// Whether commands wait.
     pub(crate) fn is_behind(&self) -> bool {
         !self.waiting.is_empty()
@@ -101,14 +113,24 @@ impl Mixers {
 }
 
 /// The addresses that the node must know the media by: those of each shard.
-pub(crate) fn advertised(listens: &[MediaListen]) -> Vec<Vec<IpAddr>> {
-    let all = listens.iter().map(|listen| listen.advertise).collect();
-    vec![all; usize::from(SHARDS)]
+pub(crate) fn advertised(config: &Config) -> Vec<Vec<IpAddr>> {
+    let all = config.media.iter().map(|listen| listen.advertise).collect();
+    vec![all; usize::from(config.mixers)]
 }
 
-/// Seats of a pool whose size nobody named or measured: what a shard can mix, and no more than there are ports for.
-pub(crate) fn seats(listens: &[MediaListen]) -> u32 {
-    port_legs(listens).min(SEATS_BY_DEFAULT)
+/// Mixers where nobody says how many: each has a core, and one is left for signalling and the system. No more than
+/// there are ports for.
+pub(crate) fn mixers_by_default(listens: &[MediaListen]) -> u16 {
+    let cores = available_parallelism().map_or(1, usize::from);
+    let most = u16::try_from(cores.saturating_sub(1)).unwrap_or(media::SHARDS_MAX);
+    let ports = u16::try_from(port_legs(listens)).unwrap_or(media::SHARDS_MAX);
+    most.min(ports).clamp(1, media::SHARDS_MAX)
+}
+
+/// Seats of a pool whose size nobody named: what the mixers can mix, and no more than there are ports for, though
+/// all legs be of one family.
+pub(crate) fn seats(listens: &[MediaListen], mixers: u16) -> u32 {
+    port_legs(listens).min(SEATS_BY_DEFAULT * u32::from(mixers))
 }
 
 /// Legs that there are ports for, though all be of one family.
@@ -116,17 +138,45 @@ pub(crate) fn port_legs(listens: &[MediaListen]) -> u32 {
     listens.iter().map(|listen| listen.ports.legs()).min().unwrap_or(0)
 }
 
+/// Legs that there are files for: two each. `allowed` is what the system allows, if it says.
+pub(crate) fn file_legs(config: &Config, allowed: Option<u64>) -> u32 {
+    let left = |allowed: u64| allowed.saturating_sub(files(config, 0)) / FILES_PER_LEG;
+    allowed.map_or(u32::MAX, |allowed| u32::try_from(left(allowed)).unwrap_or(u32::MAX))
+}
+
+/// Whether the system allows as many files as a pool of so many seats needs.
+///
+/// # Errors
+/// It does not, and somebody wants that many; or it allows none.
+pub(crate) fn check_files(
+    config: &Config,
+    capacity: u32,
+    allowed: Option<u64>,
+) -> Result<(), StartError> {
+    let is_named = config.capacity.is_some();
+    let legs = file_legs(config, allowed);
+    if legs == 0 || (is_named && legs < capacity) {
+        let (needed, allowed) = (files(config, capacity.max(1)), allowed.unwrap_or(0));
+        return Err(StartError::Files { capacity, needed, allowed });
+    }
+    Ok(())
+}
+
+fn files(config: &Config, legs: u32) -> u64 {
+    FILES_BESIDE + media::files_for(legs, config.mixers, config.media.len())
+}
+
+/// One for RTP and one for RTCP.
+const FILES_PER_LEG: u64 = 2;
+
 fn bind(listen: &MediaListen) -> MediaBind {
     MediaBind { ip: listen.bind, ports: listen.ports.first..=listen.ports.last }
 }
 
-/// The last core for the first shard: the system tends to use the first ones for itself. Alone on a
-/// single core a shard is not pinned.
+/// The last core for the first shard, and so on: the system tends to use the first ones for itself, and the very first
+/// is nobody's. Shards beyond are not pinned.
 fn cores() -> Vec<usize> {
-    match available_parallelism().map_or(1, usize::from) {
-        1 => Vec::new(),
-        cores => vec![cores - 1],
-    }
+    (1..available_parallelism().map_or(1, usize::from)).rev().collect()
 }
 
 #[cfg(test)]
@@ -142,10 +192,36 @@ mod tests {
     }
 
     #[test]
-    fn no_more_seats_than_even_ports_or_than_a_shard_can_mix() {
-        assert_eq!(seats(&[listen(20_000, 20_009)]), 5);
-        assert_eq!(seats(&[listen(20_001, 20_009)]), 4);
-        assert_eq!(seats(&[listen(20_000, 29_999)]), SEATS_BY_DEFAULT);
-        assert_eq!(seats(&[listen(20_000, 20_009), listen(20_000, 20_003)]), 2);
+    fn no_more_seats_than_pairs_of_ports_or_than_the_mixers_can_mix() {
+        assert_eq!(seats(&[listen(20_000, 20_009)], 1), 5);
+        assert_eq!(seats(&[listen(20_001, 20_009)], 1), 4);
+        assert_eq!(seats(&[listen(20_000, 29_999)], 1), SEATS_BY_DEFAULT);
+        assert_eq!(seats(&[listen(20_000, 29_999)], 3), 3 * SEATS_BY_DEFAULT);
+        assert_eq!(seats(&[listen(20_000, 20_009), listen(20_000, 20_003)], 1), 2);
+        assert_eq!(mixers_by_default(&[listen(20_000, 20_001)]), 1);
+    }
+
+    #[test]
+    fn a_capacity_that_the_limit_of_files_cannot_hold_is_refused_with_what_to_do() {
+        let flags = crate::config::Flags::default();
+        let read = |text: &str| Config::from_toml("", text, &flags).expect("good");
+        let named = read("[media]\nmixers = 1\n[pool]\ncapacity = 500");
+        // 512 connections and 64 others, 500 and 128 pairs, 3 of the thread.
+        let needed = 576 + 2 * (500 + 128) + 3;
+        assert_eq!(check_files(&named, 500, Some(needed)), Ok(()));
+        assert_eq!(check_files(&named, 500, None), Ok(()));
+        let refused = check_files(&named, 500, Some(needed - 1)).expect_err("too few");
+        assert_eq!(
+            refused.to_string(),
+            format!(
+                "capacity = 500 needs {needed} open files, and the system allows {}: raise the limit \
+                 (ulimit -n {needed}, LimitNOFILE={needed} in a systemd unit), or lower [pool] capacity",
+                needed - 1
+            )
+        );
+        let unnamed = read("[media]\nmixers = 1");
+        assert_eq!(file_legs(&unnamed, Some(1_024)), (1_024 - 576 - 256 - 3) / 2);
+        assert_eq!(check_files(&unnamed, 94, Some(1_024)), Ok(()));
+        assert!(check_files(&unnamed, 1, Some(256)).is_err(), "not even one");
     }
 }

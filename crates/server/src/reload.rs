@@ -27,7 +27,10 @@ impl Changed {
         let Config {
             sip,
             nat,
+            sip_dscp,
             media,
+            media_dscp,
+            mixers,
             heard,
             factories,
             admin,
@@ -43,6 +46,7 @@ impl Changed {
             dial_out,
             lab_registrar,
             limits,
+            fault_in_conference,
         } = old;
         let mut changed = Self::default();
         let mut restart = |key, differs| {
@@ -52,7 +56,11 @@ impl Changed {
         };
         restart("[[sip.listen]]", *sip != new.sip);
         restart("[sip] nat", *nat != new.nat);
+        restart("[sip] dscp", *sip_dscp != new.sip_dscp);
         restart("[[media.listen]]", *media != new.media);
+        restart("[media] dscp", *media_dscp != new.media_dscp);
+        restart("[media] mixers", *mixers != new.mixers);
+        restart("[debug]", *fault_in_conference != new.fault_in_conference);
         restart("[media] heard", *heard != new.heard);
         restart("[[factory]] users and hosts", addresses(factories) != addresses(&new.factories));
         restart("[admin]", *admin != new.admin);

@@ -14,14 +14,16 @@ const UNLIMITED: u64 = u64::MAX / 1_000_000;
 /// The pool's configuration for this machine.
 pub(crate) fn pool_config(config: &Config, calibration: Option<&Calibration>) -> PoolConfig {
     let costs = calibration.map_or_else(CostModel::default, |it| it.costs);
-    let shards = u32::from(mixers::SHARDS);
+    let shards = u32::from(config.mixers);
     let terms = &config.room;
+    let files = mixers::file_legs(config, media::raise_file_limit());
+    let places = mixers::port_legs(&config.media).min(files);
     let shard = match config.capacity {
         // Whoever gives a number of legs has measured it otherwise: it is kept, whatever legs cost.
         Some(legs) => costs.plain_leg().times(legs.div_ceil(shards)),
         None => Cost {
             cpu_us_per_s: u64::from(terms.cpu_percent) * 10_000,
-            sockets: (mixers::port_legs(&config.media) / shards).into(),
+            sockets: (places / shards).into(),
             tx_pps: terms.packets_per_second.map_or(UNLIMITED, |all| (all / shards).into()),
             kbit_per_s: terms.kbit_per_second.map_or(UNLIMITED, |all| (all / shards).into()),
         },
@@ -32,7 +34,7 @@ pub(crate) fn pool_config(config: &Config, calibration: Option<&Calibration>) ->
         tenants,
         bookable_percent: terms.bookable_percent,
         ahead: terms.reserve_ahead,
-        ..PoolConfig::of_shards(vec![shard; usize::from(mixers::SHARDS)], costs)
+        ..PoolConfig::of_shards(vec![shard; usize::from(config.mixers)], costs)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::admin::room::{HoldsPage, RoomQuestion};
 use crate::bind::SipSocket;
 use crate::keeping::Keeping;
 use crate::metrics::Snapshot;
-use crate::mixers::{self, FromShard, Health, Mixers};
+use crate::mixers::{FromShard, Health, Mixers};
 use crate::records::{self, Moment, Writer};
 use crate::reload::NewSettings;
 use crate::status::{RimStatus, StatusPage};
@@ -98,6 +98,7 @@ pub(crate) enum Order {
 }
 
 /// What the loop was woken by.
+#[expect(clippy::large_enum_variant, reason = "one at a time, and handled at once")]
 enum Wake {
     Order(Order),
     /// Told to stop, and the answers to our BYEs do not come.
@@ -280,7 +281,7 @@ impl Loop {
     /// sockets.
     async fn take_first_ports(&mut self, from_shards: &mut mpsc::Receiver<FromShard>) {
         let mut lent = BTreeSet::new();
-        while lent.len() < mixers::SHARDS.into() {
+        while lent.len() < self.mixers.count() {
             let Some((shard, event)) = from_shards.recv().await else { return };
             if matches!(event, mix::message::Event::Lent { .. }) {
                 lent.insert(shard);

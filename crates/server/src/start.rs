@@ -79,6 +79,11 @@ pub enum StartError {
     Node(#[from] NodeError),
     #[error("media: the ports were not bound in time; is the machine overloaded?")]
     NoMediaPorts,
+    #[error(
+        "capacity = {capacity} needs {needed} open files, and the system allows {allowed}: raise the limit \
+         (ulimit -n {needed}, LimitNOFILE={needed} in a systemd unit), or lower [pool] capacity"
+    )]
+    Files { capacity: u32, needed: u64, allowed: u64 },
     #[error("records cannot be written to {path}: {kind}; choose another file with --records")]
     Records { path: String, kind: std::io::ErrorKind },
     #[error("the system gives no {what}: {kind}")]
@@ -110,11 +115,12 @@ impl Server {
             Some(folder) => state::keys(folder, &mut rng)?,
             None => state::new_keys(&mut rng),
         };
-        let sockets = config.sip.iter().map(bind::sip).collect::<Result<Vec<_>, _>>()?;
+        let sockets = bind::all_sip(config)?;
         let (listener, admin) = bind::admin(config.admin)?;
         let calibration = config.state_dir.as_deref().and_then(Calibration::find);
         let pool = room::pool_config(config, calibration.as_ref());
         let capacity = pool.seats().0;
+        mixers::check_files(config, capacity, media::raise_file_limit())?;
         let measured = Measured::of(config, calibration.as_ref());
         let clock = Clock::start();
         let node_config = node_config(config, &sockets, pool, keys);
@@ -124,7 +130,7 @@ impl Server {
         let own = own_hosts(&sockets);
         let sip = sockets.iter().map(|socket| socket.local).collect();
         let (mixers, from_shards) =
-            Mixers::start(&config.media, config.heard, rng.bytes()).map_err(StartError::Media)?;
+            Mixers::start(config, rng.bytes()).map_err(StartError::Media)?;
 
         let failed =
             |what| move |error: std::io::Error| StartError::System { what, kind: error.kind() };
@@ -305,7 +311,7 @@ fn node_config(config: &Config, sockets: &[SipSocket], pool: PoolConfig, keys: K
                 advertise: socket.advertise.clone(),
             })
             .collect(),
-        media_advertise: mixers::advertised(&config.media),
+        media_advertise: mixers::advertised(config),
         factories: config.factories.iter().map(|factory| factory_config(factory, &own)).collect(),
         pool,
         keys,
@@ -392,7 +398,7 @@ mod tests {
     fn socket(advertise: &str) -> SipSocket {
         let bind = SocketAddr::from(([127, 0, 0, 1], 0));
         let advertise: Advertise = advertise.parse().expect("a host");
-        bind::sip(&SipListen { bind, advertise }).expect("bound")
+        bind::sip(&SipListen { bind, advertise }, 0).expect("bound")
     }
 
     #[test]
@@ -418,8 +424,7 @@ mod tests {
         let pool = PoolConfig::new(pool::Seats(4));
         let node_config = node_config(&config, &sockets, pool, state::new_keys(&mut rng));
         let node = Node::new(node_config, clock.now(), unix_time(), rng.fork()).expect("a node");
-        let (mixers, mut from_shards) =
-            Mixers::start(&config.media, config.heard, rng.bytes()).expect("mixers");
+        let (mixers, mut from_shards) = Mixers::start(&config, rng.bytes()).expect("mixers");
         from_shards.close();
         let (_asked, asked_receiver) = mpsc::channel(1);
         let (_orders, order_receiver) = mpsc::channel(1);

@@ -63,6 +63,9 @@ pub struct MixerStatus {
     pub send_errors: u64,
     /// Sockets that are open now: in use, or bound ahead.
     pub sockets: u64,
+    /// Ports that rest after a leg until nothing comes to them any more.
+    #[serde(default)]
+    pub resting: u64,
     /// Conferences that are open now.
     pub conferences: u64,
     /// Legs that are open now.
@@ -79,6 +82,7 @@ impl From<&ShardReport> for MixerStatus {
             sent: report.sent,
             send_errors: report.send_errors,
             sockets: report.sockets,
+            resting: report.resting,
             conferences: report.conferences,
             legs: report.legs,
         }

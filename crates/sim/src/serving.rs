@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use mix::message::{Action, LentPort};
-use mix::{Shard, ShardConfig, Sink};
+use mix::message::{Action, Channel, LentPort};
+use mix::{Farewell, Shard, ShardConfig, Sink};
 use node::{Input, Node, Notice, Output, Record};
 use sip::{Arrival, FlowId, Packet, Source, Transport};
 use units::{Instant, soonest};
@@ -82,7 +82,8 @@ impl Serving {
             let packet = Packet { path, bytes: self.forget(datagram.bytes) };
             self.node.handle_input(now, Input::Packet(packet));
         } else if let Some(&lent) = self.by_address.get(&datagram.to) {
-            self.shard.handle_packet(now, lent, datagram.from, &datagram.bytes);
+            let socket = (lent, Channel::Rtp);
+            self.shard.handle_packet(now, socket, datagram.from, &datagram.bytes);
         }
         self.settle(now);
     }
@@ -106,15 +107,15 @@ impl Serving {
         self.node.handle_deadline(now);
         self.settle(now);
         while self.shard.deadline().is_some_and(|at| at <= now) {
-            let mut wire = Wire {
-                out: &mut self.out,
-                by_lent: &self.by_lent,
-                peers: &mut self.peers,
-                canary: self.canary,
-            };
-            self.shard.tick(now, &mut wire);
+            let (shard, mut wire) = self.wire();
+            shard.tick(now, &mut wire);
         }
         self.settle(now);
+    }
+
+    fn wire(&mut self) -> (&mut Shard, Wire<'_>) {
+        let Self { shard, out, by_lent, peers, canary, .. } = self;
+        (shard, Wire { out, by_lent, peers, canary: *canary })
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -128,6 +129,8 @@ impl Serving {
                 self.output(now, output);
             } else if let Some(event) = self.shard.poll_event() {
                 self.node.handle_input(now, Input::Media { shard: 0, event });
+            } else if let Some(Farewell { lent, channel, to, bytes }) = self.shard.poll_farewell() {
+                self.wire().1.send(lent, channel, to, &bytes);
             } else if let Some(lent) = self.shard.poll_released() {
                 if let Some(address) = self.by_lent.remove(&lent) {
                     self.by_address.remove(&address);
@@ -181,7 +184,8 @@ struct Wire<'a> {
 }
 
 impl Sink for Wire<'_> {
-    fn send(&mut self, lent: u32, to: SocketAddr, bytes: &[u8]) {
+    /// Everybody in this world takes RTCP on the port of RTP.
+    fn send(&mut self, lent: u32, _channel: Channel, to: SocketAddr, bytes: &[u8]) {
         let Some(&from) = self.by_lent.get(&lent) else { return };
         self.peers.insert(lent, (from, to));
         let (from, to) = match self.canary {
@@ -201,4 +205,4 @@ pub(crate) const MEDIA_IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 
 /// As big as a scenario needs.
 pub(crate) const SHARD: ShardConfig =
-    ShardConfig { conferences: 64, legs_per_conference: 64, heard: 64 };
+    ShardConfig { conferences: 64, legs_per_conference: 64, heard: 64, fault_in: None };

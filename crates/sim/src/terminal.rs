@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sip::{Arrival, FlowId, Packet, Source, Transport};
 use ua::{
-    Answerer, AnswererEvent, AnswererOutput, Convener, ConvenerOutput, FRAME_SAMPLES, MediaNotice,
-    Phone, PhoneCommand, PhoneNews, PhoneOutput, Purpose, SlotId, Step, Voice,
+    Answerer, AnswererEvent, AnswererOutput, Channel, Convener, ConvenerOutput, FRAME_SAMPLES,
+    MediaNotice, Phone, PhoneCommand, PhoneNews, PhoneOutput, Purpose, SlotId, Step, Voice,
 };
 use units::{Instant, Rng, soonest};
 
@@ -171,7 +171,7 @@ impl Terminal {
         } else if let Some(slot) = self.slots.iter().position(|&slot| slot == datagram.to)
             && let Some(talk) = self.talks.get_mut(&SlotId(slot))
         {
-            talk.voice.handle_packet(now, datagram.from, &datagram.bytes);
+            talk.voice.handle_packet(now, Channel::Rtp, datagram.from, &datagram.bytes);
         }
     }
 
@@ -202,7 +202,7 @@ impl Terminal {
             let mut heard = [0; FRAME_SAMPLES];
             let from = self.slots[slot.0];
             let out = &mut self.out;
-            talk.voice.tick(now, Some(&frame), &mut heard, &mut |to, bytes| {
+            talk.voice.tick(now, Some(&frame), &mut heard, &mut |_, to, bytes| {
                 out.push((Kind::Media, Datagram { from, to, bytes: bytes.to_vec() }));
             });
             if self.listening && talk.purpose == Purpose::Conference {
@@ -292,7 +292,12 @@ impl Terminal {
             // Who mutes himself is not listened for here.
             MediaNotice::Muted { .. } => {}
             MediaNotice::Stopped { slot } => {
-                self.talks.remove(&slot);
+                if let Some(mut talk) = self.talks.remove(&slot) {
+                    let (from, out) = (self.slots[slot.0], &mut self.out);
+                    talk.voice.goodbye(now, &mut |_, to, bytes| {
+                        out.push((Kind::Media, Datagram { from, to, bytes: bytes.to_vec() }));
+                    });
+                }
                 if self.talks.is_empty() {
                     self.tick_at = None;
                 }

@@ -6,17 +6,25 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use transport::Endpoint;
 use ua::MediaSlot;
 
-/// How often a port from the system is thrown back for being odd. RTP ports are even
-/// (RFC 3550 §11); half of all are. After that an odd one does as well: nothing here takes the
-/// next port for RTCP.
-const EVEN_TRIES_MAX: usize = 16;
+/// How often a port from the system is thrown back for being odd, or for having a neighbour that is taken. Half of all
+/// are even, as those of RTP are (RFC 3550 §11); so one start in millions fails.
+const EVEN_TRIES_MAX: usize = 64;
 
 /// A terminal's sockets: one port for SIP, some for media on the same address.
 #[derive(Debug)]
 pub struct Sockets {
     pub(crate) sip: Endpoint,
-    pub(crate) media: Vec<UdpSocket>,
+    pub(crate) media: Vec<MediaSockets>,
     pub(crate) slots: Vec<MediaSlot>,
+}
+
+/// The two sockets of one call: RFC 3550 §11.
+#[derive(Debug)]
+pub(crate) struct MediaSockets {
+    /// On an even port.
+    pub(crate) rtp: UdpSocket,
+    /// On the next, for peers that do not take RTCP on the port of RTP.
+    pub(crate) rtcp: UdpSocket,
 }
 
 /// Why a terminal has no sockets.
@@ -38,7 +46,7 @@ pub enum BindError {
 }
 
 impl Sockets {
-    /// Binds `address` for SIP (port 0 picks a free one) and `media_count` sockets for media.
+    /// Binds `address` for SIP (port 0 picks a free one) and `media_count` pairs of sockets for media.
     ///
     /// # Errors
     /// The address cannot be bound, in one line that says what to do.
@@ -48,13 +56,13 @@ impl Sockets {
         }
         let sip = Endpoint::bind(address).map_err(|error| BindError::new(address, &error))?;
         let media =
-            (0..media_count).map(|_| bind_even(address.ip())).collect::<Result<Vec<_>, _>>()?;
+            (0..media_count).map(|_| bind_pair(address.ip())).collect::<Result<Vec<_>, _>>()?;
         let local = |socket: &UdpSocket| {
             socket.local_addr().map_err(|error| BindError::new(address, &error))
         };
         let slots = media
             .iter()
-            .map(|socket| Ok(MediaSlot { advertised: local(socket)? }))
+            .map(|sockets| Ok(MediaSlot { advertised: local(&sockets.rtp)? }))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self { sip, media, slots })
     }
@@ -95,17 +103,23 @@ fn bind(address: SocketAddr) -> Result<UdpSocket, BindError> {
     Ok(socket)
 }
 
-/// Odd ones are held until an even one is found: else the system might give the same again.
-fn bind_even(ip: IpAddr) -> Result<UdpSocket, BindError> {
-    let mut odd = Vec::new();
+/// Those that do not do are held until a pair is found: else the system might give the same again.
+fn bind_pair(ip: IpAddr) -> Result<MediaSockets, BindError> {
+    let mut held = Vec::new();
     loop {
         let address = SocketAddr::new(ip, 0);
-        let socket = bind(address)?;
-        let port = socket.local_addr().map_err(|error| BindError::new(address, &error))?.port();
-        if port % 2 == 0 || odd.len() == EVEN_TRIES_MAX {
-            return Ok(socket);
+        let rtp = bind(address)?;
+        let port = rtp.local_addr().map_err(|error| BindError::new(address, &error))?.port();
+        if port % 2 == 0 {
+            match bind(SocketAddr::new(ip, port | 1)) {
+                Ok(rtcp) => return Ok(MediaSockets { rtp, rtcp }),
+                Err(error) if held.len() >= EVEN_TRIES_MAX => return Err(error),
+                Err(_) => {}
+            }
+        } else if held.len() >= EVEN_TRIES_MAX {
+            return Err(BindError::Other { address, kind: io::ErrorKind::AddrInUse });
         }
-        odd.push(socket);
+        held.push(rtp);
     }
 }
 

@@ -14,11 +14,11 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant as SystemInstant;
 use transport::{Clock, Happening, Resolver, Wires, at, told, unix_micros};
-use ua::{MediaNotice, ResolveId};
+use ua::{Channel, MediaNotice, ResolveId};
 use units::soonest;
 
 use crate::agent::{Agent, Output};
-use crate::bind::Sockets;
+use crate::bind::{MediaSockets, Sockets};
 use crate::sound::{Levels, Sound, SoundReport};
 use crate::wav::WavError;
 
@@ -91,7 +91,7 @@ enum Wake<C> {
     Wire(Happening),
     /// A media socket has something.
     Received {
-        socket: usize,
+        socket: (usize, Channel),
         from: SocketAddr,
         length: usize,
     },
@@ -247,7 +247,10 @@ impl<A: Agent> Driver<A> {
         if !self.sound.is_on() {
             self.next_tick = SystemInstant::now();
         }
-        self.sound.notice(self.clock.now(), notice);
+        let lines = &mut self.lines;
+        self.sound.notice(self.clock.now(), notice, &mut |socket, to, bytes| {
+            lines.send(socket, to, bytes);
+        });
     }
 
     fn tick(&mut self) {
@@ -258,7 +261,7 @@ impl<A: Agent> Driver<A> {
         }
         self.next_tick += TICK;
         let lines = &mut self.lines;
-        let send = &mut |socket: usize, to: SocketAddr, bytes: &[u8]| {
+        let send = &mut |socket: (usize, Channel), to: SocketAddr, bytes: &[u8]| {
             lines.send(socket, to, bytes);
         };
         if let Err(error) = self.sound.tick(self.clock.now(), send) {
@@ -303,6 +306,7 @@ async fn next_command<C>(commands: &mut Option<mpsc::Receiver<C>>) -> C {
 
 /// The sockets for media.
 struct Lines {
+    /// Two for each call: that of RTP, that of RTCP.
     sockets: Vec<UdpSocket>,
     /// Which socket is asked first, so that a busy one cannot hide another.
     first: usize,
@@ -310,9 +314,9 @@ struct Lines {
 }
 
 impl Lines {
-    fn new(sockets: Vec<std::net::UdpSocket>) -> io::Result<Self> {
-        let sockets =
-            sockets.into_iter().map(UdpSocket::from_std).collect::<io::Result<Vec<_>>>()?;
+    fn new(pairs: Vec<MediaSockets>) -> io::Result<Self> {
+        let sockets = pairs.into_iter().flat_map(|pair| [pair.rtp, pair.rtcp]);
+        let sockets = sockets.map(UdpSocket::from_std).collect::<io::Result<Vec<_>>>()?;
         Ok(Self { sockets, first: 0, send_errors: 0 })
     }
 
@@ -325,6 +329,8 @@ impl Lines {
                 match self.sockets[socket].poll_recv_from(context, &mut read) {
                     Poll::Ready(Ok(from)) => {
                         let length = read.filled().len();
+                        let channel = if socket % 2 == 0 { Channel::Rtp } else { Channel::Rtcp };
+                        let socket = (socket / 2, channel);
                         return Poll::Ready(Wake::Received { socket, from, length });
                     }
                     Poll::Ready(Err(_)) => return Poll::Ready(Wake::Nothing),
@@ -337,7 +343,8 @@ impl Lines {
     }
 
     /// A packet that the system does not take is lost like any other: RTP conceals.
-    fn send(&mut self, socket: usize, to: SocketAddr, bytes: &[u8]) {
+    fn send(&mut self, (pair, channel): (usize, Channel), to: SocketAddr, bytes: &[u8]) {
+        let socket = 2 * pair + usize::from(channel == Channel::Rtcp);
         // Past tokio: it would not send before it has seen the socket ready, and our first packet
         // leaves before it has looked.
         let socket = SockRef::from(&self.sockets[socket]);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use ua::{FRAME_SAMPLES, MediaNotice, SlotId, Voice};
+use ua::{Channel, FRAME_SAMPLES, MediaNotice, SlotId, Voice};
 use units::{Instant, Rng};
 
 use crate::wav::{Recorder, WavError};
@@ -59,6 +59,9 @@ pub(crate) struct Sound {
     said: u8,
 }
 
+/// Takes packets: from which socket, and to where.
+pub(crate) type Send<'a> = &'a mut dyn FnMut((usize, Channel), SocketAddr, &[u8]);
+
 /// One call's sound.
 struct Line {
     voice: Voice,
@@ -113,7 +116,7 @@ impl Sound {
     }
 
     /// Starts, changes or ends a call's sound.
-    pub(crate) fn notice(&mut self, now: Instant, notice: &MediaNotice) {
+    pub(crate) fn notice(&mut self, now: Instant, notice: &MediaNotice, send: Send<'_>) {
         let refused = match notice {
             MediaNotice::Started { slot, media, signalling, purpose: _ } => {
                 let voice = Voice::new(now, media, *signalling, self.rng.fork());
@@ -137,8 +140,11 @@ impl Sound {
                 None
             }
             MediaNotice::Stopped { slot } => {
-                if let Some(place) = self.voices.get_mut(slot.0) {
-                    *place = None;
+                let line = self.voices.get_mut(slot.0).and_then(Option::take);
+                if let Some(mut line) = line {
+                    line.voice.goodbye(now, &mut |channel, to, bytes| {
+                        send((slot.0, channel), to, bytes);
+                    });
                 }
                 None
             }
@@ -148,16 +154,16 @@ impl Sound {
         }
     }
 
-    /// Takes one datagram of the media socket number `socket`.
+    /// Takes one datagram of one of the media sockets number `socket`.
     pub(crate) fn handle_packet(
         &mut self,
         now: Instant,
-        socket: usize,
+        (socket, channel): (usize, Channel),
         from: SocketAddr,
         bytes: &[u8],
     ) {
         if let Some(Some(line)) = self.voices.get_mut(socket) {
-            line.voice.handle_packet(now, from, bytes);
+            line.voice.handle_packet(now, channel, from, bytes);
         }
     }
 
@@ -165,11 +171,7 @@ impl Sound {
     ///
     /// # Errors
     /// The recording cannot be written; it is closed and the calls go on.
-    pub(crate) fn tick(
-        &mut self,
-        now: Instant,
-        send: &mut dyn FnMut(usize, SocketAddr, &[u8]),
-    ) -> Result<(), WavError> {
+    pub(crate) fn tick(&mut self, now: Instant, send: Send<'_>) -> Result<(), WavError> {
         let said = self.next_frame();
         self.said = self.said.min(said.map_or(SILENCE, |frame| audio::level::rfc6464(&frame)));
         let mut total = [0_i32; FRAME_SAMPLES];
@@ -178,8 +180,8 @@ impl Sound {
             if let Some(line) = voice {
                 // Silence is sent all the same: it keeps the way open, and the peer from wondering.
                 let said = said.as_ref().filter(|_| !line.is_muted);
-                line.voice.tick(now, said, &mut heard, &mut |to, bytes| {
-                    send(socket, to, bytes);
+                line.voice.tick(now, said, &mut heard, &mut |channel, to, bytes| {
+                    send((socket, channel), to, bytes);
                 });
                 line.heard = line.heard.min(audio::level::rfc6464(&heard));
                 audio::mix::add(&mut total, &heard);

@@ -10,6 +10,8 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::endpoint::mark;
+
 /// What is read at once.
 const READ_BYTES: usize = 16 * 1024;
 
@@ -52,7 +54,8 @@ impl Carrier {
         Self { task, orders, stream: Some(stream), waiting: 0 }
     }
 
-    pub(crate) fn connecting(flow: FlowId, from: IpAddr, to: SocketAddr, tell: Tell) -> Self {
+    /// `from` is our address, and the DSCP of what is sent.
+    pub(crate) fn connecting(flow: FlowId, from: (IpAddr, u8), to: SocketAddr, tell: Tell) -> Self {
         let (orders, receiver) = mpsc::unbounded_channel();
         let task = tokio::spawn(async move {
             match connect(from, to).await {
@@ -167,9 +170,10 @@ async fn write(
 }
 
 /// Opens a connection that leaves from a given address, so that both ends mean the same by it.
-async fn connect(from: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
+async fn connect((from, dscp): (IpAddr, u8), to: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
+    mark(&SockRef::from(&socket), to, dscp);
     if !from.is_unspecified() {
         socket.bind(&SocketAddr::new(from, 0).into())?;
     }

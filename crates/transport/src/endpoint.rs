@@ -19,6 +19,7 @@ pub struct Endpoint {
     pub(crate) udp: UdpSocket,
     pub(crate) tcp: TcpListener,
     pub(crate) local: SocketAddr,
+    pub(crate) dscp: u8,
 }
 
 impl Endpoint {
@@ -56,8 +57,27 @@ impl Endpoint {
         tcp.set_nonblocking(true)?;
         // A wish: the system cuts it to what it allows.
         let _ = SockRef::from(&udp).set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
-        Ok(Self { udp, tcp, local })
+        Ok(Self { udp, tcp, local, dscp: 0 })
     }
+
+    /// Marks what is sent with this DSCP, 0-63 (RFC 2474), over UDP and over connections both ways. A wish: where the
+    /// system does not grant it, packets go as all others do.
+    #[must_use]
+    pub fn with_dscp(self, dscp: u8) -> Self {
+        // Those that are accepted have it from the listener.
+        mark(&SockRef::from(&self.udp), self.local, dscp);
+        mark(&SockRef::from(&self.tcp), self.local, dscp);
+        Self { dscp, ..self }
+    }
+}
+
+/// Sets the DSCP of what a socket of this address's family sends.
+pub(crate) fn mark(socket: &SockRef<'_>, address: SocketAddr, dscp: u8) {
+    let traffic_class = u32::from(dscp) << 2;
+    let _ = match address.is_ipv6() {
+        true => socket.set_tclass_v6(traffic_class),
+        false => socket.set_tos_v4(traffic_class),
+    };
 }
 
 /// The most connections that wait to be accepted; the system cuts it to what it allows.
@@ -82,4 +102,29 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket(address, Type::STREAM)?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn what_is_sent_is_marked_over_both_families_and_by_accepted_connections() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let address: SocketAddr = address.parse().expect("an address");
+            let endpoint = Endpoint::bind(address).expect("bound").with_dscp(24);
+            let _caller = TcpStream::connect(endpoint.local()).expect("connected");
+            endpoint.tcp.set_nonblocking(false).expect("waits");
+            let (accepted, _) = endpoint.tcp.accept().expect("accepted");
+            for socket in [SockRef::from(&endpoint.udp), SockRef::from(&accepted)] {
+                let class = match address.is_ipv6() {
+                    true => socket.tclass_v6(),
+                    false => socket.tos_v4(),
+                };
+                assert_eq!(class.expect("told") >> 2, 24, "{address}");
+            }
+        }
+    }
 }

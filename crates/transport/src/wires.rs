@@ -125,6 +125,7 @@ struct Door {
     udp: UdpSocket,
     tcp: TcpListener,
     local: SocketAddr,
+    dscp: u8,
 }
 
 impl Wires {
@@ -133,9 +134,9 @@ impl Wires {
     /// # Errors
     /// What the system says.
     pub fn new(endpoints: impl IntoIterator<Item = Endpoint>) -> io::Result<Self> {
-        let door = |Endpoint { udp, tcp, local }| {
+        let door = |Endpoint { udp, tcp, local, dscp }| {
             let (udp, tcp) = (UdpSocket::from_std(udp)?, TcpListener::from_std(tcp)?);
-            Ok(Door { udp, tcp, local })
+            Ok(Door { udp, tcp, local, dscp })
         };
         let (tell, carried) = mpsc::channel(CARRIED_MAX);
         Ok(Self {
@@ -301,7 +302,9 @@ impl Wires {
                 }
                 ConnectionOutput::Connect { flow, local, remote } => {
                     let tell = self.tell.clone();
-                    let carrier = Carrier::connecting(flow, local.ip(), remote, tell);
+                    let door = self.doors.iter().find(|door| door.local.ip() == local.ip());
+                    let dscp = door.or(self.doors.first()).map_or(0, |door| door.dscp);
+                    let carrier = Carrier::connecting(flow, (local.ip(), dscp), remote, tell);
                     self.carriers.insert(flow, carrier);
                 }
                 ConnectionOutput::Write { flow, bytes } => {

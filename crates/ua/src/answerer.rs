@@ -35,7 +35,6 @@ pub struct AnswererConfig {
 
 /// What the owner has to do.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, and moved twice in its life")]
 pub enum AnswererOutput {
     /// Send these bytes.
     Send(Packet),

@@ -3,14 +3,16 @@
 use std::net::{IpAddr, SocketAddr};
 
 use mix::Port;
-use mix::message::{Codec, Direction, Format, Kind, PTIME_MS_MAX, StreamSpec, TransportSpec};
-use sdp::Negotiated;
+use mix::message::{
+    Codec, Direction, Format, Kind, PTIME_MS_MAX, RtcpPath, StreamSpec, TransportSpec,
+};
+use sdp::{Negotiated, RtcpWay};
 use units::{Instant, Rng};
 
 pub use mix::FRAME_SAMPLES;
-pub use mix::message::{PortReport, Refused};
+pub use mix::message::{Channel, PortReport, Refused};
 
-/// One call's RTP: encodes what is played, decodes what is heard. 8 kHz, mono, i16.
+/// One call's RTP and RTCP: encodes what is played, decodes what is heard. 8 kHz, mono, i16.
 ///
 /// It is one [`mix::Port`], the same that carries a leg in the mixer: own SSRC, steady clock, jitter
 /// buffer, and symmetric RTP, since the address in a session description often is not where the
@@ -47,13 +49,19 @@ impl Voice {
         self.port.update(now, transport(media, self.signalling), stream(media))
     }
 
-    /// Takes one datagram of the media socket, whatever is in it.
-    pub fn handle_packet(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
-        self.port.handle_packet(now, from, bytes);
+    /// Takes one datagram of one of the two media sockets, whatever is in it.
+    pub fn handle_packet(
+        &mut self,
+        now: Instant,
+        channel: Channel,
+        from: SocketAddr,
+        bytes: &[u8],
+    ) {
+        self.port.handle_packet(now, channel, from, bytes);
     }
 
     /// Goes on by 10 ms. `play` is our next frame (`None`: silence), `heard` is overwritten with the
-    /// peer's next frame, `send` gets the packet that is due, if any.
+    /// peer's next frame, `send` gets the packets that are due, if any.
     ///
     /// # Order
     ///
@@ -64,14 +72,28 @@ impl Voice {
         now: Instant,
         play: Option<&[i16; FRAME_SAMPLES]>,
         heard: &mut [i16; FRAME_SAMPLES],
-        send: &mut dyn FnMut(SocketAddr, &[u8]),
+        send: &mut dyn FnMut(Channel, SocketAddr, &[u8]),
     ) {
         match self.port.hear(now) {
             Some(frame) => heard.copy_from_slice(frame),
             None => heard.fill(0),
         }
         if let Some(packet) = self.port.say(play.unwrap_or(&[0; FRAME_SAMPLES])) {
-            send(packet.to, packet.bytes);
+            send(packet.channel, packet.to, packet.bytes);
+        }
+        if self.port.reports(now) {
+            let mut out = [0; mix::RTCP_BYTES_MAX];
+            if let Some(packet) = self.port.report_rtcp(now, &mut out) {
+                send(packet.channel, packet.to, packet.bytes);
+            }
+        }
+    }
+
+    /// The call is over: says so to the peer (RFC 3550 §6.3.7).
+    pub fn goodbye(&mut self, now: Instant, send: &mut dyn FnMut(Channel, SocketAddr, &[u8])) {
+        let mut out = [0; mix::RTCP_BYTES_MAX];
+        if let Some(packet) = self.port.goodbye(now, &mut out) {
+            send(packet.channel, packet.to, packet.bytes);
         }
     }
 
@@ -88,8 +110,12 @@ impl Voice {
 }
 
 fn transport(media: &Negotiated, signalling: IpAddr) -> TransportSpec {
-    // A terminal has one socket for each voice, so there is nothing to number.
-    TransportSpec { lent: 0, remote: media.remote, signalling }
+    // A terminal's sockets are each voice's own, so there is nothing to number.
+    let rtcp = match media.rtcp {
+        RtcpWay::Apart(to) => RtcpPath::Apart(to),
+        RtcpWay::Muxed => RtcpPath::Muxed,
+    };
+    TransportSpec { lent: 0, remote: media.remote, rtcp, signalling }
 }
 
 fn stream(media: &Negotiated) -> StreamSpec {
@@ -112,6 +138,7 @@ fn stream(media: &Negotiated) -> StreamSpec {
         send: format(media.send_payload_type),
         receive: media.receive_payload_types.iter().copied().map(format).collect(),
         keys: media.keys_payload_type,
+        anonymous: false,
         label: String::new(),
     }
 }

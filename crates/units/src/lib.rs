@@ -1,4 +1,4 @@
-//! Time and randomness as arguments, and counts by cause.
+//! Time and randomness as arguments, and counts by cause and by range.
 //!
 //! Everything without I/O takes `now` and a [`Rng`] from outside, so that a test or the simulation
 //! decides both. Three clocks are told apart by type and name:
@@ -9,10 +9,12 @@
 //!
 //! **Invariant:** nothing here reads a clock or the operating system's randomness.
 
+mod histogram;
 mod rng;
 mod tally;
 mod time;
 
+pub use histogram::Histogram;
 pub use rng::Rng;
 pub use tally::{Cause, Tally};
 pub use time::{Instant, UnixTime, soonest};

@@ -147,6 +147,7 @@ fn verdict(candidate: &Candidate) -> String {
             "chosen: {evicted} unproved holds gave way, {taken_back} unused seats were taken back"
         ),
         Verdict::MoreLoad => "not chosen: it has the room, and more load".to_owned(),
+        Verdict::Late => "not chosen: it has the room, and its ticks are late".to_owned(),
         Verdict::NoRoom { short_of } | Verdict::NoRoomAtOnce { short_of } => {
             format!("no room: too little {}", shortages(short_of))
         }

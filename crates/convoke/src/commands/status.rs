@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use server::{ConferenceState, ConferenceStatus, RegistrarStatus, StatusPage};
+use server::{
+    ConferenceState, ConferenceStatus, PortQuality, RegistrarStatus, StatusPage, WayQuality,
+};
 
 use crate::cli::StatusArgs;
 use crate::output::{Paint, harmless, say};
@@ -112,7 +114,38 @@ pub(super) fn show_conference(conference: &ConferenceStatus, paint: Paint) -> St
     for leg in &conference.legs {
         let who = format!("{:width$}", harmless(&leg.participant), width = width.unwrap_or(0));
         let role = if leg.creator { "  asked for it" } else { "" };
-        let _ = writeln!(out, "  leg {}  {who}  {}{role}", leg.leg, clock(leg.seconds));
+        let media = leg.media.as_ref().map(|media| quality(&media.quality)).unwrap_or_default();
+        let _ = writeln!(out, "  leg {}  {who}  {}{media}{role}", leg.leg, clock(leg.seconds));
+    }
+    out
+}
+
+/// `  loss 0.5 % in, 0 % out  jitter 3 ms  round trip 21 ms  MOS 4.3`: what is known of it.
+fn quality(quality: &PortQuality) -> String {
+    let mut out = String::new();
+    let percent = |way: &WayQuality| f64::from(way.loss_e4) / 100.0;
+    match (&quality.from_peer, &quality.to_peer) {
+        (Some(from), Some(to)) => {
+            let _ = write!(out, "  loss {} % in, {} % out", percent(from), percent(to));
+        }
+        (Some(from), None) => {
+            let _ = write!(out, "  loss {} % in", percent(from));
+        }
+        (None, Some(to)) => {
+            let _ = write!(out, "  loss {} % out", percent(to));
+        }
+        (None, None) => {}
+    }
+    if let Some(from) = &quality.from_peer {
+        let _ = write!(out, "  jitter {} ms", from.jitter_us.div_ceil(1_000));
+    }
+    if let Some(trip) = quality.round_trip_us {
+        let _ = write!(out, "  round trip {} ms", trip.div_ceil(1_000));
+    }
+    let ways = [&quality.from_peer, &quality.to_peer];
+    // A call is as good as the worse half of it.
+    if let Some(mos) = ways.into_iter().flatten().map(|way| way.mos_e2).min() {
+        let _ = write!(out, "  MOS {:.1}", f64::from(mos) / 100.0);
     }
     out
 }
@@ -129,10 +162,17 @@ pub(super) fn clock(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use server::PortReport;
 
     use super::*;
 
     fn page() -> StatusPage {
+        let from =
+            WayQuality { lost: 3, loss_e4: 50, jitter_us: 2_100, mos_e2: 428, mos_e2_min: 402 };
+        let to = WayQuality { loss_e4: 0, mos_e2: 438, ..from };
+        let quality =
+            PortQuality { round_trip_us: Some(20_400), from_peer: Some(from), to_peer: Some(to) };
+        let media = PortReport { quality, ..PortReport::default() };
         let page = json!({
             "version": "0.1.0", "uptime_seconds": 3_723,
             "factories": ["sip:conference@127.0.0.1:5060"],
@@ -140,7 +180,7 @@ mod tests {
                 "uri": "sip:conf-a@127.0.0.1:5060", "state": "active", "seconds": 42, "seats": 4,
                 "legs": [
                     {"leg": 1, "participant": "sip:alice@127.0.0.1:1", "display": null,
-                     "creator": true, "seconds": 42},
+                     "creator": true, "seconds": 42, "media": media},
                     {"leg": 2, "participant": "sip:b\u{1b}[2J@h", "display": null,
                      "creator": false, "seconds": 5},
                 ],
@@ -165,7 +205,8 @@ mod tests {
              Room for 500 legs: 2 in use, 2 held, 496 free\n\
              Refused 29: 17 pool full, 12 not found\n\n\
              sip:conf-a@127.0.0.1:5060\n  active for 0:42, 4 seats\n  \
-             leg 1  sip:alice@127.0.0.1:1  0:42  asked for it\n  \
+             leg 1  sip:alice@127.0.0.1:1  0:42  loss 0.5 % in, 0 % out  jitter 3 ms  round trip 21 ms  MOS 4.3  \
+             asked for it\n  \
              leg 2  sip:b?[2J@h            0:05\n"
         );
     }

@@ -216,7 +216,7 @@ impl<'a> World<'a> {
         };
         let node = Node::new(config, now, WALL, rng.fork()).expect("sound").with_dial_out(rules);
         let shard = Shard::new(
-            ShardConfig { conferences: 8, legs_per_conference: 8, heard: 3 },
+            ShardConfig { conferences: 8, legs_per_conference: 8, heard: 3, fault_in: None },
             rng.fork(),
         );
         let peers = (0..PEERS).map(|number| Peer {
@@ -285,6 +285,7 @@ impl<'a> World<'a> {
                 }
             } else if let Some(event) = self.shard.poll_event() {
                 self.node.handle_input(self.now, Input::Media { shard: 0, event });
+            } else if self.shard.poll_farewell().is_some() {
             } else if self.shard.poll_released().is_some() {
                 self.lend();
             } else {

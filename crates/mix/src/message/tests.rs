@@ -34,6 +34,8 @@ fn an_event_read_back_is_the_one_that_was_written() {
         Event::Latched { conference, port, remote: peer(2) },
         Event::Silent { conference, port, for_ms: SILENT_AFTER_MS },
         Event::Talking { conference, port, is_talking: true },
+        Event::Measured { conference, port, report: PortReport::default() },
+        Event::Paced { late_us: 7 },
         Event::Failed { conference, epoch },
     ];
     for event in events {

@@ -29,6 +29,8 @@ fn arrived(report: &PortReport) -> u64 {
         dropped_payload_type,
         dropped_held,
         dropped_unproved,
+        dropped_flood,
+        dropped_looped,
         ..
     } = *report;
     received
@@ -38,12 +40,15 @@ fn arrived(report: &PortReport) -> u64 {
         + dropped_payload_type
         + dropped_held
         + dropped_unproved
+        + dropped_flood
+        + dropped_looped
 }
 
 #[test]
 fn each_bad_packet_is_counted_by_its_cause_and_changes_nothing() {
     let (mut port, mut talker) = (port(Direction::SendRecv), talker());
-    let mut give = |from, bytes: &[u8]| port.handle_packet(Instant::ZERO, from, bytes);
+    let mut give =
+        |from, bytes: &[u8]| port.handle_packet(Instant::ZERO, Channel::Rtp, from, bytes);
     for _ in 0..5 {
         give(peer(1), &talker.packet(160));
     }
@@ -82,7 +87,7 @@ fn a_held_leg_adds_no_sound_and_its_packets_are_a_sign_of_life() {
         let mut now = Instant::ZERO;
         for _ in 0..2_000 {
             now += Duration::from_millis(20);
-            port.handle_packet(now, peer(1), &talker.packet(160));
+            port.handle_packet(now, Channel::Rtp, peer(1), &talker.packet(160));
             assert_eq!(port.hear(now), None);
             assert_eq!(port.silent_for_ms(now), None);
         }
@@ -110,7 +115,7 @@ fn what_was_buffered_before_a_hold_is_not_heard_after_it() {
     let mut now = Instant::ZERO;
     for _ in 0..50 {
         now += Duration::from_millis(20);
-        port.handle_packet(now, peer(1), &talker.packet(160));
+        port.handle_packet(now, Channel::Rtp, peer(1), &talker.packet(160));
         port.hear(now);
     }
     assert!(port.hear(now).is_some());
@@ -156,7 +161,7 @@ fn a_restarted_peer_is_heard_again_and_counted() {
         let talker = if n < 50 { &mut first } else { &mut second };
         // 200 ms pass between the two.
         if !(50..60).contains(&n) {
-            port.handle_packet(now, peer(1), &talker.packet(160));
+            port.handle_packet(now, Channel::Rtp, peer(1), &talker.packet(160));
         }
         port.hear(now);
         port.hear(now);
@@ -176,7 +181,7 @@ fn no_short_datagram_panics() {
             for second in [0, 8, 72, 200, 255] {
                 let mut bytes = vec![0x5a; len];
                 bytes.iter_mut().zip([first, second]).for_each(|(byte, value)| *byte = value);
-                port.handle_packet(Instant::ZERO, peer(1), &bytes);
+                port.handle_packet(Instant::ZERO, Channel::Rtp, peer(1), &bytes);
                 given += 1;
             }
         }
@@ -207,7 +212,7 @@ proptest! {
             }
             talker.header.ssrc = ssrc;
             talker.header.payload_type = payload_type;
-            port.handle_packet(now, peer(host), &talker.packet(len));
+            port.handle_packet(now, Channel::Rtp, peer(host), &talker.packet(len));
             port.hear(now);
             port.say(&[0; FRAME_SAMPLES]);
         }

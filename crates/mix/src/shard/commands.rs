@@ -41,6 +41,9 @@ impl Shard {
             (Action::OpenConference, Found::New) => self.open(slot, key, epoch),
             (Action::OpenConference, Found::Open) => Ok(Done::ConferenceOpened),
             (Action::CloseConference, Found::Open) => {
+                if let Some(conference) = &mut self.slots[slot].conference {
+                    self.farewells.extend(conference.farewells(now));
+                }
                 let ports = self.close(slot).map_or(0, |conference| conference.ports_count());
                 Ok(Done::ConferenceClosed { ports: u32::try_from(ports).unwrap_or(u32::MAX) })
             }
@@ -54,7 +57,7 @@ impl Shard {
             (Action::MutePort { port, is_muted }, Found::Open) => {
                 self.mute_port(slot, port, is_muted)
             }
-            (Action::RemovePort { port }, Found::Open) => Ok(self.remove_port(slot, port)),
+            (Action::RemovePort { port }, Found::Open) => Ok(self.remove_port(now, slot, port)),
             (
                 Action::OpenConference
                 | Action::AddPort { .. }
@@ -108,7 +111,12 @@ impl Shard {
             return Err(Refused::SlotInUse { current: conference.key.generation });
         }
         entry.latest = Some((key.generation, epoch));
-        entry.conference = Some(Box::new(Conference::new(key, epoch, self.places)));
+        let mut conference = Conference::new(key, epoch, self.places);
+        self.opened = self.opened.saturating_add(1);
+        if self.fault_in == Some(self.opened) {
+            conference.fail_after(FAULT_AFTER_TICKS);
+        }
+        entry.conference = Some(Box::new(conference));
         if let Err(index) = self.open.binary_search(&slot) {
             self.open.insert(index, slot);
         }
@@ -179,10 +187,11 @@ impl Shard {
         Ok(Done::PortMuted)
     }
 
-    fn remove_port(&mut self, slot: usize, id: PortId) -> Done {
+    fn remove_port(&mut self, now: Instant, slot: usize, id: PortId) -> Done {
         let conference = self.slots[slot].conference.as_mut();
-        let seat = conference.and_then(|it| it.find(id).and_then(|place| it.remove(place)));
-        let Some(seat) = seat else { return Done::PortAbsent };
+        let seat = conference.and_then(|it| it.find(id).and_then(|place| it.remove(now, place)));
+        let Some((seat, farewell)) = seat else { return Done::PortAbsent };
+        self.farewells.extend(farewell);
         self.forget(seat.port.specs().0.lent, seat.phase);
         Done::PortRemoved(Box::new(seat.port.report()))
     }
@@ -202,6 +211,9 @@ impl Shard {
 const fn position(ticks: u64, phase: usize) -> u32 {
     ((ticks + phase as u64) % POSITIONS) as u32
 }
+
+/// When the fault strikes that tests ask for: a second after the first leg, so that all of it was there.
+const FAULT_AFTER_TICKS: u32 = 100;
 
 /// A multiple of every packet length in frames, 1 to 6, and of the phases.
 const POSITIONS: u64 = 60;

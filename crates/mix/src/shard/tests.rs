@@ -1,7 +1,10 @@
 //! A whole shard under virtual time.
 
 mod any_order;
+mod attacks;
 mod commands;
 mod delay;
+mod loops;
+mod rtcp;
 mod sound;
 mod ticks;

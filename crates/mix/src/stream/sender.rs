@@ -1,10 +1,11 @@
 //! From frames to RTP packets.
 
 use audio::Encoder as _;
-use rtp::{HEADER_BYTES, Header};
+use rtp::{CSRCS_MAX, HEADER_BYTES, Header};
 use units::Rng;
 
 use crate::message::{Codec, Format, PTIME_MS_MAX};
+use crate::sources::Csrcs;
 use crate::{FRAME_SAMPLES, TICK};
 
 /// Makes RTP packets of frames, under an SSRC, a sequence and a clock of its own (F11).
@@ -22,8 +23,10 @@ pub struct Sender {
     position: u32,
     /// Bytes of the current packet's payload; less than `position` frames if one was skipped.
     payload_bytes: usize,
-    /// The packet that is put together: its payload from [`HEADER_BYTES`] on.
-    packet: Box<[u8; HEADER_BYTES + SAMPLES_MAX]>,
+    /// Whose sound is in it.
+    csrcs: Csrcs,
+    /// The packet that is put together: its payload from [`HEADERS_BYTES_MAX`] on, and the header right before.
+    packet: Box<[u8; HEADERS_BYTES_MAX + SAMPLES_MAX]>,
     spurt: Spurt,
 }
 
@@ -46,7 +49,8 @@ impl Sender {
             timestamp: rng.u32(),
             position: 0,
             payload_bytes: 0,
-            packet: Box::new([0; HEADER_BYTES + SAMPLES_MAX]),
+            csrcs: Csrcs::new(),
+            packet: Box::new([0; HEADERS_BYTES_MAX + SAMPLES_MAX]),
             spurt: Spurt::Begins,
         }
     }
@@ -72,18 +76,42 @@ impl Sender {
         self.format
     }
 
-    /// Takes 10 ms; gives a packet when it is full.
-    pub fn push(&mut self, frame: &[i16; FRAME_SAMPLES]) -> Option<&[u8]> {
-        self.push_encoded(&encoded(self.format.codec, frame))
+    /// The name it sends under.
+    pub(crate) const fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// Takes another name: somebody else has ours (RFC 3550 §8.2).
+    pub(crate) fn rename(&mut self, rng: &mut Rng) {
+        self.ssrc = rng.u32();
+    }
+
+    /// Media clock of the next frame's first sample.
+    pub(crate) const fn timestamp(&self) -> u32 {
+        self.timestamp
+    }
+
+    /// Takes 10 ms to which these sources have contributed; gives a packet when it is full.
+    pub fn push(&mut self, frame: &[i16; FRAME_SAMPLES], csrcs: &Csrcs) -> Option<&[u8]> {
+        self.push_encoded(&encoded(self.format.codec, frame), csrcs)
     }
 
     /// Takes 10 ms that are encoded already, for its own codec; gives a packet when it is full. G.711
     /// keeps nothing from one sample to the next, so it does not matter who encoded the one before.
-    pub(crate) fn push_encoded(&mut self, frame: &[u8; FRAME_SAMPLES]) -> Option<&[u8]> {
+    pub(crate) fn push_encoded(
+        &mut self,
+        frame: &[u8; FRAME_SAMPLES],
+        csrcs: &Csrcs,
+    ) -> Option<&[u8]> {
         let begin = self.payload_bytes;
         // A packet begins at its boundary or not at all.
         if samples(self.position) == begin {
-            let begin = HEADER_BYTES + begin;
+            if begin == 0 {
+                self.csrcs = Csrcs::new();
+            }
+            // RFC 3550 §7.1: whoever is heard in any part of the packet.
+            csrcs.as_slice().iter().for_each(|&csrc| self.csrcs.add(csrc));
+            let begin = HEADERS_BYTES_MAX + begin;
             self.packet[begin..begin + FRAME_SAMPLES].copy_from_slice(frame);
             self.payload_bytes += FRAME_SAMPLES;
         }
@@ -108,11 +136,13 @@ impl Sender {
             timestamp,
             ssrc: self.ssrc,
         };
-        let bytes = HEADER_BYTES + std::mem::take(&mut self.payload_bytes);
-        rtp::write_header(&header, &mut self.packet[..]).ok()?;
+        let csrcs = self.csrcs.as_slice();
+        let begin = HEADERS_BYTES_MAX - HEADER_BYTES - 4 * csrcs.len();
+        let end = HEADERS_BYTES_MAX + std::mem::take(&mut self.payload_bytes);
+        rtp::write_header(&header, csrcs, &mut self.packet[begin..]).ok()?;
         self.sequence = self.sequence.wrapping_add(1);
         self.spurt = Spurt::GoesOn;
-        Some(&self.packet[..bytes])
+        Some(&self.packet[begin..end])
     }
 
     fn pass(&mut self, ticks: u32) {
@@ -145,6 +175,9 @@ const TICK_MS: u32 = TICK.as_millis() as u32;
 /// Ticks of the 8 kHz media clock in one frame: one per sample.
 #[expect(clippy::cast_possible_truncation, reason = "80")]
 const FRAME_TICKS: u32 = FRAME_SAMPLES as u32;
+
+/// The header before its list of contributing sources is as long as it may be.
+const HEADERS_BYTES_MAX: usize = HEADER_BYTES + 4 * CSRCS_MAX;
 
 /// Samples in the longest packet.
 const SAMPLES_MAX: usize = samples(PTIME_MS_MAX / TICK_MS);

@@ -7,6 +7,7 @@ use rtp::{Header, RtpPacket};
 use units::{Instant, Rng};
 
 use super::*;
+use crate::Csrcs;
 use crate::message::{Format, PortReport};
 use crate::rig::{PCMA, PCMU, Talker};
 use crate::{FRAME_SAMPLES, TICK};
@@ -20,9 +21,9 @@ fn header(packet: Option<&[u8]>) -> Header {
 /// Pushes a whole packet and gives its header.
 fn packet(sender: &mut Sender, frames: u32) -> Header {
     for _ in 1..frames {
-        assert_eq!(sender.push(&FRAME), None);
+        assert_eq!(sender.push(&FRAME, &Csrcs::new()), None);
     }
-    header(sender.push(&FRAME))
+    header(sender.push(&FRAME, &Csrcs::new()))
 }
 
 /// RFC 3550 §5.1.
@@ -55,10 +56,14 @@ fn each_packet_time_gives_steps_of_its_own_length() {
 fn a_pause_shows_in_the_timestamp_and_not_in_the_sequence() {
     let mut sender = Sender::new(PCMU, &mut Rng::from_number(3));
     let before = packet(&mut sender, 2);
-    sender.push(&FRAME);
+    sender.push(&FRAME, &Csrcs::new());
     sender.skip(1); // half a packet is no packet
     sender.skip(11);
-    assert_eq!(sender.push(&FRAME), None, "begins in the middle of a packet: not gathered");
+    assert_eq!(
+        sender.push(&FRAME, &Csrcs::new()),
+        None,
+        "begins in the middle of a packet: not gathered"
+    );
     let after = packet(&mut sender, 2);
     assert_eq!(after.sequence, before.sequence.wrapping_add(1));
     assert_eq!(after.timestamp, before.timestamp.wrapping_add(80 * (2 + 1 + 12 + 1)));
@@ -89,8 +94,8 @@ fn another_codec_keeps_ssrc_sequence_and_clock() {
 fn the_payload_is_what_was_said() {
     for format in [PCMU, PCMA] {
         let mut sender = Sender::new(format, &mut Rng::from_number(3));
-        sender.push(&[1_000; FRAME_SAMPLES]);
-        let bytes = sender.push(&[-8_000; FRAME_SAMPLES]).expect("full").to_vec();
+        sender.push(&[1_000; FRAME_SAMPLES], &Csrcs::new());
+        let bytes = sender.push(&[-8_000; FRAME_SAMPLES], &Csrcs::new()).expect("full").to_vec();
         let payload = RtpPacket::parse(&bytes).expect("RTP").payload;
         let mut samples = [0; 200];
         assert_eq!(codec(format.codec).decode(payload, &mut samples), 160);
@@ -104,11 +109,17 @@ fn a_moved_boundary_moves_the_packets_and_not_the_clock() {
     let (mut straight, mut moved) =
         (Sender::new(PCMU, &mut Rng::from_number(3)), Sender::new(PCMU, &mut Rng::from_number(3)));
     moved.align(1);
-    assert_eq!((straight.push(&FRAME), moved.push(&FRAME)), (None, None));
-    let first = header(straight.push(&FRAME));
-    assert_eq!(moved.push(&FRAME), None);
-    assert_eq!(straight.push(&FRAME), None);
-    assert_eq!(header(moved.push(&FRAME)).timestamp, first.timestamp.wrapping_add(80));
+    assert_eq!(
+        (straight.push(&FRAME, &Csrcs::new()), moved.push(&FRAME, &Csrcs::new())),
+        (None, None)
+    );
+    let first = header(straight.push(&FRAME, &Csrcs::new()));
+    assert_eq!(moved.push(&FRAME, &Csrcs::new()), None);
+    assert_eq!(straight.push(&FRAME, &Csrcs::new()), None);
+    assert_eq!(
+        header(moved.push(&FRAME, &Csrcs::new())).timestamp,
+        first.timestamp.wrapping_add(80)
+    );
 }
 
 /// A receiver and the clock that it is asked by.

@@ -20,7 +20,7 @@ impl TransportRig {
     /// The SDP names peer 1; the signalling comes from peer 2.
     fn new() -> Self {
         let now = Instant::from_millis(1);
-        let spec = TransportSpec { lent: 1, remote: Some(peer(1)), signalling: peer(PROXY).ip() };
+        let spec = TransportSpec { signalling: peer(PROXY).ip(), ..transport(1, peer(1)) };
         Self { transport: Transport::new(now, spec).expect("good spec"), now }
     }
 
@@ -283,4 +283,90 @@ fn a_stranger_gives_no_sign_of_life() {
     rig.now = later;
     assert_eq!(rig.prove(peer(STRANGER), 1), FOREIGN);
     assert!(rig.transport.silent_for_ms(later).is_some());
+}
+
+/// RTCP of peer 1 on a port of its own, as the SDP says.
+fn apart(rig: &mut TransportRig) -> SocketAddr {
+    let rtcp = SocketAddr::new(peer(1).ip(), 4_001);
+    let spec = TransportSpec { rtcp: RtcpPath::Apart(Some(rtcp)), ..rig.transport.spec().clone() };
+    rig.transport.update(rig.now, spec).expect("good spec");
+    rtcp
+}
+
+/// F20 · RFC 5761 §3: on one port RTCP goes where RTP goes, and comes from there alone.
+#[test]
+fn muxed_rtcp_goes_with_rtp() {
+    let mut rig = TransportRig::new();
+    assert_eq!(rig.transport.rtcp_destination(), Some((Channel::Rtp, peer(1))));
+    rig.prove(peer(PROXY), 2);
+    assert_eq!(rig.transport.rtcp_destination(), Some((Channel::Rtp, peer(PROXY))));
+    let mut note = |channel, from| rig.transport.note_rtcp(rig.now, channel, from);
+    assert_eq!(note(Channel::Rtp, peer(PROXY)), Origin::Peer);
+    let other_port = SocketAddr::new(peer(PROXY).ip(), 4_001);
+    assert_eq!(note(Channel::Rtp, other_port), Origin::Stranger);
+    assert_eq!(note(Channel::Rtcp, peer(PROXY)), Origin::Stranger, "nobody was told of that port");
+    assert_eq!(note(Channel::Rtp, peer(1)), Origin::Stranger, "not the one that was latched");
+}
+
+/// F20 · RFC 3550 §11, RFC 3605, RFC 4961: apart it goes where the SDP says, or to where it comes from.
+#[test]
+fn rtcp_apart_goes_where_the_sdp_says_until_it_comes_from_elsewhere() {
+    let mut rig = TransportRig::new();
+    let told = apart(&mut rig);
+    assert_eq!(rig.transport.rtcp_destination(), Some((Channel::Rtcp, told)));
+    rig.prove(peer(1), 1);
+    let nat = SocketAddr::new(peer(1).ip(), 50_000);
+    assert_eq!(rig.transport.note_rtcp(rig.now, Channel::Rtcp, nat), Origin::Peer);
+    assert_eq!(rig.transport.rtcp_destination(), Some((Channel::Rtcp, nat)));
+    // Another port of that host has to wait until this one is quiet; the one that was told has not.
+    let other = SocketAddr::new(peer(1).ip(), 50_001);
+    assert_eq!(rig.transport.note_rtcp(rig.now, Channel::Rtcp, other), Origin::Stranger);
+    assert_eq!(rig.transport.note_rtcp(rig.now, Channel::Rtcp, told), Origin::Peer);
+    rig.now += Duration::from_secs(30);
+    assert_eq!(rig.transport.note_rtcp(rig.now, Channel::Rtcp, other), Origin::Peer);
+    // T42: another host never.
+    rig.now += Duration::from_secs(60);
+    let stranger = SocketAddr::new(peer(STRANGER).ip(), 4_001);
+    assert_eq!(rig.transport.note_rtcp(rig.now, Channel::Rtcp, stranger), Origin::Stranger);
+}
+
+/// Behind a NAT the port that the SDP tells is nobody's, or another's.
+#[test]
+fn rtcp_apart_waits_for_the_first_of_a_peer_whose_rtp_comes_from_elsewhere() {
+    let mut rig = TransportRig::new();
+    apart(&mut rig);
+    rig.prove(peer(PROXY), 1);
+    assert_eq!(rig.transport.rtcp_destination(), None);
+    let from = SocketAddr::new(peer(PROXY).ip(), 61_001);
+    assert_eq!(rig.transport.note_rtcp(rig.now, Channel::Rtcp, from), Origin::Peer);
+    assert_eq!(rig.transport.rtcp_destination(), Some((Channel::Rtcp, from)));
+}
+
+/// Five seconds of media, and as long reports, to an address that has sent us nothing.
+#[test]
+fn reports_go_blindly_no_longer_than_media() {
+    let mut rig = TransportRig::new();
+    let told = apart(&mut rig);
+    for _ in 0..500 {
+        assert!(rig.transport.rtcp_destination().is_some());
+        rig.transport.destination();
+    }
+    assert_eq!(rig.transport.rtcp_destination(), None);
+    assert_eq!(rig.transport.note_rtcp(rig.now, Channel::Rtcp, told), Origin::Peer);
+    assert_eq!(rig.transport.rtcp_destination(), Some((Channel::Rtcp, told)));
+    assert_eq!(rig.transport.destination(), Destination::To(peer(1)), "his RTCP proves him too");
+    // An RTCP port on a host that nothing else speaks for.
+    let elsewhere = SocketAddr::new(peer(STRANGER).ip(), 5_000);
+    let spec =
+        TransportSpec { rtcp: RtcpPath::Apart(Some(elsewhere)), ..rig.transport.spec().clone() };
+    rig.transport.update(rig.now, spec).expect("good spec");
+    assert_eq!(rig.transport.rtcp_destination(), None);
+}
+
+#[test]
+fn rtcp_to_what_is_no_host_is_refused() {
+    let to: SocketAddr = "239.1.2.3:4001".parse().expect("an address");
+    let spec = TransportSpec { rtcp: RtcpPath::Apart(Some(to)), ..transport(1, peer(1)) };
+    let got = Transport::new(Instant::ZERO, spec).map(|_| ());
+    assert_eq!(got, Err(Refused::BadRemote { got: to }));
 }

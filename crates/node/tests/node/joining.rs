@@ -1,12 +1,17 @@
 //! Joining, leaving and ending, through the whole node.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::rig::{Caller, FACTORY, Rig, Setting, contact, header, requests};
 use focus::EndPolicy;
-use mix::message::{Action, Direction};
-use node::Leftovers;
+use mix::message::{
+    Action, Channel, Codec, Command, ConferenceKey, Direction, Epoch, Event, Format, Kind,
+    LentPort, PortId, RtcpPath, StreamSpec, TransportSpec,
+};
+use node::{Leftovers, Notice};
 use sip::{HeaderName, Method};
+use units::{Instant, Rng};
 
 fn three_in(rig: &mut Rig) -> (String, [Caller; 3]) {
     let mut callers = [Caller::new("alice", 1), Caller::new("bob", 2), Caller::new("carol", 3)];
@@ -264,8 +269,13 @@ fn a_mixer_fault_ends_that_conference_only() {
     rig.join(&mut dave, &other);
     let before = rig.sent.len();
     let epoch = rig.commands[0].epoch;
-    rig.media(mix::message::Event::Failed { conference: lost, epoch });
-    assert_eq!(requests(rig.sent_since(before)).len(), 3);
+    rig.media(Event::Failed { conference: lost, epoch });
+    let byes = requests(rig.sent_since(before));
+    assert_eq!(byes.len(), 3);
+    for bye in &byes {
+        let reason = bye.headers.get(&HeaderName::Reason).expect("RFC 3326 §2").text();
+        assert_eq!((&bye.method, reason.contains("cause=500")), (&Method::Bye, true), "{reason}");
+    }
     let states: Vec<_> =
         rig.node.status(rig.now).conferences.iter().map(|one| one.legs.len()).collect();
     assert!(states.contains(&1), "{states:?}");
@@ -278,8 +288,7 @@ fn a_silent_leg_is_probed() {
     let (_, callers) = three_in(&mut rig);
     let command = rig.commands[1].clone();
     let Action::AddPort { port, .. } = command.action else { panic!("{command:?}") };
-    let silent =
-        mix::message::Event::Silent { conference: command.conference, port, for_ms: 30_000 };
+    let silent = Event::Silent { conference: command.conference, port, for_ms: 30_000 };
     let before = rig.sent.len();
     rig.media(silent.clone());
     let probe = requests(rig.sent_since(before));
@@ -296,4 +305,64 @@ fn a_silent_leg_is_probed() {
     assert_eq!(bye[0].method, Method::Bye);
     answer(&mut rig, &callers[0], &bye[0], "481 Call Does Not Exist");
     assert_eq!(rig.used_and_held().0, 2);
+}
+
+/// What a mixer tells whose ticks begin so late for some seconds: a real one, with one leg, under virtual time.
+fn told_by_a_mixer(late: Duration) -> Vec<Event> {
+    struct Nowhere;
+    impl mix::Sink for Nowhere {
+        fn send(&mut self, _: u32, _: Channel, _: SocketAddr, _: &[u8]) {}
+    }
+    let mut shard = mix::Shard::new(mix::ShardConfig::default(), Rng::from_number(1));
+    let (now, remote) = (Instant::from_millis(1), SocketAddr::from(([192, 0, 2, 1], 4_000)));
+    shard.add_lent(LentPort { id: 1, address: remote });
+    let format = Format { codec: Codec::Pcmu, payload_type: 0, ptime_ms: 20 };
+    let transport = TransportSpec {
+        lent: 1,
+        remote: Some(remote),
+        rtcp: RtcpPath::Muxed,
+        signalling: remote.ip(),
+    };
+    let stream = StreamSpec {
+        kind: Kind::Audio,
+        direction: Direction::SendRecv,
+        send: format,
+        receive: vec![format],
+        keys: None,
+        anonymous: false,
+        label: String::new(),
+    };
+    let conference = ConferenceKey { slot: 0, generation: 1 };
+    let add = Action::AddPort { port: PortId(1), transport, stream };
+    for (id, action) in (0..).zip([Action::OpenConference, add]) {
+        shard.handle_command(now, Command { id, conference, epoch: Epoch(1), action });
+    }
+    for _ in 0..300 {
+        let due = shard.deadline().expect("a leg is in");
+        shard.tick(due + late, &mut Nowhere);
+    }
+    let events = std::iter::from_fn(|| shard.poll_event());
+    events.filter(|event| matches!(event, Event::Paced { .. })).collect()
+}
+
+#[test]
+fn an_overloaded_mixer_gets_no_new_conference_while_another_has_room() {
+    let mut rig = Rig::with(Setting { mixers: 2, seats: 40, ..Setting::default() });
+    let started = |rig: &mut Rig, n: u16| {
+        let mut caller = Caller::new("alice", n);
+        let uri = rig.conference(&caller);
+        assert_eq!(rig.join(&mut caller, &uri).status.code(), 200);
+        let last = rig.notices.iter().rev().find_map(|notice| match notice {
+            Notice::Started { shard, .. } => Some(*shard),
+            _ => None,
+        });
+        last.expect("started")
+    };
+    assert_eq!([1, 2].map(|n| started(&mut rig, n)), [0, 1], "in time, both have their share");
+    told_by_a_mixer(Duration::from_millis(15)).into_iter().for_each(|event| rig.media(event));
+    assert_eq!([3, 4, 5].map(|n| started(&mut rig, n)), [1, 1, 1], "mixer 0 cannot keep up");
+    told_by_a_mixer(Duration::from_micros(300)).into_iter().for_each(|event| rig.media(event));
+    assert_eq!([6, 7].map(|n| started(&mut rig, n)), [0, 0], "it can again");
+    told_by_a_mixer(Duration::from_millis(15)).into_iter().for_each(|event| rig.media(event));
+    assert_eq!([8, 9].map(|n| started(&mut rig, n)), [1, 0], "late is better than nowhere");
 }

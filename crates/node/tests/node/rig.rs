@@ -11,7 +11,7 @@ use node::{
     AuthConfig, Input, Keys, Limits, LookupId, Node, NodeConfig, Notice, Output, Record,
     ReservationStatus, ReserveError, SipListen, StoreChange, StoredConference, TenantRules,
 };
-use pool::{ConferenceId, Key, PoolConfig, Seats, TenantTerms, TokenKeys};
+use pool::{ConferenceId, CostModel, Key, PoolConfig, TenantTerms, TokenKeys};
 use sip::{
     Arrival, FlowId, HeaderName, Message, Nat, Packet, Request, Response, Source, Transport, Wanted,
 };
@@ -43,6 +43,8 @@ pub(crate) struct Rig {
     pub(crate) reserved: Vec<Result<ReservationStatus, ReserveError>>,
     /// The wall clock when this rig's own was at 1 s.
     wall: UnixTime,
+    /// The mixer that is spoken for.
+    pub(crate) shard: u16,
     /// What the node wants to know of names.
     pub(crate) lookups: Vec<(LookupId, Wanted)>,
 }
@@ -57,6 +59,8 @@ pub(crate) struct Setting {
     pub(crate) media: Vec<IpAddr>,
     pub(crate) wall: UnixTime,
     pub(crate) tenants: (Vec<TenantTerms>, TenantRules),
+    /// How many mixers there are; the seats are shared out evenly.
+    pub(crate) mixers: u16,
 }
 
 impl Default for Setting {
@@ -78,8 +82,15 @@ impl Default for Setting {
             media: vec![NODE.ip()],
             wall: WALL,
             tenants: (vec![TenantTerms::default()], TenantRules::default()),
+            mixers: 1,
         }
     }
+}
+
+fn pool_config(seats: u32, mixers: u16) -> PoolConfig {
+    let costs = CostModel::default();
+    let each = costs.plain_leg().times(seats / u32::from(mixers));
+    PoolConfig::of_shards(vec![each; usize::from(mixers)], costs)
 }
 
 impl Rig {
@@ -91,11 +102,11 @@ impl Rig {
         let config = NodeConfig {
             node: 1,
             listens: vec![SipListen { bind: NODE, advertise: (NODE.ip().into(), NODE.port()) }],
-            media_advertise: vec![setting.media.clone()],
+            media_advertise: vec![setting.media.clone(); usize::from(setting.mixers)],
             factories: vec![setting.factory],
             pool: PoolConfig {
                 tenants: setting.tenants.0,
-                ..PoolConfig::new(Seats(setting.seats))
+                ..pool_config(setting.seats, setting.mixers)
             },
             keys: Keys {
                 identity: [1; 32],
@@ -125,6 +136,7 @@ impl Rig {
             in_use: BTreeMap::new(),
             next_lent: 0,
             media: setting.media,
+            shard: 0,
             lookups: Vec::new(),
             disk: BTreeMap::new(),
             disk_fails: false,
@@ -132,7 +144,11 @@ impl Rig {
             reserved: Vec::new(),
             wall: setting.wall,
         };
-        rig.lend(200);
+        for _ in 0..setting.mixers {
+            rig.lend(200);
+            rig.shard += 1;
+        }
+        rig.shard = 0;
         rig
     }
 
@@ -193,7 +209,7 @@ impl Rig {
     }
 
     pub(crate) fn media(&mut self, event: Event) {
-        self.node.handle_input(self.now, Input::Media { shard: 0, event });
+        self.node.handle_input(self.now, Input::Media { shard: self.shard, event });
         self.drain();
     }
 

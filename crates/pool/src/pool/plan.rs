@@ -200,10 +200,17 @@ impl Pool {
                 Load { capacity, taken: capacity.minus(free), is_open: true }
             })
             .collect();
-        if let Some(n) = placement::choose(&loads, request.id, cost) {
+        // Promises are one thing, what a core can do is another: whoever cannot keep up has his turn last.
+        let is_open = |shard| !self.late.contains(&shard);
+        let in_time = shards.clone().zip(&loads);
+        let in_time = in_time.map(|(shard, load)| Load { is_open: is_open(shard), ..*load });
+        let in_time: Vec<Load> = in_time.collect();
+        let chosen = placement::choose(&in_time, request.id, cost);
+        if let Some(n) = chosen.or_else(|| placement::choose(&loads, request.id, cost)) {
             let look = |(shard, load): (u16, &Load)| {
                 let verdict = match load.with(cost) {
                     Some(_) if usize::from(shard) == n => Verdict::Chosen,
+                    Some(_) if !is_open(shard) => Verdict::Late,
                     Some(_) => Verdict::MoreLoad,
                     None => {
                         let free = load.capacity.minus(load.taken);

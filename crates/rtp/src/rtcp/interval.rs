@@ -37,6 +37,11 @@ impl Schedule {
         self.due
     }
 
+    /// Whether any report was sent.
+    pub const fn has_sent(&self) -> bool {
+        !self.is_initial
+    }
+
     /// A report of `bytes`, without the headers of UDP and IP, was sent at `now`.
     pub fn sent(&mut self, now: Instant, bytes: usize, rng: &mut Rng) {
         self.measure(bytes);

@@ -50,7 +50,7 @@ fn offer_has_static_numbers_with_their_maps() {
         offer(&local()).to_string(),
         "v=0\r\no=- 42 7 IN IP4 192.0.2.100\r\ns=-\r\nc=IN IP4 192.0.2.100\r\nt=0 0\r\n\
          m=audio 20000 RTP/AVP 0 8\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
-         a=ptime:20\r\na=sendrecv\r\n"
+         a=ptime:20\r\na=sendrecv\r\na=rtcp-mux\r\n"
     );
 }
 
@@ -382,4 +382,65 @@ fn comfort_noise_is_answered_if_it_is_offered_and_never_asked_for() {
     assert!(answered.contains("RTP/AVP 8 13\r\n") && answered.contains("a=rtpmap:13 CN/8000\r\n"));
     assert!(said("m=audio 4000 RTP/AVP 8\r\n").contains("RTP/AVP 8\r\n"));
     assert!(!offer(&with_keys()).to_string().contains("13"));
+}
+
+/// F20 · RFC 5761 §5.1.1, RFC 3605 §2.1: all four combinations, and where RTCP goes if not to RTP's port.
+#[test]
+fn rtcp_shares_the_port_only_if_both_say_so() {
+    let said = |description: &SessionDescription| description.media[0].muxes_rtcp();
+    let apart = |to: &str| RtcpWay::Apart(Some(to.parse().unwrap()));
+    let audio = "m=audio 4000 RTP/AVP 0\r\n";
+    // They offer.
+    for (line, expected) in [("a=rtcp-mux\r\n", RtcpWay::Muxed), ("", apart("198.51.100.1:4001"))] {
+        let (answer, negotiated) = answer(&offer_of(&format!("{audio}{line}")), &local()).unwrap();
+        assert_eq!((said(&answer), negotiated.rtcp), (expected == RtcpWay::Muxed, expected));
+    }
+    // We offer.
+    let ours = offer(&local());
+    assert!(said(&ours));
+    for (line, expected) in [("a=rtcp-mux\r\n", RtcpWay::Muxed), ("", apart("198.51.100.1:4001"))] {
+        let negotiated = accept_answer(&ours, &offer_of(&format!("{audio}{line}"))).unwrap();
+        assert_eq!(negotiated.rtcp, expected);
+    }
+    let mut unwilling = ours.clone();
+    unwilling.media[0].attributes.retain(|attribute| attribute.name != "rtcp-mux");
+    let negotiated = accept_answer(&unwilling, &offer_of(&format!("{audio}a=rtcp-mux\r\n")));
+    assert_eq!(negotiated.unwrap().rtcp, apart("198.51.100.1:4001"), "we did not say so");
+}
+
+/// F20 · RFC 3605 §2.1
+#[test]
+fn rtcp_goes_where_the_peer_says() {
+    let apart = |to: Option<&str>| RtcpWay::Apart(to.map(|to| to.parse().unwrap()));
+    for (line, expected) in [
+        ("a=rtcp:53020", apart(Some("198.51.100.1:53020"))),
+        ("a=rtcp:53020 IN IP4 198.51.100.9", apart(Some("198.51.100.9:53020"))),
+        ("a=rtcp:53020 IN IP4 224.0.0.1", apart(None)),
+        ("a=rtcp:53020 IN IP6 2001:db8::1", apart(None)),
+        ("a=rtcp:53020 IN IP4 0.0.0.0", apart(None)),
+        ("a=rtcp:nonsense", apart(Some("198.51.100.1:4001"))),
+        ("a=rtcp:0", apart(Some("198.51.100.1:4001"))),
+        ("a=rtcp:53020\r\na=rtcp-mux", RtcpWay::Muxed),
+        ("c=IN IP4 0.0.0.0", apart(None)),
+    ] {
+        assert_eq!(
+            agreed(&format!("m=audio 4000 RTP/AVP 0\r\n{line}\r\n")).rtcp,
+            expected,
+            "{line}"
+        );
+    }
+    assert_eq!(agreed("m=audio 65535 RTP/AVP 0\r\n").rtcp, apart(None), "there is no next port");
+}
+
+/// F20 · RFC 5761 §4
+#[test]
+fn payload_types_that_look_like_rtcp_keep_it_apart() {
+    for (payload_type, muxes) in [(63, true), (64, false), (95, false), (96, true)] {
+        let offer = offer_of(&format!(
+            "m=audio 4000 RTP/AVP {payload_type}\r\na=rtpmap:{payload_type} PCMU/8000\r\na=rtcp-mux\r\n"
+        ));
+        let (answer, negotiated) = answer(&offer, &local()).unwrap();
+        assert_eq!(answer.media[0].muxes_rtcp(), muxes, "{payload_type}");
+        assert_eq!(negotiated.rtcp == RtcpWay::Muxed, muxes, "{payload_type}");
+    }
 }

@@ -80,7 +80,15 @@ pub(super) fn check(file: File, origin: &Origin<'_>, flags: &Flags) -> Result<Co
     let terms = room_terms(&file.pool, origin)?;
     let capacity = capacity(file.pool.capacity, origin, &media)?;
     // A range without a port for anybody is told when it is bound.
-    let room = capacity.unwrap_or_else(|| mixers::seats(&media)).max(1);
+    let mixers = match file.media.mixers {
+        None => mixers::mixers_by_default(&media),
+        Some(number) => narrow(within("mixers", &number, (1, ::media::SHARDS_MAX.into()), origin)?),
+    };
+    let room = capacity.unwrap_or_else(|| mixers::seats(&media, mixers)).max(1);
+    let dscp = |written: Option<Spanned<u64>>, usual| match written {
+        None => Ok(usual),
+        Some(number) => within("dscp", &number, (0, 63), origin).map(narrow),
+    };
     let tenants = tenants::check(file.tenants, origin, room)?;
     let names: BTreeSet<String> = tenants.iter().map(|tenant| tenant.terms.name.clone()).collect();
     Ok(Config {
@@ -100,8 +108,12 @@ pub(super) fn check(file: File, origin: &Origin<'_>, flags: &Flags) -> Result<Co
         lab_registrar: flags.lab_registrar,
         sip,
         nat,
+        sip_dscp: dscp(file.sip.dscp, Config::SIP_DSCP_DEFAULT)?,
         media,
         heard,
+        media_dscp: dscp(file.media.dscp, ::media::DSCP_EF)?,
+        mixers,
+        fault_in_conference: file.debug.fault_in_conference,
     })
 }
 
@@ -337,6 +349,11 @@ pub(super) fn seats(
     origin: &Origin<'_>,
 ) -> Result<Option<u32>, ConfigError> {
     written.map(|written| within(key, &written, SEATS, origin)).transpose()
+}
+
+/// A number that its range keeps small.
+fn narrow<T: TryFrom<u32> + Default>(number: u32) -> T {
+    T::try_from(number).unwrap_or_default()
 }
 
 pub(super) fn within(

@@ -74,7 +74,7 @@ pub enum Problem {
     NoUsersFile,
     #[error(
         "capacity = {capacity} is more than the {legs} legs that ports {ports} are enough for: each \
-         takes an even port"
+         takes an even port and the next"
     )]
     CapacityAbovePorts { capacity: u32, ports: PortRange, legs: u32 },
     #[error("there is no [tenants.{name}]: name one that there is")]

@@ -68,6 +68,14 @@ pub(super) struct File {
     pub(super) limits: Limits,
     pub(super) records: Records,
     pub(super) trace: Trace,
+    pub(super) debug: Debug,
+}
+
+/// What only tests write.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Debug {
+    pub(super) fault_in_conference: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -87,6 +95,7 @@ pub(super) struct Trace {
 pub(super) struct Sip {
     pub(super) listen: Vec<SipListen>,
     pub(super) nat: sip::Nat,
+    pub(super) dscp: Option<Spanned<u64>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -101,6 +110,8 @@ pub(super) struct SipListen {
 pub(super) struct Media {
     pub(super) listen: Vec<Spanned<MediaListen>>,
     pub(super) heard: Option<Spanned<u64>>,
+    pub(super) dscp: Option<Spanned<u64>>,
+    pub(super) mixers: Option<Spanned<u64>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

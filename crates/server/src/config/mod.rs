@@ -3,6 +3,11 @@
 //! ```toml
 //! [sip]
 //! nat = "auto"                      # reach phones behind a NAT the way they came; or "off": where they say
+//! dscp = 24                         # of what is sent, 0-63; default: CS3
+//!
+//! [media]
+//! dscp = 46                         # of what is sent, 0-63; default: EF
+//! mixers = 3                        # threads that mix, each on a core of its own; default: one core less than there are
 //!
 //! [[sip.listen]]                    # where SIP is spoken, over UDP and TCP
 //! bind = "127.0.0.1:5060"           # port 0 picks a free one
@@ -115,10 +120,16 @@ pub struct Config {
     pub sip: Vec<SipListen>,
     /// How phones behind a NAT are reached.
     pub nat: Nat,
+    /// DSCP of SIP (RFC 2474).
+    pub sip_dscp: u8,
     /// Where RTP flows: at least one, one of each family at most.
     pub media: Vec<MediaListen>,
     /// How many are heard at a time in a conference.
     pub heard: u32,
+    /// DSCP of RTP and RTCP.
+    pub media_dscp: u8,
+    /// How many threads mix.
+    pub mixers: u16,
     /// The addresses that make conferences; at least one.
     pub factories: Vec<Factory>,
     /// Where the HTTP interface listens; always a loopback address.
@@ -147,6 +158,8 @@ pub struct Config {
     pub lab_registrar: bool,
     /// How many answers of no use one source gets.
     pub limits: Limits,
+    /// For tests: in which conference of each mixer, counted from 1, a fault strikes. `[debug]` in the file.
+    pub fault_in_conference: Option<u32>,
 }
 
 /// One UDP socket for SIP.
@@ -294,6 +307,9 @@ impl Config {
     pub const ADMIN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5080);
     /// RTP ports when nobody says otherwise: 10,000 of them, below Linux's ephemeral range.
     pub const RTP_PORTS_DEFAULT: PortRange = PortRange { first: 20_000, last: 29_999 };
+
+    /// CS3, which RFC 4594 §4.2 has for signalling where voice is EF.
+    pub const SIP_DSCP_DEFAULT: u8 = 24;
 
     /// Reads `text`, the content of the file named `path`, lets the flags win, and checks the whole.
     pub fn from_toml(path: &str, text: &str, flags: &Flags) -> Result<Self, ConfigError> {

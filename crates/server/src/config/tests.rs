@@ -209,7 +209,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "[[media.listen]]\nports = \"4000-4005\"\n[pool]\ncapacity = 4",
-        "convoke.toml:4: capacity = 4 is more than the 3 legs that ports 4000-4005 are enough for: each takes an even port",
+        "convoke.toml:4: capacity = 4 is more than the 3 legs that ports 4000-4005 are enough for: each takes an even port and the next",
     ),
     ("[factory]", "convoke.toml:1: there may be several: write two brackets, as in [[factory]]"),
     ("pool = 3", "convoke.toml:1: invalid type: integer `3`, expected a table"),
@@ -243,7 +243,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("pool = {capacity = 1", "convoke.toml:1: unclosed inline table, expected `}`"),
     (
         "[cluster]",
-        "convoke.toml:1: unknown key `cluster`, expected one of `sip`, `media`, `factory`, `tenants`, `state`, `admin`, `pool`, `access`, `dns`, `auth`, `dial_out`, `limits`, `records`, `trace`",
+        "convoke.toml:1: unknown key `cluster`, expected one of `sip`, `media`, `factory`, `tenants`, `state`, `admin`, `pool`, `access`, `dns`, `auth`, `dial_out`, `limits`, `records`, `trace`, `debug`",
     ),
 ];
 
@@ -378,10 +378,11 @@ fn no_more_is_expected_by_default_than_there_is_room_for() {
 }
 
 #[test]
-fn every_even_port_is_enough_for_a_leg() {
+fn every_pair_of_ports_is_enough_for_a_leg() {
     let legs = |first, last| PortRange { first, last }.legs();
-    assert_eq!((legs(4_000, 4_000), legs(4_001, 4_001)), (1, 0));
-    assert_eq!((legs(4_000, 4_003), legs(4_001, 4_004), legs(1, u16::MAX)), (2, 2, 32_767));
+    assert_eq!((legs(4_000, 4_000), legs(4_001, 4_001), legs(4_001, 4_002)), (0, 0, 0));
+    assert_eq!((legs(4_000, 4_003), legs(4_001, 4_004), legs(1, u16::MAX)), (2, 1, 32_767));
+    assert_eq!((legs(4_000, 4_001), legs(4_001, 4_005)), (1, 2));
 }
 
 #[test]

@@ -61,9 +61,10 @@ impl PortRange {
         u32::from(self.last) - u32::from(self.first) + 1
     }
 
-    /// How many legs they are enough for: only even ports carry RTP (RFC 3550 §11).
+    /// How many legs they are enough for: each takes an even port for RTP and the next for RTCP (RFC 3550 §11).
     pub fn legs(self) -> u32 {
-        u32::from(self.last) / 2 + 1 - u32::from(self.first).div_ceil(2)
+        u32::from(self.last).div_ceil(2)
+            - u32::from(self.first).div_ceil(2).min(u32::from(self.last).div_ceil(2))
     }
 }
 

@@ -9,7 +9,7 @@ mod text;
 mod tests;
 
 use media::ShardReport;
-use node::Figures;
+use node::{Figures, QualityFigures};
 use sip::{ConnectionCounters, MessageKind};
 use transport::WireCounters;
 use units::{Cause, Tally};
@@ -17,7 +17,7 @@ use units::{Cause, Tally};
 use crate::records::RecordLost;
 use crate::run::Reload;
 
-use self::text::Kind::{Counter, Gauge};
+use self::text::Kind::{Counter, Gauge, Histogram};
 use self::text::{Kind, Page};
 
 /// The media type of the page.
@@ -227,12 +227,44 @@ fn legs(page: &mut Page, node: &Figures) {
     }
     let help = "RTP packets dropped that came for legs which have ended.";
     by_cause(page, "leg_packets_dropped_total", help, &media.dropped());
+    let help = "How often legs took another SSRC, because their peer had the same.";
+    page.one(Counter, "leg_ssrc_collisions_total", help, media.collisions);
+    let help =
+        "How often legs were muted because they brought back what came from their conference.";
+    page.one(Counter, "leg_loops_total", help, media.loops);
+    quality(page, &node.tallies.quality);
 }
+
+/// Of all legs, at each of their reports.
+fn quality(page: &mut Page, quality: &QualityFigures) {
+    let help = "Round trips of legs by RTCP, at each report.";
+    let mut family = page.family(Histogram, "leg_round_trip_seconds", help);
+    family.histogram(&[], &quality.round_trip_us, MICROS);
+    let ways = [("from_peer", &quality.from_peers), ("to_peer", &quality.to_peers)];
+    let help = "Packets of legs that were lost or late between two reports, of those expected.";
+    let mut family = page.family(Histogram, "leg_loss_ratio", help);
+    for (way, figures) in ways {
+        family.histogram(&[("way", way)], &figures.loss_e4, 10_000);
+    }
+    let help = "Jitter of legs, at each report.";
+    let mut family = page.family(Histogram, "leg_jitter_seconds", help);
+    for (way, figures) in ways {
+        family.histogram(&[("way", way)], &figures.jitter_us, MICROS);
+    }
+    let help =
+        "Mean opinion scores, 1 to 4.41, that loss and delay of legs let expect, at each report.";
+    let mut family = page.family(Histogram, "leg_mos", help);
+    for (way, figures) in ways {
+        family.histogram(&[("way", way)], &figures.mos_e2, 100);
+    }
+}
+
+const MICROS: u32 = 1_000_000;
 
 /// A number of a mixer, and how it is shown.
 type OfMixer = (Kind, &'static str, &'static str, fn(&ShardReport) -> u64);
 
-const OF_MIXERS: [OfMixer; 12] = [
+const OF_MIXERS: [OfMixer; 14] = [
     (Counter, "mixer_wakeups_total", "How often the mixer's thread woke up.", |it| it.wakeups),
     (Counter, "mixer_ticks_total", "Ticks of 10 ms that were mixed.", |it| it.ticks),
     (Counter, "mixer_ticks_late_total", "Of these, begun more than a tick late.", |it| {
@@ -248,6 +280,18 @@ const OF_MIXERS: [OfMixer; 12] = [
     (Gauge, "mixer_sockets", "Media sockets that are open: in use, or bound ahead.", |it| {
         it.sockets
     }),
+    (
+        Gauge,
+        "mixer_ports_resting",
+        "Ports that rest after a leg until nothing comes to them.",
+        |it| it.resting,
+    ),
+    (
+        Counter,
+        "mixer_socket_pauses_total",
+        "How often a media socket had more than its turn and was not read for a tick.",
+        |it| it.pauses,
+    ),
     (Gauge, "mixer_conferences", "Conferences that the mixer mixes.", |it| it.conferences),
     (Gauge, "mixer_legs", "Legs that the mixer mixes.", |it| it.legs),
     (
@@ -274,6 +318,11 @@ fn mixers(page: &mut Page, reports: &[ShardReport]) {
         for (mixer, report) in numbered() {
             family.sample(&[("mixer", &mixer)], read(report));
         }
+    }
+    let help = "How late the mixer's ticks began.";
+    let mut family = page.family(Histogram, "mixer_tick_lateness_seconds", help);
+    for (mixer, report) in numbered() {
+        family.histogram(&[("mixer", &mixer)], &report.lateness_us, MICROS);
     }
     let help = "Datagrams that came to or left a mixer and got nowhere.";
     let mut family = page.family(Counter, "mixer_packets_dropped_total", help);

@@ -57,8 +57,15 @@ fn families(page: &str) -> Vec<(String, String, Vec<String>)> {
         } else {
             let family = families.last_mut().expect("HELP and TYPE before the first sample");
             let (series, value) = line.rsplit_once(' ').expect("a series and a value");
-            assert_eq!(series.split('{').next(), Some(family.0.as_str()), "in its family");
-            value.parse::<u64>().expect("a number");
+            let name =
+                series.split('{').next().and_then(|name| name.strip_prefix(family.0.as_str()));
+            match (family.1.as_str(), name.expect("in its family")) {
+                ("histogram", "_sum") => drop(value.parse::<f64>().expect("a number")),
+                ("histogram", "_bucket" | "_count") | ("counter" | "gauge", "") => {
+                    value.parse::<u64>().expect("a whole number");
+                }
+                (kind, suffix) => panic!("{suffix} in a {kind}"),
+            }
             family.2.push(series.to_owned());
         }
     }

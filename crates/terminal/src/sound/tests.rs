@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use sdp::{Codec, Direction, Negotiated};
+use sdp::{Codec, Direction, Negotiated, RtcpWay};
 use ua::{Purpose, SlotId};
 
 use super::*;
@@ -14,6 +14,7 @@ fn address(port: u16) -> SocketAddr {
 fn agreed(remote_port: u16) -> Negotiated {
     Negotiated {
         remote: Some(address(remote_port)),
+        rtcp: RtcpWay::Muxed,
         codec: Codec::Pcmu,
         send_payload_type: 0,
         receive_payload_types: vec![0],
@@ -35,12 +36,12 @@ fn started(slot: usize, remote_port: u16) -> MediaNotice {
 /// `a` has socket 0 at port 1000 and socket 1 at 1002; `b` and `c` are at 2000 and 3000.
 fn tick(now: Instant, from: &mut Sound, ports: &[u16], to: &mut [(&mut Sound, u16)]) {
     let mut packets = Vec::new();
-    from.tick(now, &mut |socket, to, bytes| packets.push((socket, to, bytes.to_vec())))
+    from.tick(now, &mut |(socket, _), to, bytes| packets.push((socket, to, bytes.to_vec())))
         .expect("nothing is recorded");
     for (socket, address_to, bytes) in packets {
         for (sound, port) in &mut *to {
             if address_to.port() == *port {
-                sound.handle_packet(now, 0, address(ports[socket]), &bytes);
+                sound.handle_packet(now, (0, Channel::Rtp), address(ports[socket]), &bytes);
             }
         }
     }
@@ -62,10 +63,10 @@ fn what_one_says_in_two_calls_both_hear_and_he_hears_their_sum() {
     let mut b = Sound::new(1, tone(900.0), None, rng(2));
     let mut c = Sound::new(1, tone(1_700.0), None, rng(3));
     assert!(!a.is_on());
-    a.notice(Instant::ZERO, &started(0, 2000));
-    a.notice(Instant::ZERO, &started(1, 3000));
-    b.notice(Instant::ZERO, &started(0, 1000));
-    c.notice(Instant::ZERO, &started(0, 1002));
+    a.notice(Instant::ZERO, &started(0, 2000), &mut |_, _, _| {});
+    a.notice(Instant::ZERO, &started(1, 3000), &mut |_, _, _| {});
+    b.notice(Instant::ZERO, &started(0, 1000), &mut |_, _, _| {});
+    c.notice(Instant::ZERO, &started(0, 1002), &mut |_, _, _| {});
     assert!(a.is_on());
     for step in 0..200 {
         let now = Instant::from_millis(step * 10);
@@ -74,8 +75,12 @@ fn what_one_says_in_two_calls_both_hear_and_he_hears_their_sum() {
         b.tick(now, &mut |_, _, bytes| from_b.push(bytes.to_vec())).expect("no recording");
         let mut from_c = Vec::new();
         c.tick(now, &mut |_, _, bytes| from_c.push(bytes.to_vec())).expect("no recording");
-        from_b.iter().for_each(|bytes| a.handle_packet(now, 0, address(2000), bytes));
-        from_c.iter().for_each(|bytes| a.handle_packet(now, 1, address(3000), bytes));
+        from_b
+            .iter()
+            .for_each(|bytes| a.handle_packet(now, (0, Channel::Rtp), address(2000), bytes));
+        from_c
+            .iter()
+            .for_each(|bytes| a.handle_packet(now, (1, Channel::Rtp), address(3000), bytes));
     }
     let (report, closed) = a.finish();
     assert_eq!(closed, Ok(()));
@@ -102,12 +107,12 @@ fn what_is_said_goes_on_at_its_beginning() {
 #[test]
 fn an_ended_call_is_silent_and_its_socket_can_be_used_again() {
     let mut sound = Sound::new(1, vec![], None, Rng::from_number(1));
-    sound.notice(Instant::ZERO, &started(0, 2000));
-    sound.notice(Instant::ZERO, &MediaNotice::Stopped { slot: SlotId(0) });
+    sound.notice(Instant::ZERO, &started(0, 2000), &mut |_, _, _| {});
+    sound.notice(Instant::ZERO, &MediaNotice::Stopped { slot: SlotId(0) }, &mut |_, _, _| {});
     assert!(!sound.is_on());
-    sound.handle_packet(Instant::ZERO, 0, address(2000), &[0x80; 172]);
+    sound.handle_packet(Instant::ZERO, (0, Channel::Rtp), address(2000), &[0x80; 172]);
     sound.tick(Instant::ZERO, &mut |_, _, _| panic!("nobody to send to")).expect("no recording");
-    sound.notice(Instant::ZERO, &started(0, 2002));
+    sound.notice(Instant::ZERO, &started(0, 2002), &mut |_, _, _| {});
     assert!(sound.is_on());
 }
 
@@ -116,8 +121,8 @@ fn an_ended_call_is_silent_and_its_socket_can_be_used_again() {
 fn a_peer_from_whom_nothing_comes_is_silent_after_30_s_and_again_30_s_later() {
     let mut a = Sound::new(2, Vec::new(), None, Rng::from_seed([1; 32]));
     let mut b = Sound::new(1, Vec::new(), None, Rng::from_seed([2; 32]));
-    a.notice(Instant::ZERO, &started(0, 2000));
-    b.notice(Instant::ZERO, &started(0, 1000));
+    a.notice(Instant::ZERO, &started(0, 2000), &mut |_, _, _| {});
+    b.notice(Instant::ZERO, &started(0, 1000), &mut |_, _, _| {});
     let mut silent = Vec::new();
     for ticks in 1..=9_600_u64 {
         let now = Instant::from_millis(ticks * 10);

@@ -43,7 +43,6 @@ pub struct PhoneConfig {
 
 /// What the owner has to do.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, and moved twice in its life")]
 pub enum PhoneOutput {
     /// Send these bytes.
     Send(Packet),

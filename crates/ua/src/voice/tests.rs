@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use rtp::RtpPacket;
-use sdp::{Codec, Direction};
+use sdp::{Codec, Direction, RtcpWay};
 
 use super::*;
 use crate::testing::addr;
@@ -14,6 +14,7 @@ fn agreed(remote: Option<&str>, codec: Codec, ptime_ms: u32) -> Negotiated {
     let payload_type = if codec == Codec::Pcmu { 0 } else { 8 };
     Negotiated {
         remote: remote.map(addr),
+        rtcp: RtcpWay::Muxed,
         codec,
         send_payload_type: payload_type,
         receive_payload_types: vec![payload_type],
@@ -44,7 +45,7 @@ fn sent(voice: &mut Voice, frames: usize) -> Vec<(u64, SocketAddr, Vec<u8>)> {
     let mut heard = [0; FRAME_SAMPLES];
     for frame in 0..frames {
         let now = Instant::from_millis(frame as u64 * 10);
-        voice.tick(now, Some(&tone(440.0, frame)), &mut heard, &mut |to, bytes| {
+        voice.tick(now, Some(&tone(440.0, frame)), &mut heard, &mut |_, to, bytes| {
             packets.push((now.as_millis(), to, bytes.to_vec()));
         });
     }
@@ -81,7 +82,7 @@ fn nothing_to_play_is_silence_and_not_a_gap() {
     let mut voice = voice(Some(BOB), Codec::Pcmu, 1);
     let (mut heard, mut count) = ([0; FRAME_SAMPLES], 0);
     for frame in 0..10 {
-        voice.tick(Instant::from_millis(frame * 10), None, &mut heard, &mut |_, bytes| {
+        voice.tick(Instant::from_millis(frame * 10), None, &mut heard, &mut |_, _, bytes| {
             count += 1;
             let packet = RtpPacket::parse(bytes).expect("RTP");
             assert!(packet.payload.iter().all(|sample| *sample == 0xff), "u-law silence");
@@ -102,17 +103,17 @@ fn two_voices_hear_each_other_and_not_themselves() {
         let now = Instant::from_millis(frame as u64 * 10);
         while under_way.front().is_some_and(|(at, ..)| *at <= now) {
             match under_way.pop_front().expect("one") {
-                (_, true, bytes) => bob.handle_packet(now, addr(ALICE), &bytes),
-                (_, false, bytes) => alice.handle_packet(now, addr(BOB), &bytes),
+                (_, true, bytes) => bob.handle_packet(now, Channel::Rtp, addr(ALICE), &bytes),
+                (_, false, bytes) => alice.handle_packet(now, Channel::Rtp, addr(BOB), &bytes),
             }
         }
         let arrival = now + Duration::from_millis(10);
         let mut heard = [0; FRAME_SAMPLES];
-        alice.tick(now, Some(&tone(500.0, frame)), &mut heard, &mut |_, bytes| {
+        alice.tick(now, Some(&tone(500.0, frame)), &mut heard, &mut |_, _, bytes| {
             under_way.push_back((arrival, true, bytes.to_vec()));
         });
         by_alice.extend_from_slice(&heard);
-        bob.tick(now, Some(&tone(1_100.0, frame)), &mut heard, &mut |_, bytes| {
+        bob.tick(now, Some(&tone(1_100.0, frame)), &mut heard, &mut |_, _, bytes| {
             under_way.push_back((arrival, false, bytes.to_vec()));
         });
         by_bob.extend_from_slice(&heard);
@@ -137,9 +138,9 @@ fn media_goes_to_where_it_comes_from() {
         for half in 0..2 {
             let now = Instant::from_millis((frame * 2 + half) as u64 * 10);
             if half == 0 {
-                alice.handle_packet(now, addr(BOB), bytes); // from the signalling's host
+                alice.handle_packet(now, Channel::Rtp, addr(BOB), bytes); // from the signalling's host
             }
-            alice.tick(now, None, &mut heard, &mut |to, _| {
+            alice.tick(now, None, &mut heard, &mut |_, to, _| {
                 first.get_or_insert(to);
                 last = Some(to);
             });

@@ -6,7 +6,7 @@ use proptest::prelude::{Just, Strategy, prop};
 use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
 
 use crate::Leftovers;
-use crate::message::{Action, ConferenceKey, Direction, Done, Epoch, PortId};
+use crate::message::{Action, Channel, ConferenceKey, Direction, Done, Epoch, PortId};
 use crate::rig::{PCMU, Rig, Talker, peer, stream, transport};
 
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ proptest! {
                     prop_assert!(outcome.is_ok() || before == after);
                 }
                 Step::Packet { lent, host } => {
-                    rig.shard.handle_packet(rig.now, lent, peer(host), &talker.packet(160));
+                    rig.shard.handle_packet(rig.now, (lent, Channel::Rtp), peer(host), &talker.packet(160));
                 }
                 Step::Tick => rig.run_ms(10),
             }

@@ -1,7 +1,8 @@
 //! What a shard is told: idempotent, fenced, bounded.
 
 use crate::message::{
-    Action, ConferenceKey, Direction, Done, Epoch, Event, LentPort, PortId, Refused, StreamSpec,
+    Action, Channel, ConferenceKey, Direction, Done, Epoch, Event, LentPort, PortId, Refused,
+    StreamSpec,
 };
 use crate::rig::{CONFERENCE, PCMA, PCMU, Rig, peer, stream, transport};
 use crate::{CONFERENCES_MAX, Leftovers, ShardConfig};
@@ -165,7 +166,7 @@ fn sockets_lent_in_a_row_are_told_in_one_event() {
 #[test]
 fn packets_to_a_socket_without_a_port_are_counted() {
     let mut rig = Rig::with_conference();
-    rig.shard.handle_packet(rig.now, 1, peer(1), &[0x80; 172]);
-    rig.shard.handle_packet(rig.now, 999, peer(1), &[0x80; 172]);
+    rig.shard.handle_packet(rig.now, (1, Channel::Rtp), peer(1), &[0x80; 172]);
+    rig.shard.handle_packet(rig.now, (999, Channel::Rtp), peer(1), &[0x80; 172]);
     assert_eq!(rig.shard.counters().stray_packets, 2);
 }

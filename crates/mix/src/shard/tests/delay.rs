@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::TICK;
-use crate::message::Direction;
+use crate::message::{Channel, Direction};
 use crate::rig::{PCMU, Rig, Talker, stream};
 
 /// From the packet that brings a sudden loud sound to the packet that takes it on, in microseconds; what
@@ -24,7 +24,7 @@ fn delay_us(phase: Duration) -> u64 {
         }
         let (lent, from) = (rig.peers[talker].lent, rig.peers[talker].address);
         let at = rig.now + TICK.saturating_sub(phase);
-        rig.shard.handle_packet(at, lent, from, &voice.packet(160));
+        rig.shard.handle_packet(at, (lent, Channel::Rtp), from, &voice.packet(160));
         rig.run_ms(20);
     }
     let peer = &rig.peers[listener];

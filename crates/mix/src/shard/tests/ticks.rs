@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use units::Instant;
 
-use crate::message::{Action, ConferenceKey, Direction, Epoch, Event, PortId};
+use crate::message::{Action, Channel, ConferenceKey, Direction, Epoch, Event, PortId};
 use crate::rig::{CONFERENCE, PCMU, Rig, stream};
 use crate::{Leftovers, Sink, TICK};
 
@@ -167,7 +167,7 @@ fn a_silent_leg_is_told_every_30_s_until_it_speaks() {
 struct Faulty(u32);
 
 impl Sink for Faulty {
-    fn send(&mut self, lent: u32, _to: SocketAddr, _bytes: &[u8]) {
+    fn send(&mut self, lent: u32, _channel: Channel, _to: SocketAddr, _bytes: &[u8]) {
         assert_ne!(lent, self.0, "this panic is part of the test");
     }
 }
@@ -202,4 +202,27 @@ fn a_leg_added_at_the_end_of_time_does_not_overflow() {
     rig.now = Instant::from_nanos(u64::MAX - 1);
     rig.join_tone(300.0);
     rig.tick_now();
+}
+
+/// A second of ticks is told together: 15 ms late every time, as on a core that does something else.
+#[test]
+fn how_late_ticks_begin_is_counted_and_told_once_a_second() {
+    let mut rig = Rig::with_conference();
+    rig.join_tone(300.0);
+    rig.run_ms(1_000);
+    assert_eq!(rig.figures.pop(), Some(Event::Paced { late_us: 0 }));
+    for _ in 0..100 {
+        rig.now = rig.shard.deadline().expect("a leg is in") + Duration::from_millis(15);
+        rig.tick_now();
+    }
+    let paced = rig.figures.iter().rev().find(|event| matches!(event, Event::Paced { .. }));
+    assert_eq!(paced, Some(&Event::Paced { late_us: 15_000 }));
+    let lateness = rig.shard.counters().lateness_us;
+    assert_eq!((lateness.total(), lateness.sum()), (200, 1_500_000));
+    assert!(lateness.cumulated().any(|range| range == (10_000, 100)), "half of them in time");
+    assert!(lateness.cumulated().any(|range| range == (20_000, 200)));
+    // Without legs there are no ticks: it is not late any more, and says so.
+    rig.figures.clear();
+    rig.leave(0);
+    assert_eq!(rig.figures, [Event::Paced { late_us: 0 }]);
 }

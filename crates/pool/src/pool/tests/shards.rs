@@ -169,3 +169,31 @@ fn under_pressure_the_larger_tenant_gives_first() {
     assert!(pool.hold(at(5), &firm(6, 6)).is_err());
     assert!(pool.conference(id(1)).is_some());
 }
+
+#[test]
+fn a_late_shard_gets_no_conference_while_another_has_room() {
+    let mut pool = Pool::new(shards(2, 10));
+    pool.set_late(0, true);
+    let first = pool.explain(at(0), 1, &firm(1, 2)).candidates;
+    assert_eq!((first[0].shard, &first[1].verdict), (1, &Verdict::Late));
+    for n in 1..=5 {
+        let hold = pool.hold(at(0), &firm(n, 2)).expect("room");
+        assert!(hold.until > at(0));
+        assert_eq!(pool.conference(id(n)).expect("held").shard, 1);
+    }
+    let decision = pool.explain(at(0), 1, &firm(6, 2));
+    let verdicts: Vec<_> = decision.candidates.iter().map(|it| it.verdict.clone()).collect();
+    assert!(
+        matches!(verdicts[..], [Verdict::Chosen, Verdict::NoRoomAtOnce { .. }]),
+        "{verdicts:?}"
+    );
+    // Late is better than nowhere.
+    pool.hold(at(0), &firm(6, 2)).expect("room");
+    assert_eq!(pool.conference(id(6)).expect("held").shard, 0);
+    // What it has it keeps, and once it keeps up it has its share again.
+    pool.set_late(0, false);
+    pool.hold(at(0), &firm(7, 2)).expect("room");
+    assert_eq!(pool.conference(id(7)).expect("held").shard, 0);
+    pool.set_late(9, true); // there is none
+    pool.hold(at(0), &firm(8, 2)).expect("room");
+}
