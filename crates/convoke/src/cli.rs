@@ -14,18 +14,22 @@ use terminal::{Pattern, ReferMode};
 
 use crate::output::complain;
 
+mod ctl;
 mod drain;
 mod load;
 mod reach;
 mod room;
+mod token;
 mod user;
 
+pub(crate) use ctl::{CtlArgs, CtlCommand, CtlCreateArgs, CtlEnd, CtlEventsArgs};
 pub(crate) use drain::{DrainArgs, UndrainArgs};
 pub(crate) use load::LoadArgs;
 pub(crate) use reach::ReachArgs;
 pub(crate) use room::{
     AskArgs, CalibrateArgs, CapacityArgs, ExplainArgs, HoldsArgs, Kind, ReserveArgs,
 };
+pub(crate) use token::{TokenAddArgs, TokenArgs, TokenCommand, TokenListArgs, TokenRemoveArgs};
 pub(crate) use user::{UserAddArgs, UserArgs, UserCommand, UserListArgs, UserRemoveArgs, WhoArgs};
 
 /// What a wrong command line ends with; clap's own choice for what it finds itself.
@@ -70,6 +74,8 @@ pub(crate) enum Command {
     Reserve(ReserveArgs),
     Drain(DrainArgs),
     Undrain(UndrainArgs),
+    Ctl(CtlArgs),
+    Token(TokenArgs),
     User(UserArgs),
     Demo(DemoArgs),
 }
@@ -97,6 +103,12 @@ pub(crate) struct ServeArgs {
     /// Where `convoke status` asks, on loopback; port 0 picks a free one [default: 127.0.0.1:5080]
     #[arg(long, value_name = "ADDR", value_parser = socket_address)]
     pub(crate) admin: Option<SocketAddr>,
+    /// Who may do what over HTTP: a file that `convoke token add` made. Without it one may only look
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_tokens: Option<PathBuf>,
+    /// Let every program of this machine do everything over HTTP
+    #[arg(long)]
+    pub(crate) admin_open: bool,
     /// A TOML file: several listeners, factories, who is let in. Flags win over it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

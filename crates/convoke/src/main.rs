@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::Answer(args) => commands::answer::run(args),
         Command::Watch(args) => commands::watch::run(args),
         Command::Status(args) => commands::status::run(&args),
+        Command::Ctl(args) => commands::ctl::run(&args),
         Command::Load(args) => commands::load::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Holds(args) => commands::holds::run(&args),
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Reserve(args) => commands::reserve::run(&args),
         Command::Drain(args) => commands::drain::drain(&args),
         Command::Undrain(args) => commands::drain::undrain(&args),
+        Command::Token(args) => commands::token::run(&args),
         Command::User(args) => commands::user::run(&args),
         Command::Demo(args) => commands::demo::run(&args),
     };

@@ -342,7 +342,7 @@ fn target() -> PathBuf {
 
 /// The program under test, as cargo last built it. Cargo builds it for `convoke`'s own tests before they run; others ask for that
 /// themselves, once, since a stale program would prove nothing.
-fn convoke() -> &'static Path {
+pub fn convoke() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let given = ["CARGO_BIN_EXE_convoke", "NEXTEST_BIN_EXE_convoke"].map(std::env::var_os);

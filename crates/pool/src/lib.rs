@@ -32,7 +32,9 @@ pub use placement::{Load, choose};
 pub use pool::Pool;
 pub use tenant::{TENANTS_MAX, TenantTerms};
 pub use terms::{
-    ConferenceId, Firmness, HOLD_MAX, Hold, HoldRequest, JoinRefusal, Output, PoolConfig, Refusal,
-    Room, Seats, ShardRoom, TenantId, Unknown, View, ViewState,
+    ConferenceId, Firmness, HOLD_MAX, Hold, HoldRequest, JoinRefusal, NoConferenceId, Output,
+    PoolConfig, Refusal, Room, Seats, ShardRoom, TenantId, Unknown, View, ViewState,
 };
-pub use token::{Key, TOKEN_EPOCH, Token, TokenError, TokenKeys, is_like_a_token, mint, read};
+pub use token::{
+    Key, TOKEN_EPOCH, Token, TokenError, TokenKeys, id_in, is_like_a_token, mint, read,
+};

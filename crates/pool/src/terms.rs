@@ -1,8 +1,11 @@
 //! What one can ask of the pool, and what it says.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
+use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
 use units::Instant;
 
@@ -12,6 +15,29 @@ use crate::tenant::TenantTerms;
 /// Names one conference: a truncated HMAC of the request that asked for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConferenceId(pub [u8; 10]);
+
+impl fmt::Display for ConferenceId {
+    /// 16 characters of lower-case base32.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&BASE32_NOPAD.encode(&self.0).to_ascii_lowercase())
+    }
+}
+
+impl FromStr for ConferenceId {
+    type Err = NoConferenceId;
+
+    /// Reads what [`fmt::Display`] writes, in any case.
+    fn from_str(text: &str) -> Result<Self, NoConferenceId> {
+        let bytes = BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes());
+        let bytes = bytes.ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or(NoConferenceId)
+    }
+}
+
+/// A text that names no conference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the id of a conference has 16 characters, a to z and 2 to 7")]
+pub struct NoConferenceId;
 
 /// A number of legs.
 #[derive(

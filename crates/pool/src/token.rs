@@ -158,6 +158,13 @@ pub const TOKEN_EPOCH: UnixTime = UnixTime(1_735_689_600);
 
 const PREFIX: &str = "conf-";
 
+/// The conference that a URI of our own making names. Nothing is checked: for what we wrote ourselves.
+pub fn id_in(uri: &str) -> Option<ConferenceId> {
+    let user = uri.split_once(':')?.1.split_once('@')?.0.to_ascii_uppercase();
+    let bytes = BASE32_NOPAD.decode(user.strip_prefix(PREFIX_FOLDED)?.as_bytes()).ok()?;
+    Some(ConferenceId(bytes.get(3..13)?.try_into().ok()?))
+}
+
 /// Whether a user part looks as if it were a token of ours, valid or not: nobody else may have it.
 pub fn is_like_a_token(user: &str) -> bool {
     user.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))

@@ -1,28 +1,54 @@
-//! The HTTP interface, on loopback.
+//! The HTTP interface: what is asked goes to the loop, which answers in its next turn.
+//!
+//! - `routes`: every operation, and who may; `access` finds out who asks
+//! - `conferences`, `participants`, `events`, `room`: what is done
+//! - `bodies`: what goes over the wire; `problem`: what goes wrong
+//! - `feed`: what has happened; `counts`: what was asked
+//!
+//! **Invariant:** no request changes anything before its caller has shown that he may.
+//! **Invariant:** a conference URI, which is a way in, is shown only to who may make one himself.
 
+mod access;
+mod bodies;
+mod conferences;
 mod connections;
+mod counts;
 pub(crate) mod drain;
+mod events;
+mod feed;
+mod participants;
+mod problem;
 pub(crate) mod room;
+mod routes;
 
-use std::net::{IpAddr, TcpListener};
+use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::Extension;
+use axum::Json;
+use axum::extract::{FromRef, State};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
-use node::{DrainStatus, Readiness};
+use node::{DrainStatus, Node, Readiness};
 use tokio::sync::{mpsc, oneshot};
+use units::Instant;
 
-use self::connections::Connections;
+pub(crate) use self::access::Access;
+use self::access::Caller;
+use self::connections::{Connections, Life};
+pub(crate) use self::counts::{Counts, HttpFigures};
+pub(crate) use self::feed::{Feed, Subscription};
+use self::problem::Fault;
 use self::room::RoomQuestion;
 use crate::StatusPage;
 use crate::metrics::{self, Snapshot};
 
 /// Questions that wait for the loop. Each is answered in the loop's next turn; one more hears 503.
-pub(crate) const ASKED_MAX: usize = 16;
+pub(crate) const ASKED_MAX: usize = 32;
+
+/// What the node is to do at the time that it is.
+type Work = Box<dyn FnOnce(&mut Node, Instant) + Send>;
 
 /// A question to the loop.
 pub(crate) enum Asked {
@@ -38,41 +64,63 @@ pub(crate) enum Asked {
     Drain(Option<Duration>, oneshot::Sender<Option<DrainStatus>>),
     /// Take new ones again.
     Undrain(oneshot::Sender<Option<DrainStatus>>),
+    /// Something that the node is to do or to show.
+    Steer(Work),
+    /// What happens from now on, and since this event.
+    Subscribe(Option<String>, oneshot::Sender<Subscription>),
 }
 
-/// Serves until the runtime ends. Must be called inside a tokio runtime.
-pub(crate) fn serve(listener: TcpListener, asked: mpsc::Sender<Asked>) -> std::io::Result<()> {
+/// What every request needs.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    asked: mpsc::Sender<Asked>,
+    access: Arc<Access>,
+    counts: Counts,
+}
+
+impl FromRef<Shared> for mpsc::Sender<Asked> {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.asked.clone()
+    }
+}
+
+/// Serves until the runtime ends, and gives what is counted meanwhile. Must be called inside a tokio runtime.
+pub(crate) fn serve(
+    listener: TcpListener,
+    asked: mpsc::Sender<Asked>,
+    access: Access,
+) -> std::io::Result<Counts> {
+    let counts = Counts::default();
     let listener = Connections::new(tokio::net::TcpListener::from_std(listener)?);
-    let router = Router::new()
-        .route("/v1/status", get(status))
-        .route("/metrics", get(metrics))
-        .merge(room::routes())
-        .merge(drain::routes())
-        .layer(middleware::from_fn(only_local_names))
-        .with_state(asked);
+    let shared = Shared { asked, access: Arc::new(access), counts: counts.clone() };
+    let router = routes::router(shared);
+    let service = router.into_make_service_with_connect_info::<Life>();
     tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
+        if let Err(error) = axum::serve(listener, service).await {
             tracing::error!(%error, "the admin interface has ended");
         }
     });
-    Ok(())
+    Ok(counts)
 }
 
-async fn status(State(asked): State<mpsc::Sender<Asked>>) -> Response {
-    match ask(&asked, Asked::Status).await {
-        Some(page) => Json(page).into_response(),
-        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-    }
+async fn status(
+    State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<StatusPage>, Fault> {
+    let page = ask(&shared.asked, Asked::Status).await.ok_or_else(Fault::busy)?;
+    Ok(Json(if caller.sees_uris { page } else { page.without_uris() }))
 }
 
-async fn metrics(State(asked): State<mpsc::Sender<Asked>>) -> Response {
-    match ask(&asked, Asked::Metrics).await {
-        Some(snapshot) => {
-            ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(&snapshot))
-                .into_response()
-        }
-        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-    }
+async fn metrics(State(shared): State<Shared>) -> Result<Response, Fault> {
+    let snapshot = ask(&shared.asked, Asked::Metrics).await.ok_or_else(Fault::busy)?;
+    let headers = [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)];
+    Ok((headers, metrics::render(&snapshot)).into_response())
+}
+
+/// OpenAPI 3.1.
+async fn description() -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/json")];
+    (headers, include_str!("../../../docs/openapi.json")).into_response()
 }
 
 /// Asks the loop. `None`: it has too many questions, or has ended.
@@ -85,38 +133,14 @@ async fn ask<T>(
     answered.await.ok()
 }
 
-/// Answers only those who called us by a loopback name. A web page somewhere can point its own
-/// name at 127.0.0.1 and have a browser on this machine read what we say; its Host header tells.
-async fn only_local_names(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    if host.is_some_and(is_local) {
-        next.run(request).await
-    } else {
-        (StatusCode::FORBIDDEN, "call this by a loopback address\n").into_response()
-    }
-}
-
-fn is_local(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        Some(_) | None => host,
+/// Has the node do something, or show something.
+async fn steer<T: Send + 'static>(
+    shared: &Shared,
+    what: impl FnOnce(&mut Node, Instant) -> T + Send + 'static,
+) -> Result<T, Fault> {
+    let asked = |answer: oneshot::Sender<T>| {
+        // Whoever asked may have gone away; it is done all the same.
+        Asked::Steer(Box::new(move |node, now| drop(answer.send(what(node, now)))))
     };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_loopback_names_are_local() {
-        for local in ["localhost", "localhost:5080", "127.0.0.1:5080", "127.8.8.8", "[::1]:5080"] {
-            assert!(is_local(local), "{local}");
-        }
-        for other in ["", "example.com", "example.com:5080", "192.0.2.1:5080", "127.0.0.1.evil"] {
-            assert!(!is_local(other), "{other}");
-        }
-    }
+    ask(&shared.asked, asked).await.ok_or_else(Fault::busy)
 }

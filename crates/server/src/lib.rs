@@ -3,7 +3,7 @@
 //!
 //! - [`config`]: TOML and flags become one [`Config`], checked whole before any port is bound.
 //! - [`Server::start`] binds, starts the media shard and the loop; [`Running`] is the handle.
-//! - [`users`]: the file of users.
+//! - [`users`]: the file of users; [`tokens`]: the file of those who administer.
 //! - [`StatusPage`] is what `GET /v1/status` gives.
 //!
 //! **Invariant:** no SIP rule is decided here. What to answer is `node`'s business; this crate
@@ -27,11 +27,12 @@ mod start;
 mod state;
 mod status;
 mod store;
+pub mod tokens;
 pub mod users;
 
 pub use access::AllowList;
 pub use admin::drain::DrainPage;
-pub use admin::room::{AdminError, ExplainPage, HoldsPage, ReserveBody};
+pub use admin::room::{ExplainPage, HoldsPage, ReserveBody};
 pub use calibration::{Calibration, CalibrationError};
 pub use config::{Config, ConfigError};
 pub use mix::message::{PortQuality, PortReport, WayQuality};

@@ -14,8 +14,8 @@ use transport::{Clock, Happening, Resolver, Wires, at, unix_micros, unix_time};
 use units::{Instant, Tally, causes, soonest};
 
 use crate::AllowList;
-use crate::admin::Asked;
 use crate::admin::room::{HoldsPage, RoomQuestion};
+use crate::admin::{Asked, Counts, Feed};
 use crate::bind::SipSocket;
 use crate::keeping::Keeping;
 use crate::metrics::Snapshot;
@@ -145,6 +145,8 @@ pub(crate) struct Loop {
     /// Told to end once nothing is held and nothing runs, and then at the latest.
     ends_at: Option<Instant>,
     reloads: Tally<Reload>,
+    feed: Feed,
+    http: Counts,
 }
 
 impl Loop {
@@ -174,6 +176,8 @@ impl Loop {
             keeping: Keeping::default(),
             ends_at: None,
             reloads: Tally::default(),
+            feed: Feed::new(unix_time().0),
+            http: Counts::default(),
         })
     }
 
@@ -183,6 +187,11 @@ impl Loop {
 
     pub(crate) fn with_keeping(self, keeping: Keeping) -> Self {
         Self { keeping, ..self }
+    }
+
+    /// The same, with the counts of its HTTP interface.
+    pub(crate) fn with_http(self, http: Counts) -> Self {
+        Self { http, ..self }
     }
 
     pub(crate) fn with_factories(self, factories: Vec<String>) -> Self {
@@ -309,6 +318,10 @@ impl Loop {
             // Whoever asked may have gone away.
             Wake::Asked(Asked::Status(asked)) => drop(asked.send(self.status(now))),
             Wake::Asked(Asked::Metrics(asked)) => drop(asked.send(self.snapshot(now))),
+            Wake::Asked(Asked::Steer(work)) => work(&mut self.node, now),
+            Wake::Asked(Asked::Subscribe(last, asked)) => {
+                drop(asked.send(self.feed.subscribe(last.as_deref())));
+            }
             Wake::Asked(Asked::Room(question)) => self.asked_of_room(now, question),
             Wake::Stored(ticket, is_kept) => {
                 self.node.handle_input(now, Input::Stored { ticket, is_kept });
@@ -366,10 +379,13 @@ impl Loop {
                     self.health = self.mixers.command(shard, command);
                 }
                 Output::Record(record) => self.put_down(&record),
-                // As often as people talk: not for a log.
-                Output::Notice(Notice::Talking { .. }) => {}
                 Output::Notice(notice) => {
-                    self.tell(Event::Notice { unix_micros: unix_micros(), notice });
+                    let unix_micros = unix_micros();
+                    self.feed.push(&notice, unix_micros);
+                    // Who talks is told as often as people do: not for a log.
+                    if !matches!(notice, Notice::Talking { .. }) {
+                        self.tell(Event::Notice { unix_micros, notice });
+                    }
                 }
             }
         }
@@ -456,6 +472,7 @@ impl Loop {
             events_lost: self.events_lost,
             reloads: self.reloads.clone(),
             records: self.records.as_ref().map(Writer::counts).unwrap_or_default(),
+            http: self.http.read(),
         }
     }
 

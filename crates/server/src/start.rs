@@ -15,11 +15,11 @@ use tokio::sync::mpsc;
 use transport::{Clock, Resolver, unix_time};
 use units::{Instant, Rng};
 
-use crate::admin;
+use crate::admin::{self, Access};
 use crate::auth;
 use crate::bind::{self, BindError, SipSocket};
 use crate::calibration::Calibration;
-use crate::config::{Answer, Config, End, Factory};
+use crate::config::{AdminConfig, Answer, Config, End, Factory};
 use crate::keeping::Keeping;
 use crate::mixers::{self, Mixers};
 use crate::records::{RecordsTo, Writer};
@@ -28,7 +28,8 @@ use crate::room::{self, Measured};
 use crate::run::{EVENTS_MAX, Event, Loop, Order, Report};
 use crate::state::{self, StateError};
 use crate::store::{Store, StoreError};
-use crate::users::UsersError;
+use crate::tokens::{TokenFile, TokensError};
+use crate::users::{UsersError, is_readable_by_others};
 
 /// How long the mixers may take to bind their first ports: milliseconds, on a machine that is alive.
 const PORTS_WITHIN: Duration = Duration::from_secs(10);
@@ -73,6 +74,8 @@ pub enum StartError {
     State(#[from] StateError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     #[error("media: {0}; choose others with --media-ip and --rtp-ports")]
     Media(media::StartError),
     #[error(transparent)]
@@ -116,7 +119,8 @@ impl Server {
             None => state::new_keys(&mut rng),
         };
         let sockets = bind::all_sip(config)?;
-        let (listener, admin) = bind::admin(config.admin)?;
+        let access = access(&config.admin)?;
+        let (listener, admin) = bind::admin(config.admin.bind)?;
         let calibration = config.state_dir.as_deref().and_then(Calibration::find);
         let pool = room::pool_config(config, calibration.as_ref());
         let capacity = pool.seats().0;
@@ -142,10 +146,11 @@ impl Server {
         let (ready, is_ready) = sync_channel(1);
         let inside = runtime.enter();
         let resolver = Resolver::new(&config.dns, rng.fork());
-        admin::serve(listener, asked).map_err(failed("HTTP listener"))?;
+        let http = admin::serve(listener, asked, access).map_err(failed("HTTP listener"))?;
         let work =
             Loop::new(clock, node, mixers, (sockets, resolver), config.access.clone(), events)
                 .map_err(failed("sockets"))?
+                .with_http(http)
                 .with_factories(factories.clone())
                 .with_records(records)
                 .with_keeping(keeping)
@@ -375,6 +380,17 @@ fn factory_uris(config: &Config, sockets: &[SipSocket]) -> Vec<String> {
         .filter_map(|factory| factory.users.first())
         .map(|user| format!("sip:{user}@{host}:{port}"))
         .collect()
+}
+
+/// Who may do what over HTTP.
+fn access(admin: &AdminConfig) -> Result<Access, StartError> {
+    let tokens = admin.tokens.as_deref().map(TokenFile::read).transpose()?;
+    if let Some(path) = admin.tokens.as_deref().filter(|path| is_readable_by_others(path)) {
+        let path = path.display();
+        tracing::warn!("{path} may be read by others on this machine: chmod 600 {path}");
+    }
+    let is_loopback = admin.bind.ip().is_loopback();
+    Ok(Access::new(tokens.unwrap_or_default(), admin.is_open, is_loopback))
 }
 
 fn start_records(to: &RecordsTo) -> Result<Writer, StartError> {

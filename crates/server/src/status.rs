@@ -22,6 +22,17 @@ pub struct StatusPage {
     pub mixers: Vec<MixerStatus>,
 }
 
+impl StatusPage {
+    /// The same for somebody who may look, but not join: a conference URI is a way in.
+    pub(crate) fn without_uris(mut self) -> Self {
+        for conference in &mut self.node.conferences {
+            conference.uri =
+                pool::id_in(&conference.uri).map_or_else(String::new, |id| id.to_string());
+        }
+        self
+    }
+}
+
 /// What the sockets saw since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RimStatus {

@@ -77,7 +77,8 @@ fn a_stopped_server_gives_every_port_back() {
 #[test]
 fn what_cannot_be_bound_leaves_nothing_running() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let config = Config { admin: taken.local_addr().expect("an address"), ..config() };
+    let mut config = config();
+    config.admin.bind = taken.local_addr().expect("an address");
     let error = Server::start(&config, false).expect_err("taken");
     assert!(matches!(error, StartError::Bind(_)), "{error}");
 }

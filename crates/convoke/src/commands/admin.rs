@@ -1,6 +1,8 @@
 //! Asking a running server over its HTTP interface.
 
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -18,7 +20,7 @@ pub(super) fn get(
     path: &str,
     query: &[(&str, String)],
 ) -> anyhow::Result<String> {
-    let request = agent().get(format!("http://{admin}{path}"));
+    let request = with_token(agent().get(format!("http://{admin}{path}")));
     let request = query.iter().fold(request, |request, (key, value)| request.query(key, value));
     answer(admin, request.call())
 }
@@ -33,13 +35,25 @@ pub(super) fn kind(kind: &Kind) -> impl Iterator<Item = (&'static str, String)> 
 /// Asks for something to be done; what it says, unread.
 pub(super) fn post(admin: SocketAddr, path: &str, body: &impl Serialize) -> anyhow::Result<String> {
     let body = serde_json::to_string(body).context("this cannot be written as JSON")?;
-    let request = agent().post(format!("http://{admin}{path}"));
+    let request = with_token(agent().post(format!("http://{admin}{path}")));
     answer(admin, request.content_type("application/json").send(body))
 }
 
 /// Asks for something to be undone; what it says, unread.
 pub(super) fn delete(admin: SocketAddr, path: &str) -> anyhow::Result<String> {
-    answer(admin, agent().delete(format!("http://{admin}{path}")).call())
+    answer(admin, with_token(agent().delete(format!("http://{admin}{path}"))).call())
+}
+
+/// With the token of the environment, if there is one.
+fn with_token<B>(request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+    match token_of_environment() {
+        Some(token) => request.header("Authorization", format!("Bearer {token}")),
+        None => request,
+    }
+}
+
+fn token_of_environment() -> Option<String> {
+    std::env::var("CONVOKE_TOKEN").ok().filter(|token| !token.is_empty())
 }
 
 /// A text as part of a path.
@@ -52,6 +66,91 @@ pub(super) fn escaped(text: &str) -> String {
     each.collect()
 }
 
+/// Whoever steers a server.
+#[derive(Debug)]
+pub(super) struct Client {
+    admin: SocketAddr,
+    token: Option<String>,
+}
+
+impl Client {
+    /// With the token of this file, else of the environment, else without one.
+    pub(super) fn new(admin: SocketAddr, token_file: Option<&Path>) -> anyhow::Result<Self> {
+        let token = match token_file {
+            Some(path) => {
+                let name = path.display();
+                let text = std::fs::read_to_string(path);
+                let text = text.with_context(|| format!("cannot read {name}"))?;
+                Some(text.lines().next().unwrap_or_default().trim().to_owned())
+            }
+            None => token_of_environment(),
+        };
+        Ok(Self { admin, token: token.filter(|token| !token.is_empty()) })
+    }
+
+    /// Asks, and reads what comes; null where nothing does.
+    pub(super) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        headers: &[(&str, String)],
+    ) -> anyhow::Result<Value> {
+        let request = self.request(method, path, headers);
+        let got = match body {
+            Some(body) => {
+                let request = request.header("Content-Type", "application/json");
+                agent().run(request.body(body.to_string())?)
+            }
+            None => agent().run(request.body(())?),
+        };
+        let text = answer(self.admin, got)?;
+        if text.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&text).context("this is no Convoke server, or one of another version")
+    }
+
+    /// The lines of a stream that goes on.
+    pub(super) fn lines(
+        &self,
+        path: &str,
+        last: Option<&str>,
+    ) -> anyhow::Result<impl Iterator<Item = std::io::Result<String>> + use<>> {
+        let headers: Vec<_> = last.map(|id| ("Last-Event-ID", id.to_owned())).into_iter().collect();
+        let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build();
+        let request = self.request("GET", path, &headers).body(())?;
+        let got = ureq::Agent::from(config).run(request);
+        let got = got.with_context(|| nobody(self.admin))?;
+        if !got.status().is_success() {
+            answer(self.admin, Ok(got))?;
+            bail!("the server at {} gives no events", self.admin);
+        }
+        Ok(BufReader::new(got.into_body().into_reader()).lines())
+    }
+
+    fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, String)],
+    ) -> ureq::http::request::Builder {
+        let uri = format!("http://{}{path}", self.admin);
+        let mut request = ureq::http::Request::builder().method(method).uri(uri);
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, value))
+    }
+}
+
+fn nobody(admin: SocketAddr) -> String {
+    format!(
+        "no server answers at {admin}: start one with `convoke serve`, or name the address that it \
+         printed with --admin"
+    )
+}
+
 fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder();
     config.timeout_global(Some(PATIENCE)).http_status_as_error(false).proxy(None).build().into()
@@ -62,12 +161,7 @@ fn answer(
     admin: SocketAddr,
     got: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
 ) -> anyhow::Result<String> {
-    let mut response = got.with_context(|| {
-        format!(
-            "no server answers at {admin}: start one with `convoke serve`, or name the address that it \
-             printed with --admin"
-        )
-    })?;
+    let mut response = got.with_context(|| nobody(admin))?;
     let status = response.status();
     let text =
         response.body_mut().read_to_string().context("the server broke off in the middle")?;
@@ -75,7 +169,7 @@ fn answer(
         return Ok(text);
     }
     let body: Option<Value> = serde_json::from_str(&text).ok();
-    match body.as_ref().and_then(|body| body["error"].as_str()) {
+    match body.as_ref().and_then(|body| body["detail"].as_str()) {
         Some(error) => bail!("{error}"),
         None => bail!("the server at {admin} says {status}"),
     }

@@ -33,6 +33,8 @@ fn config(args: &ServeArgs) -> anyhow::Result<Result<Config, server::ConfigError
         media_ip: args.media_ip,
         rtp_ports: args.rtp_ports,
         admin: args.admin,
+        admin_tokens: args.admin_tokens.clone(),
+        admin_open: args.admin_open,
         records: args.records.clone(),
         pcap: args.common.pcap.clone(),
         open: args.open,

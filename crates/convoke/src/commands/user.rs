@@ -1,17 +1,15 @@
 //! `convoke user`: the file of users.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use serde_json::json;
 use server::User;
 use server::users::{Entry, UserFile, UsersError};
 use sip::digest::{Algorithm, Ha1, Password};
 
+use super::next_file::NextFile;
 use super::runtime;
 use crate::cli::{UserAddArgs, UserArgs, UserCommand, UserListArgs, UserRemoveArgs, WhoArgs};
 use crate::output::say;
@@ -120,58 +118,4 @@ fn change<T>(
         .map_err(|error: UsersError| anyhow::anyhow!(error))?;
     next.replace(&file.to_string())?;
     Ok(done)
-}
-
-/// The file that is about to take the place of another; goes away if it does not.
-struct NextFile<'a> {
-    path: &'a Path,
-    next: PathBuf,
-    file: File,
-    is_in_place: bool,
-}
-
-impl<'a> NextFile<'a> {
-    fn create(path: &'a Path) -> anyhow::Result<Self> {
-        let mut next = path.as_os_str().to_owned();
-        next.push(".new");
-        let next = PathBuf::from(next);
-        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next);
-        let file = made.map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => anyhow::anyhow!(
-                "{0} is there: somebody else changes the users now, or was broken off: then remove {0}",
-                next.display()
-            ),
-            _ => anyhow::anyhow!("cannot write {}: {error}", next.display()),
-        })?;
-        Ok(Self { path, next, file, is_in_place: false })
-    }
-
-    fn replace(mut self, text: &str) -> anyhow::Result<()> {
-        let failed = || format!("cannot write {}", self.next.display());
-        if let Ok(before) = fs::metadata(self.path) {
-            let mine = self.file.metadata().with_context(failed)?;
-            // A server that could read the old one has to be able to read the new one.
-            if (before.uid(), before.gid()) != (mine.uid(), mine.gid()) {
-                fchown(&self.file, Some(before.uid()), Some(before.gid())).with_context(|| {
-                    format!("{} belongs to somebody else: change it as he", self.path.display())
-                })?;
-            }
-        }
-        self.file
-            .write_all(text.as_bytes())
-            .and_then(|()| self.file.sync_all())
-            .and_then(|()| fs::rename(&self.next, self.path))
-            .with_context(|| format!("cannot write {}", self.path.display()))?;
-        self.is_in_place = true;
-        Ok(())
-    }
-}
-
-impl Drop for NextFile<'_> {
-    fn drop(&mut self) {
-        if !self.is_in_place {
-            // What cannot be removed is told by the next change.
-            let _ = fs::remove_file(&self.next);
-        }
-    }
 }

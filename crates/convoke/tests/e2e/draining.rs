@@ -12,7 +12,7 @@ fn drained(status: &Value) -> bool {
 /// The whole life: drained by command, taken back, then by SIGTERM until its deadline.
 #[test]
 fn a_draining_server_refuses_new_conferences_and_ends_at_its_deadline() {
-    let mut server = Process::serve(&["--drain-deadline", "2s"]);
+    let mut server = Process::serve(&["--admin-open", "--drain-deadline", "2s"]);
     let (factory, admin) = (server.greeting("factory"), server.greeting("admin"));
     let mut alice = Process::conference(&factory, &[]);
     server.until_status("alice in", |status| {

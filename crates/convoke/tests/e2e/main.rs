@@ -9,6 +9,7 @@ mod lab;
 mod loading;
 mod names;
 mod pcap_reader;
+mod recipes;
 mod recursing_proxy;
 mod reloading;
 mod restarting;

@@ -16,7 +16,7 @@ fn json(words: &[&str]) -> Value {
 fn after_kill_9_reservations_are_back_and_the_conference_is_called_again() {
     let alone = Alone::wait();
     let state = alone.text("state");
-    let mut server = Process::serve(&["--state-dir", &state]);
+    let mut server = Process::serve(&["--admin-open", "--state-dir", &state]);
     let (sip, admin) = (server.seen[0]["sip"][0].clone(), server.greeting("admin"));
     let sip = sip.as_str().expect("an address").to_owned();
     let reserve = ["reserve", "--legs", "50", "--from", "+2h", "--for", "1h", "--json", "--admin"];

@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use focus::{EndPolicy, Participant, ParticipantState};
 use pool::{ConferenceId, ViewState};
+use sip::StatusCode;
 use units::{Instant, UnixTime};
 
 use super::{SteerError, named};
@@ -46,6 +47,8 @@ pub enum Stage {
     Held,
     /// It runs.
     Active,
+    /// Nobody gets in any more; who is in is on his way out.
+    Ending,
 }
 
 /// A participant as administrators see him.
@@ -151,7 +154,11 @@ impl Node {
         let users = &self.factories[record.factory].config().users;
         let policy = &record.policy;
         let (stage, participants) = match record.running() {
-            Some(active) => (Stage::Active, active.focus.roster().len()),
+            Some(active) => {
+                // A full one lets nobody in either, and is none that ends.
+                let ends = active.focus.admits() == Err(StatusCode::NOT_FOUND);
+                (if ends { Stage::Ending } else { Stage::Active }, active.focus.roster().len())
+            }
             None => (Stage::Held, 0),
         };
         ConferenceView {

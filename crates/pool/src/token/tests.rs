@@ -156,3 +156,17 @@ proptest! {
         let _ = read(&keys(1, &[]), &user);
     }
 }
+
+/// The id in a URI of ours is the conference's own, whatever else the token says.
+#[test]
+fn the_id_can_be_read_off_a_uri_of_ours_and_is_written_as_it_is_read() {
+    let id = ConferenceId([7; 10]);
+    let keys = TokenKeys { current: Key { id: 1, secret: [3; 32] }, previous: Vec::new() };
+    let user = mint(&keys, 1, id, TOKEN_EPOCH);
+    assert_eq!(id_in(&format!("sip:{user}@127.0.0.1:5060")), Some(id));
+    assert_eq!(id_in("sip:alice@127.0.0.1"), None);
+    assert_eq!((id.to_string().len(), id.to_string().parse()), (16, Ok(id)));
+    for bad in ["", "a", "aaaaaaaaaaaaaaa1", "aaaaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaä"] {
+        assert_eq!(bad.parse::<ConferenceId>(), Err(crate::NoConferenceId), "{bad}");
+    }
+}

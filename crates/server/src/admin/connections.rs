@@ -5,22 +5,46 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::serve::Listener;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
-/// Connections at once: a few people and a collector of figures. One more waits to be accepted, in
+/// Connections at once: a few people, a collector of figures, and those who read events. One more waits to be accepted, in
 /// the system's queue.
-const CONNECTIONS_MAX: usize = 32;
+const CONNECTIONS_MAX: usize = 48;
 
 /// How long one connection lasts, whatever it does. A question and its answer take milliseconds on
 /// loopback; one that asks byte by byte, or keeps silent, gives its place back.
 const LIFE_MAX: Duration = Duration::from_secs(10);
+
+/// How long one that reads events lasts. Who goes on reading comes again, with the id of his last event.
+const LONG_LIFE: Duration = Duration::from_secs(3_600);
+
+/// How long a connection may take nothing of what it is sent, however long it may last.
+const STALLED_MAX: Duration = Duration::from_secs(30);
+
+/// Lets a request say that its connection shall last.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Life(Arc<AtomicBool>);
+
+impl Life {
+    pub(super) fn prolong(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Connected<IncomingStream<'_, Connections>> for Life {
+    fn connect_info(stream: IncomingStream<'_, Connections>) -> Self {
+        stream.io().life.clone()
+    }
+}
 
 /// Accepts at most [`CONNECTIONS_MAX`] connections, and each for [`LIFE_MAX`].
 pub(super) struct Connections {
@@ -42,7 +66,11 @@ impl Listener for Connections {
         // Nobody closes the semaphore; if somebody did, a connection without a place does no harm.
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
         let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Connection { stream, end: Box::pin(sleep(LIFE_MAX)), _place: place }, address)
+        let (life, end) = (Life::default(), Box::pin(sleep(LIFE_MAX)));
+        (
+            Connection { stream, end, life, is_prolonged: false, stalled: None, _place: place },
+            address,
+        )
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -54,6 +82,10 @@ impl Listener for Connections {
 pub(super) struct Connection {
     stream: TcpStream,
     end: Pin<Box<Sleep>>,
+    life: Life,
+    is_prolonged: bool,
+    /// Set while the peer takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
     /// Given back when the connection is dropped.
     _place: Option<OwnedSemaphorePermit>,
 }
@@ -61,6 +93,10 @@ pub(super) struct Connection {
 impl Connection {
     /// Whoever waits for this connection is woken when its time is over.
     fn check_time(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if !self.is_prolonged && self.life.0.load(Ordering::Relaxed) {
+            self.is_prolonged = true;
+            self.end.as_mut().reset(Instant::now() + LONG_LIFE);
+        }
         match self.end.as_mut().poll(context) {
             Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
             Poll::Pending => Ok(()),
@@ -86,7 +122,16 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.check_time(context)?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        match Pin::new(&mut self.stream).poll_write(context, bytes) {
+            Poll::Ready(done) => {
+                self.stalled = None;
+                Poll::Ready(done)
+            }
+            Poll::Pending => {
+                let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALLED_MAX)));
+                stalled.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+            }
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -104,7 +149,7 @@ impl AsyncWrite for Connection {
 mod tests {
     use std::future::poll_fn;
 
-    use tokio::time::{Instant, timeout};
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -134,6 +179,44 @@ mod tests {
             let error = read.await.expect_err("nothing was said");
             assert_eq!(error.kind(), io::ErrorKind::TimedOut);
             assert!((LIFE_MAX..LIFE_MAX * 2).contains(&begin.elapsed()));
+        });
+    }
+
+    #[test]
+    fn who_reads_events_lasts_longer_and_not_for_ever() {
+        in_virtual_time(async {
+            let (mut connections, address) = listening().await;
+            let _silent = TcpStream::connect(address).await.expect("connected");
+            let (mut connection, _) = connections.accept().await;
+            connection.life.prolong();
+            let begin = Instant::now();
+            let mut byte = [0];
+            let read = poll_fn(|context| {
+                Pin::new(&mut connection).poll_read(context, &mut ReadBuf::new(&mut byte))
+            });
+            assert_eq!(read.await.expect_err("silent").kind(), io::ErrorKind::TimedOut);
+            assert!((LONG_LIFE..LONG_LIFE * 2).contains(&begin.elapsed()));
+        });
+    }
+
+    #[test]
+    fn who_takes_nothing_is_cut_off_though_he_may_last() {
+        in_virtual_time(async {
+            let (mut connections, address) = listening().await;
+            let _deaf = TcpStream::connect(address).await.expect("connected");
+            let (mut connection, _) = connections.accept().await;
+            connection.life.prolong();
+            let chunk = [0; 1 << 16];
+            let begin = Instant::now();
+            let error = loop {
+                let write =
+                    poll_fn(|context| Pin::new(&mut connection).poll_write(context, &chunk));
+                if let Err(error) = write.await {
+                    break error;
+                }
+            };
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            assert!((STALLED_MAX..LONG_LIFE).contains(&begin.elapsed()));
         });
     }
 

@@ -5,28 +5,20 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
 use node::DrainStatus;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::room::busy;
-use super::{Asked, ask};
+use super::problem::Fault;
+use super::{Asked, ask, bodies};
 
 type Loop = State<mpsc::Sender<Asked>>;
-
-pub(super) fn routes() -> Router<mpsc::Sender<Asked>> {
-    Router::new()
-        .route("/health", get(health))
-        .route("/ready", get(ready))
-        .route("/v1/drain", post(drain).delete(undrain))
-}
 
 /// What `POST /v1/drain` takes: `{}`, or a deadline.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Drain {
+pub(super) struct Drain {
     /// Seconds after which what still runs is ended; left out: it ends by itself.
     deadline_seconds: Option<u64>,
 }
@@ -39,34 +31,32 @@ pub struct DrainPage {
 }
 
 /// The loop turns. Whether it takes conferences is another question.
-async fn health(State(asked): Loop) -> Response {
-    match ask(&asked, Asked::Ready).await {
-        Some(_) => Json(serde_json::json!({ "alive": true })).into_response(),
-        None => busy(),
-    }
+pub(super) async fn health(State(asked): Loop) -> Result<Response, Fault> {
+    ask(&asked, Asked::Ready).await.ok_or_else(Fault::busy)?;
+    Ok(Json(serde_json::json!({ "alive": true })).into_response())
 }
 
-async fn ready(State(asked): Loop) -> Response {
-    match ask(&asked, Asked::Ready).await {
-        Some(readiness) if readiness.ready => Json(readiness).into_response(),
-        Some(readiness) => (StatusCode::SERVICE_UNAVAILABLE, Json(readiness)).into_response(),
-        None => busy(),
-    }
+pub(super) async fn ready(State(asked): Loop) -> Result<Response, Fault> {
+    let readiness = ask(&asked, Asked::Ready).await.ok_or_else(Fault::busy)?;
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Ok((status, Json(readiness)).into_response())
 }
 
-/// A body that must be JSON: no web page elsewhere can send that without being asked first.
-async fn drain(State(asked): Loop, Json(drain): Json<Drain>) -> Response {
+pub(super) async fn drain(
+    State(asked): Loop,
+    bodies::Json(drain): bodies::Json<Drain>,
+) -> Result<Json<DrainPage>, Fault> {
     let within =
         drain.deadline_seconds.map(|seconds| Duration::from_secs(seconds.min(SECONDS_MAX)));
     page(ask(&asked, |answer| Asked::Drain(within, answer)).await)
 }
 
-async fn undrain(State(asked): Loop) -> Response {
+pub(super) async fn undrain(State(asked): Loop) -> Result<Json<DrainPage>, Fault> {
     page(ask(&asked, Asked::Undrain).await)
 }
 
-fn page(draining: Option<Option<DrainStatus>>) -> Response {
-    draining.map_or_else(busy, |draining| Json(DrainPage { draining }).into_response())
+fn page(draining: Option<Option<DrainStatus>>) -> Result<Json<DrainPage>, Fault> {
+    Ok(Json(DrainPage { draining: draining.ok_or_else(Fault::busy)? }))
 }
 
 /// Longest deadline: a week. Whoever wants longer wants none.

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::Router;
+use axum::Extension;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
 use node::{
     Capacity, CapacityQuery, ExplainError, ExplainQuery, Explained, HoldStatus, ReservationStatus,
     ReserveError, ReserveRequest,
@@ -17,19 +16,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use units::UnixTime;
 
-use super::{Asked, ask};
+use super::access::Caller;
+use super::problem::{Fault, Problem};
+use super::{Asked, ask, bodies};
 use crate::keeping::Reserved;
 
 type Loop = State<mpsc::Sender<Asked>>;
-
-pub(super) fn routes() -> Router<mpsc::Sender<Asked>> {
-    Router::new()
-        .route("/v1/explain", get(explain))
-        .route("/v1/holds", get(holds))
-        .route("/v1/capacity", get(capacity))
-        .route("/v1/reservations", post(reserve))
-        .route("/v1/reservations/{conference}", delete(cancel))
-}
 
 /// A question about room, and where its answer goes.
 pub(crate) enum RoomQuestion {
@@ -81,16 +73,10 @@ pub struct ExplainPage {
     pub decisions: Vec<Explained>,
 }
 
-/// What went wrong, as every answer other than 200 says it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AdminError {
-    /// In words, with what to do.
-    pub error: String,
-}
-
 /// `?conference=URI`, or `?legs=N` with `codec`, `ptime` in ms and `tenant`; neither: what was of late.
 #[derive(Debug, Deserialize)]
-struct Explain {
+#[serde(deny_unknown_fields)]
+pub(super) struct Explain {
     conference: Option<String>,
     legs: Option<u32>,
     codec: Option<String>,
@@ -98,28 +84,53 @@ struct Explain {
     tenant: Option<String>,
 }
 
-async fn explain(State(asked): Loop, Query(query): Query<Explain>) -> Response {
-    let query = match explain_query(query) {
-        Ok(query) => query,
-        Err(error) => return refused(StatusCode::BAD_REQUEST, error),
-    };
-    match ask(&asked, |answer| Asked::Room(RoomQuestion::Explain(query, answer))).await {
-        Some(Ok(decisions)) => Json(ExplainPage { decisions }).into_response(),
-        Some(Err(error)) => refused(StatusCode::NOT_FOUND, error.to_string()),
-        None => busy(),
+/// Conference URIs stand in what follows: it is not for who may not see them.
+fn for_owners(caller: &Caller) -> Result<(), Fault> {
+    if caller.sees_uris {
+        return Ok(());
     }
+    let detail = "this shows conference URIs, with which one can join: ask with a token for operators";
+    let problem = if caller.name.is_some() { Problem::Role } else { Problem::NoToken };
+    Err(Fault::new(problem, detail))
 }
 
-async fn holds(State(asked): Loop) -> Response {
-    match ask(&asked, |answer| Asked::Room(RoomQuestion::Holds(answer))).await {
-        Some(page) => Json(page).into_response(),
-        None => busy(),
-    }
+fn bad(error: String) -> Fault {
+    Fault::new(Problem::BadQuery, error)
+}
+
+fn missing(error: &ExplainError) -> Fault {
+    Fault::new(Problem::NoDecision, error.to_string())
+}
+
+fn read<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Fault> {
+    query.map(|Query(query)| query).map_err(|error| bad(error.body_text()))
+}
+
+pub(super) async fn explain(
+    State(asked): Loop,
+    Extension(caller): Extension<Caller>,
+    query: Result<Query<Explain>, QueryRejection>,
+) -> Result<Json<ExplainPage>, Fault> {
+    let query = explain_query(read(query)?).map_err(bad)?;
+    for_owners(&caller)?;
+    let asked = ask(&asked, |answer| Asked::Room(RoomQuestion::Explain(query, answer))).await;
+    let decisions = asked.ok_or_else(Fault::busy)?;
+    Ok(Json(ExplainPage { decisions: decisions.map_err(|error| missing(&error))? }))
+}
+
+pub(super) async fn holds(
+    State(asked): Loop,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<HoldsPage>, Fault> {
+    for_owners(&caller)?;
+    let page = ask(&asked, |answer| Asked::Room(RoomQuestion::Holds(answer))).await;
+    page.map(Json).ok_or_else(Fault::busy)
 }
 
 /// `?legs=N`, with `conferences`, `codec`, `ptime` in ms and `tenant`; nothing: only how much there is.
 #[derive(Debug, Deserialize)]
-struct HowMuch {
+#[serde(deny_unknown_fields)]
+pub(super) struct HowMuch {
     conferences: Option<u32>,
     legs: Option<u32>,
     codec: Option<String>,
@@ -127,11 +138,12 @@ struct HowMuch {
     tenant: Option<String>,
 }
 
-async fn capacity(State(asked): Loop, Query(query): Query<HowMuch>) -> Response {
-    let codec = match read_codec(query.codec.as_deref()) {
-        Ok(codec) => codec,
-        Err(error) => return refused(StatusCode::BAD_REQUEST, error),
-    };
+pub(super) async fn capacity(
+    State(asked): Loop,
+    query: Result<Query<HowMuch>, QueryRejection>,
+) -> Result<Json<Capacity>, Fault> {
+    let query = read(query)?;
+    let codec = read_codec(query.codec.as_deref()).map_err(bad)?;
     let (ptime, tenant) = (read_ptime(query.ptime), query.tenant);
     let conferences = query.conferences.unwrap_or(1);
     let what_if = query.legs.map(|legs| CapacityQuery {
@@ -141,21 +153,17 @@ async fn capacity(State(asked): Loop, Query(query): Query<HowMuch>) -> Response 
         ptime,
         tenant,
     });
-    match ask(&asked, |answer| Asked::Room(RoomQuestion::Capacity(what_if, answer))).await {
-        Some(Ok(capacity)) => Json(capacity).into_response(),
-        Some(Err(error)) => refused(StatusCode::NOT_FOUND, error.to_string()),
-        None => busy(),
-    }
+    let asked = ask(&asked, |answer| Asked::Room(RoomQuestion::Capacity(what_if, answer))).await;
+    asked.ok_or_else(Fault::busy)?.map(Json).map_err(|error| missing(&error))
 }
 
-async fn reserve(State(asked): Loop, Json(body): Json<ReserveBody>) -> Response {
-    let codec = match read_codec(body.codec.as_deref()) {
-        Ok(codec) => codec,
-        Err(error) => return refused(StatusCode::BAD_REQUEST, error),
-    };
+pub(super) async fn reserve(
+    State(asked): Loop,
+    bodies::Json(body): bodies::Json<ReserveBody>,
+) -> Result<(StatusCode, Json<ReservationStatus>), Fault> {
     let request = ReserveRequest {
         legs: body.legs,
-        codec,
+        codec: read_codec(body.codec.as_deref()).map_err(bad)?,
         ptime: read_ptime(body.ptime),
         from: UnixTime(body.from),
         until: UnixTime(body.from.saturating_add(body.seconds)),
@@ -163,36 +171,31 @@ async fn reserve(State(asked): Loop, Json(body): Json<ReserveBody>) -> Response 
         key: body.key,
     };
     let reserved = ask(&asked, |answer| Asked::Room(RoomQuestion::Reserve(request, answer))).await;
-    reservation(reserved, StatusCode::CREATED)
+    Ok((StatusCode::CREATED, Json(reservation(reserved)?)))
 }
 
-async fn cancel(State(asked): Loop, Path(conference): Path<String>) -> Response {
-    let reserved =
-        ask(&asked, |answer| Asked::Room(RoomQuestion::Cancel(conference, answer))).await;
-    reservation(reserved, StatusCode::OK)
+pub(super) async fn cancel(
+    State(asked): Loop,
+    Path(conference): Path<String>,
+) -> Result<Json<ReservationStatus>, Fault> {
+    let cancel = |answer| Asked::Room(RoomQuestion::Cancel(conference, answer));
+    reservation(ask(&asked, cancel).await).map(Json)
 }
 
-fn reservation(reserved: Option<Reserved>, done: StatusCode) -> Response {
-    match reserved {
-        Some(Ok(status)) => (done, Json(status)).into_response(),
-        Some(Err(error)) => refused(status_of(&error), error.to_string()),
-        None => busy(),
-    }
-}
-
-const fn status_of(error: &ReserveError) -> StatusCode {
-    match error {
-        ReserveError::NoStore | ReserveError::NotKept | ReserveError::Ending => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
-        ReserveError::NoTenant(_) | ReserveError::NotFound => StatusCode::NOT_FOUND,
-        ReserveError::BadSize { .. } | ReserveError::OutOfTime | ReserveError::TooFar { .. } => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
-        ReserveError::NoRoom { .. }
-        | ReserveError::TenantFull { .. }
-        | ReserveError::TooMany { .. } => StatusCode::CONFLICT,
-    }
+fn reservation(reserved: Option<Reserved>) -> Result<ReservationStatus, Fault> {
+    reserved.ok_or_else(Fault::busy)?.map_err(|error| {
+        let problem = match &error {
+            ReserveError::NoStore | ReserveError::NotKept => Problem::NotKept,
+            ReserveError::Ending => Problem::ShuttingDown,
+            ReserveError::NoTenant(_) | ReserveError::NotFound => Problem::NoReservation,
+            ReserveError::BadSize { .. } | ReserveError::OutOfTime | ReserveError::TooFar { .. } => {
+                Problem::OutOfRange
+            }
+            ReserveError::NoRoom { .. } | ReserveError::TooMany { .. } => Problem::NoRoom,
+            ReserveError::TenantFull { .. } => Problem::TenantFull,
+        };
+        Fault::new(problem, error.to_string())
+    })
 }
 
 /// The mixers' packet times: 10 to 120 ms.
@@ -219,12 +222,4 @@ fn read_codec(name: Option<&str>) -> Result<Codec, String> {
         let known: Vec<&str> = Codec::ALL.into_iter().map(Codec::name).collect();
         format!("no codec {name:?}: choose one of {}", known.join(", "))
     })
-}
-
-pub(super) fn refused(status: StatusCode, error: String) -> Response {
-    (status, Json(AdminError { error })).into_response()
-}
-
-pub(super) fn busy() -> Response {
-    refused(StatusCode::SERVICE_UNAVAILABLE, "the server has too much to do; ask again".to_owned())
 }

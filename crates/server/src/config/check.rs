@@ -1,7 +1,6 @@
 //! What a configuration must be before any port is bound.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +13,7 @@ use toml::Spanned;
 use super::error::{ConfigError, Place, Problem};
 use super::file::{self, File, Text, line_of};
 use super::{
-    Advertise, Answer, Config, End, Factory, Flags, MediaListen, RoomTerms, SipListen, auth, media,
+    AdminConfig, Advertise, Answer, Config, End, Factory, Flags, MediaListen, RoomTerms, SipListen, auth, media,
     tenants,
 };
 use crate::{AllowList, RecordsTo, mixers};
@@ -96,7 +95,7 @@ pub(super) fn check(file: File, origin: &Origin<'_>, flags: &Flags) -> Result<Co
         room: terms,
         tenants,
         state_dir: flags.state_dir.clone().or_else(|| origin.file(file.state.dir)),
-        admin: admin(file.admin.bind, origin, flags)?,
+        admin: admin(file.admin, origin, flags)?,
         dial_out: dial_out(file.dial_out, origin)?,
         limits: limits(file.limits, origin)?,
         records: flags.records.clone().or_else(|| origin.file(file.records.file)).map(records_to),
@@ -371,22 +370,32 @@ pub(super) fn within(
     }
 }
 
+/// Whoever can reach it could make calls: elsewhere than on this machine that needs a token.
 fn admin(
-    written: Option<Spanned<Text<SocketAddr>>>,
+    written: file::Admin,
     origin: &Origin<'_>,
     flags: &Flags,
-) -> Result<SocketAddr, ConfigError> {
-    let (bind, span) = match (flags.admin, written) {
+) -> Result<AdminConfig, ConfigError> {
+    let (bind, span) = match (flags.admin, written.bind) {
         (Some(bind), _) => (bind, None),
         (None, Some(bind)) => (bind.get_ref().0, Some(bind.span())),
         (None, None) => (Config::ADMIN_DEFAULT, None),
     };
-    if bind.ip().is_loopback() {
-        return Ok(bind);
+    let tokens = flags.admin_tokens.clone().or_else(|| origin.file(written.tokens));
+    let open_span = written.open.as_ref().map(Spanned::span);
+    let is_open = flags.admin_open || written.open.is_some_and(Spanned::into_inner);
+    let problem = if bind.ip().is_loopback() {
+        None
+    } else if is_open {
+        Some((Problem::AdminOpenToOthers(bind), open_span.or(span)))
+    } else if tokens.is_none() {
+        Some((Problem::AdminNotLoopback(bind), span))
+    } else {
+        None
+    };
+    match problem {
+        None => Ok(AdminConfig { bind, tokens, is_open }),
+        Some((problem, Some(span))) => Err(origin.error(&span, problem)),
+        Some((problem, None)) => Err(ConfigError::unplaced(problem)),
     }
-    let problem = Problem::AdminNotLoopback(bind);
-    Err(match span {
-        Some(span) => origin.error(&span, problem),
-        None => ConfigError::unplaced(problem),
-    })
 }

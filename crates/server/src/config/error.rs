@@ -38,9 +38,15 @@ pub enum Problem {
     )]
     OpenToOthers(SocketAddr),
     #[error(
-        "the admin interface has no login and may listen on loopback only, not on {0}: use 127.0.0.1"
+        "others can reach the admin interface at {0}: make tokens with `convoke token add NAME --role admin \
+         --tokens FILE` and name the file as tokens under [admin], or use 127.0.0.1"
     )]
     AdminNotLoopback(SocketAddr),
+    #[error(
+        "open lets everybody do everything, and others can reach the admin interface at {0}: use 127.0.0.1, or \
+         tokens instead"
+    )]
+    AdminOpenToOthers(SocketAddr),
     #[error(
         "{0} says nothing about how others reach us: bind one address, or add advertise = \"HOST\" \
          in the --config file"

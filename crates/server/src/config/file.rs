@@ -145,6 +145,8 @@ pub(super) struct State {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Admin {
     pub(super) bind: Option<Spanned<Text<SocketAddr>>>,
+    pub(super) tokens: Option<PathBuf>,
+    pub(super) open: Option<Spanned<bool>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -32,7 +32,9 @@
 //! tenant = "acme"                   # who pays for its conferences, if no user or network says otherwise
 //!
 //! [admin]
-//! bind = "127.0.0.1:5080"           # HTTP: loopback only
+//! bind = "127.0.0.1:5080"           # HTTP; elsewhere than on loopback only with tokens, and behind TLS of your own
+//! tokens = "tokens"                 # made by `convoke token add`; relative to this file. Without it one may look only
+//! open = false                      # true: every program of this machine may do everything; loopback only
 //!
 //! [pool]
 //! capacity = 200                    # plain legs; default: from the machine, as `convoke calibrate` measured it
@@ -132,8 +134,8 @@ pub struct Config {
     pub mixers: u16,
     /// The addresses that make conferences; at least one.
     pub factories: Vec<Factory>,
-    /// Where the HTTP interface listens; always a loopback address.
-    pub admin: SocketAddr,
+    /// The HTTP interface.
+    pub admin: AdminConfig,
     /// Seats of the pool; `None` lets the machine decide.
     pub capacity: Option<u32>,
     /// How the machine decides, and what reservations may take.
@@ -160,6 +162,17 @@ pub struct Config {
     pub limits: Limits,
     /// For tests: in which conference of each mixer, counted from 1, a fault strikes. `[debug]` in the file.
     pub fault_in_conference: Option<u32>,
+}
+
+/// The HTTP interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// Where it listens; elsewhere than on loopback only with tokens.
+    pub bind: SocketAddr,
+    /// The file of tokens; see [`crate::tokens`]. `None`: nobody has one.
+    pub tokens: Option<PathBuf>,
+    /// Whether whoever has no token may do everything; on loopback only.
+    pub is_open: bool,
 }
 
 /// One UDP socket for SIP.
@@ -288,6 +301,10 @@ pub struct Flags {
     pub rtp_ports: Option<PortRange>,
     /// `--admin`.
     pub admin: Option<SocketAddr>,
+    /// `--admin-tokens`.
+    pub admin_tokens: Option<PathBuf>,
+    /// `--admin-open`.
+    pub admin_open: bool,
     /// `--records`; `-`: standard output.
     pub records: Option<PathBuf>,
     /// `--pcap`.

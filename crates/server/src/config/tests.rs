@@ -32,7 +32,7 @@ fn an_empty_file_is_the_defaults() {
     assert_eq!(config.media[0].ports.to_string(), "20000-29999");
     assert_eq!(config.media[0].ports.count(), 10_000);
     assert_eq!(config.factories, [Factory::default()]);
-    assert_eq!(config.admin, address("127.0.0.1:5080"));
+    assert_eq!(config.admin.bind, address("127.0.0.1:5080"));
     assert_eq!(config.access, AllowList::Everybody);
     assert_eq!((config.capacity, config.heard), (None, 3));
 }
@@ -88,7 +88,7 @@ fn every_key_is_read() {
     assert_eq!((factory.answer, factory.end), (Answer::Deliver, End::CreatorLeaves));
     assert_eq!((factory.hold, factory.expect), (Duration::from_secs(90), 10));
     assert_eq!(factory.max, Some(20));
-    assert_eq!((config.admin.port(), config.capacity), (0, Some(100)));
+    assert_eq!((config.admin.bind.port(), config.capacity), (0, Some(100)));
     assert_eq!(config.heard, 5);
     assert!(config.access.allows("192.0.2.77".parse().expect("an address")));
     assert!(!config.access.allows("198.51.100.1".parse().expect("an address")));
@@ -183,7 +183,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "[admin]\nbind = \"192.0.2.1:80\"",
-        "convoke.toml:2: the admin interface has no login and may listen on loopback only, not on 192.0.2.1:80: use 127.0.0.1",
+        "convoke.toml:2: others can reach the admin interface at 192.0.2.1:80: make tokens with `convoke token add NAME --role admin --tokens FILE` and name the file as tokens under [admin], or use 127.0.0.1",
     ),
     ("[media]\nheard = 0", "convoke.toml:2: heard must be 1 to 16, found 0"),
     ("[pool]\ncapacity = 99999", "convoke.toml:2: capacity must be 1 to 30000, found 99999"),
@@ -275,6 +275,8 @@ fn flags_win_over_the_file() {
         media_ip: Some(ip("127.0.0.3")),
         rtp_ports: Some(PortRange { first: 4_000, last: 4_001 }),
         admin: Some(address("127.0.0.1:0")),
+        admin_tokens: None,
+        admin_open: false,
         records: Some("-".into()),
         pcap: Some("flag.pcap".into()),
         open: false,
@@ -290,7 +292,7 @@ fn flags_win_over_the_file() {
     assert_eq!(config.media[0].bind, ip("127.0.0.3"));
     assert_eq!(config.media[0].advertise, config.media[0].bind);
     assert_eq!(config.media[0].ports.count(), 2);
-    assert_eq!(config.admin.port(), 0);
+    assert_eq!(config.admin.bind.port(), 0);
 }
 
 #[test]
@@ -427,4 +429,19 @@ fn limits_for_scanners_have_defaults_and_bounds() {
     assert_eq!((some.per_second, some.burst), (1, 7));
     let error = read("[limits]\nburst = 0\n").expect_err("nobody would learn of a wrong number");
     assert!(error.to_string().contains("burst"), "{error}");
+}
+
+#[test]
+fn the_admin_interface_is_elsewhere_only_with_tokens() {
+    let text = "[admin]\nbind = \"192.0.2.1:80\"\ntokens = \"tokens\"\n";
+    let admin = read(text).expect("with tokens").admin;
+    assert_eq!((admin.bind, admin.is_open), (address("192.0.2.1:80"), false));
+    assert!(admin.tokens.expect("a file").ends_with("tokens"));
+    let error = error("[admin]\nbind = \"192.0.2.1:80\"\ntokens = \"t\"\nopen = true\n");
+    assert!(error.starts_with("convoke.toml:4: open lets everybody do everything"), "{error}");
+    assert!(read("[admin]\nopen = true\n").expect("on loopback").admin.is_open);
+    let usual = read("").expect("defaults").admin;
+    assert_eq!((usual.tokens, usual.is_open), (None, false));
+    let flags = Flags { admin_open: true, ..Flags::default() };
+    assert!(Config::from_flags(&flags).expect("on loopback").admin.is_open);
 }

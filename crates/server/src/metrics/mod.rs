@@ -14,6 +14,7 @@ use sip::{ConnectionCounters, MessageKind};
 use transport::WireCounters;
 use units::{Cause, Tally};
 
+use crate::admin::HttpFigures;
 use crate::records::RecordLost;
 use crate::run::Reload;
 
@@ -40,6 +41,7 @@ pub(crate) struct Snapshot {
     pub(crate) reloads: Tally<Reload>,
     /// Records written, and those lost.
     pub(crate) records: (u64, Tally<RecordLost>),
+    pub(crate) http: HttpFigures,
 }
 
 /// Writes the page.
@@ -56,6 +58,7 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     conferences(&mut page, &snapshot.node);
     legs(&mut page, &snapshot.node);
     mixers(&mut page, &snapshot.mixers);
+    http(&mut page, &snapshot.http);
     let help = "Events and messages that nobody took in time: only what is shown of them is lost.";
     page.one(Counter, "events_lost_total", help, snapshot.events_lost);
     let help = "Configurations that were read while the server ran.";
@@ -68,6 +71,19 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     let help = "Records of legs and conferences that are lost.";
     by_cause(&mut page, "records_lost_total", help, &snapshot.records.1);
     page.finish()
+}
+
+fn http(page: &mut Page, http: &HttpFigures) {
+    let help = "Requests to the HTTP interface, by operation.";
+    let mut requests = page.family(Counter, "http_requests_total", help);
+    for (operation, count) in &http.requests {
+        requests.sample(&[("operation", operation)], *count);
+    }
+    let help = "Requests to the HTTP interface that were refused.";
+    by_cause(page, "http_requests_refused_total", help, &http.refused);
+    page.one(Gauge, "http_event_readers", "Who reads events over HTTP.", http.readers);
+    let help = "Readers of events that were too slow, and were let go.";
+    page.one(Counter, "http_event_readers_dropped_total", help, http.readers_dropped);
 }
 
 fn messages(page: &mut Page, node: &Figures) {

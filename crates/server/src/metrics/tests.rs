@@ -34,6 +34,7 @@ fn page() -> String {
         events_lost: 0,
         reloads: Tally::default(),
         records: (0, Tally::default()),
+        http: HttpFigures { requests: [("getStatus", 1)].into(), ..HttpFigures::default() },
     })
 }
 
