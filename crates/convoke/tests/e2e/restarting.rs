@@ -45,7 +45,7 @@ fn after_kill_9_reservations_are_back_and_the_conference_is_called_again() {
 #[test]
 fn what_fits_is_shown_and_explained() {
     let _alone = Alone::wait();
-    let server = Process::serve(&[]);
+    let server = Process::serve(&["--admin-open"]);
     assert_eq!(server.greeting("measured"), "assumed");
     let admin = server.greeting("admin");
     let (code, shown, _) = run(&["capacity", "--admin", &admin]);

@@ -85,9 +85,7 @@ impl Problem {
             | Self::NoDecision
             | Self::NoParticipant
             | Self::NoReservation
-            | Self::NoRoute => {
-                StatusCode::NOT_FOUND
-            }
+            | Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::ConferenceFull | Self::Ending | Self::NotInYet => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -100,9 +98,7 @@ impl Problem {
             | Self::NoRoom
             | Self::NotKept
             | Self::ShuttingDown
-            | Self::TooManyReaders => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            | Self::TooManyReaders => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::Extension;
+use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -89,7 +89,8 @@ fn for_owners(caller: &Caller) -> Result<(), Fault> {
     if caller.sees_uris {
         return Ok(());
     }
-    let detail = "this shows conference URIs, with which one can join: ask with a token for operators";
+    let detail =
+        "this shows conference URIs, with which one can join: ask with a token for operators";
     let problem = if caller.name.is_some() { Problem::Role } else { Problem::NoToken };
     Err(Fault::new(problem, detail))
 }
@@ -188,9 +189,9 @@ fn reservation(reserved: Option<Reserved>) -> Result<ReservationStatus, Fault> {
             ReserveError::NoStore | ReserveError::NotKept => Problem::NotKept,
             ReserveError::Ending => Problem::ShuttingDown,
             ReserveError::NoTenant(_) | ReserveError::NotFound => Problem::NoReservation,
-            ReserveError::BadSize { .. } | ReserveError::OutOfTime | ReserveError::TooFar { .. } => {
-                Problem::OutOfRange
-            }
+            ReserveError::BadSize { .. }
+            | ReserveError::OutOfTime
+            | ReserveError::TooFar { .. } => Problem::OutOfRange,
             ReserveError::NoRoom { .. } | ReserveError::TooMany { .. } => Problem::NoRoom,
             ReserveError::TenantFull { .. } => Problem::TenantFull,
         };

@@ -13,8 +13,8 @@ use toml::Spanned;
 use super::error::{ConfigError, Place, Problem};
 use super::file::{self, File, Text, line_of};
 use super::{
-    AdminConfig, Advertise, Answer, Config, End, Factory, Flags, MediaListen, RoomTerms, SipListen, auth, media,
-    tenants,
+    AdminConfig, Advertise, Answer, Config, End, Factory, Flags, MediaListen, RoomTerms, SipListen,
+    auth, media, tenants,
 };
 use crate::{AllowList, RecordsTo, mixers};
 
