@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use node::DrainStatus;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
