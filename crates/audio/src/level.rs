@@ -12,8 +12,11 @@ pub fn dbov(samples: &[i16]) -> f64 {
     if samples.is_empty() {
         return f64::NEG_INFINITY;
     }
-    // Fits: 2^33 samples of full scale.
-    let energy: u64 = samples.iter().map(|&s| u64::from(s.unsigned_abs()).pow(2)).sum();
+    // Fits: a square is at most 2^30, and 2^34 of them would make a `u64` full. Unchecked, so that four are added at a time.
+    let energy = samples.iter().fold(0_u64, |sum, sample| {
+        let amplitude = u32::from(sample.unsigned_abs());
+        sum.wrapping_add(u64::from(amplitude.wrapping_mul(amplitude)))
+    });
     let mean_square = energy as f64 / samples.len() as f64;
     10.0 * (mean_square / OVERLOAD.powi(2)).log10()
 }
