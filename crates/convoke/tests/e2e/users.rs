@@ -95,7 +95,7 @@ fn what_is_wrong_with_users_is_told_in_one_line() {
     assert!(told(&add, 1).contains("name the realm"));
     let add = ["user", "remove", "alice", "--users", &file, "--realm", REALM];
     let line = told(&add, 1);
-    assert!(line.contains("users.new is there: somebody else changes the users now"), "{line}");
+    assert!(line.contains("users.new is there: somebody else changes the file now"), "{line}");
     assert!(alone.path("users.new").exists(), "it is somebody else's");
 }
 
