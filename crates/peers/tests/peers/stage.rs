@@ -156,7 +156,7 @@ pub(crate) fn conference_in(messages: &str) -> String {
     messages[at..].split(['>', ' ', ';']).next().expect("a word").to_owned()
 }
 
-/// The same as Target-Dialog names it, whose sender's own tag is the local one (RFC 4538 §7).
+/// The same as Target-Dialog names it: the sender's own tag is the remote one, as its receiver sees it (RFC 4538 §3).
 pub(crate) fn target_dialog(sipp: &Sipp) -> String {
-    dialog_of(sipp).replace("to-tag", "remote-tag").replace("from-tag", "local-tag")
+    dialog_of(sipp).replace("to-tag", "local-tag").replace("from-tag", "remote-tag")
 }
