@@ -482,6 +482,13 @@ mod tests {
     use super::*;
     use crate::engine;
 
+    /// Found by a long run: an invitee who was slow with his REFER was called and not reached, then reported that he follows it.
+    #[test]
+    fn a_refer_that_nobody_waits_for_does_not_hold_up_the_end() {
+        let input = include_bytes!("found/late_refer.bin");
+        engine::attempt(&TERMINAL, input).unwrap_or_else(|why| panic!("{why}"));
+    }
+
     /// T04
     #[test]
     fn a_terminal_among_strangers_comes_to_its_end() {

@@ -383,6 +383,9 @@ impl Convener {
         for invitee in 0..self.invitees.len() {
             self.abandon(now, invitee);
         }
+        // Also one whose invitee was called because he was slow, and then not reached: his late report would keep us here
+        // for as long as he grants.
+        self.ua.disregard_all(now);
         self.step(Step::Ended { outcome });
     }
 }

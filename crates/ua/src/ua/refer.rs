@@ -109,6 +109,14 @@ impl Ua {
         self.refer_ended(now, refer, ReferOutcome::Unreported);
     }
 
+    /// Waits for the outcome of no REFER any more, as [`Self::disregard`] does for one.
+    pub fn disregard_all(&mut self, now: Instant) {
+        let open = self.refers.iter().filter(|(_, refer)| !refer.has_ended());
+        for refer in open.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.disregard(now, refer);
+        }
+    }
+
     fn refer_outside(
         &mut self,
         now: Instant,
