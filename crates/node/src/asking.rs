@@ -252,8 +252,9 @@ impl Node {
         (asker, asked): (&str, Option<String>),
     ) -> Result<Told, Refused> {
         self.takes_new()?;
-        let told = self.told(now, (Some(asker.to_owned()), asked), request);
-        match self.pool.hold(now, request) {
+        let (held, decision) = self.pool.hold_explained(now, self.number, request);
+        let told = Told { at: self.wall(now), asker: Some(asker.to_owned()), asked, decision };
+        match held {
             Ok(_) => Ok(told),
             Err(refusal) => {
                 let refused = self.refused(&refusal, told.decision.shortage());

@@ -211,22 +211,6 @@ impl Node {
         }
     }
 
-    /// Finds out what the pool will decide about this request, and why.
-    /// Who asks, and what URI he asks, goes with it.
-    pub(crate) fn told(
-        &self,
-        now: Instant,
-        (asker, asked): (Option<String>, Option<String>),
-        request: &HoldRequest,
-    ) -> Told {
-        Told {
-            at: self.wall(now),
-            asker,
-            asked,
-            decision: self.pool.explain(now, self.number, request),
-        }
-    }
-
     /// Puts away why a conference had its room: it is over.
     pub(crate) fn put_away(&mut self, record: &mut Record) {
         if let Some(told) = record.told.take() {

@@ -66,17 +66,41 @@ impl Pool {
     /// # Errors
     /// [`Refusal`]; nothing was changed.
     pub fn hold(&mut self, now: Instant, request: &HoldRequest) -> Result<Hold, Refusal> {
-        if let Some(entry) = self.ledger.entry(request.id)
-            && !entry.is_overdue(now)
-        {
-            let until = entry.until;
-            if entry.soft_source().is_some() && request.firmness == Firmness::Firm {
-                self.harden(request.id);
-            }
-            return Ok(Hold { until });
+        if let Some(hold) = self.held_before(now, request) {
+            return Ok(hold);
         }
-        let promised = promised(request);
-        let (shard, plan) = self.plan_hold(now, promised, request).outcome?;
+        let (shard, plan) = self.plan_hold(now, promised(request), request).outcome?;
+        Ok(self.promise(now, request, shard, plan))
+    }
+
+    /// The same, with what [`Self::explain`] says of it: both from one look at the room.
+    pub fn hold_explained(
+        &mut self,
+        now: Instant,
+        node: u16,
+        request: &HoldRequest,
+    ) -> (Result<Hold, Refusal>, Decision) {
+        let findings = self.plan_hold(now, promised(request), request);
+        let (decision, outcome) = self.decision(node, request, findings);
+        let held = match self.held_before(now, request) {
+            Some(hold) => Ok(hold),
+            None => outcome.map(|(shard, plan)| self.promise(now, request, shard, plan)),
+        };
+        (held, decision)
+    }
+
+    /// The hold that there is, made firm if this request is.
+    fn held_before(&mut self, now: Instant, request: &HoldRequest) -> Option<Hold> {
+        let entry = self.ledger.entry(request.id).filter(|entry| !entry.is_overdue(now))?;
+        let until = entry.until;
+        if entry.soft_source().is_some() && request.firmness == Firmness::Firm {
+            self.harden(request.id);
+        }
+        Some(Hold { until })
+    }
+
+    /// Does what was planned for a hold.
+    fn promise(&mut self, now: Instant, request: &HoldRequest, shard: u16, plan: Plan) -> Hold {
         self.carry_out(plan, Some(request.id));
         self.count_pace(now, request.tenant);
         let until = now + request.hold.min(HOLD_MAX);
@@ -84,7 +108,7 @@ impl Pool {
             state: State::Held(request.firmness),
             shard,
             tenant: request.tenant,
-            promised,
+            promised: promised(request),
             leg: request.leg,
             base: self.config.costs.conference(),
             used: 0,
@@ -95,7 +119,7 @@ impl Pool {
             serial: self.new_serial(),
         };
         self.ledger.insert(request.id, entry);
-        Ok(Hold { until })
+        Hold { until }
     }
 
     /// Whether [`Self::hold`] would promise this much now.
@@ -142,8 +166,17 @@ impl Pool {
     /// What [`Self::hold`] would decide now for a conference that there is not yet, and why. `node` is this
     /// one's number.
     pub fn explain(&self, now: Instant, node: u16, request: &HoldRequest) -> Decision {
-        let seats = promised(request);
-        let Findings { limits, looks, outcome } = self.plan_hold(now, seats, request);
+        self.decision(node, request, self.plan_hold(now, promised(request), request)).0
+    }
+
+    /// What was found, for people, and the plan.
+    fn decision(
+        &self,
+        node: u16,
+        request: &HoldRequest,
+        findings: Findings,
+    ) -> (Decision, Result<(u16, Plan), Refusal>) {
+        let Findings { limits, looks, outcome } = findings;
         let chosen = outcome.as_ref().ok().map(|(shard, _)| *shard);
         let mut candidates: Vec<Candidate> = looks
             .into_iter()
@@ -160,17 +193,19 @@ impl Pool {
         candidates.sort_by_key(|it| (chosen != Some(it.shard), it.shard));
         let left_out = candidates.len().saturating_sub(CANDIDATES_KEPT_MAX);
         candidates.truncate(CANDIDATES_KEPT_MAX);
-        Decision {
+        let seats = promised(request);
+        let decision = Decision {
             seats: Seats(seats),
             leg: request.leg,
             asked: self.cost_of(seats, request.leg),
             tenant: request.tenant,
             is_firm: request.firmness == Firmness::Firm,
-            refusal: outcome.err(),
+            refusal: outcome.as_ref().err().cloned(),
             limits,
             candidates,
             left_out,
-        }
+        };
+        (decision, outcome)
     }
 
     /// Makes a soft hold firm: the asker's address is proved. Does not prolong it.
