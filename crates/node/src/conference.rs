@@ -147,6 +147,26 @@ pub(crate) type Records = BTreeMap<ConferenceId, Record>;
 const COPIES_FOR: std::time::Duration = std::time::Duration::from_secs(64);
 
 impl Record {
+    /// A conference with a URI that nobody asked for by a request that we know: it was reserved, or is of before a restart.
+    pub(crate) fn unasked(
+        now: Instant,
+        uri: SipUri,
+        (factory, policy): (usize, Policy),
+        activate_by: UnixTime,
+    ) -> Self {
+        Self {
+            uri,
+            factory,
+            activate_by,
+            told: None,
+            policy,
+            creator: None,
+            asked: Asked::by_nobody(),
+            since: now,
+            state: State::Held,
+        }
+    }
+
     /// Whether its URI leads anywhere.
     pub(crate) const fn is_alive(&self) -> bool {
         match self.state {

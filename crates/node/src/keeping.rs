@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sip::{Incoming, SipUri, Uri};
 use units::{Instant, UnixTime};
 
-use crate::conference::{Asked, Record, State};
+use crate::conference::{Record, State};
 use crate::node::{Node, Output, TOMBSTONE_FOR};
 use crate::steering::Policy;
 
@@ -148,18 +148,9 @@ impl Node {
                 state = State::Ended;
             }
         }
-        let record = Record {
-            uri,
-            factory,
-            activate_by: it.activate_by,
-            told: None,
-            policy: Policy::of(self.factories[factory].config()),
-            creator: it.creator.clone(),
-            asked: Asked::by_nobody(),
-            since: now,
-            state,
-        };
-        self.records.insert(it.id, record);
+        let policy = Policy::of(self.factories[factory].config());
+        let record = Record::unasked(now, uri, (factory, policy), it.activate_by);
+        self.records.insert(it.id, Record { creator: it.creator.clone(), state, ..record });
     }
 
     /// A conference begins.
@@ -273,18 +264,9 @@ impl Node {
             return;
         }
         let (host, port) = self.listen_for(incoming).advertise.clone();
-        let record = Record {
-            uri: SipUri::new(host, Some(port)).with_user(&user),
-            factory: 0,
-            activate_by: token.deadline(),
-            told: None,
-            policy: Policy::of(self.factories[0].config()),
-            creator: None,
-            asked: Asked::by_nobody(),
-            since: now,
-            state: State::Held,
-        };
-        self.records.insert(token.id, record);
+        let uri = SipUri::new(host, Some(port)).with_user(&user);
+        let policy = Policy::of(self.factories[0].config());
+        self.records.insert(token.id, Record::unasked(now, uri, (0, policy), token.deadline()));
     }
 
     /// The moment of our clock that is this one of the wall's; now if it is over.

@@ -9,7 +9,7 @@ use sha2::Sha256;
 use sip::SipUri;
 use units::{Instant, UnixTime};
 
-use crate::conference::{Asked, Record, State};
+use crate::conference::{Record, State};
 use crate::keeping::{StoreChange, StoredState, Waiting};
 use crate::node::{Node, Output, Phase};
 use crate::steering::Policy;
@@ -199,18 +199,9 @@ impl Node {
         self.pool.reserve(now, &reservation).map_err(|refusal| self.not_reserved(&refusal))?;
         let (host, port) = self.listens[0].advertise.clone();
         let user = pool::mint(&self.keys.token, self.number, id, request.until);
-        let record = Record {
-            uri: SipUri::new(host, Some(port)).with_user(&user),
-            factory: 0,
-            activate_by: request.until,
-            told: None,
-            policy: Policy::of(self.factories[0].config()),
-            creator: None,
-            asked: Asked::by_nobody(),
-            since: now,
-            state: State::Held,
-        };
-        self.records.insert(id, record);
+        let uri = SipUri::new(host, Some(port)).with_user(&user);
+        let policy = Policy::of(self.factories[0].config());
+        self.records.insert(id, Record::unasked(now, uri, (0, policy), request.until));
         Ok(Made::New(id))
     }
 
