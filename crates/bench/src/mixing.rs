@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use audio::g711::ulaw_encode;
 use mix::message::{
-    Action, Channel, Codec, Command, ConferenceKey, Direction, Epoch, Format, Kind, LentPort,
-    PortId, RtcpPath, StreamSpec, TransportSpec,
+    Action, Channel, Codec, Command, ConferenceKey, Epoch, Format, LentPort, PortId, StreamSpec,
+    TransportSpec,
 };
 use mix::{Shard, ShardConfig, Sink, TICK};
 use rtp::Header;
@@ -54,21 +54,8 @@ impl World {
             for leg in slot * legs..(slot + 1) * legs {
                 shard.add_lent(LentPort { id: leg + 1, address: address(20_000, leg) });
                 let remote = address(40_000, leg);
-                let transport = TransportSpec {
-                    lent: leg + 1,
-                    remote: Some(remote),
-                    rtcp: RtcpPath::Muxed,
-                    signalling: remote.ip(),
-                };
-                let stream = StreamSpec {
-                    kind: Kind::Audio,
-                    direction: Direction::SendRecv,
-                    send: PCMU,
-                    receive: vec![PCMU],
-                    keys: None,
-                    anonymous: false,
-                    label: "leg".to_owned(),
-                };
+                let transport = TransportSpec::muxed(leg + 1, remote);
+                let stream = StreamSpec { label: "leg".to_owned(), ..StreamSpec::both_ways(PCMU) };
                 let port = PortId(leg + 1);
                 command(&mut shard, now, key, Action::AddPort { port, transport, stream });
             }

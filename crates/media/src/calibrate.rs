@@ -10,8 +10,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use mix::message::{
-    Action, Channel, Codec, Command, ConferenceKey, Direction, Epoch, Event, Format, Kind,
-    LentPort, PortId, RtcpPath, StreamSpec, TransportSpec,
+    Action, Channel, Codec, Command, ConferenceKey, Epoch, Event, Format, LentPort, PortId,
+    StreamSpec, TransportSpec,
 };
 use mix::{Shard, ShardConfig, Sink, TICK};
 use nix::time::{ClockId, clock_gettime};
@@ -113,12 +113,7 @@ impl Bench {
             bench.shard.add_lent(LentPort { id: lent, address });
             let action = Action::AddPort {
                 port: PortId(lent),
-                transport: TransportSpec {
-                    lent,
-                    remote: Some(remote),
-                    rtcp: RtcpPath::Muxed,
-                    signalling: remote.ip(),
-                },
+                transport: TransportSpec::muxed(lent, remote),
                 stream: stream(trial.ptime_ms),
             };
             bench.command(leg % conferences, u64::from(conferences) + u64::from(lent), action);
@@ -211,15 +206,7 @@ impl Sink for Outbox<'_> {
 
 fn stream(ptime_ms: u32) -> StreamSpec {
     let format = Format { codec: Codec::Pcmu, payload_type: 0, ptime_ms };
-    StreamSpec {
-        kind: Kind::Audio,
-        direction: Direction::SendRecv,
-        send: format,
-        receive: vec![format],
-        keys: None,
-        anonymous: false,
-        label: String::new(),
-    }
+    StreamSpec::both_ways(format)
 }
 
 fn loopback() -> io::Result<UdpSocket> {

@@ -11,8 +11,8 @@ use audio::{Decoder as _, Encoder as _, G711};
 use media::{DSCP_EF, Delivery, Engine, EngineConfig, MediaBind, ShardReport, StartError};
 use mix::ShardConfig;
 use mix::message::{
-    Action, Codec, Command, ConferenceKey, Direction, Done, Epoch, Event, Format, Kind, LentPort,
-    PortId, Refused, RtcpPath, StreamSpec, TransportSpec,
+    Action, Codec, Command, ConferenceKey, Done, Epoch, Event, Format, LentPort, PortId, Refused,
+    RtcpPath, StreamSpec, TransportSpec,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -112,15 +112,7 @@ impl Rig {
         let format = Format { codec: Codec::Pcmu, payload_type: 0, ptime_ms: 20 };
         let transport =
             TransportSpec { lent: lent.id, remote: Some(remote), rtcp, signalling: remote.ip() };
-        let stream = StreamSpec {
-            kind: Kind::Audio,
-            direction: Direction::SendRecv,
-            send: format,
-            receive: vec![format],
-            keys: None,
-            anonymous: false,
-            label: String::new(),
-        };
+        let stream = StreamSpec::both_ways(format);
         let added = self.command(shard, Action::AddPort { port: PortId(n), transport, stream });
         assert_eq!(added, Ok(Done::PortAdded));
     }
@@ -522,21 +514,8 @@ fn a_fault_in_one_conference_costs_the_others_nothing() {
     let mut phone = Phone::new(lent[1].address, 2, 500.0);
     let remote = phone.socket.local_addr().expect("bound");
     let format = Format { codec: Codec::Pcmu, payload_type: 0, ptime_ms: 20 };
-    let transport = TransportSpec {
-        lent: lent[1].id,
-        remote: Some(remote),
-        rtcp: RtcpPath::Muxed,
-        signalling: remote.ip(),
-    };
-    let stream = StreamSpec {
-        kind: Kind::Audio,
-        direction: Direction::SendRecv,
-        send: format,
-        receive: vec![format],
-        keys: None,
-        anonymous: false,
-        label: String::new(),
-    };
+    let transport = TransportSpec::muxed(lent[1].id, remote);
+    let stream = StreamSpec::both_ways(format);
     command(&mut rig, Action::AddPort { port: PortId(2), transport, stream });
     victim.exchange();
     for _ in 0..100 {

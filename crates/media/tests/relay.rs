@@ -8,8 +8,8 @@ use std::time::Duration;
 use audio::{Decoder as _, Encoder as _, G711};
 use media::{Delivery, Engine, EngineConfig, MediaBind};
 use mix::message::{
-    Action, Codec, Command, ConferenceKey, Direction, Done, Epoch, Event, Format, Kind, LentPort,
-    PortId, PortReport, RtcpPath, StreamSpec, TransportSpec,
+    Action, Codec, Command, ConferenceKey, Done, Epoch, Event, Format, LentPort, PortId,
+    PortReport, StreamSpec, TransportSpec,
 };
 use units::Rng;
 
@@ -112,21 +112,8 @@ impl Mixer {
 
     fn join(&mut self, n: usize, remote: SocketAddr) -> SocketAddr {
         let lent = self.lent[n];
-        let transport = TransportSpec {
-            lent: lent.id,
-            remote: Some(remote),
-            rtcp: RtcpPath::Muxed,
-            signalling: remote.ip(),
-        };
-        let stream = StreamSpec {
-            kind: Kind::Audio,
-            direction: Direction::SendRecv,
-            send: PCMU,
-            receive: vec![PCMU],
-            keys: None,
-            anonymous: false,
-            label: String::new(),
-        };
+        let transport = TransportSpec::muxed(lent.id, remote);
+        let stream = StreamSpec::both_ways(PCMU);
         let port = PortId(u32::try_from(n).expect("small"));
         assert_eq!(self.command(Action::AddPort { port, transport, stream }), Done::PortAdded);
         lent.address

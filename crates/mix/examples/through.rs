@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use audio::{Decoder as _, Encoder as _, G711};
 use mix::message::{
-    Action, Channel, Codec, Command, ConferenceKey, Direction, Done, Epoch, Event, Format, Kind,
-    LentPort, PortId, PortReport, RtcpPath, StreamSpec, TransportSpec,
+    Action, Channel, Codec, Command, ConferenceKey, Done, Epoch, Event, Format, LentPort, PortId,
+    PortReport, StreamSpec, TransportSpec,
 };
 use mix::{Shard, ShardConfig, Sink, TICK};
 use rtp::{HEADER_BYTES, Header, RtpPacket};
@@ -129,21 +129,8 @@ fn shard() -> Shard {
         let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 20_000 + 2 * u16::from(n));
         shard.add_lent(LentPort { id: u32::from(n), address });
         let (remote, lent) = (peer(n), u32::from(n));
-        let transport = TransportSpec {
-            lent,
-            remote: Some(remote),
-            rtcp: RtcpPath::Muxed,
-            signalling: remote.ip(),
-        };
-        let stream = StreamSpec {
-            kind: Kind::Audio,
-            direction: Direction::SendRecv,
-            send: PCMU,
-            receive: vec![PCMU],
-            keys: None,
-            anonymous: false,
-            label: String::new(),
-        };
+        let transport = TransportSpec::muxed(lent, remote);
+        let stream = StreamSpec::both_ways(PCMU);
         command(&mut shard, Action::AddPort { port: PortId(lent), transport, stream });
     }
     while shard.poll_event().is_some() {}

@@ -150,6 +150,28 @@ pub struct StreamSpec {
     pub label: String,
 }
 
+impl TransportSpec {
+    /// A peer whose sound, RTCP and signalling all come from one address.
+    pub const fn muxed(lent: u32, remote: SocketAddr) -> Self {
+        Self { lent, remote: Some(remote), rtcp: RtcpPath::Muxed, signalling: remote.ip() }
+    }
+}
+
+impl StreamSpec {
+    /// Sound both ways in one format, and no more.
+    pub fn both_ways(format: Format) -> Self {
+        Self {
+            kind: Kind::Audio,
+            direction: Direction::SendRecv,
+            send: format,
+            receive: vec![format],
+            keys: None,
+            anonymous: false,
+            label: String::new(),
+        }
+    }
+}
+
 /// The kind of media in a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {

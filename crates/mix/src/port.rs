@@ -146,10 +146,7 @@ impl Port {
     ) -> Option<Outgoing<'_>> {
         let to = self.to()?;
         let bytes = self.sender.push(frame, csrcs)?;
-        self.counts.sent += 1;
-        self.counts.sent_bytes += bytes.len() as u64;
-        self.control.sent(payload_bytes(bytes));
-        Some(Outgoing { channel: Channel::Rtp, to, bytes })
+        Some(counted(&mut self.counts, &mut self.control, to, bytes))
     }
 
     /// The same with a frame that is encoded already, in the codec that the port [sends](Self::codec):
@@ -161,10 +158,7 @@ impl Port {
     ) -> Option<Outgoing<'_>> {
         let to = self.to()?;
         let bytes = self.sender.push_encoded(frame, csrcs)?;
-        self.counts.sent += 1;
-        self.counts.sent_bytes += bytes.len() as u64;
-        self.control.sent(payload_bytes(bytes));
-        Some(Outgoing { channel: Channel::Rtp, to, bytes })
+        Some(counted(&mut self.counts, &mut self.control, to, bytes))
     }
 
     /// Whether a report is due: ask once a tick, after [`Port::say`].
@@ -437,6 +431,19 @@ impl Budget {
             None => Spent::TooMuch,
         }
     }
+}
+
+/// A packet of sound on its way, counted where that is told.
+fn counted<'b>(
+    counts: &mut PortReport,
+    control: &mut Control,
+    to: SocketAddr,
+    bytes: &'b [u8],
+) -> Outgoing<'b> {
+    counts.sent += 1;
+    counts.sent_bytes += bytes.len() as u64;
+    control.sent(payload_bytes(bytes));
+    Outgoing { channel: Channel::Rtp, to, bytes }
 }
 
 /// Bytes behind the header of a packet of ours.

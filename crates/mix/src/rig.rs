@@ -9,8 +9,8 @@ use rtp::{Header, RtpPacket};
 use units::{Instant, Rng};
 
 use crate::message::{
-    Action, Channel, Codec, Command, ConferenceKey, Direction, Done, Epoch, Event, Format, Kind,
-    LentPort, PortId, PortReport, Refused, RtcpPath, StreamSpec, TransportSpec,
+    Action, Channel, Codec, Command, ConferenceKey, Direction, Done, Epoch, Event, Format,
+    LentPort, PortId, PortReport, Refused, StreamSpec, TransportSpec,
 };
 use crate::{Farewell, Shard, ShardConfig, Sink, TICK};
 
@@ -23,20 +23,12 @@ pub(crate) fn peer(n: u8) -> SocketAddr {
 }
 
 pub(crate) fn transport(lent: u32, remote: SocketAddr) -> TransportSpec {
-    TransportSpec { lent, remote: Some(remote), rtcp: RtcpPath::Muxed, signalling: remote.ip() }
+    TransportSpec::muxed(lent, remote)
 }
 
 pub(crate) fn stream(direction: Direction, send: Format) -> StreamSpec {
-    let receive = vec![PCMU, PCMA];
-    StreamSpec {
-        kind: Kind::Audio,
-        direction,
-        send,
-        receive,
-        keys: None,
-        anonymous: false,
-        label: "leg".to_owned(),
-    }
+    let (receive, label) = (vec![PCMU, PCMA], "leg".to_owned());
+    StreamSpec { direction, receive, label, ..StreamSpec::both_ways(send) }
 }
 
 /// A source of RTP packets.

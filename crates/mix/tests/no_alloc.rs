@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use mix::message::{
-    Action, Channel, Codec, Command, ConferenceKey, Direction, Epoch, Event, Format, Kind,
-    LentPort, PortId, RtcpPath, StreamSpec, TransportSpec,
+    Action, Channel, Codec, Command, ConferenceKey, Epoch, Event, Format, LentPort, PortId,
+    StreamSpec, TransportSpec,
 };
 use mix::{Shard, ShardConfig, Sink, TICK};
 use units::{Instant, Rng};
@@ -187,20 +187,11 @@ fn shard_with_legs() -> Shard {
             let format = |codec, payload_type| Format { codec, payload_type, ptime_ms: 20 };
             let (pcmu, pcma) = (format(Codec::Pcmu, 0), format(Codec::Pcma, 8));
             let remote = address(leg, 4_000);
-            let transport = TransportSpec {
-                lent: leg + 1,
-                remote: Some(remote),
-                rtcp: RtcpPath::Muxed,
-                signalling: remote.ip(),
-            };
+            let transport = TransportSpec::muxed(leg + 1, remote);
             let stream = StreamSpec {
-                kind: Kind::Audio,
-                direction: Direction::SendRecv,
-                send: if n % 2 == 0 { pcmu } else { pcma },
                 receive: vec![pcmu, pcma],
                 keys: (n % 3 == 0).then_some(101),
-                anonymous: false,
-                label: String::new(),
+                ..StreamSpec::both_ways(if n % 2 == 0 { pcmu } else { pcma })
             };
             command(&mut shard, Action::AddPort { port: PortId(n), transport, stream });
         }

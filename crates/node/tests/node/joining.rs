@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::rig::{Caller, FACTORY, Rig, Setting, contact, header, requests};
 use focus::EndPolicy;
 use mix::message::{
-    Action, Channel, Codec, Command, ConferenceKey, Direction, Epoch, Event, Format, Kind,
-    LentPort, PortId, RtcpPath, StreamSpec, TransportSpec,
+    Action, Channel, Codec, Command, ConferenceKey, Direction, Epoch, Event, Format, LentPort,
+    PortId, StreamSpec, TransportSpec,
 };
 use node::{Leftovers, Notice};
 use sip::{HeaderName, Method};
@@ -317,21 +317,8 @@ fn told_by_a_mixer(late: Duration) -> Vec<Event> {
     let (now, remote) = (Instant::from_millis(1), SocketAddr::from(([192, 0, 2, 1], 4_000)));
     shard.add_lent(LentPort { id: 1, address: remote });
     let format = Format { codec: Codec::Pcmu, payload_type: 0, ptime_ms: 20 };
-    let transport = TransportSpec {
-        lent: 1,
-        remote: Some(remote),
-        rtcp: RtcpPath::Muxed,
-        signalling: remote.ip(),
-    };
-    let stream = StreamSpec {
-        kind: Kind::Audio,
-        direction: Direction::SendRecv,
-        send: format,
-        receive: vec![format],
-        keys: None,
-        anonymous: false,
-        label: String::new(),
-    };
+    let transport = TransportSpec::muxed(1, remote);
+    let stream = StreamSpec::both_ways(format);
     let conference = ConferenceKey { slot: 0, generation: 1 };
     let add = Action::AddPort { port: PortId(1), transport, stream };
     for (id, action) in (0..).zip([Action::OpenConference, add]) {
