@@ -17,6 +17,7 @@ mod bind;
 mod calibration;
 pub mod config;
 mod keeping;
+mod line_file;
 mod metrics;
 mod mixers;
 mod records;

@@ -17,6 +17,8 @@ use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use crate::line_file::{self, LineFile};
+
 /// Tokens in one file at most: each request looks at all of them. More is refused.
 pub const TOKENS_MAX: usize = 1_000;
 
@@ -63,16 +65,7 @@ pub struct TokenEntry {
 
 /// A tokens file as it was read: what is not changed is written back as it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TokenFile {
-    lines: Vec<Line>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Line {
-    /// Empty, or a comment.
-    Words(String),
-    Token(TokenEntry),
-}
+pub struct TokenFile(LineFile<TokenEntry>);
 
 /// Why a tokens file cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -137,15 +130,8 @@ impl TokenFile {
     /// It cannot be read, or a line of it is none.
     pub fn read(path: &Path) -> Result<Self, TokensError> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let why = match error.kind() {
-                io::ErrorKind::NotFound => "there is no such file",
-                io::ErrorKind::PermissionDenied => "this file may not be read by us",
-                io::ErrorKind::InvalidData => "this is no text",
-                _ => "this file cannot be read",
-            };
-            TokensError::Unread { path: name.clone(), why }
-        })?;
+        let unread = |why| TokensError::Unread { path: name.clone(), why };
+        let text = line_file::read_text(path).map_err(unread)?;
         Self::parse(&name, &text)
     }
 
@@ -154,62 +140,49 @@ impl TokenFile {
     /// # Errors
     /// [`TokensError::Line`].
     pub fn parse(path: &str, text: &str) -> Result<Self, TokensError> {
-        let mut lines = Vec::new();
         let mut known = BTreeSet::new();
-        for (index, line) in text.lines().enumerate() {
-            let wrong =
-                |problem| TokensError::Line { path: path.to_owned(), line: index + 1, problem };
-            let trimmed = line.trim();
-            if trimmed.is_empty() || trimmed.starts_with('#') {
-                lines.push(Line::Words(line.to_owned()));
-                continue;
-            }
-            let entry = TokenEntry::parse(trimmed).map_err(wrong)?;
+        let lines = LineFile::parse(text, |line| {
+            let entry = TokenEntry::parse(line)?;
             if !known.insert(entry.name.clone()) {
-                return Err(wrong(TokenProblem::Twice { name: entry.name }));
+                return Err(TokenProblem::Twice { name: entry.name });
             }
             if known.len() > TOKENS_MAX {
-                return Err(wrong(TokenProblem::TooMany));
+                return Err(TokenProblem::TooMany);
             }
-            lines.push(Line::Token(entry));
-        }
-        Ok(Self { lines })
+            Ok(entry)
+        });
+        let wrong = |(line, problem)| TokensError::Line { path: path.to_owned(), line, problem };
+        lines.map(Self).map_err(wrong)
     }
 
     /// All tokens, in the order of the file.
     pub fn entries(&self) -> impl Iterator<Item = &TokenEntry> {
-        self.lines.iter().filter_map(|line| match line {
-            Line::Token(entry) => Some(entry),
-            Line::Words(_) => None,
-        })
+        self.0.entries()
     }
 
     /// Puts a token in, in the place of one of the same name. Whether there was one.
     pub fn set(&mut self, entry: TokenEntry) -> bool {
         let was_there = self.remove(&entry.name);
-        self.lines.push(Line::Token(entry));
+        self.0.push(entry);
         was_there
     }
 
     /// Takes a token out. Whether there was one.
     pub fn remove(&mut self, name: &str) -> bool {
-        let before = self.lines.len();
-        self.lines.retain(|line| !matches!(line, Line::Token(entry) if entry.name == name));
-        self.lines.len() < before
+        self.0.remove(|entry| entry.name == name)
     }
 }
 
 impl fmt::Display for TokenFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for line in &self.lines {
-            match line {
-                Line::Words(words) => writeln!(f, "{words}")?,
-                Line::Token(TokenEntry { name, role, hash }) => {
-                    writeln!(f, "{name}:{}:{KIND}{}", role.name(), HEXLOWER.encode(hash))?;
-                }
-            }
-        }
-        Ok(())
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for TokenEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, role, hash } = self;
+        write!(f, "{name}:{}:{KIND}{}", role.name(), HEXLOWER.encode(hash))
     }
 }
 

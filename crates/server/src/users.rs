@@ -11,12 +11,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use node::{Role, User};
 use sip::digest::{Algorithm, Ha1};
+
+use crate::line_file::{self, LineFile};
 
 /// Users in one file at most: 10 MB in memory. More are the business of a directory server, which
 /// this is not; the file is refused.
@@ -40,16 +41,7 @@ pub struct Entry {
 
 /// A users file as it was read: what is not changed is written back as it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UserFile {
-    lines: Vec<Line>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Line {
-    /// Empty, or a comment.
-    Words(String),
-    User(Entry),
-}
+pub struct UserFile(LineFile<Entry>);
 
 /// Why a users file cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -132,15 +124,8 @@ impl UserFile {
     /// It cannot be read, or a line of it is none.
     pub fn read(path: &Path) -> Result<Self, UsersError> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let why = match error.kind() {
-                io::ErrorKind::NotFound => "there is no such file",
-                io::ErrorKind::PermissionDenied => "this file may not be read by us",
-                io::ErrorKind::InvalidData => "this is no text",
-                _ => "this file cannot be read",
-            };
-            UsersError::Unread { path: name.clone(), why }
-        })?;
+        let unread = |why| UsersError::Unread { path: name.clone(), why };
+        let text = line_file::read_text(path).map_err(unread)?;
         Self::parse(&name, &text)
     }
 
@@ -149,35 +134,25 @@ impl UserFile {
     /// # Errors
     /// [`UsersError::Line`].
     pub fn parse(path: &str, text: &str) -> Result<Self, UsersError> {
-        let mut lines = Vec::new();
         let mut known = BTreeSet::new();
-        for (index, line) in text.lines().enumerate() {
-            let wrong =
-                |problem| UsersError::Line { path: path.to_owned(), line: index + 1, problem };
-            let trimmed = line.trim();
-            if trimmed.is_empty() || trimmed.starts_with('#') {
-                lines.push(Line::Words(line.to_owned()));
-                continue;
-            }
-            let entry = Entry::parse(trimmed).map_err(wrong)?;
+        let lines = LineFile::parse(text, |line| {
+            let entry = Entry::parse(line)?;
             let (name, realm) = (entry.user.name.clone(), entry.realm.clone());
             if !known.insert((realm.clone(), name.clone())) {
-                return Err(wrong(LineProblem::Twice { name, realm }));
+                return Err(LineProblem::Twice { name, realm });
             }
             if known.len() > USERS_MAX {
-                return Err(wrong(LineProblem::TooMany));
+                return Err(LineProblem::TooMany);
             }
-            lines.push(Line::User(entry));
-        }
-        Ok(Self { lines })
+            Ok(entry)
+        });
+        let wrong = |(line, problem)| UsersError::Line { path: path.to_owned(), line, problem };
+        lines.map(Self).map_err(wrong)
     }
 
     /// Everybody, in the order of the file.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.lines.iter().filter_map(|line| match line {
-            Line::User(entry) => Some(entry),
-            Line::Words(_) => None,
-        })
+        self.0.entries()
     }
 
     /// The realms, each once.
@@ -193,14 +168,15 @@ impl UserFile {
 
     /// Puts a user in, in the place of one of the same name and realm. Whether there was one.
     pub fn set(&mut self, entry: Entry) -> bool {
-        let same = self.lines.iter_mut().find(|line| line.is(&entry.user.name, &entry.realm));
+        let is_same = |line: &&mut Entry| line.is(&entry.user.name, &entry.realm);
+        let same = self.0.entries_mut().find(is_same);
         match same {
             Some(line) => {
-                *line = Line::User(entry);
+                *line = entry;
                 true
             }
             None => {
-                self.lines.push(Line::User(entry));
+                self.0.push(entry);
                 false
             }
         }
@@ -208,34 +184,21 @@ impl UserFile {
 
     /// Takes a user out. Whether there was one.
     pub fn remove(&mut self, name: &str, realm: &str) -> bool {
-        let before = self.lines.len();
-        self.lines.retain(|line| !line.is(name, realm));
-        self.lines.len() < before
+        self.0.remove(|entry| entry.is(name, realm))
     }
 }
 
 impl fmt::Display for UserFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for line in &self.lines {
-            match line {
-                Line::Words(words) => writeln!(f, "{words}")?,
-                Line::User(entry) => writeln!(f, "{entry}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Line {
-    fn is(&self, name: &str, realm: &str) -> bool {
-        match self {
-            Self::User(entry) => entry.user.name == name && entry.realm == realm,
-            Self::Words(_) => false,
-        }
+        self.0.fmt(f)
     }
 }
 
 impl Entry {
+    fn is(&self, name: &str, realm: &str) -> bool {
+        self.user.name == name && self.realm == realm
+    }
+
     fn parse(line: &str) -> Result<Self, LineProblem> {
         let mut fields = line.split(':');
         let mut field = || fields.next().ok_or(LineProblem::Shape);
