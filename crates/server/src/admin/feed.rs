@@ -1,7 +1,7 @@
 //! What has happened, kept for a while for whoever reads events.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use node::Notice;
@@ -24,6 +24,15 @@ pub(crate) struct Happened {
     number: u64,
     /// When the server started, seconds since 1970: numbers begin anew with it.
     started: u64,
+    unix_micros: u64,
+    notice: Notice,
+    /// Made when somebody reads it: the loop has no time for what nobody does.
+    shape: OnceLock<Shape>,
+}
+
+/// An event as it is shown.
+#[derive(Debug)]
+struct Shape {
     kind: String,
     /// The id of its conference, if it is about one.
     conference: Option<String>,
@@ -59,23 +68,14 @@ impl Feed {
             // It names the mixer's slot, and says nothing that the record of the leg does not.
             return None;
         }
-        let Ok(Value::Object(mut fields)) = serde_json::to_value(notice) else { return None };
-        let Some(Value::String(kind)) = fields.remove("event") else { return None };
-        let uri = fields.remove("conference");
-        let id = uri.as_ref().and_then(Value::as_str).and_then(pool::id_in);
-        if let Some(uri) = uri {
-            fields.insert("uri".to_owned(), uri);
-        }
-        if let Some(until) = fields.get_mut("until")
-            && let Some(seconds) = until.as_u64()
-        {
-            *until = rfc3339(Duration::from_secs(seconds)).into();
-        }
-        fields.insert("at".to_owned(), rfc3339(Duration::from_micros(unix_micros)).into());
         self.last += 1;
-        let (number, started) = (self.last, self.started);
-        let conference = id.map(|id| id.to_string());
-        let happened = Arc::new(Happened { number, started, kind, conference, fields });
+        let happened = Arc::new(Happened {
+            number: self.last,
+            started: self.started,
+            unix_micros,
+            notice: notice.clone(),
+            shape: OnceLock::new(),
+        });
         if self.kept.len() >= KEPT_MAX {
             self.kept.pop_front();
         }
@@ -109,22 +109,27 @@ impl Happened {
     }
 
     pub(crate) fn kind(&self) -> &str {
-        &self.kind
+        &self.shape().kind
     }
 
     pub(crate) fn is_of(&self, conference: &str) -> bool {
-        self.conference.as_deref() == Some(conference)
+        self.shape().conference.as_deref() == Some(conference)
+    }
+
+    fn shape(&self) -> &Shape {
+        self.shape.get_or_init(|| Shape::of(&self.notice, self.unix_micros))
     }
 
     /// As JSON, for whoever reads it. A conference URI is a way in, and not for all.
     pub(crate) fn shown(&self, sees_uris: bool) -> String {
-        let mut fields = self.fields.clone();
+        let Shape { kind, conference, fields } = self.shape();
+        let mut fields = fields.clone();
         if !sees_uris {
             fields.remove("uri");
         }
         fields.insert("id".to_owned(), self.id().into());
-        fields.insert("type".to_owned(), self.kind.clone().into());
-        if let Some(conference) = &self.conference {
+        fields.insert("type".to_owned(), kind.clone().into());
+        if let Some(conference) = conference {
             fields.insert("conference".to_owned(), conference.clone().into());
         }
         Value::Object(fields).to_string()
@@ -133,6 +138,29 @@ impl Happened {
     /// The same, for a caller.
     pub(crate) fn shown_to(&self, caller: &Caller) -> String {
         self.shown(caller.sees_uris)
+    }
+}
+
+impl Shape {
+    fn of(notice: &Notice, unix_micros: u64) -> Self {
+        let mut fields = match serde_json::to_value(notice) {
+            Ok(Value::Object(fields)) => fields,
+            Ok(_) | Err(_) => unreachable!("invariant: a notice is an object of plain data"),
+        };
+        let kind = fields.remove("event").and_then(|kind| Some(kind.as_str()?.to_owned()));
+        let uri = fields.remove("conference");
+        let id = uri.as_ref().and_then(Value::as_str).and_then(pool::id_in);
+        if let Some(uri) = uri {
+            fields.insert("uri".to_owned(), uri);
+        }
+        if let Some(until) = fields.get_mut("until")
+            && let Some(seconds) = until.as_u64()
+        {
+            *until = rfc3339(Duration::from_secs(seconds)).into();
+        }
+        fields.insert("at".to_owned(), rfc3339(Duration::from_micros(unix_micros)).into());
+        let kind = kind.expect("invariant: a notice names its kind");
+        Self { kind, conference: id.map(|id| id.to_string()), fields }
     }
 }
 
