@@ -91,31 +91,10 @@ fn what_one_says_is_heard_by_the_others_at_once_and_by_who_sends_nothing_too() {
     assert!(is_about(media.received, media.sent * 5), "{media:#?}");
 }
 
-#[test]
-fn a_server_that_is_not_there_fails_every_leg() {
-    let mut floor = Floor::start(&["echo"]);
-    floor.child.kill().expect("it was there");
-    floor.child.wait().expect("its end");
-    let plan = Plan {
-        target: format!("sip:conference@{}", floor.address).parse().expect("a URI"),
-        legs: 1,
-        conferences: 1,
-        talkers: 1,
-        rest: Rest::Silence,
-        ptime_ms: 20,
-        rate: 10,
-        stay: Duration::from_secs(1),
-        pid: Some(floor.child.id()),
-        reach: Reach::Loopback,
-    };
-    let error = run(&plan, &mut |_| ControlFlow::Continue(())).expect_err("no such process");
-    assert!(error.to_string().starts_with("there is no process"), "{error}");
-}
-
-#[test]
-fn other_machines_are_left_alone() {
-    let plan = Plan {
-        target: "sip:conference@192.0.2.1".parse().expect("a URI"),
+/// For a second, at a server at this place.
+fn one_leg(place: &str) -> Plan {
+    Plan {
+        target: format!("sip:conference@{place}").parse().expect("a URI"),
         legs: 1,
         conferences: 1,
         talkers: 1,
@@ -125,7 +104,22 @@ fn other_machines_are_left_alone() {
         stay: Duration::from_secs(1),
         pid: None,
         reach: Reach::Loopback,
-    };
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_fails_every_leg() {
+    let mut floor = Floor::start(&["echo"]);
+    floor.child.kill().expect("it was there");
+    floor.child.wait().expect("its end");
+    let plan = Plan { pid: Some(floor.child.id()), ..one_leg(&floor.address.to_string()) };
+    let error = run(&plan, &mut |_| ControlFlow::Continue(())).expect_err("no such process");
+    assert!(error.to_string().starts_with("there is no process"), "{error}");
+}
+
+#[test]
+fn other_machines_are_left_alone() {
+    let plan = one_leg("192.0.2.1");
     let error = run(&plan, &mut |_| ControlFlow::Continue(())).expect_err("refused");
     assert!(error.to_string().contains("192.0.2.1 is another machine"), "{error}");
 }
