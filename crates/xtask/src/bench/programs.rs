@@ -37,10 +37,10 @@ impl Kind {
     }
 }
 
-/// Room for more than one core can carry, and ports below those that the system gives to the load.
+/// Room for more than one core can carry within 20,000 open files, a hold so short that those who ask do not fill it, and ports below those that the system gives to the load.
 const CONFIG: &str = "\
 [pool]
-capacity = 15000
+capacity = 9000
 [[factory]]
 hold = \"1s\"
 expect = 1
