@@ -17,6 +17,8 @@ pub(crate) struct Printer {
     start_micros: u64,
     writer: Writer,
     left_out: Cell<u64>,
+    /// Whether lines wait for [`Self::release`].
+    is_held: Cell<bool>,
 }
 
 /// How an event looks to a person.
@@ -43,6 +45,7 @@ impl Printer {
             start_micros: unix_micros(),
             writer: Writer::to_stdout().context("cannot write to standard output")?,
             left_out: Cell::new(0),
+            is_held: Cell::new(false),
         })
     }
 
@@ -95,12 +98,26 @@ impl Printer {
         }
     }
 
+    /// More lines come at once: they may be written together. [`Self::release`] must follow.
+    pub(crate) fn hold(&self) {
+        self.is_held.set(true);
+    }
+
+    /// That was the last of them.
+    pub(crate) fn release(&self) {
+        self.is_held.set(false);
+        self.writer.wake();
+    }
+
     fn put(&self, line: String) {
         if self.left_out.get() > 0 && self.writer.line(self.left_out_line()).is_ok() {
             self.left_out.set(0);
         }
         if self.writer.line(line) == Err(Full) {
             self.left_out.set(self.left_out.get() + 1);
+        }
+        if !self.is_held.get() {
+            self.writer.wake();
         }
     }
 

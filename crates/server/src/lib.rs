@@ -16,6 +16,7 @@ mod auth;
 mod bind;
 mod calibration;
 pub mod config;
+mod events;
 mod keeping;
 mod line_file;
 mod metrics;

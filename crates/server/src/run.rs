@@ -8,7 +8,6 @@ use std::time::Duration;
 use node::{DrainStatus, Input, LookupId, Node, Notice, Output};
 use sip::{Arrival, Packet, Target};
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant as SystemInstant;
 use transport::{Clock, Happening, Resolver, Wires, at, unix_micros, unix_time};
 use units::{Instant, Tally, causes, soonest};
@@ -17,16 +16,13 @@ use crate::AllowList;
 use crate::admin::room::{HoldsPage, RoomQuestion};
 use crate::admin::{Asked, Counts, Feed};
 use crate::bind::SipSocket;
+use crate::events::{Full, Teller};
 use crate::keeping::Keeping;
 use crate::metrics::Snapshot;
 use crate::mixers::{FromShard, Health, Mixers};
 use crate::records::{self, Moment, Writer};
 use crate::reload::NewSettings;
 use crate::status::{RimStatus, StatusPage};
-
-/// Events that wait for their reader; what does not fit is counted and lost. A conference of three
-/// makes ten, with every SIP message some fifty.
-pub(crate) const EVENTS_MAX: usize = 4_096;
 
 /// How long a server that was told to stop waits for answers to its BYEs. On a network that works
 /// they take a round trip; the process promises to be gone within 5 s.
@@ -135,7 +131,7 @@ pub(crate) struct Loop {
     wires: Wires,
     resolver: Resolver,
     factories: Vec<String>,
-    events: mpsc::Sender<Event>,
+    events: Teller,
     messages: bool,
     wall_read: Instant,
     health: Health,
@@ -157,7 +153,7 @@ impl Loop {
         mixers: Mixers,
         (sockets, resolver): (Vec<SipSocket>, Resolver),
         access: AllowList,
-        events: mpsc::Sender<Event>,
+        events: Teller,
     ) -> io::Result<Self> {
         Ok(Self {
             clock,
@@ -213,6 +209,7 @@ impl Loop {
         let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
         let mut give_up = None;
         self.take_first_ports(&mut from_shards).await;
+        self.events.wake();
         // Whoever waited for it may have given up.
         let _ = ready.try_send(());
         while self.health == Health::Alive && !(give_up.is_some() && self.is_quiet()) {
@@ -239,7 +236,7 @@ impl Loop {
                     self.health = Health::Dead;
                     break;
                 }
-                other => self.handle(other, &buffer),
+                other => self.handle(other, &mut buffer),
             }
             // Not by the timer alone: packets that keep coming would put it off for ever.
             if self.mixers.is_behind() {
@@ -249,6 +246,7 @@ impl Loop {
                 give_up = Some(self.stop());
             }
             self.drain();
+            self.events.wake();
         }
         if self.health == Health::Dead {
             self.tell(Event::MixersDied);
@@ -300,7 +298,7 @@ impl Loop {
         }
     }
 
-    fn handle(&mut self, wake: Wake, buffer: &[u8]) {
+    fn handle(&mut self, wake: Wake, buffer: &mut [u8]) {
         let now = self.clock.now();
         if now.since(self.wall_read) > WALL_AGE_MAX {
             self.wall_read = now;
@@ -499,9 +497,9 @@ impl Loop {
     }
 
     fn tell(&mut self, event: Event) {
-        match self.events.try_send(event) {
-            Ok(()) | Err(TrySendError::Closed(_)) => {}
-            Err(TrySendError::Full(_)) => self.events_lost += 1,
+        match self.events.tell(event) {
+            Ok(()) => {}
+            Err(Full) => self.events_lost += 1,
         }
     }
 }

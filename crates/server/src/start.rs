@@ -20,12 +20,13 @@ use crate::auth;
 use crate::bind::{self, BindError, SipSocket};
 use crate::calibration::Calibration;
 use crate::config::{AdminConfig, Answer, Config, End, Factory};
+use crate::events::{Events, events};
 use crate::keeping::Keeping;
 use crate::mixers::{self, Mixers};
 use crate::records::{RecordsTo, Writer};
 use crate::reload::{self, Changed, NewSettings};
 use crate::room::{self, Measured};
-use crate::run::{EVENTS_MAX, Event, Loop, Order, Report};
+use crate::run::{Event, Loop, Order, Report};
 use crate::state::{self, StateError};
 use crate::store::{Store, StoreError};
 use crate::tokens::{TokenFile, TokensError};
@@ -57,7 +58,7 @@ pub struct Running {
     config: Config,
     /// The hosts that are ours without anybody naming them.
     own: Vec<Host>,
-    events: mpsc::Receiver<Event>,
+    events: Events,
     orders: Option<mpsc::Sender<Order>>,
     thread: Option<JoinHandle<Report>>,
 }
@@ -140,7 +141,7 @@ impl Server {
             |what| move |error: std::io::Error| StartError::System { what, kind: error.kind() };
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(failed("event loop"))?;
-        let (events, event_receiver) = mpsc::channel(EVENTS_MAX);
+        let (events, event_receiver) = events();
         let (asked, asked_receiver) = mpsc::channel(admin::ASKED_MAX);
         let (orders, order_receiver) = mpsc::channel(ORDERS_MAX);
         let (ready, is_ready) = sync_channel(1);
@@ -215,7 +216,12 @@ impl Running {
 
     /// What happened next; `None` when the server has ended.
     pub async fn next_event(&mut self) -> Option<Event> {
-        self.events.recv().await
+        self.events.next().await
+    }
+
+    /// Whether [`Self::next_event`] would not wait.
+    pub fn has_event(&self) -> bool {
+        self.events.has_more()
     }
 
     /// Says BYE to every leg, then ends. Events go on until then, 4 s at most.
@@ -445,7 +451,7 @@ mod tests {
         let (_asked, asked_receiver) = mpsc::channel(1);
         let (_orders, order_receiver) = mpsc::channel(1);
         let (ready, _is_ready) = sync_channel(1);
-        let (events, mut event_receiver) = mpsc::channel(EVENTS_MAX);
+        let (events, mut event_receiver) = events();
         let runtime = Builder::new_current_thread().enable_all().build().expect("an event loop");
         let report = runtime.block_on(async {
             let resolver = Resolver::new(&[], rng.fork());
@@ -455,7 +461,7 @@ mod tests {
             tokio::time::timeout(PORTS_WITHIN, ended).await.expect("it ends")
         });
         assert_eq!(report.end, crate::run::EndCause::MixersDied);
-        assert!(matches!(event_receiver.blocking_recv(), Some(Event::MixersDied)));
+        assert!(matches!(runtime.block_on(event_receiver.next()), Some(Event::MixersDied)));
     }
 
     #[test]

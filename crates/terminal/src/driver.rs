@@ -173,7 +173,7 @@ impl<A: Agent> Driver<A> {
                     self.agent.handle_deadline(now);
                 }
                 Wake::Resolved(id, targets) => self.agent.resolved(now, id, &targets),
-                Wake::Wire(happening) => self.wires.handle(now, happening, &buffer),
+                Wake::Wire(happening) => self.wires.handle(now, happening, &mut buffer),
                 Wake::Received { socket, from, length } => {
                     self.sound.handle_packet(now, socket, from, &media[..length]);
                 }

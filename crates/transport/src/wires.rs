@@ -25,6 +25,9 @@ use crate::endpoint::Endpoint;
 /// others wait in the peers.
 const CARRIED_MAX: usize = 128;
 
+/// Datagrams of one socket taken in one turn: some milliseconds of work, so that what is due is not held up for long.
+const DATAGRAMS_PER_TURN_MAX: usize = 64;
+
 /// How long no connection is accepted after the system gave none, for want of files as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -183,17 +186,18 @@ impl Wires {
         })
     }
 
-    /// Takes in what happened; `buffer` as [`Self::next`] had it.
-    pub fn handle(&mut self, now: Instant, happening: Happening, buffer: &[u8]) {
+    /// Takes in what happened; `buffer` as [`Self::next`] had it. With a datagram come those that wait behind it, up to
+    /// [`DATAGRAMS_PER_TURN_MAX`]: a turn of the loop costs as much as a message.
+    pub fn handle(&mut self, now: Instant, happening: Happening, buffer: &mut [u8]) {
         match happening.0 {
             What::Datagram { socket, from, length } => {
-                if self.lets_in(from.ip()) {
-                    let local = self.doors[socket].local;
-                    let (transport, flow) = (Transport::Udp, FlowId::NONE);
-                    let path = Source { transport, local, remote: from, flow };
-                    let bytes = buffer[..length].to_vec();
-                    self.counters.received += 1;
-                    self.arrivals.push_back(Arrival::Packet(Packet { path, bytes }));
+                self.datagram(socket, from, &buffer[..length]);
+                for _ in 1..DATAGRAMS_PER_TURN_MAX {
+                    match self.doors[socket].udp.try_recv_from(buffer) {
+                        Ok((length, from)) => self.datagram(socket, from, &buffer[..length]),
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                        Err(_) => self.counters.receive_errors += 1,
+                    }
                 }
             }
             What::Accepted { socket, from, stream } => {
@@ -265,6 +269,16 @@ impl Wires {
     /// What happened to connections, and how many there are.
     pub fn connections(&self) -> (ConnectionCounters, usize) {
         (*self.table.counters(), self.table.len())
+    }
+
+    fn datagram(&mut self, socket: usize, from: SocketAddr, bytes: &[u8]) {
+        if self.lets_in(from.ip()) {
+            let (transport, flow) = (Transport::Udp, FlowId::NONE);
+            let path = Source { transport, local: self.doors[socket].local, remote: from, flow };
+            self.counters.received += 1;
+            let bytes = bytes.to_vec();
+            self.arrivals.push_back(Arrival::Packet(Packet { path, bytes }));
+        }
     }
 
     fn lets_in(&mut self, ip: IpAddr) -> bool {

@@ -59,7 +59,13 @@ async fn serve(args: &ServeArgs, config: &Config) -> anyhow::Result<ExitCode> {
     loop {
         tokio::select! {
             event = server.next_event() => match event {
-                Some(event) => show(&printer, &mut tap, event),
+                Some(event) => {
+                    printer.hold();
+                    show(&printer, &mut tap, event);
+                    if !server.has_event() {
+                        printer.release();
+                    }
+                }
                 None => break,
             },
             () = reread.told() => reload(&printer, args, &mut server),

@@ -20,7 +20,7 @@ use crate::{AllowList, RecordsTo, mixers};
 
 /// Shorter, and a caller on a slow line loses the room he was promised; longer, and a caller who
 /// never comes keeps others out.
-const HOLD_SECONDS: (u64, u64) = (1, 3_600);
+const HOLD_MS: (u64, u64) = (100, 3_600_000);
 
 /// A seat is one leg; more than a machine can have ports for is a mistake in writing.
 const SEATS: (u64, u64) = (1, 30_000);
@@ -333,10 +333,10 @@ fn hold(
 ) -> Result<Option<Duration>, ConfigError> {
     let Some(written) = written else { return Ok(None) };
     let hold = written.get_ref().0;
-    let (least, most) = HOLD_SECONDS;
-    if hold < Duration::from_secs(least) || hold > Duration::from_secs(most) {
-        let found = hold.as_secs();
-        let problem = Problem::OutOfRange { key: "hold in seconds", least, most, found };
+    let (least, most) = HOLD_MS;
+    let found = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
+    if found < least || found > most {
+        let problem = Problem::OutOfRange { key: "hold in milliseconds", least, most, found };
         return Err(origin.error(&written.span(), problem));
     }
     Ok(Some(hold))

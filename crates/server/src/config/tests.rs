@@ -170,7 +170,10 @@ const MISTAKES: &[(&str, &str)] = &[
         "[[factory]]\nhold = \"60\"",
         r#"convoke.toml:2: "60" is no duration: write a number and ms, s, m or h, as in 60s"#,
     ),
-    ("[[factory]]\nhold = \"2h\"", "convoke.toml:2: hold in seconds must be 1 to 3600, found 7200"),
+    (
+        "[[factory]]\nhold = \"2h\"",
+        "convoke.toml:2: hold in milliseconds must be 100 to 3600000, found 7200000",
+    ),
     ("[[factory]]\nhold = 60", "convoke.toml:2: invalid type: integer `60`, expected a string"),
     ("[[factory]]\nexpect = 0", "convoke.toml:2: expect must be 1 to 30000, found 0"),
     (

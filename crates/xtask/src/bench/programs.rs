@@ -42,7 +42,7 @@ const CONFIG: &str = "\
 [pool]
 capacity = 9000
 [[factory]]
-hold = \"1s\"
+hold = \"300ms\"
 expect = 1
 [[media.listen]]
 ports = \"2000-31999\"
