@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use server::config::{PortRange, parse_duration};
+use server::config::parse_duration;
 use sip::Uri;
 use terminal::wav::RecordRate;
 use terminal::{Pattern, ReferMode};
 
 use crate::output::complain;
 
+mod config;
 mod ctl;
 mod drain;
 mod load;
@@ -22,6 +23,7 @@ mod room;
 mod token;
 mod user;
 
+pub(crate) use config::{CheckArgs, PrintConfigArgs, SettingArgs};
 pub(crate) use ctl::{CtlArgs, CtlCommand, CtlCreateArgs, CtlEnd, CtlEventsArgs};
 pub(crate) use drain::{DrainArgs, UndrainArgs};
 pub(crate) use load::LoadArgs;
@@ -61,6 +63,8 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Serve(ServeArgs),
+    Check(CheckArgs),
+    PrintConfig(PrintConfigArgs),
     Call(CallArgs),
     Conference(ConferenceArgs),
     Answer(AnswerArgs),
@@ -91,41 +95,11 @@ Examples:
   convoke serve --sip 192.0.2.10:5060 --config convoke.toml
   convoke serve --sip 127.0.0.1:0 --json")]
 pub(crate) struct ServeArgs {
-    /// Where SIP is spoken, over UDP and TCP, as in 192.0.2.10:5060 or `[2001:db8::1]:5060`; port 0 picks a free one [default: 127.0.0.1:5060]
-    #[arg(long, value_name = "ADDR", value_parser = socket_address)]
-    pub(crate) sip: Option<SocketAddr>,
-    /// Where audio flows [default: the address of --sip]
-    #[arg(long, value_name = "IP")]
-    pub(crate) media_ip: Option<IpAddr>,
-    /// The ports for audio [default: 20000-29999]
-    #[arg(long, value_name = "A-B")]
-    pub(crate) rtp_ports: Option<PortRange>,
-    /// Where `convoke status` asks, on loopback; port 0 picks a free one [default: 127.0.0.1:5080]
-    #[arg(long, value_name = "ADDR", value_parser = socket_address)]
-    pub(crate) admin: Option<SocketAddr>,
-    /// Who may do what over HTTP: a file that `convoke token add` made. Without it one may only look
-    #[arg(long, value_name = "FILE")]
-    pub(crate) admin_tokens: Option<PathBuf>,
-    /// Let every program of this machine do everything over HTTP
-    #[arg(long)]
-    pub(crate) admin_open: bool,
     /// A TOML file: several listeners, factories, who is let in. Flags win over it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Where keys, reservations and measurements are kept, so that they outlive the process [default: nowhere]
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) state_dir: Option<PathBuf>,
-    /// Append a line of JSON for each leg and conference that is over; `-`: standard output
-    #[arg(long, value_name = "FILE")]
-    pub(crate) records: Option<PathBuf>,
-    /// Let everybody in: needed where others can reach us and the file has neither `[auth]` users nor
-    /// an `[access]` allow list
-    #[arg(long)]
-    pub(crate) open: bool,
-    /// For trying things out, be a small registrar too: phones that register as sip:NAME@HOST find each
-    /// other here without a PBX. With `[auth]` a user registers his own name, without it anybody any
-    #[arg(long)]
-    pub(crate) lab_registrar: bool,
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
     /// How long conferences may go on after Ctrl-C or SIGTERM, while no new one is taken
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
     pub(crate) drain_deadline: Duration,

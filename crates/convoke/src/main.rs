@@ -27,6 +27,8 @@ fn main() -> ExitCode {
     output::log_to_stderr();
     let done = match cli.command {
         Command::Serve(args) => commands::serve::run(&args),
+        Command::Check(args) => commands::check::check(&args),
+        Command::PrintConfig(args) => commands::check::print(&args),
         Command::Call(args) => commands::call::run(args),
         Command::Conference(args) => commands::conference::run(args),
         Command::Answer(args) => commands::answer::run(args),

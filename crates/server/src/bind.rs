@@ -24,7 +24,7 @@ pub enum BindError {
 }
 
 impl BindError {
-    fn new(address: SocketAddr, flag: &'static str, error: &io::Error) -> Self {
+    pub(crate) fn new(address: SocketAddr, flag: &'static str, error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::AddrInUse => Self::Taken { address, flag },
             io::ErrorKind::AddrNotAvailable => Self::NotOurs { ip: address.ip(), flag },

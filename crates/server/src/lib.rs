@@ -2,6 +2,7 @@
 //! and [`node::Node`].
 //!
 //! - [`config`]: TOML and flags become one [`Config`], checked whole before any port is bound.
+//! - [`checkup`] says all that would go wrong.
 //! - [`Server::start`] binds, starts the media shard and the loop; [`Running`] is the handle.
 //! - [`users`]: the file of users; [`tokens`]: the file of those who administer.
 //! - [`StatusPage`] is what `GET /v1/status` gives.
@@ -15,6 +16,7 @@ mod admin;
 mod auth;
 mod bind;
 mod calibration;
+mod checkup;
 pub mod config;
 mod events;
 mod keeping;
@@ -36,6 +38,7 @@ pub use access::AllowList;
 pub use admin::drain::DrainPage;
 pub use admin::room::{ExplainPage, HoldsPage, ReserveBody};
 pub use calibration::{Calibration, CalibrationError};
+pub use checkup::{Finding, Weight, checkup};
 pub use config::{Config, ConfigError};
 pub use mix::message::{PortQuality, PortReport, WayQuality};
 pub use node::{

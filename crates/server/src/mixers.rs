@@ -19,7 +19,7 @@ const EVENTS_MAX: usize = 1_024;
 /// Seats a mixer in a pool whose size nobody named. One mixer is one core; a leg costs it 100 packets and
 /// 100 frames a second, and this many leave more than half of it free for bursts. More is refused
 /// with 480 before anybody hears a gap.
-const SEATS_BY_DEFAULT: u32 = 500;
+pub(crate) const SEATS_BY_DEFAULT: u32 = 500;
 
 /// Files that the process has open besides those for media: connections, and what a process has.
 const FILES_BESIDE: u64 = sip::CONNECTIONS_MAX as u64 + 64;

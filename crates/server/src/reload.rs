@@ -39,6 +39,7 @@ impl Changed {
             tenants,
             state_dir,
             access,
+            is_open,
             records,
             pcap,
             dns,
@@ -78,7 +79,7 @@ impl Changed {
             }
         };
         apply("[[factory]]", same_addresses && *factories != new.factories);
-        apply("[access]", *access != new.access);
+        apply("[access]", *access != new.access || *is_open != new.is_open);
         apply("[auth]", *auth != new.auth);
         apply("[dial_out]", *dial_out != new.dial_out);
         apply("[limits]", *limits != new.limits);
@@ -96,6 +97,7 @@ pub(crate) fn merged(old: &Config, new: Config) -> Config {
     Config {
         factories,
         access: new.access,
+        is_open: new.is_open,
         auth: new.auth,
         dial_out: new.dial_out,
         limits: new.limits,

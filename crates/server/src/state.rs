@@ -90,6 +90,34 @@ pub(crate) fn keys(folder: &Path, rng: &mut Rng) -> Result<Keys, StateError> {
     }
 }
 
+/// Whether the folder can be used, or made. Nothing is made.
+pub(crate) fn look(folder: &Path) -> Result<(), StateError> {
+    let path = folder.join("keys.json");
+    let failed = |at: &Path| {
+        let path = at.display().to_string();
+        move |error: io::Error| StateError::Files { path, kind: error.kind() }
+    };
+    // What is not there yet is made in the first folder above that is.
+    let there = folder.ancestors().find(|it| it.exists()).unwrap_or(Path::new("."));
+    try_out(there).map_err(failed(folder))?;
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            let keys = serde_json::from_str(&text).ok().and_then(|file| read(&file));
+            let bad = || StateError::BadKeys { path: path.display().to_string() };
+            keys.map(drop).ok_or_else(bad)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(failed(&path)(error)),
+    }
+}
+
+/// Whether files can be made in a folder that is there: one is, and is taken away.
+pub(crate) fn try_out(folder: &Path) -> io::Result<()> {
+    let path = folder.join(format!(".convoke-{}", std::process::id()));
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    fs::remove_file(&path)
+}
+
 fn written(keys: &Keys) -> KeysFile {
     let all = std::iter::once(&keys.token.current).chain(&keys.token.previous);
     let token = all.map(|key| TokenKeyFile { id: key.id, secret: hex(&key.secret) });

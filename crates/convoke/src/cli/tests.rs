@@ -2,6 +2,8 @@
 
 use clap::CommandFactory as _;
 
+use server::config::PortRange;
+
 use super::*;
 
 fn parse(line: &str) -> Command {
@@ -25,15 +27,18 @@ fn serve_takes_what_the_issue_names() {
     let line = "serve --sip 127.0.0.1:0 --media-ip 127.0.0.1 --rtp-ports 20000-20099 \
                 --config c.toml --open --json";
     let Command::Serve(args) = parse(line) else { panic!("serve") };
-    assert_eq!(args.sip, Some(LOOPBACK));
-    assert_eq!(args.media_ip, Some(Ipv4Addr::LOCALHOST.into()));
-    assert_eq!(args.rtp_ports, Some(PortRange { first: 20_000, last: 20_099 }));
+    assert_eq!(args.settings.sip, Some(LOOPBACK));
+    assert_eq!(args.settings.media_ip, Some(Ipv4Addr::LOCALHOST.into()));
+    assert_eq!(args.settings.rtp_ports, Some(PortRange { first: 20_000, last: 20_099 }));
     assert_eq!(args.config, Some(PathBuf::from("c.toml")));
-    assert!(args.open && args.common.json && !args.common.trace);
+    assert!(args.settings.open && args.common.json && !args.common.trace);
     let Command::Serve(traced) = parse("serve --trace") else { panic!("serve") };
     assert!(traced.common.trace && !traced.common.json);
     let Command::Serve(bare) = parse("serve") else { panic!("serve") };
-    assert!(bare.sip.is_none() && bare.admin.is_none() && !bare.open && !bare.common.json);
+    let settings = &bare.settings;
+    assert!(
+        settings.sip.is_none() && settings.admin.is_none() && !settings.open && !bare.common.json
+    );
 }
 
 #[test]

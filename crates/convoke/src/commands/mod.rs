@@ -5,6 +5,7 @@ pub(crate) mod answer;
 pub(crate) mod calibrate;
 pub(crate) mod call;
 pub(crate) mod capacity;
+pub(crate) mod check;
 pub(crate) mod conference;
 pub(crate) mod ctl;
 pub(crate) mod demo;

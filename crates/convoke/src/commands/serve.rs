@@ -4,11 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use serde_json::{Value, json};
-use server::config::{Entry, Flags};
+use server::config::Entry;
 use server::{Changed, Config, EndCause, Event, Measured, Notice, Report, Running, Server};
 
+use super::check::Written;
 use super::status::clock;
 use super::{end_at_once, runtime};
 use crate::cli::{ServeArgs, USAGE};
@@ -28,23 +28,9 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn config(args: &ServeArgs) -> anyhow::Result<Result<Config, server::ConfigError>> {
-    let flags = Flags {
-        sip: args.sip,
-        media_ip: args.media_ip,
-        rtp_ports: args.rtp_ports,
-        admin: args.admin,
-        admin_tokens: args.admin_tokens.clone(),
-        admin_open: args.admin_open,
-        records: args.records.clone(),
-        pcap: args.common.pcap.clone(),
-        open: args.open,
-        lab_registrar: args.lab_registrar,
-        state_dir: args.state_dir.clone(),
-    };
-    let Some(path) = &args.config else { return Ok(Config::from_flags(&flags)) };
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
-    Ok(Config::from_toml(&name, &text, &flags))
+    let written =
+        Written::read(args.config.as_deref(), &args.settings, args.common.pcap.as_deref())?;
+    Ok(Config::from_toml(&written.name, &written.text, &written.flags))
 }
 
 async fn serve(args: &ServeArgs, config: &Config) -> anyhow::Result<ExitCode> {

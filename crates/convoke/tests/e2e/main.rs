@@ -1,6 +1,7 @@
 //! The commands as processes of their own on loopback, one test after another.
 
 mod call;
+mod checking;
 mod demo;
 mod draining;
 mod errors;

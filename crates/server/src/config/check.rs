@@ -1,5 +1,6 @@
 //! What a configuration must be before any port is bound.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -47,9 +48,24 @@ const HEARD: (u64, u64) = (1, 16);
 pub(super) struct Origin<'a> {
     pub(super) path: &'a str,
     pub(super) text: &'a str,
+    /// What was found to be wrong, while the rest is looked at.
+    found: RefCell<Vec<ConfigError>>,
 }
 
-impl Origin<'_> {
+impl<'a> Origin<'a> {
+    pub(super) const fn new(path: &'a str, text: &'a str) -> Self {
+        Self { path, text, found: RefCell::new(Vec::new()) }
+    }
+
+    /// The value; where there is none, why is noted.
+    pub(super) fn keep<T>(&self, result: Result<T, ConfigError>) -> Option<T> {
+        result.map_err(|error| self.found.borrow_mut().push(error)).ok()
+    }
+
+    fn is_good(&self) -> bool {
+        self.found.borrow().is_empty()
+    }
+
     /// A file that is named from where the configuration is. `-` is none.
     fn file(&self, written: Option<PathBuf>) -> Option<PathBuf> {
         let folder = Path::new(self.path).parent().unwrap_or(Path::new(""));
@@ -62,65 +78,93 @@ impl Origin<'_> {
     }
 }
 
-/// Turns what was written, and the flags, into what will be done.
-pub(super) fn check(file: File, origin: &Origin<'_>, flags: &Flags) -> Result<Config, ConfigError> {
-    let access = access(file.access, origin)?;
-    let auth = auth::check(file.auth, origin)?;
-    let guarded = flags.open
+/// Turns what was written, and the flags, into what will be done; or into all that is wrong with it, in the order of the
+/// file. `unread` is what could not even be read.
+pub(super) fn check(
+    (file, unread): (File, Vec<ConfigError>),
+    origin: &Origin<'_>,
+    flags: &Flags,
+) -> Result<Config, Vec<ConfigError>> {
+    origin.found.borrow_mut().extend(unread);
+    let (access, is_open) =
+        origin.keep(access(file.access, origin)).unwrap_or((AllowList::Everybody, false));
+    let auth = origin.keep(auth::check(file.auth, origin)).flatten();
+    let is_open = flags.open || is_open;
+    let guarded = is_open
         || access != AllowList::Everybody
-        || auth.as_ref().is_some_and(auth::Auth::guards);
+        || auth.as_ref().is_some_and(auth::Auth::guards)
+        // What is wrong so far may be what was to guard it.
+        || !origin.is_good();
     let nat = file.sip.nat;
-    let sip = sip_listens(file.sip.listen, origin, flags, guarded)?;
+    let sip = sip_listens(file.sip.listen, origin, flags, guarded);
     let heard = match &file.media.heard {
         None => mix::HEARD_DEFAULT,
-        Some(number) => within("heard", number, HEARD, origin)?,
+        Some(number) => {
+            origin.keep(within("heard", number, HEARD, origin)).unwrap_or(mix::HEARD_DEFAULT)
+        }
     };
-    let media = media::listens(file.media.listen, origin, flags, &sip, guarded)?;
-    let terms = room_terms(&file.pool, origin)?;
-    let capacity = capacity(file.pool.capacity, origin, &media)?;
-    // A range without a port for anybody is told when it is bound.
-    let mixers = match file.media.mixers {
-        None => mixers::mixers_by_default(&media),
-        Some(number) => narrow(within("mixers", &number, (1, ::media::SHARDS_MAX.into()), origin)?),
-    };
+    let media = media::listens(file.media.listen, origin, flags, &sip, guarded);
+    let terms = room_terms(&file.pool, origin);
+    let capacity = origin.keep(capacity(file.pool.capacity, origin, &media)).flatten();
+    let mixers = mixers(file.media.mixers, origin, &media);
     let room = capacity.unwrap_or_else(|| mixers::seats(&media, mixers)).max(1);
     let dscp = |written: Option<Spanned<u64>>, usual| match written {
-        None => Ok(usual),
-        Some(number) => within("dscp", &number, (0, 63), origin).map(narrow),
+        None => usual,
+        Some(number) => origin.keep(within("dscp", &number, (0, 63), origin)).map_or(usual, narrow),
     };
-    let tenants = tenants::check(file.tenants, origin, room)?;
-    let names: BTreeSet<String> = tenants.iter().map(|tenant| tenant.terms.name.clone()).collect();
-    Ok(Config {
-        factories: factories(file.factory, origin, room, &names)?,
+    let written: BTreeSet<String> = file.tenants.keys().cloned().collect();
+    let tenants = origin.keep(tenants::check(file.tenants, origin, room)).unwrap_or_default();
+    let admin = origin.keep(admin(file.admin, origin, flags));
+    let config = Config {
+        factories: factories(file.factory, origin, room, &written),
         room: terms,
         tenants,
         state_dir: flags.state_dir.clone().or_else(|| origin.file(file.state.dir)),
-        admin: admin(file.admin, origin, flags)?,
-        dial_out: dial_out(file.dial_out, origin)?,
-        limits: limits(file.limits, origin)?,
+        admin: admin.unwrap_or(AdminConfig {
+            bind: Config::ADMIN_DEFAULT,
+            tokens: None,
+            is_open: false,
+        }),
+        dial_out: origin.keep(dial_out(file.dial_out, origin)).unwrap_or_default(),
+        limits: limits(file.limits, origin),
         records: flags.records.clone().or_else(|| origin.file(file.records.file)).map(records_to),
         pcap: flags.pcap.clone().or_else(|| origin.file(file.trace.pcap)),
         capacity,
         access,
+        is_open,
         dns: file.dns.servers.into_iter().map(|server| server.0).collect(),
         auth,
-        lab_registrar: flags.lab_registrar,
+        lab_registrar: flags.lab_registrar || file.sip.lab_registrar,
         sip,
         nat,
-        sip_dscp: dscp(file.sip.dscp, Config::SIP_DSCP_DEFAULT)?,
+        sip_dscp: dscp(file.sip.dscp, Config::SIP_DSCP_DEFAULT),
         media,
         heard,
-        media_dscp: dscp(file.media.dscp, ::media::DSCP_EF)?,
+        media_dscp: dscp(file.media.dscp, ::media::DSCP_EF),
         mixers,
         fault_in_conference: file.debug.fault_in_conference,
-    })
+    };
+    let mut found = origin.found.take();
+    if found.is_empty() {
+        return Ok(config);
+    }
+    // What no line is to blame for comes last.
+    found.sort_by_key(|error| error.place.as_ref().map_or(usize::MAX, |place| place.line));
+    Err(found)
 }
 
-fn room_terms(written: &file::Pool, origin: &Origin<'_>) -> Result<RoomTerms, ConfigError> {
+/// A range without a port for anybody is told when it is bound.
+fn mixers(written: Option<Spanned<u64>>, origin: &Origin<'_>, media: &[MediaListen]) -> u16 {
+    let named = written.and_then(|number| {
+        origin.keep(within("mixers", &number, (1, ::media::SHARDS_MAX.into()), origin))
+    });
+    named.map_or_else(|| mixers::mixers_by_default(media), narrow)
+}
+
+fn room_terms(written: &file::Pool, origin: &Origin<'_>) -> RoomTerms {
     let usual = RoomTerms::default();
-    let number = |key, written: &Option<Spanned<u64>>, bounds| match written {
-        None => Ok(None),
-        Some(number) => within(key, number, bounds, origin).map(Some),
+    let number = |key, written: &Option<Spanned<u64>>, bounds| {
+        origin.keep(within(key, written.as_ref()?, bounds, origin))
     };
     let ahead = match &written.reserve_ahead {
         None => usual.reserve_ahead,
@@ -129,18 +173,18 @@ fn room_terms(written: &file::Pool, origin: &Origin<'_>) -> Result<RoomTerms, Co
             let (found, most) = (time.get_ref().0.as_secs(), RESERVE_AHEAD_MAX.as_secs());
             let problem =
                 Problem::OutOfRange { key: "reserve_ahead in seconds", least: 0, most, found };
-            return Err(origin.error(&time.span(), problem));
+            origin.keep(Err(origin.error(&time.span(), problem))).unwrap_or(usual.reserve_ahead)
         }
     };
-    Ok(RoomTerms {
-        cpu_percent: number("cpu_percent", &written.cpu_percent, PERCENT)?
+    RoomTerms {
+        cpu_percent: number("cpu_percent", &written.cpu_percent, PERCENT)
             .unwrap_or(usual.cpu_percent),
-        packets_per_second: number("packets_per_second", &written.packets_per_second, AMOUNT)?,
-        kbit_per_second: number("kbit_per_second", &written.kbit_per_second, AMOUNT)?,
-        bookable_percent: number("bookable_percent", &written.bookable_percent, PERCENT)?
+        packets_per_second: number("packets_per_second", &written.packets_per_second, AMOUNT),
+        kbit_per_second: number("kbit_per_second", &written.kbit_per_second, AMOUNT),
+        bookable_percent: number("bookable_percent", &written.bookable_percent, PERCENT)
             .unwrap_or(usual.bookable_percent),
         reserve_ahead: ahead,
-    })
+    }
 }
 
 fn dial_out(written: file::DialOut, origin: &Origin<'_>) -> Result<DialRules, ConfigError> {
@@ -157,24 +201,39 @@ fn records_to(path: PathBuf) -> RecordsTo {
     if path.as_os_str() == "-" { RecordsTo::Stdout } else { RecordsTo::File(path) }
 }
 
-fn limits(written: file::Limits, origin: &Origin<'_>) -> Result<Limits, ConfigError> {
+fn limits(written: file::Limits, origin: &Origin<'_>) -> Limits {
     let usual = Limits::default();
-    let number = |key, written: Option<Spanned<u64>>, usual| match written {
-        None => Ok(usual),
-        Some(number) => within(key, &number, ANSWERS, origin),
+    let number = |key, written: Option<Spanned<u64>>, usual| {
+        let number = written.and_then(|it| origin.keep(within(key, &it, ANSWERS, origin)));
+        number.unwrap_or(usual)
     };
-    Ok(Limits {
-        per_second: number("per_second", written.per_second, usual.per_second)?,
-        burst: number("burst", written.burst, usual.burst)?,
-    })
+    Limits {
+        per_second: number("per_second", written.per_second, usual.per_second),
+        burst: number("burst", written.burst, usual.burst),
+    }
 }
 
-fn access(written: Option<file::Access>, origin: &Origin<'_>) -> Result<AllowList, ConfigError> {
-    let Some(file::Access { allow }) = written else { return Ok(AllowList::Everybody) };
+/// Who is let in, and whether everybody is on purpose.
+fn access(
+    written: Option<Spanned<file::Access>>,
+    origin: &Origin<'_>,
+) -> Result<(AllowList, bool), ConfigError> {
+    let Some(written) = written else { return Ok((AllowList::Everybody, false)) };
+    let span = written.span();
+    let file::Access { allow, open } = written.into_inner();
+    let Some(allow) = allow else {
+        // One that could not be read was told.
+        if !origin.is_good() {
+            return Ok((AllowList::Everybody, false));
+        }
+        let nobody = || origin.error(&span, Problem::NobodyAllowed);
+        return Ok((AllowList::Everybody, open.ok_or_else(nobody)?));
+    };
     if allow.get_ref().is_empty() {
         return Err(origin.error(&allow.span(), Problem::NobodyAllowed));
     }
-    Ok(AllowList::Only(allow.into_inner().into_iter().map(|network| network.0).collect()))
+    let networks = allow.into_inner().into_iter().map(|network| network.0).collect();
+    Ok((AllowList::Only(networks), open.unwrap_or(false)))
 }
 
 /// Each leg has a port of its own, so more seats than ports would be promised and not kept.
@@ -200,28 +259,31 @@ fn sip_listens(
     origin: &Origin<'_>,
     flags: &Flags,
     guarded: bool,
-) -> Result<Vec<SipListen>, ConfigError> {
+) -> Vec<SipListen> {
     if listens.is_empty() || flags.sip.is_some() {
         let bind = flags.sip.unwrap_or(Config::SIP_DEFAULT);
         let listen = SipListen { bind, advertise: Advertise::default() };
-        check_sip(&listen, guarded).map_err(ConfigError::unplaced)?;
-        return Ok(vec![listen]);
+        origin.keep(check_sip(&listen, guarded).map_err(ConfigError::unplaced));
+        return vec![listen];
     }
     let mut bound = BTreeSet::new();
-    listens
-        .into_iter()
-        .map(|listen| {
-            let span = listen.bind.span();
-            let bind = listen.bind.into_inner().0;
-            let advertise = listen.advertise.map_or_else(Advertise::default, |text| text.0);
-            let listen = SipListen { bind, advertise };
-            check_sip(&listen, guarded).map_err(|problem| origin.error(&span, problem))?;
-            if bind.port() != 0 && !bound.insert(bind) {
-                return Err(origin.error(&span, Problem::BoundTwice(bind)));
-            }
-            Ok(listen)
-        })
-        .collect()
+    let mut checked = Vec::new();
+    for listen in listens {
+        let span = listen.bind.span();
+        let bind = listen.bind.into_inner().0;
+        let advertise = listen.advertise.map_or_else(Advertise::default, |text| text.0);
+        let listen = SipListen { bind, advertise };
+        let problem = match check_sip(&listen, guarded) {
+            Ok(()) if bind.port() != 0 && !bound.insert(bind) => Some(Problem::BoundTwice(bind)),
+            Ok(()) => None,
+            Err(problem) => Some(problem),
+        };
+        if let Some(problem) = problem {
+            origin.keep::<()>(Err(origin.error(&span, problem)));
+        }
+        checked.push(listen);
+    }
+    checked
 }
 
 fn check_sip(listen: &SipListen, guarded: bool) -> Result<(), Problem> {
@@ -241,37 +303,36 @@ fn factories(
     origin: &Origin<'_>,
     room: u32,
     tenants: &BTreeSet<String>,
-) -> Result<Vec<Factory>, ConfigError> {
+) -> Vec<Factory> {
     if tables.is_empty() {
-        let (_, factory) = factory(file::Factory::default(), origin, room)?;
-        return Ok(vec![factory]);
+        let usual = origin.keep(factory(file::Factory::default(), origin, room));
+        return usual.map(|(_, factory)| factory).into_iter().collect();
     }
     let mut taken = BTreeSet::new();
-    tables
-        .into_iter()
-        .map(|table| {
-            let span = table.span();
-            if let Some(tenant) = table.get_ref().tenant.as_ref()
-                && !tenants.contains(tenant.get_ref())
-            {
-                let name = tenant.get_ref().clone();
-                return Err(origin.error(&tenant.span(), Problem::NoTenant { name }));
-            }
-            let (users_span, factory) = factory(table.into_inner(), origin, room)?;
-            for user in &factory.users {
-                // The same user at two lists of hosts is two addresses; without hosts it is one.
-                let own = vec![String::new()];
-                let hosts = if factory.hosts.is_empty() { own } else { names(&factory.hosts) };
-                for host in hosts {
-                    if !taken.insert((user.clone(), host)) {
-                        let at = users_span.as_ref().unwrap_or(&span);
-                        return Err(origin.error(at, Problem::UserTwice { user: user.clone() }));
-                    }
+    let checked = tables.into_iter().filter_map(|table| {
+        let span = table.span();
+        if let Some(tenant) = table.get_ref().tenant.as_ref()
+            && !tenants.contains(tenant.get_ref())
+        {
+            let problem = Problem::NoTenant { name: tenant.get_ref().clone() };
+            origin.keep::<()>(Err(origin.error(&tenant.span(), problem)));
+        }
+        let (users_span, factory) = origin.keep(factory(table.into_inner(), origin, room))?;
+        for user in &factory.users {
+            // The same user at two lists of hosts is two addresses; without hosts it is one.
+            let own = vec![String::new()];
+            let hosts = if factory.hosts.is_empty() { own } else { names(&factory.hosts) };
+            for host in hosts {
+                if !taken.insert((user.clone(), host)) {
+                    let at = users_span.as_ref().unwrap_or(&span);
+                    let problem = Problem::UserTwice { user: user.clone() };
+                    origin.keep::<()>(Err(origin.error(at, problem)));
                 }
             }
-            Ok(factory)
-        })
-        .collect()
+        }
+        Some(factory)
+    });
+    checked.collect()
 }
 
 fn names(hosts: &[Host]) -> Vec<String> {

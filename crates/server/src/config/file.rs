@@ -10,21 +10,30 @@ use focus::DialRule;
 use serde::{Deserialize, Deserializer, de};
 use sip::Host;
 use toml::Spanned;
+use toml::de::DeTable;
 
 use super::error::{ConfigError, Place, Problem};
+use super::lenient::leniently;
 use super::value::ValueError;
 use super::{Advertise, Answer, End, PortRange, auth, parse_duration, tenants};
 use crate::{Network, NetworkError};
 
-/// Reads `text`; an error names the line, and for an unknown key the keys that are known.
-pub(super) fn read(path: &str, text: &str) -> Result<File, ConfigError> {
-    toml::from_str(text).map_err(|error| {
+/// Reads `text`: what of it can be read, and all that cannot, with its line; for an unknown key the keys that are known.
+pub(super) fn read(path: &str, text: &str) -> (File, Vec<ConfigError>) {
+    let unreadable = |error: &toml::de::Error| {
         let at = error.span().map_or(0, |span| span.start);
         ConfigError {
             place: Some(Place { path: path.to_owned(), line: line_of(text, at) }),
             problem: Problem::Unreadable(plain(error.message())),
         }
-    })
+    };
+    let (root, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        // What stands in a text that is no TOML is guesswork.
+        return (File::default(), errors.iter().map(unreadable).collect());
+    }
+    let (file, errors) = leniently(root);
+    (file, errors.iter().map(unreadable).collect())
 }
 
 /// The line, counted from 1, that holds the byte `at`.
@@ -61,7 +70,7 @@ pub(super) struct File {
     pub(super) state: State,
     pub(super) admin: Admin,
     pub(super) pool: Pool,
-    pub(super) access: Option<Access>,
+    pub(super) access: Option<Spanned<Access>>,
     pub(super) dns: Dns,
     pub(super) auth: Option<Spanned<auth::Written>>,
     pub(super) dial_out: DialOut,
@@ -95,6 +104,7 @@ pub(super) struct Trace {
 pub(super) struct Sip {
     pub(super) listen: Vec<SipListen>,
     pub(super) nat: sip::Nat,
+    pub(super) lab_registrar: bool,
     pub(super) dscp: Option<Spanned<u64>>,
 }
 
@@ -166,10 +176,11 @@ pub(super) struct Dns {
     pub(super) servers: Vec<Text<SocketAddr>>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct Access {
-    pub(super) allow: Spanned<Vec<Text<Network>>>,
+    pub(super) allow: Option<Spanned<Vec<Text<Network>>>>,
+    pub(super) open: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

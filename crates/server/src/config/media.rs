@@ -26,28 +26,32 @@ pub(super) fn listens(
     flags: &Flags,
     sip: &[SipListen],
     guarded: bool,
-) -> Result<Vec<MediaListen>, ConfigError> {
+) -> Vec<MediaListen> {
     let rules = Rules { origin, ports: flags.rtp_ports, guarded };
     if let Some(ip) = flags.media_ip {
         let first = written.into_iter().next().map(Spanned::into_inner).unwrap_or_default();
         let ports = file::MediaListen { ports: first.ports, ..file::MediaListen::default() };
-        return Ok(vec![rules.listen(ports, (ip, None))?]);
+        return origin.keep(rules.listen(ports, (ip, None))).into_iter().collect();
     }
     if written.is_empty() {
-        let usual = |ip| rules.listen(file::MediaListen::default(), (ip, None));
-        return by_family(sip).into_iter().map(usual).collect();
+        let usual = |ip| origin.keep(rules.listen(file::MediaListen::default(), (ip, None)));
+        return by_family(sip).into_iter().filter_map(usual).collect();
     }
+    let usual = sip.first().map_or(Config::SIP_DEFAULT.ip(), |listen| listen.bind.ip());
     let mut listens: Vec<MediaListen> = Vec::new();
     for listen in written {
         let span = listen.span();
-        let listen = rules.listen(listen.into_inner(), (sip[0].bind.ip(), None))?;
+        let Some(listen) = origin.keep(rules.listen(listen.into_inner(), (usual, None))) else {
+            continue;
+        };
         let family = Family::of(listen.bind);
         if listens.iter().any(|before| Family::of(before.bind) == family) {
-            return Err(origin.error(&span, Problem::MediaFamilyTwice(listen.bind)));
+            let problem = Problem::MediaFamilyTwice(listen.bind);
+            origin.keep::<()>(Err(origin.error(&span, problem)));
         }
         listens.push(listen);
     }
-    Ok(listens)
+    listens
 }
 
 /// The first SIP address of each family.

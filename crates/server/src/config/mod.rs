@@ -4,6 +4,7 @@
 //! [sip]
 //! nat = "auto"                      # reach phones behind a NAT the way they came; or "off": where they say
 //! dscp = 24                         # of what is sent, 0-63; default: CS3
+//! lab_registrar = false             # true: phones may register here, for trying things out
 //!
 //! [media]
 //! dscp = 46                         # of what is sent, 0-63; default: EF
@@ -62,6 +63,7 @@
 //!
 //! [access]
 //! allow = ["127.0.0.0/8"]           # source networks that are let in
+//! open = false                      # true: anybody may come, also where others reach us and there is no [auth]
 //!
 //! [dns]
 //! servers = ["192.0.2.53:53"]       # default: those of the system
@@ -93,7 +95,10 @@ mod auth;
 mod check;
 mod error;
 mod file;
+mod lenient;
 mod media;
+mod print;
+mod sources;
 mod tenants;
 mod value;
 
@@ -111,6 +116,7 @@ use sip::{Host, Nat};
 
 pub use auth::{Auth, Entry, Md5};
 pub use error::{ConfigError, Place, Problem};
+pub use sources::{Source, Sources};
 pub use value::{Advertise, PortRange, ValueError, parse_duration};
 
 use crate::{AllowList, RecordsTo};
@@ -146,6 +152,8 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// Who is let in.
     pub access: AllowList,
+    /// Whether strangers are let in on purpose: then others may reach us without a list or users.
+    pub is_open: bool,
     /// Where records of legs and conferences go; `None`: nowhere.
     pub records: Option<RecordsTo>,
     /// The file that takes every SIP message; `None`: none does.
@@ -330,11 +338,23 @@ impl Config {
 
     /// Reads `text`, the content of the file named `path`, lets the flags win, and checks the whole.
     pub fn from_toml(path: &str, text: &str, flags: &Flags) -> Result<Self, ConfigError> {
-        check::check(file::read(path, text)?, &check::Origin { path, text }, flags)
+        Self::examine(path, text, flags).map_err(first)
+    }
+
+    /// The same, with all that is wrong, in the order of the file.
+    ///
+    /// # Errors
+    /// At least one.
+    pub fn examine(path: &str, text: &str, flags: &Flags) -> Result<Self, Vec<ConfigError>> {
+        check::check(file::read(path, text), &check::Origin::new(path, text), flags)
     }
 
     /// A configuration from flags and defaults alone.
     pub fn from_flags(flags: &Flags) -> Result<Self, ConfigError> {
-        check::check(file::File::default(), &check::Origin { path: "", text: "" }, flags)
+        Self::examine("", "", flags).map_err(first)
     }
+}
+
+fn first(found: Vec<ConfigError>) -> ConfigError {
+    found.into_iter().next().expect("invariant: what is refused has something wrong")
 }

@@ -220,7 +220,10 @@ const MISTAKES: &[(&str, &str)] = &[
         "[pool]\ncapacity = \"9\"",
         "convoke.toml:2: invalid type: string \"9\", expected a whole number",
     ),
-    ("[access]", "convoke.toml:1: missing key `allow`"),
+    (
+        "[access]",
+        "convoke.toml:1: allow is empty, so nobody could call: name networks, as in allow = [\"127.0.0.0/8\"]",
+    ),
     ("\n[auth]\nusers = \"u\"", "convoke.toml:2: missing key `realm`"),
     ("[auth]\nrealm = \"r\"", "convoke.toml:1: missing key `users`"),
     (
@@ -447,4 +450,141 @@ fn the_admin_interface_is_elsewhere_only_with_tokens() {
     assert_eq!((usual.tokens, usual.is_open), (None, false));
     let flags = Flags { admin_open: true, ..Flags::default() };
     assert!(Config::from_flags(&flags).expect("on loopback").admin.is_open);
+}
+
+/// Keys with values that may stand together, for files made by chance.
+const LINES: [(&str, &[&str]); 15] = [
+    ("[sip]", &["nat = \"off\"", "dscp = 7", "lab_registrar = true"]),
+    ("[[sip.listen]]", &["bind = \"127.0.0.1:5070\"", "advertise = \"[2001:db8::1]:5070\""]),
+    ("[[sip.listen]]", &["bind = \"[::1]:0\"", "advertise = \"mix.example.com\""]),
+    ("[media]", &["heard = 7", "dscp = 0", "mixers = 3"]),
+    (
+        "[[media.listen]]",
+        &["bind = \"127.0.0.1\"", "advertise = \"203.0.113.5\"", "ports = \"20001-20999\""],
+    ),
+    (
+        "[[factory]]",
+        &[
+            "hold = \"1500ms\"",
+            "expect = 2",
+            "end = \"creator-leaves\"",
+            "max = 9",
+            "tenant = \"acme\"",
+        ],
+    ),
+    (
+        "[[factory]]",
+        &[
+            "users = [\"8000\", \"a%20b\"]",
+            "hosts = [\"example.com\", \"[::1]\"]",
+            "answer = \"deliver\"",
+        ],
+    ),
+    ("[admin]", &["bind = \"127.0.0.1:0\"", "tokens = \"to\\\"kens\"", "open = true"]),
+    (
+        "[pool]",
+        &[
+            "capacity = 37",
+            "cpu_percent = 1",
+            "packets_per_second = 100",
+            "bookable_percent = 3",
+            "reserve_ahead = \"0s\"",
+        ],
+    ),
+    (
+        "[tenants.acme]",
+        &[
+            "users = [\"alice\"]",
+            "networks = [\"192.0.2.0/24\", \"::1/128\"]",
+            "quota = 9",
+            "reserved = 2",
+            "per_minute = 7",
+        ],
+    ),
+    ("[state]", &["dir = \"../state\""]),
+    ("[records]", &["file = \"-\""]),
+    ("[access]", &["allow = [\"127.0.0.0/8\"]", "open = true"]),
+    (
+        "[auth]",
+        &[
+            "realm = \"h\"",
+            "users = \"u\"",
+            "md5 = \"only\"",
+            "factory = \"open\"",
+            "join = \"required\"",
+        ],
+    ),
+    (
+        "[dial_out]",
+        &[
+            "allow = [\"sip:*@example.com\", \"sip:+4930*@*.example.com:5070\", \"192.0.2.0/24\"]",
+            "refers_per_minute = 7",
+        ],
+    ),
+];
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    /// What is printed is the whole of it: read again, without flags and from elsewhere, it is the same.
+    #[test]
+    fn what_is_printed_is_the_same_configuration(
+        tables in proptest::collection::vec(proptest::bits::u8::ANY, LINES.len()),
+        (sip, media_ip, ports, open, lab, records, state) in proptest::arbitrary::any::<(bool, bool, bool, bool, bool, bool, bool)>(),
+    ) {
+        let mut text = String::new();
+        for ((header, lines), chosen) in LINES.iter().zip(&tables) {
+            // A fourth of the tables are left out, and half of the lines in others, but for what a table must have.
+            if chosen % 4 == 0 { continue }
+            text += &format!("{header}\n");
+            for (at, line) in lines.iter().enumerate() {
+                let must = line.starts_with("users = [\"8") || header.ends_with(".listen]]") && at == 0 || *header == "[auth]" && at < 2;
+                if must || (chosen >> (at + 2)) % 2 == 0 || *header == "[access]" { text += &format!("{line}\n") }
+            }
+        }
+        if !text.contains("[tenants.acme]") { text = text.replace("tenant = \"acme\"\n", "") }
+        let flags = Flags {
+            sip: sip.then(|| address("192.0.2.1:5090")),
+            media_ip: media_ip.then(|| ip("192.0.2.9")),
+            rtp_ports: ports.then_some(PortRange { first: 3, last: 9_000 }),
+            open: open || sip || media_ip,
+            lab_registrar: lab,
+            records: records.then(|| "/r".into()),
+            state_dir: state.then(|| "/s".into()),
+            ..Flags::default()
+        };
+        let config = Config::from_toml("/etc/convoke.toml", &text, &flags);
+        let config = config.map_err(|error| proptest::test_runner::TestCaseError::fail(format!("{error}\n{text}")))?;
+        let printed = config.to_toml(&Sources::of("/etc/convoke.toml", &text, &flags));
+        let again = Config::from_toml("/elsewhere/c.toml", &printed, &Flags::default());
+        proptest::prop_assert_eq!(again, Ok(config), "{}\n{}", text, printed);
+    }
+}
+
+#[test]
+fn it_is_printed_where_each_value_comes_from() {
+    let text = "[pool]\n\ncapacity = 9\n[[sip.listen]]\nbind = \"127.0.0.1:1\"\nadvertise = \"h\"\n\
+                [auth]\nrealm = \"h\"\nusers = \"/secret/users\"\n";
+    let flags = Flags { admin: Some(address("127.0.0.1:0")), ..Flags::default() };
+    let print =
+        |flags: &Flags| read_with(text, flags).to_toml(&Sources::of("c\n.toml", text, flags));
+    let line = |printed: &str, start: &str| {
+        let found = printed.lines().find(|line| line.starts_with(start)).expect("a line");
+        found.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let printed = print(&flags);
+    assert_eq!(line(&printed, "capacity"), "capacity = 9 # c\\n.toml:3");
+    assert_eq!(line(&printed, "cpu_percent"), "cpu_percent = 70 # default");
+    assert_eq!(line(&printed, "bind = \"127.0.0.1:0\""), "bind = \"127.0.0.1:0\" # --admin");
+    assert_eq!(line(&printed, "advertise = \"h\""), "advertise = \"h\" # c\\n.toml:6");
+    assert_eq!(line(&printed, "users = \"/"), "users = \"/secret/users\" # c\\n.toml:9");
+    assert_eq!(line(&printed, "# pcap"), "# pcap = # default: no capture");
+    // A flag takes the place of the whole listener.
+    let printed = print(&Flags { sip: Some(address("127.0.0.1:7")), ..flags });
+    assert_eq!(line(&printed, "bind = \"127.0.0.1:7\""), "bind = \"127.0.0.1:7\" # --sip");
+    assert_eq!(line(&printed, "# advertise"), "# advertise = # default: as it is bound");
+}
+
+fn read_with(text: &str, flags: &Flags) -> Config {
+    Config::from_toml("c.toml", text, flags).expect("good")
 }
