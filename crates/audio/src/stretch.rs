@@ -8,31 +8,50 @@ use crate::level;
 
 /// Takes one stretch of at most `at_most` samples out of the front of `samples` (8 kHz): one vibration or
 /// several, or as much silence. Gives how many are gone; those that are left stand at the front. 0 if
-/// nothing can be left out without being heard.
+/// nothing can be left out with such a seam.
 ///
 /// Looks at no more than [`LOOKED_AT_SAMPLES`]. Allocates nothing.
-pub fn shorten(samples: &mut [i16], at_most: usize) -> usize {
+pub fn shorten(samples: &mut [i16], at_most: usize, seam: Seam) -> usize {
     let fits = samples.len().saturating_sub(BLENDED_SAMPLES);
     let most = at_most.min(fits).min(CUT_SAMPLES_MAX);
     let looked_at = &samples[..samples.len().min(LOOKED_AT_SAMPLES)];
-    let cut = if level::dbov(looked_at) < QUIET_DBOV { most } else { likest(looked_at, most) };
+    let (cut, likeness) = match level::dbov(looked_at) < QUIET_DBOV {
+        true => (most, 1.0),
+        false => likest(looked_at, most, seam),
+    };
     if cut < CUT_SAMPLES_MIN {
         return 0;
     }
     for n in 0..BLENDED_SAMPLES {
         let later = (n + 1) as f32 / (BLENDED_SAMPLES + 1) as f32;
+        let earlier = 1.0 - later;
         let (before, after) = (f32::from(samples[n]), f32::from(samples[n + cut]));
-        samples[n] = rounded(before * (1.0 - later) + after * later);
+        // What is not alike adds up to less power than either has.
+        let power = earlier * earlier + later * later + 2.0 * likeness * earlier * later;
+        samples[n] = rounded((before * earlier + after * later) / power.sqrt());
     }
     samples.copy_within(BLENDED_SAMPLES + cut.., BLENDED_SAMPLES);
     cut
 }
 
-/// The distance at which the front is most like itself; 0 if it is like itself at none, or more so just
-/// beyond what may be cut.
-fn likest(samples: &[i16], most: usize) -> usize {
-    let (mut best, mut best_likeness) = (0, LIKENESS_MIN);
-    for distance in CUT_SAMPLES_MIN..=most + SLOPE_SAMPLES {
+/// How a stretch that is left out may sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seam {
+    /// Nobody hears it: there is silence, or a vibration that repeats itself.
+    Unheard,
+    /// The least that can be had. In noise it is not heard either; in a tone that changes, a little.
+    Least,
+}
+
+/// The distance at which the front is most like itself, and how much, at most 1; 0 if it is like itself at none that this seam
+/// allows, or more so just beyond what may be cut.
+fn likest(samples: &[i16], most: usize, seam: Seam) -> (usize, f32) {
+    let (farthest, least) = match seam {
+        Seam::Unheard => (most + SLOPE_SAMPLES, LIKENESS_MIN),
+        Seam::Least => (most, -1.0),
+    };
+    let (mut best, mut best_likeness) = (0, least);
+    for distance in CUT_SAMPLES_MIN..=farthest {
         let compared = samples.len().saturating_sub(distance).min(COMPARED_SAMPLES);
         let (front, back) =
             (&samples[..compared], samples.get(distance..distance + compared).unwrap_or_default());
@@ -42,7 +61,7 @@ fn likest(samples: &[i16], most: usize) -> usize {
             (best, best_likeness) = (distance, likeness);
         }
     }
-    if best <= most { best } else { 0 }
+    if best <= most { (best, best_likeness.clamp(0.0, 1.0)) } else { (0, 0.0) }
 }
 
 pub(crate) fn dot(a: &[i16], b: &[i16]) -> f32 {
@@ -94,7 +113,7 @@ mod tests {
         for hz in [80.0, 110.0, 160.0, 220.0, 300.0] {
             let before = voice(hz, 400);
             let mut after = before.clone();
-            let cut = shorten(&mut after, 120);
+            let cut = shorten(&mut after, 120, Seam::Unheard);
             let vibrations = cut as f64 * hz / 8_000.0;
             assert!(cut > 0 && (vibrations - vibrations.round()).abs() < 0.06, "{hz} Hz: {cut}");
             let after = &after[..400 - cut];
@@ -107,7 +126,7 @@ mod tests {
     #[test]
     fn no_more_is_left_out_than_asked_for() {
         for at_most in 0..140 {
-            let cut = shorten(&mut voice(200.0, 400), at_most);
+            let cut = shorten(&mut voice(200.0, 400), at_most, Seam::Unheard);
             assert!(cut <= at_most);
             assert!(cut == 0 || cut % 40 <= 1 || cut % 40 == 39, "{at_most}: {cut}");
             assert!(cut > 0 || at_most < 41, "{at_most}");
@@ -117,10 +136,10 @@ mod tests {
     #[test]
     fn of_silence_as_much_as_asked_for() {
         let mut quiet = tone(300.0, 8_000, -55.0, 200);
-        assert_eq!(shorten(&mut quiet, 77), 77);
-        assert_eq!(shorten(&mut [0; 60], 77), 20, "as far as there is any");
-        assert_eq!(shorten(&mut [0; 50], 77), 0);
-        assert_eq!(shorten(&mut [], 77), 0);
+        assert_eq!(shorten(&mut quiet, 77, Seam::Unheard), 77);
+        assert_eq!(shorten(&mut [0; 60], 77, Seam::Unheard), 20, "as far as there is any");
+        assert_eq!(shorten(&mut [0; 50], 77, Seam::Unheard), 0);
+        assert_eq!(shorten(&mut [], 77, Seam::Unheard), 0);
     }
 
     #[test]
@@ -132,7 +151,27 @@ mod tests {
             *sample = i16::from_ne_bytes([state.to_le_bytes()[2], state.to_le_bytes()[3]]) / 4;
         }
         let before = click;
-        assert_eq!(shorten(&mut click, 120), 0);
+        assert_eq!(shorten(&mut click, 120, Seam::Unheard), 0);
         assert_eq!(click, before);
+    }
+
+    #[test]
+    fn noise_is_shortened_where_the_least_seam_will_do_and_is_as_loud_as_before() {
+        let (mut was, mut is) = (0.0, 0.0);
+        for seed in 1..=200 {
+            let mut rng = units::Rng::from_number(seed);
+            let mut noise = [0_i16; 400];
+            for sample in &mut noise {
+                *sample = i16::try_from(rng.below(8_000)).unwrap() - 4_000;
+            }
+            let power =
+                |samples: &[i16]| samples.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
+            was += power(&noise[..BLENDED_SAMPLES]);
+            let cut = shorten(&mut noise, 80, Seam::Least);
+            assert!((CUT_SAMPLES_MIN..=80).contains(&cut), "{cut}");
+            is += power(&noise[..BLENDED_SAMPLES]);
+        }
+        let change_db = 10.0 * (is / was).log10();
+        assert!(change_db.abs() < 0.5, "{change_db} dB");
     }
 }

@@ -9,6 +9,7 @@
 
 mod calibrate;
 mod clock;
+mod datagram;
 mod engine;
 mod report;
 mod rest;

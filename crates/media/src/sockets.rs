@@ -9,6 +9,7 @@ use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use socket2::{Domain, Protocol, Socket, Type};
 use units::Instant;
 
+use crate::datagram;
 use crate::rest::Rest;
 
 /// Binds ports in turn, and takes them back.
@@ -176,6 +177,8 @@ impl Sockets {
         let rtp = bind(SocketAddr::new(ip, port), self.dscp)?;
         // An even number has a next one.
         let rtcp = bind(SocketAddr::new(ip, port | 1), self.dscp)?;
+        datagram::stamp(&rtp);
+        datagram::stamp(&rtcp);
         let address = rtp.local_addr()?;
         let event = |channel| EpollEvent::new(EpollFlags::EPOLLIN, token(id, channel));
         epoll.add(&rtp, event(Channel::Rtp))?;

@@ -14,6 +14,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use units::{Instant, soonest};
 
 use crate::clock::{Timer, now};
+use crate::datagram::Reader;
 use crate::sockets::{Sockets, of_token};
 use crate::stats::Stats;
 use crate::{Delivery, MediaBind, ShardReport, StartError};
@@ -54,6 +55,7 @@ pub(crate) struct ShardThread {
     /// Watches the sockets.
     media: Epoll,
     looks: Looks,
+    reader: Reader,
     timer: Timer,
     commands: Receiver<Command>,
     deliver: Arc<Deliver>,
@@ -108,6 +110,7 @@ impl ShardThread {
             epoll,
             media,
             looks: Looks::AtOnce,
+            reader: Reader::new(),
             timer,
             commands,
             deliver,
@@ -189,12 +192,12 @@ impl ShardThread {
         let mut bytes = [0; DATAGRAM_BYTES_MAX];
         for pass in 1..=PASSES_MAX {
             let count = self.media.wait(&mut ready, EpollTimeout::ZERO).unwrap_or(0);
-            let now = now();
+            self.reader.look_at_clocks();
             for event in &ready[..count] {
                 let Some(socket) = of_token(event.data()) else { continue };
-                self.receive_one(now, socket, &mut bytes);
+                self.receive_one(socket, &mut bytes);
                 if pass == PASSES_MAX {
-                    self.pause(now, socket);
+                    self.pause(now(), socket);
                 }
             }
             if count == 0 {
@@ -205,18 +208,18 @@ impl ShardThread {
         }
     }
 
-    fn receive_one(&mut self, now: Instant, (lent, channel): (u32, Channel), bytes: &mut [u8]) {
+    fn receive_one(&mut self, (lent, channel): (u32, Channel), bytes: &mut [u8]) {
         let Some(socket) = self.sockets.socket(lent, channel) else { return };
-        match socket.recv_from(bytes) {
-            Ok((len, from)) => {
+        match self.reader.read(socket, bytes) {
+            Ok((len, from, at)) => {
                 self.report.received += 1;
-                if self.sockets.disturb(now, lent) {
+                if self.sockets.disturb(at, lent) {
                     self.report.late += 1;
                 } else {
-                    self.shard.handle_packet(now, (lent, channel), from, &bytes[..len]);
+                    self.shard.handle_packet(at, (lent, channel), from, &bytes[..len]);
                 }
             }
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(Errno::EAGAIN) => {}
             Err(_) => self.report.receive_errors += 1,
         }
     }
@@ -436,8 +439,7 @@ const TOKEN_MEDIA: u64 = u64::MAX - 2;
 /// With so many legs a packet comes in every millisecond, near enough.
 const LEGS_AT_ONCE_MAX: usize = 32;
 
-/// How often packets are looked for while there are many legs: what is measured of their arrival, jitter above all, is off by
-/// as much at most.
+/// How often packets are looked for while there are many legs. Their arrival is the kernel's to tell.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// Sockets told of in one pass; the others come with the next.

@@ -1,6 +1,7 @@
 //! From RTP packets to frames.
 
-use audio::{ComfortNoise, Concealment, Decoder as _, LENGTHENED_SAMPLES_MAX, stretch};
+use audio::stretch::{self, Seam};
+use audio::{ComfortNoise, Concealment, Decoder as _, LENGTHENED_SAMPLES_MAX};
 use rtp::{Content, Counters, Frame, Inserted, JitterBuffer, JitterConfig, Packet, RtpPacket};
 use units::Instant;
 
@@ -35,6 +36,8 @@ pub struct Receiver {
     is_noisy: bool,
     /// Ticks until the sound may be made longer or shorter again.
     rest_ticks: u32,
+    /// How often in a row nothing was found that could be left out.
+    found_nothing: u32,
     made_up: MadeUp,
 }
 
@@ -87,6 +90,7 @@ impl Receiver {
             frame: [0; FRAME_SAMPLES],
             is_noisy: false,
             rest_ticks: 0,
+            found_nothing: 0,
             made_up: MadeUp::default(),
         }
     }
@@ -285,7 +289,11 @@ impl Receiver {
         // packet when the next is needed.
         let whole = surplus.saturating_sub(SURPLUS_SAMPLES_KEPT) / FRAME_SAMPLES * FRAME_SAMPLES;
         let spare = whole + self.pending_samples % FRAME_SAMPLES;
-        if spare < SPARE_SAMPLES_MIN || (self.rest_ticks > 0 && spare < HASTE_SAMPLES) {
+        if spare < SPARE_SAMPLES_MIN {
+            self.found_nothing = 0;
+            return false;
+        }
+        if self.rest_ticks > 0 && spare < HASTE_SAMPLES {
             return false;
         }
         for _ in 0..STRETCHES_PER_FRAME_MAX {
@@ -294,10 +302,15 @@ impl Receiver {
             }
             self.add(at);
         }
-        let cut = stretch::shorten(&mut self.pending[..self.pending_samples], spare);
+        let seam = if self.found_nothing < FOUND_NOTHING_MAX { Seam::Unheard } else { Seam::Least };
+        let cut = stretch::shorten(&mut self.pending[..self.pending_samples], spare, seam);
         self.pending_samples -= cut;
         self.made_up.shortened += cut as u64;
-        self.rest_ticks = if cut > 0 { REST_TICKS } else { NOTHING_FOUND_TICKS };
+        if cut > 0 {
+            (self.found_nothing, self.rest_ticks) = (0, REST_TICKS);
+        } else {
+            (self.found_nothing, self.rest_ticks) = (self.found_nothing + 1, NOTHING_FOUND_TICKS);
+        }
         cut > 0
     }
 
@@ -381,3 +394,5 @@ const HASTE_SAMPLES: usize = 480;
 const REST_TICKS: u32 = 3;
 /// 60 ms: what has no vibration now has none in 10 ms, and looking for one is work.
 const NOTHING_FOUND_TICKS: u32 = 6;
+/// 1 s without silence or vibration: noise, or music. Then one seam a second is better than a delay that stays for ever.
+const FOUND_NOTHING_MAX: u32 = 16;

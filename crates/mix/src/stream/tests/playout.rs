@@ -139,6 +139,23 @@ fn jitter_is_met_by_delay_and_the_delay_goes_with_it() {
     }
 }
 
+/// In noise no vibration can be left out; yet no delay stays because of it.
+#[test]
+fn who_sends_noise_gets_rid_of_delay_too() {
+    let mut rng = Rng::from_number(1);
+    let noise = (0..8_000).map(|_| i16::try_from(rng.below(8_000)).unwrap() - 4_000).collect();
+    let mut net = Net { talker: Talker::saying(1, PCMU, noise), ..Net::new(3 * MS) };
+    net.run(10, &mut |_| Some(rng.below(30_000) * 1_000));
+    net.run(1, &mut |_| Some(0));
+    let before = net.report();
+    assert!(before.delay_us >= 25_000, "{before:?}");
+    net.run(40, &mut |_| Some(0));
+    let after = net.report();
+    assert!(after.delay_us <= 16_000, "{after:?}");
+    assert!(after.shortened_samples - before.shortened_samples <= 1_000, "{after:?}");
+    assert_eq!(after.late, before.late);
+}
+
 /// How long the delay may take to be as it was, after everything stood still for half a second.
 const BACK_WITHIN_S: u64 = 2;
 
