@@ -44,6 +44,7 @@ fn node(now: Instant) -> Node {
         users: vec!["conference".to_owned()],
         hosts: vec!["127.0.0.1".to_owned()],
         answer: AnswerForm::Redirect,
+        answer_rules: Vec::new(),
         hold: Duration::from_secs(1),
         expect: 1,
         end: EndPolicy::LastLeaves,

@@ -3,32 +3,22 @@
 //! A factory keeps nothing: the node finds room and mints the URI, this module knows whether a
 //! Request-URI asks for a conference, which conference a request means, and what to answer.
 
+mod answering;
 mod identity;
 mod refusal;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use sip::{HeaderName, Host, Incoming, Response, SipUri, StatusCode, Uri, uas};
 
+pub use self::answering::{
+    ANSWER_RULES_MAX, AnswerForm, AnswerRule, Answering, Wildcard, WildcardError,
+};
 pub use self::identity::{Who, identity, proves_source, stateless_tag};
 pub use self::refusal::{Refused, refusal};
 use crate::EndPolicy;
 use crate::answers::{CAPABILITIES, focus_contact};
-
-/// How a factory hands over the conference.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AnswerForm {
-    /// 302 with the conference URI (RFC 4579 §5.4, figure 4).
-    #[default]
-    Redirect,
-    /// The focus of this node answers itself, 200 (RFC 4579 §5.4, its text).
-    Deliver,
-    /// The request is relayed to the owner.
-    Relay,
-}
 
 /// One `[[factory]]` of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +27,10 @@ pub struct FactoryConfig {
     pub users: Vec<String>,
     /// Hosts that are ours, without port; the first is the one we print.
     pub hosts: Vec<String>,
-    /// How the conference is handed over.
+    /// How the conference is handed over to whom no rule fits.
     pub answer: AnswerForm,
+    /// How it is handed over to some; the first that fits. At most [`ANSWER_RULES_MAX`].
+    pub answer_rules: Vec<AnswerRule>,
     /// How long room is held for a conference that nobody has joined.
     pub hold: Duration,
     /// Expected size where the caller does not say.
@@ -89,6 +81,9 @@ impl Factory {
         if config.expect == 0 {
             return Err(FactoryError::ExpectsNobody);
         }
+        if config.answer_rules.len() > ANSWER_RULES_MAX {
+            return Err(FactoryError::TooManyRules { count: config.answer_rules.len() });
+        }
         match config.legs_max {
             Some(legs_max) if legs_max < config.expect => {
                 Err(FactoryError::ExpectsTooMany { expect: config.expect, legs_max })
@@ -113,6 +108,11 @@ impl Factory {
         let user = called_user(uri)?;
         let known = self.config.users.iter().any(|alias| alias.as_bytes() == user.as_ref());
         (known && self.owns(&uri.host)).then(|| Asked { seats: self.seats(uri) })
+    }
+
+    /// How the conference is handed over to whoever sends this.
+    pub fn answering(&self, incoming: &Incoming) -> Answering {
+        answering::answering(&self.config.answer_rules, self.config.answer, incoming)
     }
 
     /// Whether this host is ours: then `OPTIONS sip:host` is answered 200.
@@ -190,6 +190,8 @@ pub enum FactoryError {
     ExpectsNobody,
     #[error("{expect} legs expected, but at most {legs_max} allowed")]
     ExpectsTooMany { expect: u32, legs_max: u32 },
+    #[error("{count} answer rules, and there may be {ANSWER_RULES_MAX}: write fewer, with wider patterns")]
+    TooManyRules { count: usize },
     #[error("user {user:?}: what begins with conf- is a conference, not a factory")]
     UserLooksLikeConference { user: String },
 }

@@ -16,6 +16,7 @@ pub mod factory;
 mod focus;
 mod leg;
 mod negotiation;
+mod network;
 mod order;
 mod refer;
 mod referral;
@@ -35,6 +36,7 @@ pub use event::{
 };
 pub use focus::{Focus, LEGS_MAX, check};
 pub use negotiation::Wanted;
+pub use network::{Network, NetworkError};
 pub use refer::Right;
 pub use referral::ReferralId;
 pub use roster::masked;

@@ -2,11 +2,12 @@
 //! calls any number that it is told to is a telephone bill.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sip::{Host, SipUri};
+
+use crate::Network;
 
 /// What one may have called, and how often.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,12 +47,7 @@ pub enum DialRule {
         port: Option<u16>,
     },
     /// Whoever is called at an address, not a name, of this network.
-    Network {
-        /// Its address.
-        address: IpAddr,
-        /// The bits that count.
-        prefix: u8,
-    },
+    Network(Network),
 }
 
 /// A user part, or the beginning of one.
@@ -91,9 +87,7 @@ impl DialRule {
                     && host.fits(&target.host)
                     && port.is_none_or(|port| target.port.unwrap_or(SIP_PORT) == port)
             }
-            Self::Network { address, prefix } => {
-                target.host.ip().is_some_and(|ip| is_within(ip, *address, *prefix))
-            }
+            Self::Network(network) => target.host.ip().is_some_and(|ip| network.contains(ip)),
         }
     }
 }
@@ -126,7 +120,7 @@ impl FromStr for DialRule {
         let text = text.trim();
         let read = match text.strip_prefix("sip:").or_else(|| text.strip_prefix("sips:")) {
             Some(rest) => read_uri(rest),
-            None => read_network(text),
+            None => text.parse().ok().map(DialRule::Network),
         };
         read.ok_or_else(|| DialRuleError { rule: text.to_owned() })
     }
@@ -160,25 +154,6 @@ fn read_uri(rest: &str) -> Option<DialRule> {
     Some(DialRule::Uri { user, host, port: place.port })
 }
 
-fn read_network(text: &str) -> Option<DialRule> {
-    let (address, prefix) = match text.split_once('/') {
-        Some((address, prefix)) => (address.parse::<IpAddr>().ok()?, Some(prefix.parse().ok()?)),
-        None => (text.parse::<IpAddr>().ok()?, None),
-    };
-    let bits = if address.is_ipv4() { 32 } else { 128 };
-    let prefix = prefix.unwrap_or(bits);
-    (prefix <= bits).then_some(DialRule::Network { address, prefix })
-}
-
-fn is_within(ip: IpAddr, network: IpAddr, prefix: u8) -> bool {
-    let shared = |differing: u32, bits: u32| differing >= u32::from(prefix).min(bits);
-    match (ip, network) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => shared((a.to_bits() ^ b.to_bits()).leading_zeros(), 32),
-        (IpAddr::V6(a), IpAddr::V6(b)) => shared((a.to_bits() ^ b.to_bits()).leading_zeros(), 128),
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-    }
-}
-
 impl fmt::Display for DialRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -193,7 +168,7 @@ impl fmt::Display for DialRule {
                 }
                 port.map_or(Ok(()), |port| write!(f, ":{port}"))
             }
-            Self::Network { address, prefix } => write!(f, "{address}/{prefix}"),
+            Self::Network(network) => network.fmt(f),
         }
     }
 }

@@ -12,7 +12,7 @@ use units::Instant;
 use crate::Notice;
 use crate::auth::Caller;
 use crate::conference::{Asked, Record, State};
-use crate::explaining::Told;
+use crate::explaining::{Asking, Told};
 use crate::node::{Node, Phase, known_tag_prefix};
 use crate::requests::Addressee;
 use crate::steering::Policy;
@@ -51,7 +51,7 @@ impl Node {
         if self.phase == Phase::ShuttingDown {
             return self.refuse(now, incoming, &Refused::ShuttingDown);
         }
-        let form = self.factories[index].config().answer;
+        let form = self.factories[index].answering(incoming).form;
         let checked = match form {
             // RFC 3261 §8.3: a redirect server leaves Require to whom it redirects to.
             AnswerForm::Redirect => uas::check_content(incoming, &focus::CAPABILITIES),
@@ -234,7 +234,9 @@ impl Node {
         };
         let asker = focus::masked(&incoming.essentials.from.uri.to_string());
         let uri = focus::masked(&incoming.request.uri.to_string());
-        let told = self.hold(now, &request, (&asker, Some(uri)))?;
+        let answering = self.factories[index].answering(incoming);
+        let asking = Asking { asker: asker.clone(), asked: Some(uri), answering: Some(answering) };
+        let told = self.hold(now, &request, asking)?;
         let hold = request.hold;
         let policy = Policy::of(self.factories[index].config());
         let advertise = self.listen_for(incoming).advertise.clone();
@@ -249,11 +251,11 @@ impl Node {
         &mut self,
         now: Instant,
         request: &HoldRequest,
-        (asker, asked): (&str, Option<String>),
+        asking: Asking,
     ) -> Result<Told, Refused> {
         self.takes_new()?;
         let (held, decision) = self.pool.hold_explained(now, self.number, request);
-        let told = Told { at: self.wall(now), asker: Some(asker.to_owned()), asked, decision };
+        let told = Told { at: self.wall(now), asking: Some(asking), decision };
         match held {
             Ok(_) => Ok(told),
             Err(refusal) => {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use focus::factory::Answering;
 use pool::{Codec, ConferenceId, Decision, Firmness, HoldRequest, Seats, TenantId};
 use serde::{Deserialize, Serialize};
 use units::{Instant, UnixTime};
@@ -14,11 +15,20 @@ use crate::node::Node;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Told {
     pub(crate) at: UnixTime,
-    /// The From URI, masked; nobody's if it was asked for by HTTP.
-    pub(crate) asker: Option<String>,
-    /// The Request-URI, masked.
-    pub(crate) asked: Option<String>,
+    /// `None`: nobody has asked, it was looked at what would be.
+    pub(crate) asking: Option<Asking>,
     pub(crate) decision: Decision,
+}
+
+/// Who asked for a conference, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asking {
+    /// The From URI, masked; by HTTP the name of a token.
+    pub(crate) asker: String,
+    /// The Request-URI, masked; `None`: it was asked for by HTTP.
+    pub(crate) asked: Option<String>,
+    /// How it is handed over; `None`: by HTTP.
+    pub(crate) answering: Option<Answering>,
 }
 
 /// The decisions of what is over.
@@ -87,6 +97,9 @@ pub struct Explained {
     pub asker: Option<String>,
     /// The address that was asked.
     pub asked: Option<String>,
+    /// How it is handed over, and by which rule; `None`: it was not asked for by SIP.
+    #[serde(default)]
+    pub answer: Option<Answering>,
     /// Who pays; empty: nobody in particular.
     pub tenant: String,
     /// The decision in one sentence.
@@ -153,7 +166,7 @@ impl Node {
                     tenant,
                 };
                 let decision = self.pool.explain(now, self.number, &request);
-                let told = Told { at: self.wall(now), asker: None, asked: None, decision };
+                let told = Told { at: self.wall(now), asking: None, decision };
                 let mut explained = self.explained(ExplainedState::WhatIf, None, &told);
                 // Whatever room there is.
                 if let Err(refused) = self.takes_new() {
@@ -199,12 +212,14 @@ impl Node {
         told: &Told,
     ) -> Explained {
         let tenant = self.tenant_name(told.decision.tenant);
+        let asking = told.asking.as_ref();
         Explained {
             at: told.at,
             state,
             conference,
-            asker: told.asker.clone(),
-            asked: told.asked.clone(),
+            asker: asking.map(|asking| asking.asker.clone()),
+            asked: asking.and_then(|asking| asking.asked.clone()),
+            answer: asking.and_then(|asking| asking.answering.clone()),
             words: told.decision.words(&tenant),
             tenant,
             decision: told.decision.clone(),

@@ -75,7 +75,7 @@ impl Node {
         };
         self.takes_new()?;
         let config = self.factories[index].config();
-        if config.answer == AnswerForm::Relay {
+        if self.factories[index].answering(incoming).form == AnswerForm::Relay {
             return Err(Refused::NotServed.into());
         }
         let request = HoldRequest {

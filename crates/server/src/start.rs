@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use focus::EndPolicy;
-use focus::factory::{AnswerForm, FactoryConfig};
+use focus::factory::FactoryConfig;
 use node::{AuthConfig, Keys, Node, NodeConfig, NodeError, Settings};
 use pool::PoolConfig;
 use sip::Host;
@@ -19,7 +19,7 @@ use crate::admin::{self, Access};
 use crate::auth;
 use crate::bind::{self, BindError, SipSocket};
 use crate::calibration::Calibration;
-use crate::config::{AdminConfig, Answer, Config, End, Factory};
+use crate::config::{AdminConfig, Config, End, Factory};
 use crate::events::{Events, events};
 use crate::keeping::Keeping;
 use crate::mixers::{self, Mixers};
@@ -335,10 +335,8 @@ fn factory_config(factory: &Factory, own: &[Host]) -> FactoryConfig {
     FactoryConfig {
         users: factory.users.clone(),
         hosts: hosts.iter().map(ToString::to_string).collect(),
-        answer: match factory.answer {
-            Answer::Redirect => AnswerForm::Redirect,
-            Answer::Deliver => AnswerForm::Deliver,
-        },
+        answer: factory.answer.form(),
+        answer_rules: factory.answer_rules.clone(),
         hold: factory.hold,
         expect: factory.expect,
         end: match factory.end {

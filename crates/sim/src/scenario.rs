@@ -85,6 +85,7 @@ impl Options {
             media: Faults::NONE,
             refer: ReferMode::Outside,
             answer: AnswerForm::Redirect,
+            answer_rules: Vec::new(),
             end: EndPolicy::LastLeaves,
             canary: Canary::None,
             trouble: None,
@@ -258,7 +259,8 @@ pub(crate) fn build_with(
     let mut rng = Rng::from_number(options.seed ^ 0x5eed);
     let network = Network::new(options.signalling, options.media, rng.fork());
     let sip = SocketAddr::from(NODE_SIP);
-    let allow = vec![DialRule::Network { address: sip.ip(), prefix: 8 }];
+    let ours = "127.0.0.0/8".parse().expect("invariant: a network");
+    let allow = vec![DialRule::Network(ours)];
     let node = Node::new(node_config(sip, options), Instant::ZERO, WALL, rng.fork())
         .expect("invariant: the configuration of the simulation is sound")
         .with_dial_out(DialRules { allow, ..DialRules::default() });

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use pool::{Candidate, Cost, Decision, Limit, LimitKind, Shortage, Verdict};
-use server::{ExplainPage, Explained, ExplainedState};
+use server::{AnswerForm, Answering, ExplainPage, Explained, ExplainedState};
 
 use super::table::{Align, Table, thousands};
 use super::{admin, time_of_day};
@@ -68,11 +68,14 @@ fn headline(explained: &Explained, paint: Paint) -> String {
 }
 
 fn details(explained: &Explained) -> String {
-    let Explained { asker, asked, tenant, decision, .. } = explained;
+    let Explained { asker, asked, answer, tenant, decision, .. } = explained;
     let mut out = String::new();
     if let (Some(asker), Some(asked)) = (asker, asked) {
         let proved = if decision.is_firm { "" } else { ", address not proved" };
         let _ = writeln!(out, "  asked by {} at {}{proved}", harmless(asker), harmless(asked));
+    }
+    if let Some(answer) = answer {
+        let _ = writeln!(out, "  {}", answered(answer));
     }
     if !tenant.is_empty() {
         let _ = writeln!(out, "  tenant {}", harmless(tenant));
@@ -83,6 +86,20 @@ fn details(explained: &Explained) -> String {
     }
     out.push_str(&candidates(decision));
     out
+}
+
+fn answered(answer: &Answering) -> String {
+    let how = match answer.form {
+        AnswerForm::Redirect => "by redirection",
+        AnswerForm::Deliver => "by the focus itself",
+        AnswerForm::Relay => "by its owner",
+    };
+    match answer.rule {
+        Some(number) => {
+            format!("answered {how}: answer_rule {number}, {}", harmless(&answer.because))
+        }
+        None => format!("answered {how}, as its factory does"),
+    }
 }
 
 fn of_limit(limit: &Limit) -> String {
@@ -201,6 +218,7 @@ mod tests {
             conference: None,
             asker: None,
             asked: None,
+            answer: None,
             tenant: String::new(),
             words: decision.words("nobody"),
             decision,
@@ -217,6 +235,19 @@ mod tests {
              MIXER    LOAD  FREE CPU  PACKETS/s  KBIT/s  PORTS  FITS\n  \
              1/0    44.4 %    1.26 %        450     792      9     9  chosen: it has the room\n"
         );
+    }
+
+    #[test]
+    fn how_it_is_answered_is_told_with_the_rule() {
+        let because = "user_agent = \"audiocodes*\"".to_owned();
+        let answer = Answering { form: AnswerForm::Deliver, rule: Some(2), because };
+        let it = Explained { answer: Some(answer.clone()), ..explained(4) };
+        let page = ExplainPage { decisions: vec![it] };
+        let shown = show(&page, true, Paint::plain());
+        let line = "  answered by the focus itself: answer_rule 2, user_agent = \"audiocodes*\"\n";
+        assert!(shown.contains(line), "{shown}");
+        let usual = Answering { rule: None, because: String::new(), ..answer };
+        assert_eq!(answered(&usual), "answered by the focus itself, as its factory does");
     }
 
     #[test]

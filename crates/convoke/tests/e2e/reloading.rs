@@ -35,3 +35,27 @@ fn sighup_reads_the_configuration_again_and_keeps_the_old_one_on_error() {
     server.until("stopped");
     assert_eq!(server.ended().code(), Some(0));
 }
+
+/// A rule that comes by SIGHUP counts for the next caller, and `explain` names it.
+#[test]
+fn answer_rule_that_is_added_counts_at_once_and_is_explained() {
+    let alone = Alone::wait();
+    let config = alone.write("c.toml", "[[factory]]\n");
+    let mut server = Process::serve(&["--config", &config]);
+    let (factory, admin) = (server.greeting("factory"), server.greeting("admin"));
+    let mut alice = Process::conference(&factory, &[]);
+    alice.until("redirected");
+    let rule = "[[factory]]\n[[factory.answer_rule]]\nuser_agent = \"convoke-terminal*\"\nanswer = \"deliver\"\n";
+    alone.write("c.toml", rule);
+    server.signal(Signal::SIGHUP);
+    assert_eq!(server.until("reloaded")["applied"], serde_json::json!(["[[factory]]"]));
+    let (code, told, error) = run(&["conference", &factory, "--for", "1s", "--json"]);
+    assert_eq!((code, error.as_str()), (Some(0), ""));
+    assert!(told.contains("joined") && !told.contains("redirected"), "{told}");
+    let (_, shown, _) = run(&["explain", "conf-", "--admin", &admin]);
+    let by_rule = "answered by the focus itself: answer_rule 1, user_agent = \"convoke-terminal*\"";
+    assert!(shown.contains(by_rule), "{shown}");
+    assert!(shown.contains("answered by redirection, as its factory does"), "{shown}");
+    alice.signal(Signal::SIGINT);
+    assert_eq!(alice.ended().code(), Some(0));
+}

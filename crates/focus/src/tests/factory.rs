@@ -22,6 +22,7 @@ fn config() -> FactoryConfig {
         users: vec!["conference".to_owned(), "8000".to_owned(), "+15551234".to_owned()],
         hosts: vec!["example.com".to_owned(), "192.0.2.1".to_owned(), "[2001:db8::1]".to_owned()],
         answer: AnswerForm::Redirect,
+        answer_rules: Vec::new(),
         hold: Duration::from_secs(60),
         expect: 4,
         end: EndPolicy::LastLeaves,

@@ -184,6 +184,7 @@ impl<'a> World<'a> {
             users: vec![user.to_owned()],
             hosts: vec!["127.0.0.1".to_owned()],
             answer,
+            answer_rules: Vec::new(),
             hold: Duration::from_secs(choices.below(100) as u64 + 1),
             expect: choices.pick(&[1, 2, 4]),
             end: if choices.percent(50) { EndPolicy::LastLeaves } else { EndPolicy::CreatorLeaves },

@@ -11,6 +11,7 @@ use super::{
 use crate::Notice;
 use crate::asking::Granted;
 use crate::conference::{Asked, State};
+use crate::explaining::Asking;
 use crate::node::Node;
 
 impl Node {
@@ -99,7 +100,8 @@ impl Node {
             legs_max,
             tenant: self.tenants.of_factory(factory),
         };
-        let told = self.hold(now, &request, (&asker.name, None)).map_err(SteerError::Refused)?;
+        let asking = Asking { asker: asker.name.clone(), asked: None, answering: None };
+        let told = self.hold(now, &request, asking).map_err(SteerError::Refused)?;
         let advertise = self.listens[0].advertise.clone();
         let asker = asker.name.clone();
         let granted = Granted { id, factory, seats, hold, advertise, asker, policy, told };

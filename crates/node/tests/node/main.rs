@@ -1,5 +1,6 @@
 //! The whole node, driven by hand-written messages under virtual time.
 
+mod answering;
 mod asking;
 mod attacks;
 mod auth;

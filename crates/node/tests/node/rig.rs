@@ -71,6 +71,7 @@ impl Default for Setting {
                 users: vec!["conference".to_owned(), "9000".to_owned()],
                 hosts: vec!["127.0.0.1".to_owned(), "example.com".to_owned()],
                 answer: AnswerForm::Redirect,
+                answer_rules: Vec::new(),
                 hold: Duration::from_secs(60),
                 expect: 4,
                 end: EndPolicy::LastLeaves,

@@ -74,6 +74,19 @@ fn flow_5_3_stock_user_agent_that_follows_no_redirection() {
     stage.ends();
 }
 
+/// B04 · RFC 4579 §5.4: one factory, two forms of its answer, by rule: SIPp's own user agent, which comes by UDP, is let in at once, the
+/// script that comes by TCP is redirected.
+#[test]
+fn flow_5_3_and_5_4_at_one_factory_by_rule() {
+    let rule = "[[factory.answer_rule]]\ntransport = \"udp\"\nsource = \"127.0.0.0/8\"\nanswer = \"deliver\"\n";
+    let stage = Stage::new(&format!("[[factory]]\nusers = [\"conference\"]\n{rule}"));
+    let messages = stage.plays_stock("conference").played();
+    assert!(messages.contains(">;isfocus") && !messages.contains("302 Moved"), "{messages}");
+    let script = created("alice").then(|script| leaves(script, 3));
+    assert!(stage.plays_tcp(&script).played().contains("302 Moved"));
+    stage.ends();
+}
+
 /// B01, B02, B03 · RFC 4579 §5.4: ad-hoc creation, over UDP and over TCP.
 #[test]
 fn flow_5_4_ad_hoc_creation() {

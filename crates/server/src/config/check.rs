@@ -15,7 +15,7 @@ use super::error::{ConfigError, Place, Problem};
 use super::file::{self, File, Text, line_of};
 use super::{
     AdminConfig, Advertise, Answer, Config, End, Factory, Flags, MediaListen, RoomTerms, SipListen,
-    auth, media, tenants,
+    answering, auth, media, tenants,
 };
 use crate::{AllowList, RecordsTo, mixers};
 
@@ -373,6 +373,7 @@ fn factory(
         users,
         hosts: table.hosts.into_iter().map(|host| host.0).collect(),
         answer: table.answer.unwrap_or(Answer::Redirect),
+        answer_rules: answering::check(table.answer_rule, origin)?,
         hold: hold(table.hold, origin)?.unwrap_or(usual.hold),
         expect,
         end: table.end.unwrap_or(End::LastLeaves),

@@ -83,6 +83,12 @@ pub enum Problem {
          takes an even port and the next"
     )]
     CapacityAbovePorts { capacity: u32, ports: PortRange, legs: u32 },
+    #[error(
+        "this rule fits everybody: name user_agent, source or transport, or write answer under [[factory]] itself"
+    )]
+    AnswerRuleForAll,
+    #[error("{count} answer rules, and one factory may have {most}: write fewer, with wider patterns")]
+    TooManyAnswerRules { count: usize, most: usize },
     #[error("there is no [tenants.{name}]: name one that there is")]
     NoTenant { name: String },
     #[error("{name:?} is no tenant's name: write letters, digits, `-` and `_`")]

@@ -15,7 +15,7 @@ use toml::de::DeTable;
 use super::error::{ConfigError, Place, Problem};
 use super::lenient::leniently;
 use super::value::ValueError;
-use super::{Advertise, Answer, End, PortRange, auth, parse_duration, tenants};
+use super::{Advertise, Answer, End, PortRange, answering, auth, parse_duration, tenants};
 use crate::{Network, NetworkError};
 
 /// Reads `text`: what of it can be read, and all that cannot, with its line; for an unknown key the keys that are known.
@@ -138,6 +138,7 @@ pub(super) struct Factory {
     pub(super) users: Option<Spanned<Vec<String>>>,
     pub(super) hosts: Vec<Text<Host>>,
     pub(super) answer: Option<Answer>,
+    pub(super) answer_rule: Vec<Spanned<answering::Written>>,
     pub(super) hold: Option<Spanned<Text<Duration>>>,
     pub(super) expect: Option<Spanned<u64>>,
     pub(super) end: Option<End>,

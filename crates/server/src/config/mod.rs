@@ -32,6 +32,12 @@
 //! max = 20                          # legs in one conference at most; default: the pool decides
 //! tenant = "acme"                   # who pays for its conferences, if no user or network says otherwise
 //!
+//! [[factory.answer_rule]]           # some are answered otherwise: who fits all that is named; the first rule that fits counts
+//! user_agent = "AudioCodes*"        # what User-Agent says; * is any text, upper and lower case are one
+//! source = "10.0.0.0/8"             # where the request came from: the caller, or his proxy
+//! transport = "tcp"                 # or "udp"
+//! answer = "deliver"                # or "redirect"
+//!
 //! [admin]
 //! bind = "127.0.0.1:5080"           # HTTP; elsewhere than on loopback only with tokens, and behind TLS of your own
 //! tokens = "tokens"                 # made by `convoke token add`; relative to this file. Without it one may look only
@@ -91,6 +97,7 @@
 //!
 //! Every key may be left out; a key that is not listed here is an error with its line.
 
+mod answering;
 mod auth;
 mod check;
 mod error;
@@ -110,6 +117,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use focus::DialRules;
+use focus::factory::{AnswerForm, AnswerRule};
 use node::{Limits, Network};
 use pool::TenantTerms;
 use sip::{Host, Nat};
@@ -210,8 +218,10 @@ pub struct Factory {
     pub users: Vec<String>,
     /// Hosts that are ours, besides the bound and advertised ones.
     pub hosts: Vec<Host>,
-    /// How an INVITE is answered.
+    /// How an INVITE is answered that no rule fits.
     pub answer: Answer,
+    /// How some are answered; the first rule that fits.
+    pub answer_rules: Vec<AnswerRule>,
     /// How long room is kept for a conference that nobody has joined.
     pub hold: Duration,
     /// Seats kept when the caller does not say how many.
@@ -269,6 +279,7 @@ impl Default for Factory {
             users: vec!["conference".to_owned()],
             hosts: Vec::new(),
             answer: Answer::Redirect,
+            answer_rules: Vec::new(),
             hold: Duration::from_secs(60),
             expect: 4,
             end: End::LastLeaves,
@@ -286,6 +297,16 @@ pub enum Answer {
     Redirect,
     /// 200 from the focus itself, with the conference URI in Contact.
     Deliver,
+}
+
+impl Answer {
+    /// The same, for the factory.
+    pub(crate) const fn form(self) -> AnswerForm {
+        match self {
+            Self::Redirect => AnswerForm::Redirect,
+            Self::Deliver => AnswerForm::Deliver,
+        }
+    }
 }
 
 /// When a conference ends.

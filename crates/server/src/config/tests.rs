@@ -64,6 +64,14 @@ fn every_key_is_read() {
         expect = 10
         end = "creator-leaves"
         max = 20
+        [[factory.answer_rule]]
+        user_agent = "Grand*"
+        source = "10.0.0.0/8"
+        transport = "TCP"
+        answer = "redirect"
+        [[factory.answer_rule]]
+        transport = "udp"
+        answer = "deliver"
 
         [media]
         heard = 5
@@ -88,6 +96,11 @@ fn every_key_is_read() {
     assert_eq!((factory.answer, factory.end), (Answer::Deliver, End::CreatorLeaves));
     assert_eq!((factory.hold, factory.expect), (Duration::from_secs(90), 10));
     assert_eq!(factory.max, Some(20));
+    let rules: Vec<(String, AnswerForm)> =
+        factory.answer_rules.iter().map(|rule| (rule.to_string(), rule.answer)).collect();
+    let all = "user_agent = \"grand*\", source = \"10.0.0.0/8\", transport = \"tcp\"".to_owned();
+    let udp = "transport = \"udp\"".to_owned();
+    assert_eq!(rules, [(all, AnswerForm::Redirect), (udp, AnswerForm::Deliver)]);
     assert_eq!((config.admin.bind.port(), config.capacity), (0, Some(100)));
     assert_eq!(config.heard, 5);
     assert!(config.access.allows("192.0.2.77".parse().expect("an address")));
@@ -103,6 +116,26 @@ fn a_bad_file_is_told_in_one_line_with_its_number() {
 }
 
 const MISTAKES: &[(&str, &str)] = &[
+    (
+        "[[factory]]\n[[factory.answer_rule]]\nanswer = \"deliver\"",
+        "convoke.toml:2: this rule fits everybody: name user_agent, source or transport, or write answer under [[factory]] itself",
+    ),
+    (
+        "[[factory]]\n[[factory.answer_rule]]\ntransport = \"tls\"\nanswer = \"deliver\"",
+        r#"convoke.toml:3: "tls" is no transport: write "udp" or "tcp""#,
+    ),
+    (
+        "[[factory]]\n[[factory.answer_rule]]\nuser_agent = \"\"\nanswer = \"deliver\"",
+        r#"convoke.toml:3: "" is no pattern: write 1 to 128 characters, as in "AudioCodes*""#,
+    ),
+    (
+        "[[factory]]\n[[factory.answer_rule]]\nsource = \"10.0.0.1/8\"\nanswer = \"deliver\"",
+        r#"convoke.toml:3: "10.0.0.1/8" names a host inside a network: write 10.0.0.0/8"#,
+    ),
+    (
+        "[[factory]]\n[[factory.answer_rule]]\ntransport = \"udp\"",
+        "convoke.toml:2: missing key `answer`",
+    ),
     ("[sip]\nnat = \"on\"", "convoke.toml:2: unknown value `on`, expected `auto` or `off`"),
     ("[sip]\nlisten = 5", r#"convoke.toml:2: invalid type: integer `5`, expected a sequence"#),
     (
@@ -148,7 +181,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "\n[[factory]]\nuser = [\"a\"]",
-        "convoke.toml:3: unknown key `user`, expected one of `users`, `hosts`, `answer`, `hold`, `expect`, `end`, `max`, `tenant`",
+        "convoke.toml:3: unknown key `user`, expected one of `users`, `hosts`, `answer`, `answer_rule`, `hold`, `expect`, `end`, `max`, `tenant`",
     ),
     (
         "[[factory]]\nusers = []",
