@@ -190,7 +190,9 @@ pub enum FactoryError {
     ExpectsNobody,
     #[error("{expect} legs expected, but at most {legs_max} allowed")]
     ExpectsTooMany { expect: u32, legs_max: u32 },
-    #[error("{count} answer rules, and there may be {ANSWER_RULES_MAX}: write fewer, with wider patterns")]
+    #[error(
+        "{count} answer rules, and there may be {ANSWER_RULES_MAX}: write fewer, with wider patterns"
+    )]
     TooManyRules { count: usize },
     #[error("user {user:?}: what begins with conf- is a conference, not a factory")]
     UserLooksLikeConference { user: String },

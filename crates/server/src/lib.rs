@@ -40,8 +40,8 @@ pub use admin::room::{ExplainPage, HoldsPage, ReserveBody};
 pub use calibration::{Calibration, CalibrationError};
 pub use checkup::{Finding, Weight, checkup};
 pub use config::{Config, ConfigError};
-pub use mix::message::{PortQuality, PortReport, WayQuality};
 pub use focus::factory::{AnswerForm, Answering};
+pub use mix::message::{PortQuality, PortReport, WayQuality};
 pub use node::{
     Capacity, ConferenceState, ConferenceStatus, DrainStatus, ExplainError, Explained,
     ExplainedState, Fit, HoldState, HoldStatus, Network, NetworkError, Notice, PhoneStatus,

@@ -79,7 +79,8 @@ fn each_criterion_decides_and_all_that_are_named_must_fit() {
 
 #[test]
 fn explain_names_the_rule_as_it_is_written() {
-    let mut rig = rig(vec![rule("", "192.0.2.0/24", None), rule("AudioCodes*", "127.0.0.0/8", None)]);
+    let mut rig =
+        rig(vec![rule("", "192.0.2.0/24", None), rule("AudioCodes*", "127.0.0.0/8", None)]);
     let (_, _, because) = answered(&mut rig, &caller(1, "AudioCodes/1", "127.0.0.1"));
     assert_eq!(because, "user_agent = \"audiocodes*\", source = \"127.0.0.0/8\"");
 }

@@ -87,7 +87,9 @@ pub enum Problem {
         "this rule fits everybody: name user_agent, source or transport, or write answer under [[factory]] itself"
     )]
     AnswerRuleForAll,
-    #[error("{count} answer rules, and one factory may have {most}: write fewer, with wider patterns")]
+    #[error(
+        "{count} answer rules, and one factory may have {most}: write fewer, with wider patterns"
+    )]
     TooManyAnswerRules { count: usize, most: usize },
     #[error("there is no [tenants.{name}]: name one that there is")]
     NoTenant { name: String },
