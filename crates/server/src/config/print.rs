@@ -4,8 +4,9 @@ use std::fmt::{Display, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
+use focus::factory::AnswerRule;
 use pool::TenantTerms;
-use sip::Nat;
+use sip::{Nat, Transport};
 use toml::Value;
 
 use super::sources::Sources;
@@ -163,7 +164,7 @@ impl Page<'_> {
     }
 
     fn factory(&mut self, at: usize, factory: &Factory) {
-        let Factory { users, hosts, answer, hold, expect, end, max, tenant } = factory;
+        let Factory { users, hosts, answer, answer_rules, hold, expect, end, max, tenant } = factory;
         self.table("[[factory]]", &format!("factory[{at}]"));
         self.put("users", users.clone());
         self.put("hosts", texts(hosts));
@@ -185,6 +186,15 @@ impl Page<'_> {
         );
         self.put_some("max", max.map(i64::from), "as many as there is room for");
         self.put_some("tenant", tenant.clone(), "nobody in particular");
+        for (number, rule) in answer_rules.iter().enumerate() {
+            let AnswerRule { user_agent, source, transport, answer } = rule;
+            let table = format!("factory[{at}].answer_rule[{number}]");
+            self.table("[[factory.answer_rule]]", &table);
+            self.put_some("user_agent", user_agent.as_ref().map(text), "whatever it says");
+            self.put_some("source", source.as_ref().map(text), "from anywhere");
+            self.put_some("transport", transport.map(Transport::uri_param), "any");
+            self.put("answer", answer.to_string());
+        }
     }
 
     fn room(&mut self, capacity: Option<u32>, room: &RoomTerms) {

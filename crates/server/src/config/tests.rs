@@ -121,15 +121,15 @@ const MISTAKES: &[(&str, &str)] = &[
         "convoke.toml:2: this rule fits everybody: name user_agent, source or transport, or write answer under [[factory]] itself",
     ),
     (
-        "[[factory]]\n[[factory.answer_rule]]\ntransport = \"tls\"\nanswer = \"deliver\"",
+        "[[factory]]\n[[factory.answer_rule]]\ntransport = \"tls\"\nsource = \"10.0.0.0/8\"\nanswer = \"deliver\"",
         r#"convoke.toml:3: "tls" is no transport: write "udp" or "tcp""#,
     ),
     (
-        "[[factory]]\n[[factory.answer_rule]]\nuser_agent = \"\"\nanswer = \"deliver\"",
+        "[[factory]]\n[[factory.answer_rule]]\nuser_agent = \"\"\ntransport = \"tcp\"\nanswer = \"deliver\"",
         r#"convoke.toml:3: "" is no pattern: write 1 to 128 characters, as in "AudioCodes*""#,
     ),
     (
-        "[[factory]]\n[[factory.answer_rule]]\nsource = \"10.0.0.1/8\"\nanswer = \"deliver\"",
+        "[[factory]]\n[[factory.answer_rule]]\nsource = \"10.0.0.1/8\"\ntransport = \"tcp\"\nanswer = \"deliver\"",
         r#"convoke.toml:3: "10.0.0.1/8" names a host inside a network: write 10.0.0.0/8"#,
     ),
     (
@@ -511,6 +511,8 @@ const LINES: [(&str, &[&str]); 15] = [
             "users = [\"8000\", \"a%20b\"]",
             "hosts = [\"example.com\", \"[::1]\"]",
             "answer = \"deliver\"",
+            "[[factory.answer_rule]]\nuser_agent = \"a*\"\nanswer = \"deliver\"\n[[factory.answer_rule]]\n\
+             source = \"10.0.0.0/8\"\ntransport = \"udp\"\nanswer = \"redirect\"",
         ],
     ),
     ("[admin]", &["bind = \"127.0.0.1:0\"", "tokens = \"to\\\"kens\"", "open = true"]),
