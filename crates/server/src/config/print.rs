@@ -164,7 +164,8 @@ impl Page<'_> {
     }
 
     fn factory(&mut self, at: usize, factory: &Factory) {
-        let Factory { users, hosts, answer, answer_rules, hold, expect, end, max, tenant } = factory;
+        let Factory { users, hosts, answer, answer_rules, hold, expect, end, max, tenant } =
+            factory;
         self.table("[[factory]]", &format!("factory[{at}]"));
         self.put("users", users.clone());
         self.put("hosts", texts(hosts));
