@@ -431,6 +431,7 @@ impl Loop {
     fn finish(mut self) -> Report {
         self.node.give_up_records(self.clock.now());
         self.drain_node();
+        self.wires.flush();
         if let Some(records) = self.records.take() {
             records.finish();
         }

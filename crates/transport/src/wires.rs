@@ -28,6 +28,9 @@ const CARRIED_MAX: usize = 128;
 /// Datagrams of one socket taken in one turn: some milliseconds of work, so that what is due is not held up for long.
 const DATAGRAMS_PER_TURN_MAX: usize = 64;
 
+/// Datagrams that wait to be sent together.
+const OUTGOING_MAX: usize = 256;
+
 /// How long no connection is accepted after the system gave none, for want of files as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -109,7 +112,7 @@ type Guard = Box<dyn Fn(IpAddr) -> bool + Send>;
 ///
 /// # Order
 /// Wait for [`Self::next`] or for [`Self::deadline`]; then [`Self::handle`] or [`Self::handle_deadline`]; then
-/// [`Self::poll_arrival`] until `None`, with any [`Self::send`] that the arrivals ask for.
+/// [`Self::poll_arrival`] until `None`, with any [`Self::send`] that the arrivals ask for; after a last `send`, [`Self::flush`].
 pub struct Wires {
     doors: Vec<Door>,
     /// Which socket is looked at first, so that a busy one cannot hide another.
@@ -121,6 +124,8 @@ pub struct Wires {
     tell: Tell,
     accept_again: Option<SystemInstant>,
     arrivals: VecDeque<Arrival>,
+    /// Datagrams to be sent together; at most [`OUTGOING_MAX`].
+    outgoing: Vec<Packet>,
     counters: WireCounters,
 }
 
@@ -152,6 +157,7 @@ impl Wires {
             tell,
             accept_again: None,
             arrivals: VecDeque::new(),
+            outgoing: Vec::new(),
             counters: WireCounters::default(),
         })
     }
@@ -232,31 +238,39 @@ impl Wires {
         self.table.deadline()
     }
 
-    /// Takes the next thing to know.
+    /// Takes the next thing to know. Before there is nothing more, what waits is sent.
     pub fn poll_arrival(&mut self) -> Option<Arrival> {
+        if self.arrivals.is_empty() {
+            self.flush();
+        }
         self.arrivals.pop_front()
     }
 
-    /// Sends a message. What cannot be sent comes back as [`Arrival::Failed`].
+    /// Sends a message; a datagram with [`Self::flush`]. What cannot be sent comes back as [`Arrival::Failed`].
     pub fn send(&mut self, now: Instant, packet: Packet) {
         self.counters.sent += 1;
         match packet.path.transport {
             Transport::Udp => {
-                let path = packet.path;
-                match self.send_datagram(&packet) {
-                    Ok(()) => {}
-                    Err(error) => {
-                        self.counters.send_errors += 1;
-                        // No room for the moment: lost like any other packet.
-                        if error.kind() != io::ErrorKind::WouldBlock {
-                            self.arrivals.push_back(Arrival::Failed(path));
-                        }
-                    }
+                self.outgoing.push(packet);
+                if self.outgoing.len() >= OUTGOING_MAX {
+                    self.flush();
                 }
             }
             Transport::Tcp => {
                 self.table.send(now, packet);
                 self.settle(now);
+            }
+        }
+    }
+
+    /// Sends the datagrams that wait. Together: whoever gets them is woken once and finds them all.
+    pub fn flush(&mut self) {
+        for packet in std::mem::take(&mut self.outgoing) {
+            let Err(error) = self.send_datagram(&packet) else { continue };
+            self.counters.send_errors += 1;
+            // No room for the moment: lost like any other packet.
+            if error.kind() != io::ErrorKind::WouldBlock {
+                self.arrivals.push_back(Arrival::Failed(packet.path));
             }
         }
     }
