@@ -5,6 +5,7 @@
 
 mod answering;
 mod identity;
+mod listed;
 mod refusal;
 
 use std::borrow::Cow;
@@ -110,6 +111,13 @@ impl Factory {
         (known && self.owns(&uri.host)).then(|| Asked { seats: self.seats(uri) })
     }
 
+    /// Expected size: as many as a list in the request names and the asker, else what the Request-URI says; at most
+    /// `legs_max`.
+    pub fn expected(&self, incoming: &Incoming, asked: Asked) -> u32 {
+        let listed = listed::listed(incoming);
+        listed.map_or(asked.seats, |seats| self.within(seats))
+    }
+
     /// How the conference is handed over to whoever sends this.
     pub fn answering(&self, incoming: &Incoming) -> Answering {
         answering::answering(&self.config.answer_rules, self.config.answer, incoming)
@@ -133,7 +141,10 @@ impl Factory {
             Some(Some(text)) if is_digits(text) => Some(text.parse().unwrap_or(u32::MAX)),
             Some(_) | None => None,
         };
-        let seats = said.unwrap_or(self.config.expect).max(1);
+        self.within(said.unwrap_or(self.config.expect).max(1))
+    }
+
+    fn within(&self, seats: u32) -> u32 {
         self.config.legs_max.map_or(seats, |legs_max| seats.min(legs_max))
     }
 }

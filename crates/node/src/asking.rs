@@ -46,7 +46,7 @@ impl Node {
         now: Instant,
         incoming: &Incoming,
         caller: &Caller,
-        (index, seats): (usize, u32),
+        (index, asked): (usize, focus::factory::Asked),
     ) {
         if self.phase == Phase::ShuttingDown {
             return self.refuse(now, incoming, &Refused::ShuttingDown);
@@ -66,6 +66,7 @@ impl Node {
         if form == AnswerForm::Relay {
             return self.refuse(now, incoming, &Refused::NotServed);
         }
+        let seats = self.factories[index].expected(incoming, asked);
         let core = self.factories[index].canonical_uri();
         match self.merged.check(now, &core, &incoming.essentials) {
             // RFC 3261 §8.2.2.2
@@ -302,7 +303,7 @@ impl Node {
     /// is firm.
     pub(crate) fn source_proved(&mut self, now: Instant, ack: &Incoming) {
         let sip::Uri::Sip(uri) = &ack.request.uri else { return };
-        let Addressee::Factory { index, seats } = self.addressee(uri) else { return };
+        let Addressee::Factory { index, asked } = self.addressee(uri) else { return };
         let core = self.factories[index].canonical_uri();
         let was_going_on = self.merged.done(&core, &ack.essentials);
         let nobody = Caller::default();
@@ -313,7 +314,8 @@ impl Node {
         } else if was_going_on {
             // A flood has pushed the soft hold out between the 302 and this ACK. The token in the 302
             // finds the conference again by its identity. Without room now, the caller gets 404 and
-            // asks anew.
+            // asks anew. An ACK has no list to count, so it is as many as the Request-URI says.
+            let seats = asked.seats;
             let _ = self.allocate(now, ack, &nobody, (index, seats), id, Firmness::Firm);
         }
     }

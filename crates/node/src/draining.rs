@@ -5,7 +5,8 @@
 //!    ^----------'
 //! ```
 //!
-//! **Invariant:** while the node drains, no hold is made, by whichever way it is asked for.
+//! **Invariant:** while the node drains, no hold is made, no reservation is promised and none begins, by whichever way it is
+//! asked for.
 
 use std::time::Duration;
 
@@ -92,6 +93,12 @@ impl Node {
             Phase::Draining(_) => Err(Refused::Draining),
             Phase::ShuttingDown => Err(Refused::ShuttingDown),
         }
+    }
+
+    /// Whether a conference that nobody is in may begin. A hold may: it was promised before. A reservation is kept for when
+    /// the node takes new conferences again, or for the next process: who comes for it hears what everybody hears.
+    pub(crate) fn begins(&self, id: ConferenceId) -> Result<(), Refused> {
+        if self.pool.is_reserved(id) { self.takes_new() } else { Ok(()) }
     }
 
     /// When what still runs is ended.

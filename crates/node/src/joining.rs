@@ -188,6 +188,7 @@ impl Node {
         }
         let is_locked = record.policy.is_locked;
         let users_max = record.policy.legs_max;
+        self.begins(id)?;
         let view = self.pool.conference(id);
         let shard = match view {
             Some(view) => view.shard,
@@ -252,12 +253,14 @@ impl Node {
     }
 
     pub(crate) fn started(&mut self, now: Instant, id: ConferenceId) {
+        let tenant = self.pool.conference(id).map(|view| self.tenant_name(view.tenant));
         if let Some(record) = self.records.get_mut(&id)
             && let Some(shard) = record.active().map(|active| active.media.shard)
         {
             let conference = record.uri.to_string();
             let creator = record.creator.as_ref();
-            self.drafts.conference_started(now, id, conference.clone(), creator);
+            let names = (conference.clone(), tenant.unwrap_or_default());
+            self.drafts.conference_started(now, id, names, creator);
             self.tallies.conferences_started += 1;
             self.notice(Notice::Started { conference, shard });
         }

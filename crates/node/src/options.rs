@@ -67,8 +67,8 @@ impl Node {
         caller: &Caller,
         addressee: Addressee,
     ) -> Result<(), Unwilling> {
-        let (index, seats) = match addressee {
-            Addressee::Factory { index, seats } => (index, seats),
+        let (index, asked) = match addressee {
+            Addressee::Factory { index, asked } => (index, asked),
             Addressee::Conference(id) => return self.would_seat(now, id),
             // An INVITE to the host itself means nobody; OPTIONS asks it what it can do.
             Addressee::Host | Addressee::Nobody => return Ok(()),
@@ -80,7 +80,7 @@ impl Node {
         }
         let request = HoldRequest {
             id: NOBODYS,
-            seats: Seats(seats),
+            seats: Seats(self.factories[index].expected(incoming, asked)),
             hold: config.hold,
             firmness: firmness_of(incoming, caller),
             legs_max: config.legs_max,
@@ -98,6 +98,8 @@ impl Node {
         let record = self.records.get(&id).ok_or(Refused::NotFound)?;
         if let Some(active) = record.running() {
             active.focus.admits().map_err(Unwilling::Status)?;
+        } else {
+            self.begins(id)?;
         }
         let cost = self.pool.config().costs.plain_leg();
         let joined = self.pool.would_join(now, id, cost);

@@ -72,6 +72,8 @@ pub struct ConferenceRecord {
     pub asker: Option<String>,
     /// The user that he proved to be.
     pub user: Option<String>,
+    /// Who pays; empty: nobody in particular.
+    pub tenant: String,
     /// When the first leg joined.
     pub started: Instant,
     /// When the last had left.
@@ -273,13 +275,14 @@ impl Drafts {
         &mut self,
         now: Instant,
         id: ConferenceId,
-        conference: String,
+        (conference, tenant): (String, String),
         creator: Option<&Creator>,
     ) {
         let record = ConferenceRecord {
             conference,
             asker: creator.map(|creator| masked(&creator.from_uri.to_string())),
             user: creator.and_then(|creator| creator.user.as_deref()).map(masked),
+            tenant,
             started: now,
             ended: now,
             cause: None,

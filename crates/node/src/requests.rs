@@ -1,6 +1,6 @@
 //! Whose is this request? The Request-URI decides, never the To header field (RFC 4579 §3.2).
 
-use focus::factory::{Refused, proves_source, refusal, stateless_tag};
+use focus::factory::{Asked, Refused, proves_source, refusal, stateless_tag};
 use pool::{ConferenceId, TokenError};
 use sip::uas;
 use sip::{DialogId, Incoming, Method, Response, SipUri, StatusCode, Uri};
@@ -16,7 +16,7 @@ use crate::taking_over::Claim;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Addressee {
     /// A factory, and the size of the conference that it is asked for.
-    Factory { index: usize, seats: u32 },
+    Factory { index: usize, asked: Asked },
     /// A conference that is held or runs.
     Conference(ConferenceId),
     /// This host itself.
@@ -135,8 +135,8 @@ impl Node {
             (Method::Invite, _) if claim != Claim::Nothing => {
                 self.claimed(now, incoming, &caller, (addressee, &claim));
             }
-            (Method::Invite, Addressee::Factory { index, seats }) => {
-                self.asked(now, incoming, &caller, (index, seats));
+            (Method::Invite, Addressee::Factory { index, asked }) => {
+                self.asked(now, incoming, &caller, (index, asked));
             }
             (Method::Invite, Addressee::Conference(id)) => self.join(now, incoming, &caller, id),
             // RFC 4579 §5.5 gives it a meaning at a conference only.
@@ -165,7 +165,7 @@ impl Node {
     /// rewrite it, the token says enough.
     pub(crate) fn addressee(&self, uri: &SipUri) -> Addressee {
         let asked = self.factories.iter().enumerate().find_map(|(index, factory)| {
-            factory.matches(uri).map(|asked| Addressee::Factory { index, seats: asked.seats })
+            factory.matches(uri).map(|asked| Addressee::Factory { index, asked })
         });
         if let Some(factory) = asked {
             return factory;

@@ -83,12 +83,18 @@ pub enum ReserveError {
         "there is no room for {asked} then, but for {free}: ask for fewer, or for another time"
     )]
     NoRoom { asked: u32, free: u32 },
-    #[error("{tenant} has {has} of its {quota} seats reserved then: this is its own limit")]
+    #[error(
+        "{tenant} has {has} of its {quota} seats then, reserved and in use: this is its own limit"
+    )]
     TenantFull { tenant: String, has: u32, quota: u32 },
     #[error("there are {max} reservations already")]
     TooMany { max: usize },
     #[error("the server is ending")]
     Ending,
+    #[error(
+        "the server drains and promises nothing: reserve elsewhere, or here after `convoke undrain`"
+    )]
+    Draining,
     #[error("it could not be written to the disk, so it is not promised: see the server's log")]
     NotKept,
     #[error("there is no such reservation")]
@@ -175,6 +181,9 @@ impl Node {
         let id = self.id_of(request);
         if self.pool.reservation(id).is_some() {
             return Ok(Made::Already(id));
+        }
+        if self.takes_new().is_err() {
+            return Err(ReserveError::Draining);
         }
         let tenant = self.tenant_named(request.tenant.as_deref())?;
         if request.legs == 0 || request.legs > LEGS_MAX {

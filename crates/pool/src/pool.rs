@@ -290,9 +290,9 @@ impl Pool {
         if more > 0 {
             let (shard, tenant, cost) = (entry.shard, entry.tenant, entry.leg.times(more));
             if let Some(quota) = self.terms(tenant).and_then(|terms| terms.quota)
-                && self.ledger.seats_of(tenant).saturating_add(more) > quota
+                && self.claimed_by_others(now, id, tenant).saturating_add(wanted) > quota
             {
-                let (asked, has) = (Seats(more), Seats(self.ledger.seats_of(tenant)));
+                let (asked, has) = (Seats(more), Seats(self.claimed_by(now, tenant)));
                 return Err(Refusal::TenantFull { tenant, asked, has, quota: Seats(quota) });
             }
             let leg = entry.leg;
@@ -493,7 +493,7 @@ impl Pool {
         let tenant = entry.tenant;
         if let Some(quota) = self.terms(tenant).and_then(|terms| terms.quota)
             && !is_promised
-            && self.ledger.seats_of(tenant) >= quota
+            && self.claimed_by_others(now, id, tenant).saturating_add(entry.seats()) >= quota
         {
             return Err(JoinRefusal::TenantFull { tenant, quota: Seats(quota) });
         }

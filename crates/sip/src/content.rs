@@ -75,6 +75,28 @@ pub(crate) fn find<'a>(
     walk.judge(headers, body, Place::Wanted(0)).ok().flatten()
 }
 
+/// The first part of a body of several, not of a part of it, that has this disposition and type and may be ignored.
+pub(crate) fn find_ignorable<'a>(
+    headers: &Headers,
+    body: &'a [u8],
+    disposition: &str,
+    (kind, subtype): (&str, &str),
+) -> Option<&'a [u8]> {
+    let whole = headers.content_type().ok().flatten().filter(|it| it.is("multipart", "mixed"))?;
+    let mut walk = Walk { is_known: &|_| false, parts: 0 };
+    let parts = walk.parts(&whole, body).ok()?;
+    let mut heads = parts.into_iter().map(Head::of_part).filter(|head| head.error.is_none());
+    let wanted = heads.find(|head| {
+        let found = Disposition::of(&head.headers);
+        let is_type = |it: MediaType| it.is(kind, subtype);
+        found.is_optional
+            && found.kind.eq_ignore_ascii_case(disposition)
+            && is_plain(&head.headers)
+            && head.headers.content_type().ok().flatten().is_some_and(is_type)
+    });
+    wanted.map(|head| head.body)
+}
+
 /// Where a body stands.
 #[derive(Clone, Copy, Debug)]
 enum Place {
@@ -250,8 +272,10 @@ impl Mark {
 }
 
 /// What a Content-Disposition says that matters here. One that cannot be read says nothing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Disposition {
+    /// Its first word.
+    kind: String,
     /// RFC 3261 §20.11: for what a part of its type is by default. `early-session` (RFC 3959), `recipient-list` (RFC 5366)
     /// and others are not known here (RFC 5621 §8.1).
     is_for_us: bool,
@@ -271,6 +295,7 @@ impl Disposition {
         Self {
             is_for_us: kind.is_empty() || is("session") || is("render"),
             is_optional: handling.eq_ignore_ascii_case("optional"),
+            kind: kind.to_owned(),
         }
     }
 }

@@ -74,6 +74,12 @@ impl Request {
         content::find(&self.headers, &self.body, (kind, subtype))
     }
 
+    /// The part of a body of several that has this disposition and type and may be ignored (`handling=optional`). Whoever
+    /// ignores it need not look.
+    pub fn ignorable_part(&self, disposition: &str, kind: (&str, &str)) -> Option<&[u8]> {
+        content::find_ignorable(&self.headers, &self.body, disposition, kind)
+    }
+
     /// Puts the body and its Content-Type, in place of what was there.
     pub fn set_body(&mut self, content_type: &str, body: impl Into<Vec<u8>>) {
         self.headers.set(HeaderName::ContentType, content_type);

@@ -1,12 +1,16 @@
 //! What runs goes on, nothing new begins, and at the deadline all is over.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use focus::factory::AnswerForm;
-use node::{Asker, ExplainQuery, Leftovers, NewConference, NotReadyCause, Notice, Refusal};
+use node::{
+    Asker, ExplainQuery, Leftovers, NewConference, NotReadyCause, Notice, Refusal, ReserveError,
+};
 use pool::Codec;
 use sip::HeaderName;
 
+use crate::reserving::{later, reserve};
 use crate::rig::{Caller, FACTORY, Rig, Setting, requests};
 
 const TEN_MINUTES: Duration = Duration::from_secs(600);
@@ -182,4 +186,37 @@ fn it_is_ready_while_a_caller_would_get_a_conference_of_the_expected_size() {
     assert_eq!(causes(&rig), [NotReadyCause::Draining]);
     rig.shutdown();
     assert_eq!(causes(&rig), [NotReadyCause::ShuttingDown]);
+}
+
+/// A reservation is kept for when the node takes new conferences again: none is promised meanwhile, none begins, and what
+/// began before goes on until all have left.
+#[test]
+fn no_reservation_is_made_and_none_begins_while_the_node_drains() {
+    let mut rig = Rig::new().with_disk(BTreeMap::new());
+    let uri = reserve(&mut rig, later(5)).expect("room");
+    let mut running = Caller::new("erin", 5);
+    let other = reserve(&mut rig, later(3)).expect("room");
+    rig.pass(Duration::from_secs(3_600));
+    assert_eq!(rig.join(&mut running, &other).status.code(), 200);
+    drain(&mut rig, None);
+    assert_eq!(reserve(&mut rig, later(2)), Err(ReserveError::Draining));
+    assert_eq!(rig.disk.len(), 2, "and nothing of it is kept");
+    let mut alice = Caller::new("alice", 1);
+    let refused = rig.join(&mut alice, &uri);
+    assert_eq!(refused.status.code(), 503);
+    assert!(refused.headers.retry_after().expect("well formed").is_some());
+    let options = rig.ask(alice.address, &alice.request("OPTIONS", &uri));
+    assert_eq!(options.status.code(), 503);
+    assert_eq!(rig.join(&mut Caller::new("fred", 6), &other).status.code(), 200, "it runs");
+    assert_eq!(rig.node.reservations(rig.now).len(), 2);
+    rig.steer(|node, _| node.undrain());
+    assert_eq!(rig.join(&mut alice, &uri).status.code(), 200);
+
+    // The next process has it, whether or not this one was taken back.
+    let mut rig = Rig::new().with_disk(BTreeMap::new());
+    let uri = reserve(&mut rig, later(5)).expect("room");
+    drain(&mut rig, Some(Duration::ZERO));
+    assert!(rig.node.is_drained());
+    let mut rig = rig.killed(Duration::from_secs(3_600), Setting::default());
+    assert_eq!(rig.join(&mut Caller::new("bob", 2), &uri).status.code(), 200);
 }

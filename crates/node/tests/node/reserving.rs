@@ -29,7 +29,7 @@ pub(crate) fn later(legs: u32) -> ReserveRequest {
     }
 }
 
-fn reserve(rig: &mut Rig, request: ReserveRequest) -> Result<String, ReserveError> {
+pub(crate) fn reserve(rig: &mut Rig, request: ReserveRequest) -> Result<String, ReserveError> {
     let before = rig.reserved.len();
     rig.feed(Input::Reserve { ticket: 7, request });
     assert_eq!(rig.reserved.len(), before + 1);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sip::HeaderName;
 
-use crate::rig::{Caller, FACTORY, Rig, Setting, header, requests};
+use crate::rig::{Caller, FACTORY, Rig, Setting, contact, header, requests};
 
 /// A34 · RFC 3261 §11.2: OPTIONS is answered with the code that an INVITE would get.
 #[test]
@@ -129,4 +129,63 @@ fn lists_of_uris_are_refused_and_nobody_is_called() {
     let called = requests(rig.pass(Duration::from_secs(5)));
     assert!(called.iter().all(|request| request.method != sip::Method::Invite), "{called:?}");
     assert_eq!(rig.used_and_held(), (1, 3), "and the leg is there");
+}
+
+/// E01, E02 · RFC 5366 §3, RFC 5621 §4.2: a list that may be ignored is; but how many it names is how much room is held, before
+/// what the address says and what the factory expects. Nobody on it is called.
+#[test]
+fn list_that_may_be_ignored_says_how_many_are_to_come() {
+    let list = |handling: &str, entries: &str| {
+        format!(
+            "--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\n\
+             c=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 16001 RTP/AVP 0\r\n\r\n--b\r\n\
+             Content-Type: application/resource-lists+xml\r\nContent-Disposition: recipient-list{handling}\r\n\r\n\
+             <rl:resource-lists xmlns:rl=\"urn:ietf:params:xml:ns:resource-lists\"><rl:list>{entries}\
+             <!-- <rl:entry uri=\"sip:nobody@h\"/> --><entry uri=\"sip:other@h\"/></rl:list></rl:resource-lists>\r\n--b--\r\n"
+        )
+    };
+    let optional = ";handling=optional";
+    let who = |names: &[&str]| -> String {
+        names.iter().map(|name| format!("<rl:entry uri=\"sip:{name}@example.com\"/>")).collect()
+    };
+    let seven = who(&["a", "b", "c", "d", "e", "f", "a", "alice"]);
+    for (number, (handling, entries, uri, extra, seats)) in [
+        (optional, seven.as_str(), FACTORY, "", 7),
+        (optional, &seven, "sip:conference@127.0.0.1:5060;seats=3", "", 7),
+        (optional, "", "sip:conference@127.0.0.1:5060;seats=3", "", 3),
+        (optional, "<rl:entry uri=\"", FACTORY, "", 4),
+        // Where it may not be ignored nobody comes by this request: the focus will refuse it.
+        ("", &seven, FACTORY, "", 4),
+        (optional, &seven, FACTORY, "Require: recipient-list-invite\r\n", 4),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut rig = Rig::new();
+        let mut alice = Caller::new("alice", 1);
+        alice.extra = extra.to_owned();
+        let body = list(handling, entries);
+        let invite = alice.with_body("INVITE", uri, "multipart/mixed;boundary=b", &body);
+        let response = rig.ask(alice.address, &invite);
+        if response.status.code() == 302 {
+            assert_eq!(rig.used_and_held(), (0, seats), "{number}");
+        } else {
+            assert_eq!((response.status.code(), handling), (415, ""), "{number}");
+            assert_eq!(rig.used_and_held(), (0, 0), "{number}");
+        }
+        assert_eq!(requests(rig.pass(Duration::from_secs(1))), [], "nobody is called");
+    }
+    // `max` of the factory is more than a list can say.
+    let mut setting = Setting::default();
+    setting.factory.legs_max = Some(5);
+    let mut rig = Rig::with(setting);
+    let alice = Caller::new("alice", 1);
+    let body = list(optional, &seven);
+    let invite = alice.with_body("INVITE", FACTORY, "multipart/mixed;boundary=b", &body);
+    let uri = contact(&rig.ask(alice.address, &invite));
+    assert_eq!(rig.used_and_held(), (0, 5));
+    // And the focus lets the same body in.
+    let alice = Caller { cseq: 2, ..alice };
+    let invite = alice.with_body("INVITE", &uri, "multipart/mixed;boundary=b", &body);
+    assert_eq!(rig.ask(alice.address, &invite).status.code(), 200);
 }

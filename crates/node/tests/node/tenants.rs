@@ -1,9 +1,14 @@
 //! Who pays, and what he may have.
 
-use node::{Refusal, TenantRules};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use node::{Refusal, ReserveError, ReserveRequest, TenantRules};
 use pool::{TenantId, TenantTerms};
 use sip::HeaderName;
+use units::UnixTime;
 
+use crate::reserving::{later, reserve};
 use crate::rig::{Caller, FACTORY, Rig, Setting, header};
 
 fn setting(rules: TenantRules) -> Setting {
@@ -49,7 +54,7 @@ fn tenant_that_asks_too_fast_hears_when_to_try_again() {
     assert_eq!(response.status.code(), 486);
     assert!(response.headers.retry_after().expect("well formed").is_some());
     assert_eq!(rig.node.figures().tallies.refusals.of(Refusal::TenantRate), 1);
-    rig.pass(std::time::Duration::from_secs(31));
+    rig.pass(Duration::from_secs(31));
     let response = rig.ask(caller.address, &caller.invite(&format!("{FACTORY};seats=1")));
     assert_eq!(response.status.code(), 302);
 }
@@ -74,4 +79,54 @@ fn factory_names_who_pays() {
     let mut rig = Rig::with(setting(TenantRules::default()));
     rig.conference(&Caller::new("alice", 1));
     assert_eq!(rig.node.holds(rig.now)[0].tenant, "");
+}
+
+/// What a tenant reserved and what it took meanwhile are one room: together they are never more than its quota.
+#[test]
+fn quota_is_for_reserved_and_other_room_together() {
+    let mut setting = setting(by_network("127.0.0.0/8"));
+    setting.seats = 40;
+    setting.tenants.0[1] =
+        TenantTerms { name: "acme".to_owned(), quota: Some(6), ..TenantTerms::default() };
+    let mut rig = Rig::with(setting).with_disk(BTreeMap::new());
+    let reserve_for = |rig: &mut Rig, legs| {
+        reserve(rig, ReserveRequest { tenant: Some("acme".to_owned()), ..later(legs) })
+    };
+    let uri = reserve_for(&mut rig, 4).expect("within the quota");
+    assert!(matches!(reserve_for(&mut rig, 3), Err(ReserveError::TenantFull { has: 4, .. })));
+    // Until its time comes the quota is for others.
+    let ask = |rig: &mut Rig, number, seats| {
+        let caller = Caller::new("caller", number);
+        rig.ask(caller.address, &caller.invite(&format!("{FACTORY};seats={seats}"))).status.code()
+    };
+    let mut alice = Caller::new("alice", 1);
+    let running = rig.conference(&alice);
+    assert_eq!(rig.join(&mut alice, &running).status.code(), 200);
+    assert_eq!(ask(&mut rig, 2, 3), 486, "four and three are more than six");
+    rig.pass(Duration::from_secs(46 * 60));
+    // Four promised to who runs, so two of the four that were reserved; and no seat for anybody else.
+    assert_eq!(rig.used_and_held(), (1, 3 + 2));
+    assert_eq!(rig.node.reservations(rig.now)[0].missing, 2);
+    assert_eq!(ask(&mut rig, 3, 1), 486);
+    let now = rig.wall_now();
+    let at_once = ReserveRequest {
+        tenant: Some("acme".to_owned()),
+        from: now,
+        until: UnixTime(now.0 + 600),
+        ..later(1)
+    };
+    assert!(matches!(reserve(&mut rig, at_once), Err(ReserveError::TenantFull { .. })));
+    let mut bob = Caller::new("bob", 4);
+    assert_eq!(rig.join(&mut bob, &uri).status.code(), 200);
+    rig.leave(&mut alice, &running);
+    assert_eq!(rig.used_and_held(), (1, 3), "the rest of the reservation is there");
+    assert_eq!(rig.node.reservations(rig.now)[0].missing, 0);
+    assert_eq!((ask(&mut rig, 5, 3), ask(&mut rig, 6, 2)), (486, 302));
+    rig.leave(&mut bob, &uri);
+    let pays = |record: &node::Record| match record {
+        node::Record::Conference(record) => Some(record.tenant.clone()),
+        node::Record::Leg(_) => None,
+    };
+    let pays: Vec<String> = rig.records.iter().filter_map(pays).collect();
+    assert_eq!(pays, ["acme", "acme"], "and the books say who pays");
 }

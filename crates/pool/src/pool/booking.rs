@@ -148,7 +148,10 @@ impl Pool {
         }
         let opens = self.opens(asked).max(now);
         if let Some(quota) = self.terms(asked.tenant).and_then(|terms| terms.quota) {
-            let has = self.book.peak_seats(asked.tenant, opens, asked.until);
+            let booked = self.book.peak_seats(asked.tenant, opens, asked.until);
+            // It begins at once: what the tenant has beside its reservations counts with them.
+            let beside = if opens <= now { self.seats_beside(now, asked.tenant) } else { 0 };
+            let has = booked.saturating_add(beside);
             if has.saturating_add(asked.seats.0) > quota {
                 let (tenant, has, quota) = (asked.tenant, Seats(has), Seats(quota));
                 return Err(Refusal::TenantFull { tenant, asked: asked.seats, has, quota });
@@ -232,6 +235,38 @@ impl Pool {
         (missing, leg.times(missing).plus(base))
     }
 
+    /// Seats of a tenant that are in use, held, or owed to its reservations that have begun.
+    pub(super) fn claimed_by(&self, now: Instant, tenant: TenantId) -> u32 {
+        let owed = self.begun_of(now, tenant).map(|booked| self.missing(booked).0);
+        self.ledger.seats_of(tenant).saturating_add(owed.fold(0, u32::saturating_add))
+    }
+
+    /// The same without this conference.
+    pub(super) fn claimed_by_others(
+        &self,
+        now: Instant,
+        id: ConferenceId,
+        tenant: TenantId,
+    ) -> u32 {
+        let own = self.ledger.entry(id).map_or(0, Entry::seats);
+        let owed = self.begun_of(now, tenant).find(|it| it.reservation.id == id);
+        let owed = owed.map_or(0, |booked| self.missing(booked).0);
+        self.claimed_by(now, tenant).saturating_sub(own.saturating_add(owed))
+    }
+
+    /// Seats of a tenant, in use and held, that no reservation of its own accounts for.
+    fn seats_beside(&self, now: Instant, tenant: TenantId) -> u32 {
+        let promised = self.begun_of(now, tenant).map(|booked| {
+            let has = self.ledger.entry(booked.reservation.id).map_or(0, Entry::seats);
+            has.min(booked.reservation.seats.0)
+        });
+        self.ledger.seats_of(tenant).saturating_sub(promised.fold(0, u32::saturating_add))
+    }
+
+    fn begun_of(&self, now: Instant, tenant: TenantId) -> impl Iterator<Item = &Booked> {
+        self.book.begun(now).filter(move |it| it.reservation.tenant == tenant)
+    }
+
     /// What is kept free on a shard for reservations that have begun and have not got all yet.
     pub(super) fn owed(&self, now: Instant, shard: u16) -> Cost {
         let begun = self.book.begun(now).filter(|booked| self.shard_of(booked) == shard);
@@ -276,7 +311,11 @@ impl Pool {
         if !lacks.fits_into(&free) {
             return;
         }
-        let given = free.minus(lacks).count_of(&leg).min(seats);
+        // A tenant's quota is for what it reserved and for what it took meanwhile together: who is in stays, and the
+        // rest of the reservation is missing until somebody leaves.
+        let quota = self.terms(tenant).and_then(|terms| terms.quota).unwrap_or(u32::MAX);
+        let within = quota.saturating_sub(self.ledger.seats_of(tenant) - plan.freed_seats(tenant));
+        let given = free.minus(lacks).count_of(&leg).min(seats).min(within);
         self.carry_out(plan, None);
         self.ledger.update(id, |entry| {
             entry.base = base;

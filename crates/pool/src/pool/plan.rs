@@ -85,7 +85,7 @@ impl Plan {
         self.freed.get(&shard).copied().unwrap_or_default()
     }
 
-    fn freed_seats(&self, tenant: TenantId) -> u32 {
+    pub(super) fn freed_seats(&self, tenant: TenantId) -> u32 {
         self.seats.get(&tenant).copied().unwrap_or(0)
     }
 
@@ -160,7 +160,7 @@ impl Pool {
     ) -> Result<(), Refusal> {
         let Some(terms) = self.terms(tenant) else { return Ok(()) };
         if let Some(quota) = terms.quota {
-            let has = self.ledger.seats_of(tenant) - plan.freed_seats(tenant);
+            let has = self.claimed_by(now, tenant) - plan.freed_seats(tenant);
             let is_kept = has.saturating_add(asked) <= quota;
             let (kind, has, most) = (LimitKind::TenantQuota, u64::from(has), u64::from(quota));
             limits.push(Limit { kind, has, most, is_kept });

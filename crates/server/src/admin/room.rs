@@ -187,7 +187,7 @@ fn reservation(reserved: Option<Reserved>) -> Result<ReservationStatus, Fault> {
     reserved.ok_or_else(Fault::busy)?.map_err(|error| {
         let problem = match &error {
             ReserveError::NoStore | ReserveError::NotKept => Problem::NotKept,
-            ReserveError::Ending => Problem::ShuttingDown,
+            ReserveError::Ending | ReserveError::Draining => Problem::ShuttingDown,
             ReserveError::NoTenant(_) | ReserveError::NotFound => Problem::NoReservation,
             ReserveError::BadSize { .. }
             | ReserveError::OutOfTime

@@ -64,6 +64,7 @@ struct Conference<'a> {
     conference: &'a str,
     asker: Option<&'a str>,
     user: Option<&'a str>,
+    tenant: &'a str,
     started: String,
     ended: String,
     duration_ms: u128,
@@ -133,6 +134,7 @@ fn conference(record: &ConferenceRecord, moment: Moment) -> Conference<'_> {
         conference: &record.conference,
         asker: record.asker.as_deref(),
         user: record.user.as_deref(),
+        tenant: &record.tenant,
         started: moment.wall(record.started),
         ended: moment.wall(record.ended),
         duration_ms: record.ended.since(record.started).as_millis(),
@@ -152,6 +154,7 @@ mod tests {
             conference: "sip:conf-a@h".to_owned(),
             asker: Some("sip:alice@h".to_owned()),
             user: None,
+            tenant: "acme".to_owned(),
             started: Instant::from_millis(10_000),
             ended: Instant::from_millis(11_250),
             cause: Some(focus::End::LastLeft),
@@ -164,7 +167,7 @@ mod tests {
         assert_eq!(
             text,
             "{\"record\":\"conference\",\"conference\":\"sip:conf-a@h\",\"asker\":\"sip:alice@h\",\
-             \"user\":null,\"started\":\"2026-11-23T02:13:19.250Z\",\
+             \"user\":null,\"tenant\":\"acme\",\"started\":\"2026-11-23T02:13:19.250Z\",\
              \"ended\":\"2026-11-23T02:13:20.500Z\",\"duration_ms\":1250,\"cause\":\"last_left\",\
              \"legs\":3,\"legs_most\":2}"
         );
