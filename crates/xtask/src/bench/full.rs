@@ -59,7 +59,7 @@ pub(super) const SHAPES: [Shape; 3] = [
 pub(crate) enum Extent {
     /// Each load, and then ever more until one is too much.
     Whole,
-    /// The greatest load that each shape must carry.
+    /// The least load of each shape, and the greatest that it must carry.
     Bars,
 }
 
@@ -71,11 +71,11 @@ pub(super) fn run(root: &Path, extent: Extent, repetitions: u32) -> anyhow::Resu
     for shape in &SHAPES {
         for kind in [Kind::Convoke, shape.floor] {
             let (loads_wanted, tries) = match (extent, shape.loads) {
-                (Extent::Whole, all) => (all, shape.tries),
-                (Extent::Bars, [.., last]) => (std::slice::from_ref(last), &[][..]),
-                (Extent::Bars, []) => (&[][..], &[][..]),
+                (Extent::Whole, all) => (all.to_vec(), shape.tries),
+                (Extent::Bars, [least, .., most]) => (vec![*least, *most], &[][..]),
+                (Extent::Bars, few) => (few.to_vec(), &[][..]),
             };
-            for legs in loads_wanted {
+            for legs in &loads_wanted {
                 for _ in 0..repetitions {
                     loads.push(load(root, shape, kind, *legs)?);
                 }
