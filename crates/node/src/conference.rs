@@ -95,16 +95,23 @@ impl Active {
 /// must be told from its being asked anew: the factory keeps no transaction, so it must know its copies
 /// by itself (RFC 3261 §8.2.7). Fingerprints only: a tombstone must not be as long as a caller likes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Asked(VecDeque<(u64, Instant)>);
+pub(crate) struct Asked {
+    /// What tells each from others, and when it came.
+    known: VecDeque<(u64, Instant)>,
+    /// Some came before a restart: until then whoever asks by that identity may be a copy of one.
+    of_before: Option<Instant>,
+}
 
 impl Asked {
     pub(crate) fn of(essentials: &Essentials, now: Instant) -> Self {
-        Self(VecDeque::from([(fingerprint(essentials), now)]))
+        let known = VecDeque::from([(fingerprint(essentials), now)]);
+        Self { known, of_before: None }
     }
 
-    /// It was not asked for by SIP, or before a restart.
-    pub(crate) fn by_nobody() -> Self {
-        Self(VecDeque::new())
+    /// The process that answered is no more, this one began at `now`. What it knew of copies went with it; a telephone
+    /// takes a new Call-ID for a new call, so that what comes with the old one so soon is a copy.
+    pub(crate) fn before(now: Instant) -> Self {
+        Self { known: VecDeque::new(), of_before: Some(now + COPIES_FOR) }
     }
 
     /// The same conference was asked for by one more request.
@@ -112,16 +119,17 @@ impl Asked {
         if self.is_copy(essentials, now) {
             return;
         }
-        if self.0.len() == ASKED_MAX {
-            self.0.pop_front();
+        if self.known.len() == ASKED_MAX {
+            self.known.pop_front();
         }
-        self.0.push_back((fingerprint(essentials), now));
+        self.known.push_back((fingerprint(essentials), now));
     }
 
     /// Whether a request that came at `now` is a copy of one of these.
     pub(crate) fn is_copy(&self, essentials: &Essentials, now: Instant) -> bool {
         let request = fingerprint(essentials);
-        self.0.iter().any(|&(known, at)| known == request && now.since(at) <= COPIES_FOR)
+        self.of_before.is_some_and(|until| now <= until)
+            || self.known.iter().any(|&(known, at)| known == request && now.since(at) <= COPIES_FOR)
     }
 }
 
@@ -147,7 +155,7 @@ pub(crate) type Records = BTreeMap<ConferenceId, Record>;
 const COPIES_FOR: std::time::Duration = std::time::Duration::from_secs(64);
 
 impl Record {
-    /// A conference with a URI that nobody asked for by a request that we know: it was reserved, or is of before a restart.
+    /// A conference with a URI that nobody asked for by a request that we know: it was reserved.
     pub(crate) fn unasked(
         now: Instant,
         uri: SipUri,
@@ -161,7 +169,7 @@ impl Record {
             told: None,
             policy,
             creator: None,
-            asked: Asked::by_nobody(),
+            asked: Asked::default(),
             since: now,
             state: State::Held,
         }

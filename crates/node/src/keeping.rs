@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sip::{Incoming, SipUri, Uri};
 use units::{Instant, UnixTime};
 
-use crate::conference::{Record, State};
+use crate::conference::{Asked, Record, State};
 use crate::node::{Node, Output, TOMBSTONE_FOR};
 use crate::steering::Policy;
 
@@ -105,11 +105,17 @@ impl Node {
             waiting: BTreeMap::new(),
             recall_until: now + recall,
         });
-        // Those who were talking come first.
+        // Those who were talking come first, with a seat for each conference; then what is reserved, which others may have
+        // been talking in. What else a conference had may have been taken back since it was written down.
         let (running, others): (Vec<_>, Vec<_>) =
             kept.into_iter().partition(|it| matches!(it.state, StoredState::Running { .. }));
-        for it in running.into_iter().chain(others) {
-            self.take_up(now, &it);
+        for it in running.iter().chain(&others) {
+            self.take_up(now, it);
+        }
+        for it in running {
+            if let StoredState::Running { seats } = it.state {
+                self.pool.restore_seats(now, it.id, Seats(seats));
+            }
         }
         self
     }
@@ -135,8 +141,8 @@ impl Node {
                     return self.keep_none(it.id);
                 }
             }
-            StoredState::Running { seats } => {
-                self.pool.restore_conference(now, (it.id, Seats(seats), tenant), REJOIN_WITHIN);
+            StoredState::Running { .. } => {
+                self.pool.restore_conference(now, (it.id, Seats(1), tenant), REJOIN_WITHIN);
                 if self.pool.conference(it.id).is_none() {
                     return self.keep_none(it.id);
                 }
@@ -150,7 +156,8 @@ impl Node {
         }
         let policy = Policy::of(self.factories[factory].config());
         let record = Record::unasked(now, uri, (factory, policy), it.activate_by);
-        self.records.insert(it.id, Record { creator: it.creator.clone(), state, ..record });
+        let asked = Asked::before(now);
+        self.records.insert(it.id, Record { creator: it.creator.clone(), asked, state, ..record });
     }
 
     /// A conference begins.
@@ -266,7 +273,9 @@ impl Node {
         let (host, port) = self.listen_for(incoming).advertise.clone();
         let uri = SipUri::new(host, Some(port)).with_user(&user);
         let policy = Policy::of(self.factories[0].config());
-        self.records.insert(token.id, Record::unasked(now, uri, (0, policy), token.deadline()));
+        let record = Record::unasked(now, uri, (0, policy), token.deadline());
+        let asked = Asked::before(now);
+        self.records.insert(token.id, Record { asked, ..record });
     }
 
     /// The moment of our clock that is this one of the wall's; now if it is over.

@@ -108,6 +108,14 @@ impl Pool {
         self.ledger.insert(id, entry);
     }
 
+    /// Promises a conference that was restored as many seats as it had, as far as nobody else is promised them.
+    pub fn restore_seats(&mut self, now: Instant, id: ConferenceId, seats: Seats) {
+        let Some(entry) = self.ledger.entry(id) else { return };
+        let free = self.free_for(now, entry.shard, entry.tenant, &Plan::for_one(id));
+        let more = seats.0.saturating_sub(entry.seats()).min(free.count_of(&entry.leg));
+        self.ledger.update(id, |entry| entry.promised = entry.seats() + more);
+    }
+
     /// One reservation.
     pub fn reservation(&self, id: ConferenceId) -> Option<Reservation> {
         self.book.get(id).map(|booked| booked.reservation)
