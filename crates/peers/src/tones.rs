@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use audio::g711::ulaw_encode;
 use audio::{goertzel, tone};
 
 use crate::processes::Alone;
@@ -41,6 +42,15 @@ pub fn write(alone: &Alone, hz: u16, seconds: usize) -> String {
         file.write_sample(*sample).expect("written");
     }
     file.finalize().expect("written");
+    path
+}
+
+/// Writes the same as bare samples of G.711 µ-law, which SIPp plays.
+pub fn write_ulaw(alone: &Alone, hz: u16) -> String {
+    let second = tone(f64::from(hz), RATE_HZ, PLAYED_DBFS, RATE_HZ as usize);
+    let bytes: Vec<u8> = second.iter().map(|sample| ulaw_encode(*sample)).collect();
+    let path = alone.text(&format!("tone-{hz}.ulaw"));
+    fs::write(&path, bytes).expect("written");
     path
 }
 

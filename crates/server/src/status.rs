@@ -79,6 +79,9 @@ pub struct MixerStatus {
     pub resting: u64,
     /// Conferences that are open now.
     pub conferences: u64,
+    /// Conferences that a fault of ours ended.
+    #[serde(default)]
+    pub conferences_failed: u64,
     /// Legs that are open now.
     pub legs: u64,
 }
@@ -95,6 +98,7 @@ impl From<&ShardReport> for MixerStatus {
             sockets: report.sockets,
             resting: report.resting,
             conferences: report.conferences,
+            conferences_failed: report.conferences_failed,
             legs: report.legs,
         }
     }

@@ -5,6 +5,7 @@ mod checking;
 mod demo;
 mod draining;
 mod errors;
+mod fault;
 mod flow;
 mod lab;
 mod loading;

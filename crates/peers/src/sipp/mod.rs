@@ -12,7 +12,7 @@ use script::NUDGE;
 
 pub use script::{
     ASKER, Check, PEER, REQUEST, Script, acknowledge, again, answer, answer_late, in_dialog,
-    initial, offer, sdp, tell,
+    initial, offer, sdp, sdp_playing, tell,
 };
 
 /// Ports for SIPp's media, of which it needs two in a row for audio and two for video.

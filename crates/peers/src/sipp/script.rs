@@ -99,6 +99,14 @@ impl Script {
         self.take(NUDGE, &[])
     }
 
+    /// Plays this file of µ-law samples again and again, to where the answer to [`sdp_playing`] says.
+    #[must_use]
+    pub fn playing(mut self, file: &str) -> Self {
+        let _ =
+            writeln!(self.steps, "<nop><action><exec rtp_stream=\"{file},-1,0\"/></action></nop>");
+        self
+    }
+
     /// Plays what another script does, after this one's steps.
     #[must_use]
     pub fn then(mut self, other: impl FnOnce(Self) -> Self) -> Self {
@@ -245,6 +253,11 @@ pub fn again(message: &str, back: usize) -> String {
 /// An audio offer or answer, as headers and body.
 pub fn sdp() -> String {
     offer("sendrecv")
+}
+
+/// The same from where [`Script::playing`] sends.
+pub fn sdp_playing() -> String {
+    sdp().replace("[media_port]", "[rtpstream_audio_port]")
 }
 
 /// The same with this direction.

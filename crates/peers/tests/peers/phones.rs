@@ -7,7 +7,7 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 use peers::baresip::Baresip;
 use peers::processes::{Alone, Process, add_user, text};
-use peers::sipp::{Script, Sipp, initial};
+use peers::sipp::{PEER, Script, Sipp, acknowledge, in_dialog, initial, sdp_playing};
 use peers::tones;
 
 const ALICE_HZ: u16 = 440;
@@ -112,6 +112,54 @@ fn convenes(way: Way) {
     assert!(log.contains(shown) && log.contains("SIP/2.0 302 Moved Temporarily"), "{log}");
     server.until("ended");
     server.until_all_have_left();
+}
+
+/// Three programs, each of other people's or of another half of ours: everybody hears the others, nobody himself. SIPp cannot
+/// record; that it is sent as much as it plays must do.
+#[test]
+fn baresip_sipp_and_a_terminal_hear_one_another() {
+    let alone = Alone::wait();
+    let mut server = Process::serve(&[]);
+    let factory = server.greeting("factory");
+    let alice = Baresip::start(&alone, "alice", ALICE_HZ, "127.0.0.1");
+    let mut bob = Terminal::answer(&alone, "bob", BOB_HZ, "127.0.0.1");
+    alice.command("dial", &factory);
+    let conference = text(&server.until("joined"), "conference");
+    bring(&alone, &mut bob.process, &conference);
+    server.until("joined");
+
+    let carol = Script::new("carol")
+        .ask(&initial("INVITE", "[conference]", 1, &sdp_playing()))
+        .expect(200, &[PEER])
+        .send(&acknowledge(1, None))
+        .playing(&tones::write_ulaw(&alone, CAROL_HZ))
+        .until_nudged()
+        .ask(&in_dialog("BYE", 2, ""))
+        .expect(200, &[]);
+    let (_, address) = factory.split_once('@').expect("a user");
+    let carol = Sipp::call(&alone, &carol, address, &[("conference", &conference)]);
+    server.until("joined");
+
+    hears(&alice.recordings()[0], [BOB_HZ, CAROL_HZ], ALICE_HZ);
+    hears(&bob.heard, [ALICE_HZ, CAROL_HZ], BOB_HZ);
+    server.until_status("sound to and from SIPp", |status| {
+        let legs = status["conferences"][0]["legs"].as_array().into_iter().flatten();
+        let mut sipp = legs.filter(|leg| leg["participant"].as_str().is_some_and(is_sipp));
+        sipp.any(|leg| {
+            let count = |field: &str| leg["media"][field].as_u64().unwrap_or(0);
+            count("received") >= 50 && count("sent") >= count("received") / 2
+        })
+    });
+    carol.nudge();
+    carol.played();
+    bob.end();
+    alice.end();
+    server.until("ended");
+    server.until_all_have_left();
+}
+
+fn is_sipp(participant: &str) -> bool {
+    participant.starts_with("sip:sipp@")
 }
 
 /// B23, B24 · RFC 4579 §5.6: refuses a REFER from outside with 501; called and asked inside that call it comes.
