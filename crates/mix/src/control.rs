@@ -55,7 +55,7 @@ pub(crate) struct Ours {
     pub(crate) timestamp: u32,
     /// Packets of the peer that came too late to be played, so far.
     pub(crate) late: u64,
-    /// What the jitter buffer and the packets add to the way.
+    /// What our jitter buffer and tick add to the way from the peer, with a packet of his.
     pub(crate) buffered: Duration,
 }
 
@@ -320,7 +320,7 @@ impl Control {
         if block.ssrc != ours.ssrc {
             return;
         }
-        quality::reported(&mut self.quality, NtpTime::of_uptime(now), block, ours.buffered);
+        quality::reported(&mut self.quality, NtpTime::of_uptime(now), block, BUFFERED_BY_PEERS);
     }
 
     /// What we say of his, if anything came since the last time: RFC 3550 §6.4.
@@ -415,6 +415,10 @@ fn random_name(rng: &mut Rng) -> Name {
     let name = rng.bytes::<16>().map(|byte| ALPHABET[usize::from(byte & 0x3F)]);
     Name::of_16(&name)
 }
+
+/// What the way to the peer adds that he does not tell: a packet of 20 ms, and a jitter buffer of 40 ms and a tick of 10 ms as
+/// phones have them.
+const BUFFERED_BY_PEERS: Duration = Duration::from_millis(20 + 40 + 10);
 
 /// G.711, the only media there is.
 const BITS_PER_SECOND: u32 = 64_000;

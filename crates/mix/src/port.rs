@@ -237,7 +237,7 @@ impl Port {
             ssrc: self.sender.ssrc(),
             timestamp: self.sender.timestamp(),
             late: self.receiver.counters().late,
-            buffered: BUFFERED,
+            buffered: self.receiver.delay() + PACKET + TICK,
         }
     }
 
@@ -479,5 +479,5 @@ const PACKETS_PER_SECOND_MAX: u64 = 300;
 /// What it may bring at once: packets of 10 ms after a second in which the network stood still.
 const PACKETS_AT_ONCE_MAX: u64 = 128;
 
-/// What packets of 20 ms, the jitter buffer and the tick add to the way.
-const BUFFERED: std::time::Duration = std::time::Duration::from_millis(20 + 40 + 10);
+/// What a packet waits for until it is full; most have 20 ms.
+const PACKET: std::time::Duration = std::time::Duration::from_millis(20);

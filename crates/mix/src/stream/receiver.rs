@@ -1,5 +1,7 @@
 //! From RTP packets to frames.
 
+use std::time::Duration;
+
 use audio::stretch::{self, Seam};
 use audio::{ComfortNoise, Concealment, Decoder as _, LENGTHENED_SAMPLES_MAX};
 use rtp::{Content, Counters, Frame, Inserted, JitterBuffer, JitterConfig, Packet, RtpPacket};
@@ -177,6 +179,11 @@ impl Receiver {
     /// What the jitter buffer has counted.
     pub const fn counters(&self) -> &Counters {
         self.jitter.counters()
+    }
+
+    /// How long packets wait here before they are played.
+    pub fn delay(&self) -> Duration {
+        self.jitter.delay()
     }
 
     /// Puts what this half of the stream knows into a port's report.
@@ -386,8 +393,8 @@ const NOISE_PAYLOAD_TYPE: u8 = 13;
 
 /// 5 ms: less delay is not worth a seam.
 const SPARE_SAMPLES_MIN: usize = 40;
-/// 1.5 ms are left, so that what was spared is not missed at once.
-const SURPLUS_SAMPLES_KEPT: usize = 12;
+/// 0.75 ms are left, so that what was spared is not missed at once.
+const SURPLUS_SAMPLES_KEPT: usize = 6;
 /// 60 ms too much: no time to rest.
 const HASTE_SAMPLES: usize = 480;
 /// 30 ms between two changes: a quarter faster at most, which is no hurried speech yet.

@@ -10,7 +10,7 @@ use crate::sequence::timestamp_distance;
 /// Transits, and what follows from them.
 #[derive(Clone, Debug)]
 pub(super) struct Depth {
-    /// Ticks in a bin: 0.5 ms.
+    /// Ticks in a bin: 0.25 ms.
     bin_ticks: u32,
     /// Transit at the beginning of the first bin.
     origin: u32,
@@ -29,7 +29,7 @@ impl Depth {
     /// Knows nothing yet.
     pub(super) fn new(clock_hz: u32) -> Self {
         Self {
-            bin_ticks: (clock_hz / 2_000).max(1),
+            bin_ticks: (clock_hz / 4_000).max(1),
             origin: 0,
             bins: [0.0; BINS],
             unit: 1.0,
@@ -154,14 +154,14 @@ impl Depth {
     }
 }
 
-/// 210 ms in steps of 0.5 ms: the depth at most, and a margin for clocks that drift.
-const BINS: usize = 420;
+/// 210 ms in steps of 0.25 ms: the depth at most, and a margin for clocks that drift.
+const BINS: usize = 840;
 /// 200 ms: a greater depth is a delay in which nobody can talk; what comes later still is lost.
-const DEPTH_BINS_MAX: usize = 400;
+const DEPTH_BINS_MAX: usize = 800;
 /// The bins follow when the earliest packets come so much later than they did.
-const SLIDE_BINS: usize = 16;
+const SLIDE_BINS: usize = 32;
 /// 1 s: longer than any network holds a packet back before it loses it.
-const FAR_BINS: i64 = 2_000;
+const FAR_BINS: i64 = 4_000;
 /// Each packet makes the earlier ones weigh less, as if the last 300 (6 s of 20 ms) were remembered:
 /// long enough to know a hundredth, short enough to follow clocks that drift by 500 ppm.
 const GROWTH: f32 = 1.003_333;
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn it_is_never_more_than_the_most() {
-        let most = u32::try_from(DEPTH_BINS_MAX).unwrap() / 2 + 1;
+        let most = u32::try_from(DEPTH_BINS_MAX).unwrap() / 4 + 1;
         let got = ms(&learned(uniform(4, 900).take(2_000)));
         assert!((150..=most).contains(&got), "{got}");
     }

@@ -199,7 +199,7 @@ fn steady_stream_plays_in_order_and_at_once() {
     assert_eq!(rig.story().len(), 500, "nothing but packets");
     let expected = Counters { received: 500, starved: 1, ..Counters::default() };
     assert_eq!(*rig.buffer.counters(), expected);
-    assert_eq!(rig.buffer.depth(), Duration::from_micros(500));
+    assert_eq!(rig.buffer.depth(), Duration::from_micros(250));
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn packets_out_of_order_are_put_back() {
     let counters = *rig.buffer.counters();
     assert_eq!(counters.reordered + counters.late, 50);
     assert!(counters.late <= 5, "{counters:?}");
-    assert_eq!(rig.buffer.depth(), Duration::from_micros(25_500));
+    assert_eq!(rig.buffer.depth(), Duration::from_micros(25_250));
     let late = rig.numbers().iter().filter(|number| **number >= 150).count();
     assert_eq!(late, 350, "all of them");
     assert!(rig.numbers().is_sorted());
@@ -447,7 +447,7 @@ fn stall_and_burst_leave_no_lasting_delay() {
         let dropped_ms = counters.dropped * 20;
         assert!(dropped_ms <= stall_ms, "stall of {stall_ms} ms: {dropped_ms} ms dropped");
         if stall_ms <= 500 {
-            assert_eq!(rig.buffer.depth(), Duration::from_micros(500), "{stall_ms} ms");
+            assert_eq!(rig.buffer.depth(), Duration::from_micros(250), "{stall_ms} ms");
         }
     }
 }
@@ -504,8 +504,8 @@ fn surplus_says_how_much_longer_than_needed_is_waited() {
     rig.play_until(10);
     assert_eq!(surplus(&rig), 0, "nothing plays yet");
     rig.play_until(20);
-    // It was played 5 ms after it came, of which 0.5 are needed.
-    assert_eq!((rig.fifo_ticks, surplus(&rig)), (80, 36));
+    // It was played 5 ms after it came, of which 0.25 are needed.
+    assert_eq!((rig.fifo_ticks, surplus(&rig)), (80, 38));
     rig.play_until(30);
     rig.play_until(40);
     assert_eq!(surplus(&rig), 0, "nothing plays any more");
