@@ -11,6 +11,7 @@
 //! - [`ComfortNoise`]: what silence sounds like.
 //! - [`stretch`]: sound made a little shorter.
 //! - [`Resampler`]: between 8, 16 and 48 kHz.
+//! - [`prompt`]: the few tunes that tell a caller what is asked of him.
 //! - [`tone`] and [`goertzel`]: make a tone, measure one.
 //! - [`correlate`]: which known utterances are contained in a recording.
 
@@ -23,6 +24,7 @@ pub mod level;
 mod limiter;
 pub mod mix;
 mod noise;
+pub mod prompt;
 mod resample;
 pub mod stretch;
 mod tone;

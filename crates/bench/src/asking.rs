@@ -49,6 +49,8 @@ fn node(now: Instant) -> Node {
         expect: 1,
         end: EndPolicy::LastLeaves,
         legs_max: None,
+        max_time: None,
+        entry: focus::EntryRules::default(),
     };
     let config = NodeConfig {
         node: 1,

@@ -24,7 +24,10 @@ mod token;
 mod user;
 
 pub(crate) use config::{CheckArgs, PrintConfigArgs, SettingArgs};
-pub(crate) use ctl::{CtlArgs, CtlCommand, CtlCreateArgs, CtlEnd, CtlEventsArgs};
+pub(crate) use ctl::{
+    CtlAdmitArgs, CtlArgs, CtlCommand, CtlCreateArgs, CtlEnd, CtlEventsArgs, CtlSetArgs, OnOff,
+    OrNone,
+};
 pub(crate) use drain::{DrainArgs, UndrainArgs};
 pub(crate) use load::LoadArgs;
 pub(crate) use reach::ReachArgs;

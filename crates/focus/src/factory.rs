@@ -18,8 +18,8 @@ pub use self::answering::{
 };
 pub use self::identity::{Who, identity, proves_source, stateless_tag};
 pub use self::refusal::{Refused, refusal};
-use crate::EndPolicy;
 use crate::answers::{CAPABILITIES, focus_contact};
+use crate::{EndPolicy, EntryRules};
 
 /// One `[[factory]]` of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,10 @@ pub struct FactoryConfig {
     pub end: EndPolicy,
     /// The most legs of one conference; `None`: as many as there is room for.
     pub legs_max: Option<u32>,
+    /// How long a conference may last; `None`: as long as somebody is in.
+    pub max_time: Option<Duration>,
+    /// Who is let into a conference, and how.
+    pub entry: EntryRules,
 }
 
 /// A factory. Owns no state beyond its configuration.

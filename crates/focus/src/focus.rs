@@ -12,7 +12,9 @@ use units::{Instant, Rng, soonest};
 
 use crate::answers::{CAPABILITIES, focus_contact};
 use crate::dialling::{DialEnd, Dialling};
+use crate::entry::Guesses;
 use crate::event::Watch;
+use crate::lasting::Lasting;
 use crate::leg::{Leg, Standing};
 use crate::negotiation::{Session, Wanted, check_offer};
 use crate::refer::{Pace, Right};
@@ -52,10 +54,17 @@ pub struct Focus {
     pub(crate) report_dialogs: BTreeMap<DialogId, Dialog>,
     pub(crate) refers: Pace,
     pub(crate) next_leg: u32,
-    /// Whether anybody ever was in, or on his way in.
+    /// Whether anybody ever was in, or on his way in without having to be let in.
     pub(crate) had_leg: bool,
+    /// Whether somebody called who had to be let in, and what became of such.
+    pub(crate) was_guarded: bool,
+    pub(crate) guesses: Guesses,
+    /// Until when it goes on without anybody, if nobody ever got in.
+    pub(crate) empty_until: Option<Instant>,
     /// Whether nobody gets in any more who is not called.
     pub(crate) is_locked: bool,
+    /// How long it may last.
+    pub(crate) lasting: Lasting,
     /// The leg taken for the creator's, and how surely.
     pub(crate) creator_leg: Option<(LegId, Likeness)>,
     /// Who subscribes to it.
@@ -76,8 +85,9 @@ pub(crate) enum Phase {
 
 impl Focus {
     /// A conference without legs. It does not end before it had one, unless told to.
-    pub fn new(_now: Instant, config: FocusConfig, mut rng: Rng) -> Self {
+    pub fn new(now: Instant, config: FocusConfig, mut rng: Rng) -> Self {
         let session = SessionUuid::random(rng.bytes());
+        let lasting = Lasting::new(now, config.max_time);
         Self {
             config,
             rng,
@@ -91,7 +101,11 @@ impl Focus {
             refers: Pace::default(),
             next_leg: 0,
             had_leg: false,
+            was_guarded: false,
+            guesses: Guesses::default(),
+            empty_until: None,
             is_locked: false,
+            lasting,
             creator_leg: None,
             watch: Watch::default(),
             phase: Phase::Running,
@@ -136,18 +150,19 @@ impl Focus {
             .map_err(|error| error.refusal(incoming))?;
         let session = Session::new(seat, self.new_session_id());
         let id = LegId(self.next_leg);
-        let (leg, response) = Leg::answer(now, id, incoming, dialog, (session, terms))
+        let (mut leg, response) = Leg::answer(now, id, incoming, dialog, (session, terms))
             .map_err(|error| error.refusal(incoming, self.config.conference_uri.host.as_str()))?;
 
         self.next_leg = next_leg;
+        leg.entry = self.entry_of(now, incoming);
+        leg.media.apart = !leg.entry.is_in();
         let dialog = leg.dialog.id.clone();
         self.outputs.push_back(Output::LegStarted { leg: id, dialog: dialog.clone() });
         self.outputs.push_back(Output::OpenMedia { leg: id, media: leg.media.clone() });
         self.outputs.push_back(Output::Respond { txn, response });
         self.by_dialog.insert(dialog, id);
         self.legs.insert(id, leg);
-        self.had_leg = true;
-        self.recognise_creator(id, incoming);
+        self.recognise_creator(now, id, incoming);
         Ok(id)
     }
 
@@ -294,7 +309,9 @@ impl Focus {
                 leg.handle_deadline(now, &mut self.outputs);
             }
         }
+        self.entries_due(now);
         self.dialling_due(now);
+        self.time_due(now);
         self.settle(now);
     }
 
@@ -303,7 +320,8 @@ impl Focus {
         let legs = self.legs.values().map(Leg::deadline);
         let reports = self.referrals.values().map(|referral| referral.notifier.deadline());
         let dialling = self.dialling.values().map(Dialling::deadline);
-        legs.chain(dialling).chain(reports).fold(self.watch.deadline(), soonest)
+        let own = [self.watch.deadline(), self.time_deadline(), self.empty_deadline()];
+        legs.chain(dialling).chain(reports).chain(own).fold(None, soonest)
     }
 
     /// What the focus wants done, oldest first.
@@ -348,30 +366,31 @@ impl Focus {
 
     /// The participant of this leg has proved to be a user: the roster shows it, and nothing says
     /// better whether he is the creator.
-    pub fn identify(&mut self, leg: LegId, user: &str) {
+    pub fn identify(&mut self, now: Instant, leg: LegId, user: &str) {
         let Some(entry) = self.legs.get_mut(&leg) else { return };
         entry.user = Some(masked(user));
         let creator = self.config.creator.as_ref().and_then(|creator| creator.user.as_deref());
         if creator == Some(user) {
-            self.take_for_creator(leg, Likeness::Proved);
+            self.take_for_creator(now, leg, Likeness::Proved);
         }
     }
 
     /// The same dialog identifiers are better than the same name and address: several people may
     /// share those. Among equals the first one is it.
-    fn recognise_creator(&mut self, id: LegId, incoming: &Incoming) {
+    fn recognise_creator(&mut self, now: Instant, id: LegId, incoming: &Incoming) {
         let likeness =
             self.config.creator.as_ref().map_or(Likeness::No, |creator| creator.likeness(incoming));
-        self.take_for_creator(id, likeness);
+        self.take_for_creator(now, id, likeness);
     }
 
-    fn take_for_creator(&mut self, id: LegId, likeness: Likeness) {
+    fn take_for_creator(&mut self, now: Instant, id: LegId, likeness: Likeness) {
         let known = self.creator_leg.map_or(Likeness::No, |(_, likeness)| likeness);
         if likeness > known {
             self.creator_leg = Some((id, likeness));
             for leg in self.legs.values_mut() {
                 leg.is_creator = leg.id == id;
             }
+            self.let_in(now, id);
         }
     }
 
@@ -379,7 +398,7 @@ impl Focus {
     pub(crate) fn settle(&mut self, now: Instant) {
         self.settle_replaced(now);
         if self.phase == Phase::Running
-            && let Some(cause) = self.cause_to_end()
+            && let Some(cause) = self.cause_to_end(now)
         {
             self.begin_end(now, cause);
         }
@@ -409,16 +428,23 @@ impl Focus {
         self.settle_watch(now);
     }
 
-    fn cause_to_end(&self) -> Option<End> {
-        // Before anybody was in, those who are called are waited for; when the last of them does not come, nobody is.
-        let had_legs = self.had_leg || (self.next_leg > 0 && self.leg_count() == 0);
+    fn cause_to_end(&self, now: Instant) -> Option<End> {
         let creator_left = self.creator_leg.is_some_and(|(leg, _)| !self.is_staying(leg));
         match self.config.end {
-            EndPolicy::CreatorLeaves if creator_left => Some(End::CreatorLeft),
-            EndPolicy::CreatorLeaves | EndPolicy::LastLeaves => {
-                let empty = !self.legs.values().any(|leg| leg.standing() == Standing::Staying);
-                (had_legs && empty).then_some(End::LastLeft)
-            }
+            EndPolicy::CreatorLeaves if creator_left => return Some(End::CreatorLeft),
+            EndPolicy::CreatorLeaves | EndPolicy::LastLeaves => {}
+        }
+        if self.had_leg {
+            // Who waits to be let in keeps no conference alive that everybody else has left.
+            let is_there = |leg: &Leg| leg.standing() == Standing::Staying && leg.entry.is_in();
+            return (!self.legs.values().any(is_there)).then_some(End::LastLeft);
+        }
+        // Before anybody was in, those who are called or wait are waited for; when the last of them does not come, nobody is.
+        match self.next_leg > 0 && self.is_deserted() {
+            true if self.waits_for_others(now) => None,
+            true if self.was_guarded => Some(End::NobodyGotIn),
+            true => Some(End::LastLeft),
+            false => None,
         }
     }
 
@@ -426,12 +452,15 @@ impl Focus {
         self.legs.get(&leg).is_some_and(|leg| leg.standing() == Standing::Staying)
     }
 
-    fn begin_end(&mut self, now: Instant, cause: End) {
+    pub(crate) fn begin_end(&mut self, now: Instant, cause: End) {
         self.phase = Phase::Ending(cause);
         let of_leg = match cause {
             // A fault of ours: the participant's books should not say that it was over (RFC 3326).
             End::MediaFailed => LegEnd::MediaFailed,
-            End::CreatorLeft | End::LastLeft | End::Ordered => LegEnd::ConferenceEnded,
+            End::TimeUp => LegEnd::TimeUp,
+            End::CreatorLeft | End::LastLeft | End::NobodyGotIn | End::Ordered => {
+                LegEnd::ConferenceEnded
+            }
         };
         for leg in self.legs.values_mut() {
             leg.let_go(now, of_leg, &mut self.outputs);

@@ -20,6 +20,7 @@ pub(crate) use self::refresh::{RefreshSnapshot, Refreshing};
 use self::state::Input;
 pub(crate) use self::state::{Probe, State, Unacked};
 use crate::answers::{self, CAPABILITIES, push_capabilities};
+use crate::entry::{Entry, Prompt};
 use crate::event::Manner;
 use crate::negotiation::{NegotiationError, Session, read_description};
 use crate::roster::shown;
@@ -38,6 +39,10 @@ pub(crate) struct Leg {
     pub(crate) since: Instant,
     /// Whether this participant is taken for the one who asked for the conference.
     pub(crate) is_creator: bool,
+    /// Whether he is a moderator.
+    pub(crate) is_moderator: bool,
+    /// How far in he is.
+    pub(crate) entry: Entry,
     /// Whether we called this participant.
     pub(crate) is_dialled: bool,
     /// Whether his sound is kept out of the mix.
@@ -97,6 +102,8 @@ impl Leg {
             user: None,
             since: now,
             is_creator: false,
+            is_moderator: false,
+            entry: Entry::In,
             is_dialled: false,
             is_muted: false,
             was_referring: false,
@@ -127,13 +134,14 @@ impl Leg {
             user: self.user.clone(),
             state: match self.state {
                 State::Answered { .. } => ParticipantState::Joining,
-                State::Confirmed { .. } => ParticipantState::Joined,
+                State::Confirmed { .. } => self.entry.state(),
                 State::Ending { .. } | State::Leaving { .. } | State::Gone => {
                     ParticipantState::Leaving
                 }
             },
             since: self.since,
             creator: self.is_creator,
+            role: self.role(),
             dialled: self.is_dialled,
             muted: self.is_muted,
         }
@@ -306,7 +314,8 @@ impl Leg {
             Standing::Staying => self.refreshing.deadline(),
             Standing::Going | Standing::Gone => None,
         };
-        soonest(timer, self.state_deadline())
+        let entry = self.entry.deadline().filter(|_| self.is_confirmed());
+        soonest(soonest(timer, entry), self.state_deadline())
     }
 
     fn state_deadline(&self) -> Option<Instant> {
@@ -354,7 +363,20 @@ impl Leg {
         out.push_back(Output::Respond { txn, response });
     }
 
+    /// From now on he hears the others, and they him.
+    pub(crate) fn come_in(&mut self, now: Instant, out: &mut VecDeque<Output>) {
+        self.entry = Entry::In;
+        // RFC 4575 §5.7.5: when he joined, not when he called.
+        self.since = now;
+        self.update_media(self.media.clone(), out);
+        if self.is_confirmed() {
+            out.push_back(Output::Prompt { leg: self.id, prompt: Prompt::Good });
+            self.note_in(out);
+        }
+    }
+
     fn update_media(&mut self, media: LegMedia, out: &mut VecDeque<Output>) {
+        let media = LegMedia { apart: !self.entry.is_in(), ..media };
         if media != self.media {
             self.media = media.clone();
             out.push_back(Output::UpdateMedia { leg: self.id, media });

@@ -11,9 +11,11 @@
 mod answers;
 mod dial_out;
 mod dialling;
+mod entry;
 mod event;
 pub mod factory;
 mod focus;
+mod lasting;
 mod leg;
 mod negotiation;
 mod network;
@@ -30,6 +32,10 @@ mod terms;
 
 pub use answers::{CAPABILITIES, bad_event, options};
 pub use dialling::DialEnd;
+pub use entry::{
+    BadPin, Deed, EntryRules, Key, LOBBY_WAIT_MAX, NOT_IN_MAX, PIN_DIGITS_MAX, PIN_DIGITS_MIN, Pin,
+    Prompt, Role, SamePins, Shut,
+};
 pub use event::{
     EventTerms, PACKAGE, Subscriber, UNPROVED_WATCHERS_MAX, WATCHERS_MAX, WATCHERS_OF_ADDRESS_MAX,
     WatcherId, check_subscribe,

@@ -163,6 +163,7 @@ impl Session {
             ptime_ms: negotiated.ptime_ms,
             keys_payload_type: negotiated.keys_payload_type,
             anonymous: self.is_anonymous,
+            apart: false,
         }
     }
 
@@ -181,6 +182,7 @@ impl Session {
             ptime_ms: PTIME_MS,
             keys_payload_type: Some(KEYS_PAYLOAD_TYPE),
             anonymous: self.is_anonymous,
+            apart: false,
         }
     }
 }

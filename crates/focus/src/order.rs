@@ -6,6 +6,7 @@ use sip::{
     Warning,
 };
 
+use crate::Deed;
 use crate::answers::CAPABILITIES;
 use crate::dialling::Callee;
 use crate::roster::shown;
@@ -19,6 +20,20 @@ pub(crate) enum Order {
     Refer(Box<Callee>),
     /// Let go whoever goes by this URI.
     Remove(SipUri),
+}
+
+impl Order {
+    /// All that one can be.
+    pub(crate) const DEEDS: [Deed; 3] = [Deed::Call, Deed::ReferOn, Deed::Remove];
+
+    /// What it is to do this.
+    pub(crate) const fn deed(&self) -> Deed {
+        match self {
+            Self::Call(_) => Deed::Call,
+            Self::Refer(_) => Deed::ReferOn,
+            Self::Remove(_) => Deed::Remove,
+        }
+    }
 }
 
 /// Whether whoever refers wants to hear what came of it.
@@ -38,7 +53,7 @@ pub(crate) enum OrderError {
     #[error("A REFER has one Refer-To, one Contact, and at most one Referred-By")]
     Malformed,
     #[error(
-        "Only who asked for this conference may bring others in or remove them, from his call to it or with a Target-Dialog that names it"
+        "Only who asked for this conference or moderates it may bring others in or remove them, from his call to it or with a Target-Dialog that names it"
     )]
     NotYours,
     #[error("A conference calls SIP URIs only")]

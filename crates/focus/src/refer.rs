@@ -11,17 +11,17 @@ use units::Instant;
 use crate::answers::{focus_contact, focus_request};
 use crate::dial_out::CALL_ID_CHARS;
 use crate::dialling::Callee;
-use crate::leg::Standing;
+use crate::leg::{Leg, Standing};
 use crate::order::{self, NO_SUBSCRIPTION, Order, OrderError, Reports};
 use crate::referral::{REFERRALS_MAX, Referral, ReferralId, Task};
-use crate::{DialEnd, Focus, LegEnd, LegId, Output};
+use crate::{DialEnd, Focus, LegEnd, LegId, Output, Role};
 
 /// What a REFER's sender has shown to whoever took it in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {
     /// That he may steer this conference.
     Proved,
-    /// Nothing: he may if this is the creator's dialog, or names it.
+    /// Nothing: he may if this is the dialog of somebody who may, or names it. See [`Role::may`].
     ByDialog,
 }
 
@@ -136,10 +136,18 @@ impl Focus {
     ) -> Result<Order, OrderError> {
         let inside = incoming.essentials.to.tag().is_some();
         order::check_contact(incoming, inside)?;
-        if right == Right::ByDialog && !self.is_creators(incoming) {
+        let role = match right {
+            Right::Proved => Role::Moderator,
+            Right::ByDialog => self.role_of_sender(incoming),
+        };
+        // Who may nothing of it is not told what is wrong with it.
+        if !Order::DEEDS.iter().any(|deed| role.may(*deed)) {
             return Err(OrderError::NotYours);
         }
         let order = order::read(incoming, &self.config.conference_uri)?;
+        if !role.may(order.deed()) {
+            return Err(OrderError::NotYours);
+        }
         let rules = &self.config.dial_out;
         if self.refers.is_over(now, rules.refers_per_minute) {
             return Err(OrderError::TooMany);
@@ -164,31 +172,29 @@ impl Focus {
         Ok(order)
     }
 
-    /// Whether a request comes from who asked for the conference, as far as its dialogs show: it is
-    /// inside his, or names it (RFC 4538: only its two ends know its name), or comes in his name by the
-    /// very connection that his call comes by. A datagram proves no address.
-    fn is_creators(&self, incoming: &Incoming) -> bool {
+    /// What the sender of a request is, as far as its dialogs show: it is inside that of a leg, or names it (RFC 4538: only
+    /// its two ends know its name), or comes in his name by the very connection that his call comes by. A datagram
+    /// proves no address.
+    fn role_of_sender(&self, incoming: &Incoming) -> Role {
         let asked = DialogId::of_request(&incoming.essentials);
-        // One that an earlier REFER has made. Those of subscriptions are anybody's.
+        // One that an earlier REFER has made, of somebody who might. Those of subscriptions are anybody's.
         if self.referrals.values().any(|referral| referral.dialog == asked) {
-            return true;
+            return Role::Moderator;
         }
-        let Some(leg) = self.creator_leg.and_then(|(leg, _)| self.legs.get(&leg)) else {
-            return false;
-        };
-        let dialog = &leg.dialog;
-        if incoming.essentials.to.tag().is_some() {
-            return asked == dialog.id;
-        }
-        match incoming.request.headers.target_dialog() {
-            Some(named) => named == dialog.id,
+        let inside = incoming.essentials.to.tag().is_some();
+        let named = incoming.request.headers.target_dialog();
+        let way = |path: &Source| (path.transport, path.remote);
+        let is_his = |leg: &&Leg| match &named {
+            _ if inside => leg.dialog.id == asked,
+            Some(named) => leg.dialog.id == *named,
             None => {
-                let way = |path: &Source| (path.transport, path.remote);
                 incoming.source.transport.is_reliable()
-                    && way(&incoming.source) == way(&dialog.path)
-                    && incoming.essentials.from.uri.equivalent(&dialog.remote_uri)
+                    && way(&incoming.source) == way(&leg.dialog.path)
+                    && incoming.essentials.from.uri.equivalent(&leg.dialog.remote_uri)
             }
-        }
+        };
+        let legs = self.legs.values().filter(|leg| leg.entry.is_in()).filter(is_his);
+        legs.map(Leg::role).min().unwrap_or(Role::Guest)
     }
 
     /// The dialog that a REFER is in, or makes.

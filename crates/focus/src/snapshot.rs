@@ -6,6 +6,7 @@
 //! call again would ring twice.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use sdp::SessionDescription;
 use serde::{Deserialize, Serialize};
@@ -15,8 +16,10 @@ use sip::{
 };
 use units::{Instant, Rng};
 
+use crate::entry::EntrySnapshot;
 use crate::event::Manner;
 use crate::focus::Phase;
+use crate::lasting::{Lasting, LastingSnapshot};
 use crate::leg::{Leg, Probe, RefreshSnapshot, Standing, State, Unacked};
 use crate::negotiation::Session;
 use crate::referral::ReferralSnapshot;
@@ -24,7 +27,7 @@ use crate::terms::Likeness;
 use crate::{DialEnd, Focus, FocusConfig, LegEnd, LegId, LegMedia, MediaPort, Output};
 
 /// The version written now. It rises with every change that an older reader would misunderstand.
-pub const FOCUS_SNAPSHOT_VERSION: u16 = 5;
+pub const FOCUS_SNAPSHOT_VERSION: u16 = 6;
 
 /// A conference with the version of its form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,8 +40,12 @@ pub struct FocusSnapshot {
     /// Whether anybody ever was in. What was written without it had only conferences that somebody had joined.
     #[serde(default = "yes")]
     had_leg: bool,
+    was_guarded: bool,
+    /// How long it goes on without anybody.
+    empty_ms: Option<u64>,
     #[serde(default)]
     is_locked: bool,
+    lasting: LastingSnapshot,
     creator_leg: Option<(LegId, Likeness)>,
     phase: Phase,
     legs: Vec<LegSnapshot>,
@@ -65,6 +72,8 @@ struct LegSnapshot {
     user: Option<String>,
     age_ms: u64,
     is_creator: bool,
+    is_moderator: bool,
+    entry: EntrySnapshot,
     is_dialled: bool,
     #[serde(default)]
     is_muted: bool,
@@ -94,6 +103,10 @@ struct UnackedSnapshot {
     offer: Option<String>,
 }
 
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 const fn yes() -> bool {
     true
 }
@@ -121,7 +134,10 @@ impl Focus {
             session: self.session,
             next_leg: self.next_leg,
             had_leg: self.had_leg,
+            was_guarded: self.was_guarded,
+            empty_ms: self.empty_until.map(|until| millis(until.since(now))),
             is_locked: self.is_locked,
+            lasting: self.lasting.snapshot(now),
             creator_leg: self.creator_leg,
             phase: self.phase,
             legs: self.legs.values().filter_map(|leg| LegSnapshot::of(now, leg)).collect(),
@@ -174,7 +190,10 @@ impl Focus {
         focus.settle_referrals(now);
         focus.next_leg = next_leg;
         focus.had_leg = snapshot.had_leg;
+        focus.was_guarded = snapshot.was_guarded;
+        focus.empty_until = snapshot.empty_ms.map(|ms| now + Duration::from_millis(ms));
         focus.is_locked = snapshot.is_locked;
+        focus.lasting = Lasting::restore(now, focus.config.max_time, snapshot.lasting);
         focus.creator_leg = creator_leg;
         focus.phase = phase;
         Ok(focus)
@@ -206,6 +225,8 @@ impl LegSnapshot {
             user: leg.user.clone(),
             age_ms: u64::try_from(age).unwrap_or(u64::MAX),
             is_creator: leg.is_creator,
+            is_moderator: leg.is_moderator,
+            entry: EntrySnapshot::of(&leg.entry),
             is_dialled: leg.is_dialled,
             is_muted: leg.is_muted,
             was_referring: leg.was_referring,
@@ -246,6 +267,8 @@ impl LegSnapshot {
             user: self.user,
             since,
             is_creator: self.is_creator,
+            is_moderator: self.is_moderator,
+            entry: self.entry.restore(now),
             is_dialled: self.is_dialled,
             is_muted: self.is_muted,
             was_referring: self.was_referring,

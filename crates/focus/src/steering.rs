@@ -52,7 +52,7 @@ impl Focus {
         Ok(is_new)
     }
 
-    /// Lets a leg go, or gives up calling it.
+    /// Lets a leg go, gives up calling it, or turns it away that waits to be let in.
     ///
     /// # Errors
     /// [`NoSuchLeg`].
@@ -62,7 +62,9 @@ impl Focus {
             return Ok(());
         }
         let found = self.legs.get_mut(&leg).filter(|leg| leg.standing() == Standing::Staying);
-        found.ok_or(NoSuchLeg)?.let_go(now, LegEnd::Removed, &mut self.outputs);
+        let leg = found.ok_or(NoSuchLeg)?;
+        let cause = if leg.entry.is_in() { LegEnd::Removed } else { LegEnd::NotLetIn };
+        leg.let_go(now, cause, &mut self.outputs);
         self.settle(now);
         Ok(())
     }

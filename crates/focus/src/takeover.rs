@@ -67,6 +67,16 @@ impl Focus {
 
     /// `new` takes the place of `old`: as soon as it is acknowledged, or at once of one that only rings.
     pub fn replace(&mut self, now: Instant, new: LegId, old: LegId) {
+        // Whose place he takes was let in, or was called to be.
+        let known = self.legs.get(&old);
+        if known.is_none_or(|leg| leg.entry.is_in()) {
+            if let Some(is_moderator) = known.map(|leg| leg.is_moderator)
+                && let Some(leg) = self.legs.get_mut(&new)
+            {
+                leg.is_moderator |= is_moderator;
+            }
+            self.let_in(now, new);
+        }
         if self.is_dialling(old) {
             self.call_off(now, old, DialEnd::Replaced);
         } else if let Some(leg) = self.legs.get_mut(&new) {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use sdp::{Codec, Direction, RtcpWay};
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use sip::{
 use units::{Instant, causes};
 
 use crate::event::WatcherId;
-use crate::{DialEnd, DialRules, ReferralId};
+use crate::{DialEnd, DialRules, EntryRules, Prompt, ReferralId, Role};
 
 /// When a conference ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +111,12 @@ pub struct FocusConfig {
     pub conference_uri: SipUri,
     /// When it ends.
     pub end: EndPolicy,
+    /// How long it may last; `None`: as long as somebody is in.
+    #[serde(default)]
+    pub max_time: Option<Duration>,
+    /// Who is let in, and how.
+    #[serde(default)]
+    pub entry: EntryRules,
     /// Who asked for it.
     pub creator: Option<Creator>,
     /// What our tags begin with: node and shard.
@@ -166,6 +173,9 @@ pub struct LegMedia {
     /// Whether nobody is to know who he is (RFC 3323).
     #[serde(default)]
     pub anonymous: bool,
+    /// Whether he is not in yet: he hears nobody, and nobody hears him.
+    #[serde(default)]
+    pub apart: bool,
 }
 
 causes! {
@@ -185,12 +195,22 @@ causes! {
         MediaFailed => "media_failed",
         /// Our 2xx was never acknowledged (RFC 3261 §13.3.1.4).
         NoAck => "no_ack",
+        /// Asked for his PIN he keyed nothing, or not all of it.
+        NoPin => "no_pin",
+        /// He waited to be let in, and nobody did, or somebody turned him away.
+        NotLetIn => "not_let_in",
+        /// Too many wrong PINs came from where he calls from, or to this conference.
+        PinLocked => "pin_locked",
         /// Another call took its place (RFC 3891).
         Replaced => "replaced",
         /// Somebody who may had him removed (RFC 4579 §5.11).
         Removed => "removed",
         /// Silent, and no answer to our OPTIONS (or 408, or 481).
         Silent => "silent",
+        /// The conference has lasted as long as it may.
+        TimeUp => "time_up",
+        /// His third PIN was as wrong as the others.
+        WrongPin => "wrong_pin",
     }
 }
 
@@ -204,9 +224,16 @@ impl LegEnd {
             Self::Left => "Q.850;cause=16;text=\"Normal call clearing\"",
             Self::MediaFailed => "SIP;cause=500;text=\"Media failed\"",
             Self::NoAck => "SIP;cause=408;text=\"No ACK\"",
+            Self::NoPin => "SIP;cause=403;text=\"No PIN was keyed\"",
+            Self::NotLetIn => "SIP;cause=403;text=\"Not let into the conference\"",
+            Self::PinLocked => {
+                "SIP;cause=403;text=\"Too many wrong PINs, try again in ten minutes\""
+            }
             Self::Replaced => "Q.850;cause=16;text=\"Another call took its place\"",
             Self::Removed => "SIP;cause=403;text=\"Removed from the conference\"",
             Self::Silent => "SIP;cause=408;text=\"Silent, and no answer to OPTIONS\"",
+            Self::TimeUp => "Q.850;cause=16;text=\"The time of the conference is up\"",
+            Self::WrongPin => "SIP;cause=403;text=\"Wrong PIN\"",
         }
     }
 }
@@ -220,9 +247,14 @@ impl fmt::Display for LegEnd {
             Self::Left => "left",
             Self::MediaFailed => "its media failed",
             Self::NoAck => "never acknowledged our answer",
+            Self::NoPin => "keyed no PIN",
+            Self::NotLetIn => "was not let in",
+            Self::PinLocked => "too many wrong PINs came before",
             Self::Replaced => "replaced by another call",
             Self::Removed => "removed",
             Self::Silent => "silent, and does not answer",
+            Self::TimeUp => "the time of the conference is up",
+            Self::WrongPin => "keyed a wrong PIN three times",
         })
     }
 }
@@ -238,8 +270,12 @@ causes! {
         LastLeft => "last_left",
         /// Its mixer failed.
         MediaFailed => "media_failed",
+        /// Nobody got in of those who called: by PIN, or through the lobby.
+        NobodyGotIn => "nobody_got_in",
         /// The node said so: shutdown, an administrator.
         Ordered => "ordered",
+        /// It lasted as long as it may.
+        TimeUp => "time_up",
     }
 }
 
@@ -249,7 +285,9 @@ impl fmt::Display for End {
             Self::CreatorLeft => "its creator left",
             Self::LastLeft => "the last one left",
             Self::MediaFailed => "its mixer failed",
+            Self::NobodyGotIn => "nobody got in",
             Self::Ordered => "ended by the server",
+            Self::TimeUp => "its time is up",
         })
     }
 }
@@ -271,6 +309,8 @@ pub struct Participant {
     pub since: Instant,
     /// Whether he asked for the conference.
     pub creator: bool,
+    /// What he is in it.
+    pub role: Role,
     /// Whether the focus called him.
     pub dialled: bool,
     /// Whether his sound is kept out of the mix.
@@ -283,6 +323,8 @@ pub struct Participant {
 pub enum ParticipantState {
     /// Called by us; it rings.
     Alerting,
+    /// Asked for his PIN: not in yet.
+    AskedForPin,
     /// Being called by us.
     Dialling,
     /// In.
@@ -291,6 +333,8 @@ pub enum ParticipantState {
     Joining,
     /// Being let go.
     Leaving,
+    /// In the lobby: not in yet.
+    Waiting,
 }
 
 /// What the focus wants done.
@@ -438,8 +482,17 @@ pub enum Output {
         /// Its dialog.
         dialog: DialogId,
     },
-    /// The ACK came: the participant is in.
+    /// The ACK came, and he was let in: the participant is in.
     Joined(Participant),
+    /// The ACK came, or his PIN: the participant is asked for it, or waits in the lobby.
+    Waits(Participant),
+    /// Tell one leg something by a few tones.
+    Prompt {
+        /// The leg.
+        leg: LegId,
+        /// What.
+        prompt: Prompt,
+    },
     /// A leg is gone: its dialog, its seat. Its media went before, with [`Output::CloseMedia`].
     LegEnded {
         /// The leg.
@@ -469,6 +522,11 @@ pub enum Output {
         leg: LegId,
         /// Which of the two.
         is_muted: bool,
+    },
+    /// Tell all who are in, by a few tones, that the conference ends soon.
+    EndsSoon {
+        /// After so long.
+        left: Duration,
     },
     /// Stop a leg's media and give its port back.
     CloseMedia {

@@ -6,14 +6,15 @@ use std::time::Duration;
 use units::Instant;
 
 use audio::Limiter;
+use audio::prompt::Player;
 
 use crate::FRAME_SAMPLES;
 use crate::control::RTCP_BYTES_MAX;
 use crate::heard::{self, Voice};
-use crate::message::{Codec, ConferenceKey, Epoch, Event, PortId};
+use crate::message::{Codec, ConferenceKey, Epoch, Event, PortId, Prompt};
 use crate::port::Port;
 use crate::shard::{Farewell, Notices, Sink};
-use crate::sources::{Cited, Contributors};
+use crate::sources::{Cited, Contributors, Csrcs};
 use crate::stream;
 
 /// The ports of one conference, and their sum.
@@ -26,6 +27,8 @@ pub(crate) struct Conference {
     ports_count: usize,
     /// How many are heard at a time.
     places: usize,
+    /// What all are told just now.
+    prompt: Option<Player>,
     /// Everything that is heard in this tick.
     total: [i32; FRAME_SAMPLES],
     /// Of what those hear who are not heard themselves.
@@ -50,6 +53,8 @@ pub(crate) struct Seat {
     own: Option<[i16; FRAME_SAMPLES]>,
     /// Of what it hears while it is heard itself.
     limiter: Limiter,
+    /// What it alone is told just now.
+    prompt: Option<Player>,
     /// The latch that was last told.
     latch_told: Option<SocketAddr>,
     /// Until when it is muted because it brings back what came from here.
@@ -67,6 +72,7 @@ impl Seat {
             voice: Voice::new(),
             own: None,
             limiter: Limiter::new(),
+            prompt: None,
             latch_told: None,
             loops_until: None,
             was_measured: false,
@@ -76,6 +82,11 @@ impl Seat {
     /// See [`crate::message::Action::MutePort`].
     pub(crate) const fn mute(&mut self, is_muted: bool) {
         self.voice.mute(is_muted);
+    }
+
+    /// See [`crate::message::StreamSpec::apart`].
+    const fn is_apart(&self) -> bool {
+        self.port.specs().1.apart
     }
 
     /// Whether it is muted because of a loop.
@@ -97,6 +108,7 @@ impl Conference {
             seats: Vec::new(),
             ports_count: 0,
             places,
+            prompt: None,
             total: [0; FRAME_SAMPLES],
             limiter: Limiter::new(),
             contributors: Contributors::new(),
@@ -159,6 +171,21 @@ impl Conference {
         seats.filter_map(|(place, seat)| farewell(now, seat.as_mut()?, (&*cited, place))).collect()
     }
 
+    /// Plays a prompt to all.
+    pub(crate) const fn play(&mut self, prompt: Prompt) {
+        self.prompt = Some(Player::new(prompt.tune()));
+    }
+
+    /// Plays a prompt to one.
+    pub(crate) fn play_to(&mut self, place: usize, prompt: Prompt) {
+        let Some(seat) = self.seats.get_mut(place).and_then(Option::as_mut) else { return };
+        if seat.own.is_none() && seat.prompt.is_none() {
+            // What he hears goes on as loud as it was.
+            seat.limiter = self.limiter.clone();
+        }
+        seat.prompt = Some(Player::new(prompt.tune()));
+    }
+
     /// Lets `ticks` times 10 ms pass in which nothing was mixed.
     pub(crate) fn skip(&mut self, ticks: u32) {
         for seat in self.seats.iter_mut().flatten() {
@@ -180,15 +207,19 @@ impl Conference {
     /// Sums what those say who are heard.
     fn listen(&mut self, now: Instant) {
         for seat in self.seats.iter_mut().flatten() {
-            let is_cut = seat.is_cut(now);
+            let is_kept_out = seat.is_cut(now) || seat.is_apart();
             let frame = seat.port.hear(now);
-            seat.voice.listen(frame.filter(|_| !is_cut));
+            seat.voice.listen(frame.filter(|_| !is_kept_out));
         }
         heard::choose(&mut self.seats, self.places, |seat| Some(&mut seat.as_mut()?.voice));
         self.total.fill(0);
         self.contributors = Contributors::new();
         for place in 0..self.seats.len() {
             self.contribute(now, place);
+        }
+        let mut tone = [0; FRAME_SAMPLES];
+        if next_of(&mut self.prompt, &mut tone) {
+            audio::mix::add(&mut self.total, &tone);
         }
     }
 
@@ -256,14 +287,20 @@ impl Conference {
             let Some(seat) = seat else { continue };
             let lent = seat.lent();
             let his = seat.port.control().ssrc();
+            let mut tone = [0; FRAME_SAMPLES];
+            let is_told = next_of(&mut seat.prompt, &mut tone);
             let packet = match &seat.own {
-                Some(own) => {
+                _ if seat.is_apart() => seat.port.say_mixed(&tone, &Csrcs::new()),
+                own if own.is_some() || is_told => {
                     let mut others = self.total;
-                    audio::mix::subtract(&mut others, own);
+                    if let Some(own) = own {
+                        audio::mix::subtract(&mut others, own);
+                    }
+                    audio::mix::add(&mut others, &tone);
                     seat.limiter.frame(&others, &mut frame);
                     seat.port.say_mixed(&frame, &self.contributors.to(place, his))
                 }
-                None => {
+                _ => {
                     let clashes = his.filter(|his| all.contains(*his));
                     let others = clashes.map(|_| self.contributors.to(place, clashes));
                     let csrcs = others.as_ref().unwrap_or(&all);
@@ -288,7 +325,7 @@ impl Conference {
                 continue;
             }
             let lent = seat.lent();
-            let cited = Some((&self.cited, place));
+            let cited = (!seat.is_apart()).then_some((&self.cited, place));
             if let Some(packet) = seat.port.report_citing(now, cited, &mut out) {
                 sink.send(lent, packet.channel, packet.to, packet.bytes);
             }
@@ -338,11 +375,21 @@ impl Conference {
     }
 }
 
+/// The next 10 ms of a prompt, if one plays; it is taken away when it is over.
+fn next_of(prompt: &mut Option<Player>, tone: &mut [i16; FRAME_SAMPLES]) -> bool {
+    let plays = prompt.as_mut().is_some_and(|player| player.next(tone));
+    if !plays {
+        *prompt = None;
+    }
+    plays
+}
+
 /// What a peer is told when his leg ends.
 fn farewell(now: Instant, seat: &mut Seat, cited: (&Cited, usize)) -> Option<Farewell> {
     let mut out = [0; RTCP_BYTES_MAX];
     let lent = seat.lent();
-    let packet = seat.port.goodbye_citing(now, Some(cited), &mut out)?;
+    let cited = (!seat.is_apart()).then_some(cited);
+    let packet = seat.port.goodbye_citing(now, cited, &mut out)?;
     let (channel, to, bytes) = (packet.channel, packet.to, packet.bytes.to_vec());
     Some(Farewell { lent, channel, to, bytes })
 }

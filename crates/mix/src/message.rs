@@ -83,6 +83,14 @@ pub enum Action {
     },
     /// Makes the conference. Answered by [`Done::ConferenceOpened`].
     OpenConference,
+    /// Plays a prompt, over what is heard there; one that is playing there gives way. Asked again it begins
+    /// again. Answered by [`Done::Prompted`].
+    Play {
+        /// Who hears it.
+        to: Listeners,
+        /// Which.
+        prompt: Prompt,
+    },
     /// Ends a leg; its socket goes back. Answered by [`Done::PortRemoved`].
     RemovePort {
         /// Its name.
@@ -98,6 +106,43 @@ pub enum Action {
         /// What is in the packets from now on.
         stream: StreamSpec,
     },
+}
+
+/// Who hears a prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Listeners {
+    /// All who are not [apart](StreamSpec::apart).
+    Everybody,
+    /// One port, apart or not.
+    Port(PortId),
+}
+
+/// A few tones that say something: see [`audio::prompt`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Prompt {
+    /// Key your PIN.
+    AskPin,
+    /// That was wrong.
+    Bad,
+    /// The conference ends soon.
+    EndsSoon,
+    /// That was right.
+    Good,
+    /// Somebody will let you in.
+    Waiting,
+}
+
+impl Prompt {
+    /// How it sounds.
+    pub const fn tune(self) -> audio::prompt::Tune {
+        match self {
+            Self::AskPin => audio::prompt::ASK_PIN,
+            Self::Bad => audio::prompt::BAD,
+            Self::EndsSoon => audio::prompt::ENDS_SOON,
+            Self::Good => audio::prompt::GOOD,
+            Self::Waiting => audio::prompt::WAITING,
+        }
+    }
 }
 
 /// Which of a port's two sockets.
@@ -146,6 +191,10 @@ pub struct StreamSpec {
     pub keys: Option<u8>,
     /// Whether the others are not to know what the peer calls himself in RTCP (RFC 7022 §4.2).
     pub anonymous: bool,
+    /// Whether he is not in yet: he hears prompts and silence, the others do not hear him, and neither is told of the
+    /// other in RTCP. Keys are taken all the same.
+    #[serde(default)]
+    pub apart: bool,
     /// A name for people, at most [`LABEL_BYTES_MAX`] bytes.
     pub label: String,
 }
@@ -167,6 +216,7 @@ impl StreamSpec {
             receive: vec![format],
             keys: None,
             anonymous: false,
+            apart: false,
             label: String::new(),
         }
     }
@@ -380,6 +430,8 @@ pub enum Done {
     PortRemoved(Box<PortReport>),
     /// The port is as asked.
     PortUpdated,
+    /// The prompt begins with the next tick.
+    Prompted,
 }
 
 /// Why a command was not done. Nothing changed.

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use mix::message::{
-    Action, Channel, Codec, Command, ConferenceKey, Epoch, Event, Format, LentPort, PortId,
-    StreamSpec, TransportSpec,
+    Action, Channel, Codec, Command, ConferenceKey, Epoch, Event, Format, LentPort, Listeners,
+    PortId, Prompt, StreamSpec, TransportSpec,
 };
 use mix::{Shard, ShardConfig, Sink, TICK};
 use units::{Instant, Rng};
@@ -94,6 +94,17 @@ fn ten_conferences_of_ten_legs_mix_without_an_allocation() {
                 asked += asked_by(|| {
                     shard.handle_packet(now, (leg + 1, Channel::Rtp), from, &bytes[..len]);
                 });
+            }
+        }
+        if tick % 500 == 0 {
+            // Between the ticks: prompts, some over others.
+            for to in [Listeners::Everybody, Listeners::Port(PortId(1)), Listeners::Port(PortId(2))]
+            {
+                let conference = ConferenceKey { slot: 0, generation: 1 };
+                let action = Action::Play { to, prompt: Prompt::EndsSoon };
+                let command = Command { id: 1 << 40, conference, epoch: Epoch(1), action };
+                shard.handle_command(now, command);
+                assert!(matches!(shard.poll_event(), Some(Event::Reply { outcome: Ok(_), .. })));
             }
         }
         now += TICK;

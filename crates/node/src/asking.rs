@@ -286,6 +286,7 @@ impl Node {
             factory,
             activate_by,
             told: Some(Box::new(told)),
+            reserved: None,
             policy,
             creator,
             asked,

@@ -11,6 +11,7 @@ use sip::{ClientTxnId, Essentials, SipUri};
 use units::{Instant, UnixTime};
 
 use crate::explaining::Told;
+use crate::keeping::StoredState;
 use crate::media_link::MediaKey;
 use crate::steering::Policy;
 
@@ -25,6 +26,8 @@ pub(crate) struct Record {
     pub(crate) activate_by: UnixTime,
     /// Why it got its room; goes elsewhere once it is over.
     pub(crate) told: Option<Box<Told>>,
+    /// How its reservation is kept, if it has one.
+    pub(crate) reserved: Option<StoredState>,
     /// What may be set of it.
     pub(crate) policy: Policy,
     /// Who asked; nobody once it is over, because this may be long.
@@ -167,6 +170,7 @@ impl Record {
             factory,
             activate_by,
             told: None,
+            reserved: None,
             policy,
             creator: None,
             asked: Asked::default(),

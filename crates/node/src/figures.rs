@@ -43,6 +43,10 @@ causes! {
         NoReferHere => "no_refer_here",
         /// A REFER to a conference that nobody is in.
         NobodyIn => "nobody_in",
+        /// As many waited to be let into a conference as may.
+        LobbyFull => "lobby_full",
+        /// Too many wrong PINs had come from there, or to that conference.
+        TooManyPins => "too_many_pins",
         /// No such factory or conference (any more), whatever the reason.
         NotFound => "not_found",
         /// The conference is locked.
@@ -160,6 +164,8 @@ impl Refusal {
             Refused::NobodyIn => Self::NobodyIn,
             Refused::NotFound => Self::NotFound,
             Refused::Locked => Self::Locked,
+            Refused::LobbyFull { .. } => Self::LobbyFull,
+            Refused::TooManyPins { .. } => Self::TooManyPins,
             Refused::Draining => Self::Draining,
             Refused::ShuttingDown => Self::ShuttingDown,
             Refused::NotServed => Self::NotServed,

@@ -1,7 +1,12 @@
 //! What the focuses want done: their outputs, carried to stack, media, pool and people.
 
+use std::time::Duration;
+
 use focus::{LegEnd, LegId, LegMedia, MediaPort, Output as FocusOutput, Participant, ReferralId};
-use mix::message::{Codec, Direction, Format, Kind, PortId, RtcpPath, StreamSpec, TransportSpec};
+use mix::message::{
+    Codec, Direction, Format, Key, Kind, Listeners, PortId, Prompt, RtcpPath, StreamSpec,
+    TransportSpec,
+};
 use pool::ConferenceId;
 use sip::{DialogId, Method, Request, Source};
 use units::Instant;
@@ -86,6 +91,13 @@ impl Node {
                     self.media.mute(at, PortId(leg.0), is_muted);
                 }
             }
+            FocusOutput::Waits(participant) => self.waits(id, participant),
+            FocusOutput::Prompt { leg, prompt } => {
+                if let Some(at) = self.active(id).map(|active| active.media) {
+                    self.media.play(at, Listeners::Port(PortId(leg.0)), tones(prompt));
+                }
+            }
+            FocusOutput::EndsSoon { left } => self.ends_soon(id, left),
             FocusOutput::CloseMedia { leg, port } => self.close_media((id, leg), port),
             FocusOutput::Ended { cause } => {
                 self.tallies.conferences_ended.count(cause);
@@ -100,6 +112,14 @@ impl Node {
         if let Some(at) = self.active(id).map(|active| active.media) {
             self.media.update(at, PortId(leg.0), transport(media), stream(media));
         }
+    }
+
+    fn ends_soon(&mut self, id: ConferenceId, left: Duration) {
+        if let Some(at) = self.active(id).map(|active| active.media) {
+            self.media.play(at, Listeners::Everybody, Prompt::EndsSoon);
+        }
+        let conference = self.uri(id);
+        self.notice(Notice::EndsSoon { conference, seconds: left.as_secs() });
     }
 
     fn close_media(&mut self, (id, leg): (ConferenceId, LegId), port: MediaPort) {
@@ -169,6 +189,20 @@ impl Node {
         });
     }
 
+    /// A call is acknowledged, and its caller is not in yet.
+    fn waits(&mut self, id: ConferenceId, participant: Participant) {
+        self.no_longer_unproved(id, participant.leg);
+        self.asker_proved(id);
+        let conference = self.uri(id);
+        self.notice(Notice::Waits {
+            conference,
+            leg: participant.leg.0,
+            participant: participant.uri,
+            user: participant.user,
+            state: participant.state,
+        });
+    }
+
     fn leg_ended(
         &mut self,
         now: Instant,
@@ -227,7 +261,7 @@ impl Node {
         let told = record.told.take();
         let left = record.activate_by.0.saturating_sub(wall.0);
         let conference = record.uri.to_string();
-        self.tombstones.set(id, Some(now + std::time::Duration::from_secs(left) + TOMBSTONE_FOR));
+        self.tombstones.set(id, Some(now + Duration::from_secs(left) + TOMBSTONE_FOR));
         if self.tombstones.len() > TOMBSTONES_MAX
             && let Some(first) = self.tombstones.pop_first()
         {
@@ -242,6 +276,34 @@ impl Node {
 
     pub(crate) fn uri(&self, id: ConferenceId) -> String {
         self.records.get(&id).map(|record| record.uri.to_string()).unwrap_or_default()
+    }
+}
+
+fn tones(prompt: focus::Prompt) -> Prompt {
+    match prompt {
+        focus::Prompt::AskPin => Prompt::AskPin,
+        focus::Prompt::Bad => Prompt::Bad,
+        focus::Prompt::Good => Prompt::Good,
+        focus::Prompt::Waiting => Prompt::Waiting,
+    }
+}
+
+/// What a key means to a focus.
+pub(crate) const fn key(key: Key) -> focus::Key {
+    match key {
+        Key::Zero => focus::Key::Digit(0),
+        Key::One => focus::Key::Digit(1),
+        Key::Two => focus::Key::Digit(2),
+        Key::Three => focus::Key::Digit(3),
+        Key::Four => focus::Key::Digit(4),
+        Key::Five => focus::Key::Digit(5),
+        Key::Six => focus::Key::Digit(6),
+        Key::Seven => focus::Key::Digit(7),
+        Key::Eight => focus::Key::Digit(8),
+        Key::Nine => focus::Key::Digit(9),
+        Key::Star => focus::Key::Star,
+        Key::Hash => focus::Key::Hash,
+        Key::A | Key::B | Key::C | Key::D => focus::Key::Other,
     }
 }
 
@@ -274,6 +336,7 @@ fn stream(media: &LegMedia) -> StreamSpec {
         receive: media.receive_payload_types.iter().map(|&pt| format(pt)).collect(),
         keys: media.keys_payload_type,
         anonymous: media.anonymous,
+        apart: media.apart,
         label: String::new(),
     }
 }

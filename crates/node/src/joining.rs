@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use focus::factory::Refused;
-use focus::{Focus, FocusConfig, LegId, MediaPort, MediaSeat, Wanted};
+use focus::{Focus, FocusConfig, LegId, MediaPort, MediaSeat, Role, Shut, Wanted};
 use pool::{Codec, ConferenceId, Cost, JoinRefusal, Pool, ViewState};
 use sdp::Family;
 use sip::{Incoming, Merged, Source, StatusCode};
@@ -122,6 +122,14 @@ impl Node {
         if is_locked && old.is_none() {
             return Err(Refused::Locked);
         }
+        // He takes the place of one who has passed it.
+        if old.is_none() {
+            let role = if caller.may_steer() { Role::Moderator } else { Role::Guest };
+            active.focus.door(now, incoming, caller.user(), role).map_err(|shut| match shut {
+                Shut::Full => Refused::LobbyFull { max: focus::NOT_IN_MAX },
+                Shut::TooManyWrong { wait } => Refused::TooManyPins { seconds: wait.as_secs() + 1 },
+            })?;
+        }
         if let Err(status) = active.focus.admits() {
             // It is ending, or holds all the legs that a focus can.
             self.reply_status(incoming, status);
@@ -147,8 +155,11 @@ impl Node {
             Ok(leg) => {
                 active.ports.insert(lent.id, lent);
                 active.charges.insert(leg, charge);
+                if caller.may_steer() {
+                    let _ = active.focus.appoint(now, leg, true);
+                }
                 if let Some(user) = caller.user() {
-                    active.focus.identify(leg, user);
+                    active.focus.identify(now, leg, user);
                 }
                 self.drafts.joining(now, (id, leg), &uri, incoming);
                 if let Some(old) = old {
@@ -198,18 +209,24 @@ impl Node {
                 return Err(self.not_seated(now, refusal.unwrap_or(JoinRefusal::Unknown)));
             }
         };
+        let empty_until = view.map(|view| view.until);
         let Some(media) = self.media.open(family, shard) else { return Err(Refused::NoPort) };
         let terms = self.event_terms(now, users_max);
         let Some(record) = self.records.get_mut(&id) else { return Err(Refused::NotFound) };
         let config = FocusConfig {
             conference_uri: record.uri.clone(),
             end: record.policy.end,
+            max_time: record.policy.max_time,
+            entry: record.policy.entry,
             creator: record.creator.clone(),
             tag_prefix: tag_prefix(self.number),
             dial_out: self.dial_out.clone(),
             nat: self.nat,
         };
         let mut focus = Focus::new(now, config, self.rng.fork()).telling(terms);
+        if let Some(until) = empty_until {
+            focus = focus.kept_empty_until(until);
+        }
         focus.lock(now, is_locked);
         record.since = now;
         record.state = State::Active(Box::new(Active {

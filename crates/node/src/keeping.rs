@@ -34,6 +34,9 @@ pub struct StoredConference {
     pub tenant: String,
     /// Where it stood.
     pub state: StoredState,
+    /// What it goes by, if an administrator said so; `None`: as its factory has it.
+    #[serde(default)]
+    pub policy: Option<Policy>,
 }
 
 /// Where a conference stood.
@@ -154,10 +157,13 @@ impl Node {
                 state = State::Ended;
             }
         }
-        let policy = Policy::of(self.factories[factory].config());
+        let usual = || Policy::of(self.factories[factory].config());
+        let policy = it.policy.clone().unwrap_or_else(usual);
         let record = Record::unasked(now, uri, (factory, policy), it.activate_by);
         let asked = Asked::before(now);
-        self.records.insert(it.id, Record { creator: it.creator.clone(), asked, state, ..record });
+        let reserved = matches!(it.state, StoredState::Reserved { .. }).then_some(it.state);
+        let creator = it.creator.clone();
+        self.records.insert(it.id, Record { creator, asked, reserved, state, ..record });
     }
 
     /// A conference begins.
@@ -167,6 +173,20 @@ impl Node {
         }
         let seats = self.pool.conference(id).map_or(1, |view| view.seats.0.max(view.used.0));
         self.keep(id, StoredState::Running { seats });
+    }
+
+    /// What a conference goes by has changed: a restart must not undo that.
+    pub(crate) fn keep_policy(&mut self, id: ConferenceId) {
+        if self.pool.reservation(id).is_none() {
+            return self.keep_start(id);
+        }
+        // One that is being given up stays so.
+        let is_kept = self.keeping.as_ref().is_some_and(|keeping| keeping.kept.contains(&id));
+        if let Some(state) = self.records.get(&id).and_then(|record| record.reserved)
+            && is_kept
+        {
+            self.keep(id, state);
+        }
     }
 
     /// A conference is over.
@@ -214,6 +234,7 @@ impl Node {
             .reservation(id)
             .map(|it| it.tenant)
             .or_else(|| self.pool.conference(id).map(|view| view.tenant));
+        let usual = Policy::of(self.factories[record.factory].config());
         Some(StoredConference {
             id,
             uri: record.uri.to_string(),
@@ -222,6 +243,7 @@ impl Node {
             creator: record.creator.clone(),
             tenant: tenant.map(|tenant| self.tenant_name(tenant)).unwrap_or_default(),
             state,
+            policy: (record.policy != usual).then(|| record.policy.clone()),
         })
     }
 

@@ -69,8 +69,8 @@ pub use reserving::{ReservationState, ReservationStatus, ReserveError, ReserveRe
 pub use room::{Capacity, CapacityQuery, Fit, HoldState, HoldStatus, MixerRoom, WhatIf};
 pub use status::{ConferenceState, ConferenceStatus, Leftovers, LegStatus, RoomStatus, Status};
 pub use steering::{
-    Asker, Change, ConferenceView, KEY_FOR, KEYS_MAX, NewConference, ParticipantView, SEATS_ASKED,
-    Stage, SteerError, TITLE_CHARS_MAX,
+    Asker, Change, ConferenceView, KEY_FOR, KEYS_MAX, MAX_TIME_ASKED, NewConference,
+    ParticipantView, SEATS_ASKED, Stage, SteerError, TITLE_CHARS_MAX,
 };
 pub use tenants::TenantRules;
 pub use watching::UNASKED_NOTIFIES_MAX;

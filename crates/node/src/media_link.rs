@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use mix::message::{
-    Action, Command, ConferenceKey, Done, Epoch, Event, Key, LentPort, PortId, PortReport, Refused,
-    StreamSpec, TransportSpec,
+    Action, Command, ConferenceKey, Done, Epoch, Event, Key, LentPort, Listeners, PortId,
+    PortReport, Prompt, Refused, StreamSpec, TransportSpec,
 };
 use sdp::Family;
 
@@ -46,6 +46,7 @@ pub(crate) enum MediaFact {
 enum Pending {
     Open,
     Close,
+    Play,
     Add(PortId, LentPort),
     Update(PortId),
     Remove(PortId),
@@ -182,6 +183,10 @@ impl MediaLink {
         self.command(media, Pending::Update(port), Action::MutePort { port, is_muted });
     }
 
+    pub(crate) fn play(&mut self, media: MediaKey, to: Listeners, prompt: Prompt) {
+        self.command(media, Pending::Play, Action::Play { to, prompt });
+    }
+
     pub(crate) fn remove(&mut self, media: MediaKey, port: PortId) {
         self.command(media, Pending::Remove(port), Action::RemovePort { port });
     }
@@ -218,7 +223,6 @@ impl MediaLink {
             Event::Talking { conference, port, is_talking } => {
                 Some(MediaFact::PortTalks(MediaKey { shard, key: conference }, port, is_talking))
             }
-            // Counted in the port's report; who asks for a PIN by keys will want to know which.
             Event::KeyPressed { conference, port, key, for_ms: _ } => {
                 Some(MediaFact::KeyPressed(MediaKey { shard, key: conference }, port, key))
             }
@@ -267,6 +271,8 @@ impl MediaLink {
                 Some(MediaFact::PortRemoved(media, port, report))
             }
             (Pending::Update(port), Err(_)) => Some(MediaFact::PortFailed(media, port)),
+            // Who has just gone hears nothing, and misses nothing.
+            (Pending::Play, _) => None,
             (Pending::Open | Pending::Add(..) | Pending::Update(_), Ok(_)) => None,
         }
     }

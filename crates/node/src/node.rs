@@ -561,7 +561,15 @@ impl Node {
                     self.drain_focus(now, id);
                 }
             }
-            MediaFact::KeyPressed(_, _, _) => self.tallies.keys_pressed += 1,
+            MediaFact::KeyPressed(media, port, key) => {
+                self.tallies.keys_pressed += 1;
+                if let Some(id) = self.by_media.get(&media).copied() {
+                    if let Some(active) = self.active(id) {
+                        active.focus.key(now, LegId(port.0), crate::focuses::key(key));
+                    }
+                    self.drain_focus(now, id);
+                }
+            }
             MediaFact::PortTalks(media, port, is_talking) => {
                 if let Some(id) = self.by_media.get(&media).copied()
                     && let Some(active) = self.active(id)

@@ -1,5 +1,6 @@
 //! What the node tells the people who run it: one typed line per thing that happened.
 
+use focus::{ParticipantState, Role};
 use mix::message::PortReport;
 use serde::Serialize;
 use units::UnixTime;
@@ -59,6 +60,28 @@ pub enum Notice {
         /// The user that he proved to be.
         user: Option<String>,
     },
+    /// Somebody has called who is not let in yet: he is asked for a PIN, or waits in the lobby.
+    Waits {
+        /// The conference URI.
+        conference: String,
+        /// The number of the leg in its conference.
+        leg: u32,
+        /// The participant's URI as he wrote it: not authenticated.
+        participant: String,
+        /// The user that he proved to be.
+        user: Option<String>,
+        /// Which of the two.
+        state: ParticipantState,
+    },
+    /// An administrator made somebody a moderator, or a guest again.
+    Appointed {
+        /// The conference URI.
+        conference: String,
+        /// The number of the leg in its conference.
+        leg: u32,
+        /// What he is now.
+        role: Role,
+    },
     /// A conference calls somebody, because it was told to.
     Calling {
         /// The conference URI.
@@ -97,6 +120,13 @@ pub enum Notice {
         /// Which of the two.
         talking: bool,
     },
+    /// A conference has nearly lasted as long as it may: those who are in hear it by a few tones.
+    EndsSoon {
+        /// The conference URI.
+        conference: String,
+        /// Until its end.
+        seconds: u64,
+    },
     /// An administrator changed what a conference goes by.
     Changed {
         /// The conference URI.
@@ -107,6 +137,14 @@ pub enum Notice {
         locked: bool,
         /// Legs that there may be at most.
         max: Option<u32>,
+        /// Seconds that it may last.
+        max_seconds: Option<u64>,
+        /// Whether guests are asked for a PIN.
+        pin: bool,
+        /// Whether moderators have one.
+        moderator_pin: bool,
+        /// Whether guests wait until they are let in.
+        lobby: bool,
     },
     /// The server takes no new conferences; those there are go on.
     Draining {

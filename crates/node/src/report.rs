@@ -71,9 +71,11 @@ fn conference(now: Instant, record: &Record, seats: u32) -> Option<ConferenceSta
         State::Held => (ConferenceState::Held, Vec::new()),
         State::Active(active) => {
             let is_in = |participant: &Participant| match participant.state {
-                ParticipantState::Joined
+                ParticipantState::AskedForPin
+                | ParticipantState::Joined
                 | ParticipantState::Joining
-                | ParticipantState::Leaving => true,
+                | ParticipantState::Leaving
+                | ParticipantState::Waiting => true,
                 ParticipantState::Dialling | ParticipantState::Alerting => false,
             };
             let legs =

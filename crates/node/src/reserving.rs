@@ -160,6 +160,9 @@ impl Node {
             from: request.from,
             until: request.until,
         };
+        if let Some(record) = self.records.get_mut(&id) {
+            record.reserved = Some(state);
+        }
         let Some(stored) = self.to_store(id, state) else { return };
         let number = self.store(StoreChange::Put(Box::new(stored)));
         if let (Some(number), Some(keeping)) = (number, &mut self.keeping) {

@@ -41,6 +41,7 @@ pub use calibration::{Calibration, CalibrationError};
 pub use checkup::{Finding, Weight, checkup};
 pub use config::{Config, ConfigError};
 pub use focus::factory::{AnswerForm, Answering};
+pub use focus::{ParticipantState, Pin, Role as ConferenceRole};
 pub use mix::message::{PortQuality, PortReport, WayQuality};
 pub use node::{
     Capacity, ConferenceState, ConferenceStatus, DrainStatus, ExplainError, Explained,

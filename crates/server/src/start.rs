@@ -344,6 +344,8 @@ fn factory_config(factory: &Factory, own: &[Host]) -> FactoryConfig {
             End::CreatorLeaves => EndPolicy::CreatorLeaves,
         },
         legs_max: factory.max,
+        max_time: factory.max_time,
+        entry: factory.entry,
     }
 }
 

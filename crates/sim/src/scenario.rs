@@ -285,6 +285,8 @@ fn node_config(sip: SocketAddr, options: Options) -> NodeConfig {
             expect: 4,
             end: options.end,
             legs_max: None,
+            max_time: None,
+            entry: focus::EntryRules::default(),
         }],
         pool: PoolConfig::new(Seats(32)),
         keys: Keys {

@@ -139,6 +139,7 @@ fn stream(media: &Negotiated) -> StreamSpec {
         receive: media.receive_payload_types.iter().copied().map(format).collect(),
         keys: media.keys_payload_type,
         anonymous: false,
+        apart: false,
         label: String::new(),
     }
 }

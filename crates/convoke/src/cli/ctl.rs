@@ -2,8 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr as _;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use server::Pin;
+use server::config::parse_duration;
 
 use super::socket_address;
 
@@ -19,6 +23,8 @@ Examples:
   convoke ctl create --seats 5 --title \"Monday, 9:00\"
   convoke ctl dial k7 sip:bob@192.0.2.7
   convoke ctl mute k7 2
+  convoke ctl set k7 --max 8 --max-time 90m --lobby on
+  convoke ctl admit k7 2
   convoke ctl events --json
   convoke ctl end k7 --token-file booking.token")]
 pub(crate) struct CtlArgs {
@@ -50,8 +56,12 @@ pub(crate) enum CtlCommand {
     Mute(CtlPersonArgs),
     /// Let it in again
     Unmute(CtlPersonArgs),
-    /// Let a participant go, or give up calling him
+    /// Let somebody in who is asked for a PIN or waits in the lobby
+    Admit(CtlAdmitArgs),
+    /// Let a participant go, turn away who waits, or give up calling somebody
     Remove(CtlPersonArgs),
+    /// Change what a conference goes by
+    Set(CtlSetArgs),
     /// Let nobody in any more who is not called
     Lock(CtlOne),
     /// Let in again whoever has the URI
@@ -76,6 +86,18 @@ pub(crate) struct CtlCreateArgs {
     /// Legs that there may be at most [default: as its factory has it]
     #[arg(long, value_name = "N")]
     pub(crate) max: Option<u32>,
+    /// How long it may last, as in 90m; a minute before its end all hear a few tones [default: as its factory has it]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) max_time: Option<Duration>,
+    /// What guests have to key: 4 to 12 digits [default: as its factory has it]
+    #[arg(long, value_name = "DIGITS")]
+    pub(crate) pin: Option<Pin>,
+    /// What makes a moderator of whoever keys it [default: as its factory has it]
+    #[arg(long, value_name = "DIGITS")]
+    pub(crate) moderator_pin: Option<Pin>,
+    /// Let guests wait until somebody lets them in
+    #[arg(long)]
+    pub(crate) lobby: bool,
     /// A name for people
     #[arg(long, value_name = "TEXT")]
     pub(crate) title: Option<String>,
@@ -91,6 +113,55 @@ pub(crate) struct CtlCreateArgs {
     /// Ask again under the same key and get the same conference
     #[arg(long, value_name = "KEY")]
     pub(crate) key: Option<String>,
+}
+
+/// What is not named stays as it is; `none` takes it away.
+#[derive(Args, Debug)]
+pub(crate) struct CtlSetArgs {
+    /// Its id, the beginning of it, or its URI
+    pub(crate) conference: String,
+    /// A name for people, or none
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) title: Option<String>,
+    /// Legs that there may be at most, or none; those who are in stay
+    #[arg(long, value_name = "N", value_parser = or_none(count))]
+    pub(crate) max: Option<OrNone<u32>>,
+    /// How long it may last from when somebody joined, as in 90m, or none
+    #[arg(long, value_name = "TIME", value_parser = or_none(parse_duration))]
+    pub(crate) max_time: Option<OrNone<Duration>>,
+    /// What guests have to key, or none; those who are in stay
+    #[arg(long, value_name = "DIGITS", value_parser = or_none(Pin::from_str))]
+    pub(crate) pin: Option<OrNone<Pin>>,
+    /// What makes a moderator of whoever keys it, or none
+    #[arg(long, value_name = "DIGITS", value_parser = or_none(Pin::from_str))]
+    pub(crate) moderator_pin: Option<OrNone<Pin>>,
+    /// Whether guests wait until somebody lets them in
+    #[arg(long, value_enum)]
+    pub(crate) lobby: Option<OnOff>,
+    /// When it ends
+    #[arg(long, value_enum)]
+    pub(crate) end: Option<CtlEnd>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnOff {
+    On,
+    Off,
+}
+
+/// Something, or that it is taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OrNone<T> {
+    None,
+    Some(T),
+}
+
+fn or_none<T, E>(read: fn(&str) -> Result<T, E>) -> impl Fn(&str) -> Result<OrNone<T>, E> + Clone {
+    move |text| if text == "none" { Ok(OrNone::None) } else { read(text).map(OrNone::Some) }
+}
+
+fn count(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("{text:?} is no number: write one, or none"))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -115,6 +186,15 @@ pub(crate) struct CtlPersonArgs {
     pub(crate) conference: String,
     /// The participant's number, as `convoke ctl show` has it
     pub(crate) participant: u32,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CtlAdmitArgs {
+    #[command(flatten)]
+    pub(crate) who: CtlPersonArgs,
+    /// As a moderator: he may have others called and removed, and sees who waits. Also of who is in already
+    #[arg(long)]
+    pub(crate) moderator: bool,
 }
 
 #[derive(Args, Debug)]

@@ -8,7 +8,10 @@ use serde_json::{Map, Value, json};
 
 use super::admin::Client;
 use super::table::{Align, Table};
-use crate::cli::{CtlArgs, CtlCommand, CtlCreateArgs, CtlEnd, CtlEventsArgs};
+use crate::cli::{
+    CtlAdmitArgs, CtlArgs, CtlCommand, CtlCreateArgs, CtlEnd, CtlEventsArgs, CtlSetArgs, OnOff,
+    OrNone,
+};
 use crate::output::{Paint, Tone, harmless, say};
 
 pub(crate) fn run(args: &CtlArgs) -> anyhow::Result<ExitCode> {
@@ -31,11 +34,22 @@ pub(crate) fn run(args: &CtlArgs) -> anyhow::Result<ExitCode> {
             let what = if muted { "is muted" } else { "is heard again" };
             told(args.json, &line, &format!("{} {what}", text(&line, "uri")));
         }
+        CtlCommand::Admit(CtlAdmitArgs { who, moderator }) => {
+            let path = person_path(&client, &who.conference, who.participant)?;
+            let mut body = json!({ "state": "joined" });
+            if *moderator {
+                body["role"] = "moderator".into();
+            }
+            let line = client.send("PATCH", &path, Some(&body), &[])?;
+            let words = format!("{} is in as {}", text(&line, "uri"), text(&line, "role"));
+            told(args.json, &line, &words);
+        }
         CtlCommand::Remove(person) => {
             let path = person_path(&client, &person.conference, person.participant)?;
             client.send("DELETE", &path, None, &[])?;
             told(args.json, &json!({}), &format!("removed participant {}", person.participant));
         }
+        CtlCommand::Set(change) => set(&client, args.json, change)?,
         CtlCommand::Lock(one) | CtlCommand::Unlock(one) => {
             let locked = matches!(args.command, CtlCommand::Lock(_));
             let path = path_of(&client, &one.conference)?;
@@ -175,8 +189,11 @@ fn shown(conference: &Value, people: &[Value], paint: Paint) -> String {
         ("held until", moment(conference, "holdUntil")),
         ("seats", text(conference, "seats")),
         ("at most", text(conference, "max")),
+        ("time is up", moment(conference, "endsAt")),
         ("ends when", text(conference, "end").replace('-', " ")),
-        ("locked", if conference["locked"] == true { "yes".to_owned() } else { String::new() }),
+        ("locked", yes(conference, "locked")),
+        ("asks a PIN", yes(conference, "pin")),
+        ("lobby", yes(conference, "lobby")),
     ];
     out.push('\n');
     for (what, value) in lines.into_iter().filter(|(_, value)| !value.is_empty()) {
@@ -197,14 +214,20 @@ fn shown(conference: &Value, people: &[Value], paint: Paint) -> String {
             ("muted", "muted"),
             ("talking", "talks"),
             ("creator", "asked for it"),
+            ("moderator", "moderates"),
             ("dialled", "called"),
         ];
-        let set = flags.iter().filter(|(field, _)| it[*field] == true).map(|(_, words)| *words);
+        let is_set = |field: &str| it[field] == true || it["role"] == field;
+        let set = flags.iter().filter(|(field, _)| is_set(field)).map(|(_, words)| *words);
         let flags = set.collect::<Vec<_>>().join(", ");
         table.row(vec![text(it, "id"), text(it, "uri"), text(it, "state"), flags]);
     }
     out.push_str(&table.show("  "));
     out
+}
+
+fn yes(value: &Value, field: &str) -> String {
+    if value[field] == true { "yes".to_owned() } else { String::new() }
 }
 
 fn create(client: &Client, is_json: bool, args: &CtlCreateArgs) -> anyhow::Result<()> {
@@ -214,13 +237,13 @@ fn create(client: &Client, is_json: bool, args: &CtlCreateArgs) -> anyhow::Resul
     };
     set("seats", args.seats.map(Value::from));
     set("max", args.max.map(Value::from));
+    set("maxTime", args.max_time.map(|time| time.as_secs().into()));
+    set("pin", args.pin.map(|pin| String::from(pin).into()));
+    set("moderatorPin", args.moderator_pin.map(|pin| String::from(pin).into()));
+    set("lobby", args.lobby.then(|| true.into()));
     set("title", args.title.clone().map(Value::from));
     set("factory", args.factory.clone().map(Value::from));
-    let end = args.end.map(|end| match end {
-        CtlEnd::LastLeaves => "last-leaves",
-        CtlEnd::CreatorLeaves => "creator-leaves",
-    });
-    set("end", end.map(Value::from));
+    set("end", args.end.map(ends));
     set("locked", args.locked.then(|| true.into()));
     let key = args.key.as_ref().map(|key| ("Idempotency-Key", format!("\"{key}\"")));
     let headers: Vec<_> = key.into_iter().collect();
@@ -238,6 +261,45 @@ fn create(client: &Client, is_json: bool, args: &CtlCreateArgs) -> anyhow::Resul
         say(&words)
     }
     Ok(())
+}
+
+fn set(client: &Client, is_json: bool, args: &CtlSetArgs) -> anyhow::Result<()> {
+    let mut body = Map::new();
+    let mut set = |key: &str, value: Option<Value>| {
+        body.extend(value.map(|value| (key.to_owned(), value)));
+    };
+    set(
+        "title",
+        args.title.clone().map(|title| if title == "none" { Value::Null } else { title.into() }),
+    );
+    set("max", args.max.map(|max| or_null(max, Value::from)));
+    set("maxTime", args.max_time.map(|time| or_null(time, |time| time.as_secs().into())));
+    set("pin", args.pin.map(|pin| or_null(pin, |pin| String::from(pin).into())));
+    let moderator_pin = args.moderator_pin;
+    set("moderatorPin", moderator_pin.map(|pin| or_null(pin, |pin| String::from(pin).into())));
+    set("lobby", args.lobby.map(|lobby| (lobby == OnOff::On).into()));
+    set("end", args.end.map(ends));
+    if body.is_empty() {
+        bail!("say what to change: see `convoke ctl set --help`");
+    }
+    let path = path_of(client, &args.conference)?;
+    let changed = client.send("PATCH", &path, Some(&Value::Object(body)), &[])?;
+    told(is_json, &changed, &format!("{} is changed", text(&changed, "id")));
+    Ok(())
+}
+
+fn or_null<T>(asked: OrNone<T>, value: impl FnOnce(T) -> Value) -> Value {
+    match asked {
+        OrNone::None => Value::Null,
+        OrNone::Some(asked) => value(asked),
+    }
+}
+
+fn ends(end: CtlEnd) -> Value {
+    match end {
+        CtlEnd::LastLeaves => "last-leaves".into(),
+        CtlEnd::CreatorLeaves => "creator-leaves".into(),
+    }
 }
 
 /// Goes on until it is stopped: a stream that ends is asked for again, from where it ended.
@@ -273,7 +335,7 @@ fn events(
 fn line_of(event: &Value, paint: Paint) -> String {
     let kind = text(event, "type");
     let tone = match kind.as_str() {
-        "joined" | "started" | "calling" => Tone::Good,
+        "joined" | "started" | "calling" | "waits" => Tone::Good,
         "refused" | "not-reached" | "login-failed" | "gone" | "not-told" => Tone::Bad,
         "left" | "ended" | "hold-expired" | "talking" => Tone::Quiet,
         _ => Tone::Plain,

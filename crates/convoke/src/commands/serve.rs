@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use server::config::Entry;
-use server::{Changed, Config, EndCause, Event, Measured, Notice, Report, Running, Server};
+use server::{
+    Changed, ConferenceRole, Config, EndCause, Event, Measured, Notice, ParticipantState, Report,
+    Running, Server,
+};
 
 use super::check::Written;
 use super::status::clock;
@@ -261,6 +264,29 @@ fn words(notice: &Notice) -> (Tone, &'static str, String) {
         Notice::Changed { conference, locked, .. } => {
             let lock = if *locked { ", locked" } else { "" };
             (Tone::Plain, "changed", format!("{conference}{lock}"))
+        }
+        Notice::Waits { conference, leg, participant, user, state } => {
+            let user = user.as_ref().map_or_else(String::new, |user| format!(" (user {user})"));
+            let how = match state {
+                ParticipantState::AskedForPin => "is asked for a PIN",
+                _ => "waits to be let in",
+            };
+            (
+                Tone::Good,
+                "at the door",
+                format!("{participant}{user} {how}, leg {leg} of {conference}"),
+            )
+        }
+        Notice::Appointed { conference, leg, role } => {
+            let role = match role {
+                ConferenceRole::Creator => "creator",
+                ConferenceRole::Moderator => "moderator",
+                ConferenceRole::Guest => "guest",
+            };
+            (Tone::Plain, "appointed", format!("leg {leg} of {conference} is a {role} now"))
+        }
+        Notice::EndsSoon { conference, seconds } => {
+            (Tone::Plain, "ends soon", format!("{conference}: in {seconds} s its time is up"))
         }
         Notice::Draining { seconds, conferences } => {
             (Tone::Plain, "draining", draining(*conferences, *seconds))

@@ -21,7 +21,7 @@ use self::targets::Targets;
 use crate::event::Manner;
 use crate::leg::{Dialled, Leg};
 use crate::negotiation::{Session, description_in};
-use crate::{DialRules, LegId, MediaPort, MediaSeat, Output, Participant, ParticipantState};
+use crate::{DialRules, LegId, MediaPort, MediaSeat, Output, Participant, ParticipantState, Role};
 
 /// Whom to call, and what the INVITE says beside what every one of ours says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,6 +173,7 @@ impl Dialling {
             state,
             since: self.since,
             creator: false,
+            role: Role::Guest,
             dialled: true,
             muted: false,
         })

@@ -47,26 +47,45 @@ pub(crate) struct Endpoint {
     pub(crate) call: Option<Call>,
 }
 
-/// RFC 4575 §5.7.3. `dialing-in` is not told: before the ACK it may be nobody.
+/// RFC 4575 §5.7.3. Of who has not acknowledged our answer nothing is told: it may be nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
     Alerting,
+    /// Asked for his PIN.
+    DialingIn,
     DialingOut,
     Connected,
     Disconnected,
     Disconnecting,
     OnHold,
+    /// In the lobby.
+    Pending,
 }
 
 impl Status {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Alerting => "alerting",
+            Self::DialingIn => "dialing-in",
             Self::DialingOut => "dialing-out",
             Self::Connected => "connected",
             Self::Disconnected => "disconnected",
             Self::Disconnecting => "disconnecting",
             Self::OnHold => "on-hold",
+            Self::Pending => "pending",
+        }
+    }
+
+    /// Whether he is not in yet, and not counted.
+    pub(crate) const fn is_outside(self) -> bool {
+        match self {
+            Self::DialingIn | Self::Pending => true,
+            Self::Alerting
+            | Self::DialingOut
+            | Self::Connected
+            | Self::Disconnected
+            | Self::Disconnecting
+            | Self::OnHold => false,
         }
     }
 }

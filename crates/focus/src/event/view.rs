@@ -14,6 +14,7 @@ use super::document::{
 };
 use super::xml;
 use crate::dialling::Dialling;
+use crate::entry::Entry;
 use crate::focus::Phase;
 use crate::leg::{Leg, State};
 use crate::roster::masked;
@@ -109,7 +110,11 @@ impl Focus {
     pub(crate) fn document(&self, view: View) -> Document {
         let proved = self.proved();
         // RFC 4575 §5.7.3: before the ACK it may be nobody, or somebody who never asked.
-        let legs = self.legs.values().filter(|leg| leg.manner.was_in);
+        // Who is not in yet may be anybody, and is shown to those who may let him in.
+        let is_shown = |leg: &&Leg| {
+            leg.manner.was_in || (view == View::Owner && leg.is_confirmed() && !leg.entry.is_in())
+        };
+        let legs = self.legs.values().filter(is_shown);
         let legs = legs.map(|leg| self.line(leg, &proved));
         let departed = self.watch.departed.iter().map(|departed| departed.line.clone());
         let mut present = BTreeSet::new();
@@ -120,7 +125,7 @@ impl Focus {
             .values()
             .filter_map(|call| Some(self.called_line(call, &proved, call.participant()?.state)));
         for line in legs.chain(called).chain(departed) {
-            if line.endpoint.gone.is_none() {
+            if line.endpoint.gone.is_none() && !line.endpoint.status.is_outside() {
                 present.insert(line.entity.clone());
             }
             let known = users.get(&line.entity);
@@ -214,10 +219,13 @@ impl Focus {
         let is_held = leg.media.direction == Direction::Inactive;
         let endpoint = Endpoint {
             referred_by: leg.manner.referred_by.clone(),
-            status: match (is_leaving, is_held) {
-                (true, _) => Status::Disconnecting,
-                (false, true) => Status::OnHold,
-                (false, false) => Status::Connected,
+            status: match (&leg.entry, is_held) {
+                _ if is_leaving => Status::Disconnecting,
+                // RFC 4575 §5.7.3: "not yet in the roster (probably being authenticated)".
+                (Entry::AskedForPin(_) | Entry::TurnedAway { .. }, _) => Status::DialingIn,
+                (Entry::Waiting { .. }, _) => Status::Pending,
+                (Entry::In, true) => Status::OnHold,
+                (Entry::In, false) => Status::Connected,
             },
             joining: if leg.is_dialled { Joining::DialedOut } else { Joining::DialedIn },
             joined: self.wall(leg.since),
@@ -252,9 +260,11 @@ impl Focus {
             status: match state {
                 ParticipantState::Alerting => Status::Alerting,
                 ParticipantState::Leaving => Status::Disconnecting,
-                ParticipantState::Dialling
+                ParticipantState::AskedForPin
+                | ParticipantState::Dialling
                 | ParticipantState::Joining
-                | ParticipantState::Joined => Status::DialingOut,
+                | ParticipantState::Joined
+                | ParticipantState::Waiting => Status::DialingOut,
             },
             joining: Joining::DialedOut,
             joined: None,
@@ -325,9 +335,15 @@ const fn disconnection(cause: LegEnd) -> Disconnection {
         // RFC 3891: who is replaced goes on at another device.
         LegEnd::Left | LegEnd::Replaced => Disconnection::Departed,
         // In each of these he was sent a BYE.
-        LegEnd::ConferenceEnded | LegEnd::Expired | LegEnd::Removed | LegEnd::Silent => {
-            Disconnection::Booted
-        }
+        LegEnd::ConferenceEnded
+        | LegEnd::Expired
+        | LegEnd::NoPin
+        | LegEnd::NotLetIn
+        | LegEnd::PinLocked
+        | LegEnd::Removed
+        | LegEnd::Silent
+        | LegEnd::TimeUp
+        | LegEnd::WrongPin => Disconnection::Booted,
         LegEnd::BadAnswer | LegEnd::MediaFailed | LegEnd::NoAck => Disconnection::Failed,
     }
 }

@@ -19,7 +19,7 @@ use super::xml;
 use crate::answers::{CAPABILITIES, bad_event, focus_contact, options, push_capabilities};
 use crate::focus::Phase;
 use crate::leg::Standing;
-use crate::{Focus, Output};
+use crate::{Deed, Focus, Output};
 
 /// The name of the package (RFC 4575 §3.1).
 pub const PACKAGE: &str = "conference";
@@ -185,6 +185,10 @@ impl Focus {
             .map_err(|error| Response::answering(&incoming.request, error.status()))?;
         dialog.join_session(self.session, &incoming.request.headers);
         let to = dialog.destination().remote.ip();
+        // Holding the URI is not enough where it does not let in.
+        if self.config.entry.guards() && !who.is_owner {
+            return Err(Response::answering(&incoming.request, StatusCode::FORBIDDEN));
+        }
         self.admits_watcher(incoming, to, who.is_proved)?;
         let response = accepted(&dialog, incoming, seconds);
         let id = dialog.id.clone();
@@ -296,7 +300,12 @@ impl Focus {
                 let status = StatusCode::CALL_DOES_NOT_EXIST;
                 return Err(Response::answering(&incoming.request, status));
             };
-            let view = if leg.is_creator { View::Owner } else { View::Guest };
+            // Who is not in yet is not told who is.
+            if !leg.entry.is_in() {
+                return Err(Response::answering(&incoming.request, StatusCode::FORBIDDEN));
+            }
+            let sees_all = leg.role().may(Deed::SeeAll);
+            let view = if sees_all { View::Owner } else { View::Guest };
             let to = leg.dialog.destination().remote.ip();
             self.admits_watcher(incoming, to, true)?;
             self.watched(now, (event, seconds), id.clone(), view, (to, true));

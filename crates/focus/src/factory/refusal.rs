@@ -74,6 +74,16 @@ pub enum Refused {
     NobodyIn,
     /// Nobody gets in who is not called.
     Locked,
+    /// As many wait to be let in as may.
+    LobbyFull {
+        /// How many.
+        max: usize,
+    },
+    /// Too many wrong PINs came from there, or to this conference.
+    TooManyPins {
+        /// Seconds until one may try again.
+        seconds: u64,
+    },
     /// No such conference, whatever the reason.
     NotFound,
     /// We take no new conferences; those there are go on.
@@ -98,6 +108,8 @@ impl Refused {
             | Self::NobodyIn
             | Self::NoSeat
             | Self::NotYet { .. }
+            | Self::LobbyFull { .. }
+            | Self::TooManyPins { .. }
             | Self::NoPort => StatusCode::TEMPORARILY_UNAVAILABLE,
             // His own limit: there may be room for others, and none for him wherever he asks.
             Self::ConferenceFull { .. } | Self::TenantFull { .. } | Self::TenantRate { .. } => {
@@ -121,11 +133,13 @@ impl Refused {
             | Self::TenantRate { .. }
             // For seconds, and no longer: joins come by the same address (RFC 3261 §21.5.4).
             | Self::Draining
+            | Self::LobbyFull { .. }
             | Self::NoSeat
             | Self::NoPort => true,
             Self::ConferenceFull { .. }
             | Self::TenantFull { .. }
             | Self::NotYet { .. }
+            | Self::TooManyPins { .. }
             | Self::Locked
             | Self::NoReferHere
             | Self::NobodyIn
@@ -194,6 +208,14 @@ impl fmt::Display for Refused {
             Self::Locked => f.write_str(
                 "This conference is locked: ask one who is in it, or who runs the server, to have you called",
             ),
+            Self::LobbyFull { max } => write!(
+                f,
+                "{max} callers wait to be let into this conference already. Try again shortly"
+            ),
+            Self::TooManyPins { seconds } => write!(
+                f,
+                "Too many wrong PINs for this conference. Try again in {seconds} seconds"
+            ),
             Self::NotFound => f.write_str("No such conference here"),
             Self::Draining => f.write_str(
                 "This conference server takes no new conferences for now. Those there are go on",
@@ -221,7 +243,7 @@ pub fn refusal(
         let seconds = RETRY_SECONDS_MIN + rng.below(RETRY_SECONDS_MAX - RETRY_SECONDS_MIN + 1);
         response.headers.push(HeaderName::RetryAfter, seconds.to_string());
     }
-    if let Refused::NotYet { seconds } = refused {
+    if let Refused::NotYet { seconds } | Refused::TooManyPins { seconds } = refused {
         response.headers.push(HeaderName::RetryAfter, seconds.to_string());
     }
     if refused.is_explained() {

@@ -6,6 +6,7 @@ use units::Instant;
 
 use super::{Leg, Probe, Refreshing, State};
 use crate::LegId;
+use crate::entry::Entry;
 use crate::event::Manner;
 use crate::negotiation::Session;
 use crate::roster::shown;
@@ -41,6 +42,8 @@ impl Leg {
             user: None,
             since: now,
             is_creator: false,
+            is_moderator: false,
+            entry: Entry::In,
             is_dialled: true,
             is_muted: false,
             manner: Manner::dialled(None),

@@ -124,9 +124,9 @@ impl Leg {
         use {Input as I, State as S};
         let state = std::mem::replace(&mut self.state, S::Gone);
         self.state = match (state, input) {
-            (S::Answered { .. }, I::Acked) => self.joined(None, out),
+            (S::Answered { .. }, I::Acked) => self.joined(now, None, out),
             // A new INVITE shows that the peer has our 2xx; the ACK to it is lost or late.
-            (S::Answered { .. }, I::Reanswered(unacked)) => self.joined(Some(*unacked), out),
+            (S::Answered { .. }, I::Reanswered(unacked)) => self.joined(now, Some(*unacked), out),
             // RFC 3261 §15: no BYE of ours before the ACK.
             (S::Answered { unacked }, I::LetGo(cause)) => self.wait_for_ack(unacked, cause, out),
             // RFC 3261 §13.3.1.4
@@ -199,11 +199,27 @@ impl Leg {
         };
     }
 
-    fn joined(&mut self, unacked: Option<Unacked>, out: &mut VecDeque<Output>) -> State {
+    fn joined(
+        &mut self,
+        now: Instant,
+        unacked: Option<Unacked>,
+        out: &mut VecDeque<Output>,
+    ) -> State {
         self.state = State::Confirmed { unacked: None, probe: Probe::Idle };
+        match self.entry.begin(now) {
+            None => self.note_in(out),
+            Some(prompt) => {
+                out.push_back(Output::Prompt { leg: self.id, prompt });
+                out.push_back(Output::Waits(self.participant()));
+            }
+        }
+        State::Confirmed { unacked, probe: Probe::Idle }
+    }
+
+    /// He is in: acknowledged, and let in.
+    pub(super) fn note_in(&mut self, out: &mut VecDeque<Output>) {
         self.manner.was_in = true;
         out.push_back(Output::Joined(self.participant()));
-        State::Confirmed { unacked, probe: Probe::Idle }
     }
 
     fn let_go_confirmed(

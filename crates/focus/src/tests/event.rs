@@ -417,7 +417,7 @@ fn a_user_with_two_devices_is_one_and_two_who_hide_are_two() {
     let alice = document.user("sip:alice@example.com").unwrap();
     assert_eq!(alice.children.iter().filter(|child| child.name == "endpoint").count(), 2);
     assert_eq!(document.at("conference-state/user-count"), "3");
-    rig.focus.identify(car, "alice");
+    rig.focus.identify(rig.now, car, "alice");
     let (_, document) = rig.subscribe(&mut watcher("erin", 10));
     assert!(document.user("sip:alice@mix.example.com").is_some(), "whom he proved to be");
 }
@@ -427,7 +427,7 @@ fn a_user_with_two_devices_is_one_and_two_who_hide_are_two() {
 fn nobody_is_shown_as_somebody_else_who_proved_it() {
     let mut rig = Rig::new();
     let alice = rig.join(&mut Caller::new("alice", 1));
-    rig.focus.identify(alice, "alice");
+    rig.focus.identify(rig.now, alice, "alice");
     let ways = [
         "sip:alice@mix.example.com",
         "sip:alice@MIX.example.com",

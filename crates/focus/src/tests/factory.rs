@@ -27,6 +27,8 @@ fn config() -> FactoryConfig {
         expect: 4,
         end: EndPolicy::LastLeaves,
         legs_max: Some(20),
+        max_time: None,
+        entry: crate::EntryRules::default(),
     }
 }
 

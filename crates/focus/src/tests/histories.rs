@@ -318,7 +318,10 @@ fn check(log: &[(u64, Output)]) -> Result<(), String> {
             Output::Joined(_)
             | Output::Respond { .. }
             | Output::AckIgnored { .. }
-            | Output::Inform { .. } => continue,
+            | Output::Inform { .. }
+            | Output::EndsSoon { .. }
+            | Output::Waits(_)
+            | Output::Prompt { .. } => continue,
         };
         let so_far = marks.entry(*mark.0).or_default();
         ensure(so_far.last() < Some(&mark.1), &format!("{ms}: {mark:?} after {so_far:?}"))?;

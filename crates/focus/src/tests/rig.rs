@@ -130,6 +130,8 @@ impl Rig {
         let config = FocusConfig {
             conference_uri: CONFERENCE.parse().unwrap(),
             end,
+            max_time: None,
+            entry: crate::EntryRules::default(),
             creator,
             tag_prefix: "n1s0".to_owned(),
             dial_out: DialRules {

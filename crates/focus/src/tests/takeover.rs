@@ -78,7 +78,7 @@ fn whose_place_cannot_be_taken() {
     let nobody = rig.focus.replaced(&unknown, false, None);
     assert_eq!(nobody, Err(StatusCode::CALL_DOES_NOT_EXIST));
     // Who has proved who he is is replaced by nobody else.
-    rig.focus.identify(leg, "alice");
+    rig.focus.identify(rig.now, leg, "alice");
     for (user, expected) in [
         (None, Err(StatusCode::FORBIDDEN)),
         (Some("bob"), Err(StatusCode::FORBIDDEN)),

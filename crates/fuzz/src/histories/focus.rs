@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use focus::{
-    Creator, DialEnd, DialRules, End, EndPolicy, Focus, FocusConfig, LEGS_MAX, LegId, MediaPort,
-    MediaSeat, Output, ReferralId,
+    Creator, DialEnd, DialRules, End, EndPolicy, EntryRules, Focus, FocusConfig, Key, LEGS_MAX,
+    LegId, MediaPort, MediaSeat, Output, ReferralId,
 };
 use sip::{
     Essentials, FlowId, HeaderName, Incoming, Message, Method, Request, Response, ServerTxnId,
@@ -63,6 +64,8 @@ fn focus(data: &[u8], trail: &mut Trail) {
     let config = FocusConfig {
         conference_uri,
         end,
+        max_time: choices.percent(20).then(|| Duration::from_millis(choices.below(400_000) as u64)),
+        entry: entry(&mut choices),
         creator: choices.percent(70).then_some(creator),
         tag_prefix: "n1s0".to_owned(),
         dial_out: DialRules {
@@ -71,8 +74,9 @@ fn focus(data: &[u8], trail: &mut Trail) {
         },
         nat: sip::Nat::Auto,
     };
+    let empty_until = Instant::from_millis(choices.below(200_000) as u64);
     let mut world = World {
-        focus: Focus::new(Instant::ZERO, config, Rng::from_number(1)),
+        focus: Focus::new(Instant::ZERO, config, Rng::from_number(1)).kept_empty_until(empty_until),
         now: Instant::ZERO,
         choices,
         trail,
@@ -84,6 +88,7 @@ fn focus(data: &[u8], trail: &mut Trail) {
         answered: BTreeSet::new(),
         asked: BTreeMap::new(),
         legs: BTreeMap::new(),
+        apart: BTreeSet::new(),
         heard_tag: String::new(),
         is_over: false,
     };
@@ -92,6 +97,20 @@ fn focus(data: &[u8], trail: &mut Trail) {
         assert!(world.focus.leg_count() <= LEGS_MAX);
     }
     world.finish();
+}
+
+/// How it lets people in: mostly at once.
+fn entry(choices: &mut Choices<'_>) -> EntryRules {
+    let pins =
+        [None, None, None, Some("1234")].map(|pin| pin.map(|pin| pin.parse().expect("a PIN")));
+    let others = [None, None, Some("56789")].map(|pin| pin.map(|pin| pin.parse().expect("a PIN")));
+    let rules = EntryRules {
+        pin: choices.pick(&pins),
+        moderator_pin: choices.pick(&others),
+        lobby: choices.percent(25),
+    };
+    assert_eq!(rules.check(), Ok(()));
+    rules
 }
 
 /// What a leg went through, in order.
@@ -126,6 +145,8 @@ struct World<'a> {
     /// The last request to each leg, by method.
     asked: BTreeMap<(LegId, String), Request>,
     legs: BTreeMap<LegId, Vec<Mark>>,
+    /// Who hears nobody.
+    apart: BTreeSet<LegId>,
     /// Our tag in the last answer.
     heard_tag: String,
     is_over: bool,
@@ -167,13 +188,13 @@ impl Caller {
 
 impl World<'_> {
     fn step(&mut self) {
-        match self.choices.below(15) {
+        match self.choices.below(18) {
             0..=2 => self.invite(),
             3..=7 => self.in_dialog(),
             8..=10 => self.peer_answers(),
             11 => self.report_answered(),
             12 => {
-                let leg = LegId(u32::try_from(self.choices.below(6)).unwrap_or(0));
+                let leg = self.leg();
                 match self.choices.below(3) {
                     0 => self.focus.media_failed(self.now, leg),
                     _ => self.focus.media_silent(self.now, leg),
@@ -183,6 +204,8 @@ impl World<'_> {
                 let ms = self.choices.below(65_000) as u64;
                 self.run_until(self.now.as_millis() + ms);
             }
+            14 | 15 => self.key(),
+            16 => self.let_in(),
             _ => {
                 if self.choices.percent(10) {
                     self.focus.end(self.now, End::Ordered);
@@ -190,6 +213,46 @@ impl World<'_> {
             }
         }
         self.drain();
+    }
+
+    fn leg(&mut self) -> LegId {
+        LegId(u32::try_from(self.choices.below(6)).unwrap_or(0))
+    }
+
+    /// Somebody keys: a PIN, a part of one, anything.
+    fn key(&mut self) {
+        let leg = self.leg();
+        for key in self.choices.pick(&["1234", "56789", "0000", "#", "12*", "9", "d"]).bytes() {
+            let key = match key {
+                b'#' => Key::Hash,
+                b'*' => Key::Star,
+                b'0'..=b'9' => Key::Digit(key - b'0'),
+                _ => Key::Other,
+            };
+            self.focus.key(self.now, leg, key);
+        }
+        self.trail.step("key");
+    }
+
+    /// An administrator is at the door.
+    fn let_in(&mut self) {
+        let (leg, now) = (self.leg(), self.now);
+        let done = match self.choices.below(5) {
+            0 => {
+                let rules = entry(&mut self.choices);
+                self.focus.set_entry(now, rules);
+                "other rules".to_owned()
+            }
+            1 => {
+                let max = self.choices.below(600_000) as u64;
+                self.focus.set_max_time(now, (max > 0).then(|| Duration::from_millis(max)));
+                "other time".to_owned()
+            }
+            2 => format!("removed {:?}", self.focus.remove_leg(now, leg)),
+            3 => format!("appointed {:?}", self.focus.appoint(now, leg, self.choices.percent(70))),
+            _ => format!("admitted {:?}", self.focus.admit_leg(now, leg)),
+        };
+        self.trail.step(&done);
     }
 
     fn txn(&mut self) -> ServerTxnId {
@@ -343,13 +406,30 @@ impl World<'_> {
                     to.tag().unwrap_or_default().clone_into(&mut self.heard_tag);
                 }
                 Output::LegStarted { leg, .. } => self.mark(leg, Mark::Started),
-                Output::OpenMedia { leg, .. } => self.mark(leg, Mark::Opened),
+                Output::OpenMedia { leg, media } => {
+                    self.apart(leg, media.apart);
+                    self.mark(leg, Mark::Opened);
+                }
+                Output::Joined(line) => {
+                    self.trail.step("joined");
+                    assert!(!self.apart.contains(&line.leg), "joined, and hears nobody");
+                }
+                Output::Waits(line) => {
+                    self.trail.step(&format!("waits {:?}", line.state));
+                    assert!(self.apart.contains(&line.leg), "not in, and hears all");
+                }
+                Output::Prompt { leg, prompt } => {
+                    self.trail.step(&format!("prompt {prompt:?}"));
+                    assert_eq!(self.last(leg), Some(Mark::Opened), "nobody is there to hear it");
+                }
+                Output::EndsSoon { .. } => self.trail.step("ends soon"),
                 Output::CloseMedia { leg, .. } => self.mark(leg, Mark::Closed),
                 Output::LegEnded { leg, cause, .. } => {
                     self.trail.step(&format!("leg ended {cause:?}"));
                     self.mark(leg, Mark::Ended);
                 }
-                Output::UpdateMedia { leg, .. } => {
+                Output::UpdateMedia { leg, media } => {
+                    self.apart(leg, media.apart);
                     assert_eq!(self.last(leg), Some(Mark::Opened), "media changed but not open");
                 }
                 Output::Request { leg, request, .. } => {
@@ -388,6 +468,17 @@ impl World<'_> {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Whoever was let in stays in.
+    fn apart(&mut self, leg: LegId, is_apart: bool) {
+        let was_in = self.last(leg) == Some(Mark::Opened) && !self.apart.contains(&leg);
+        assert!(!(was_in && is_apart), "{leg:?} was in, and is out again");
+        if is_apart {
+            self.apart.insert(leg);
+        } else {
+            self.apart.remove(&leg);
         }
     }
 

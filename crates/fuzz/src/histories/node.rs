@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use focus::factory::{AnswerForm, FactoryConfig};
-use focus::{DialRules, EndPolicy};
+use focus::{DialRules, EndPolicy, EntryRules};
 use mix::message::{Action, ConferenceKey, Epoch, Event, LentPort, PortId};
 use mix::{Shard, ShardConfig};
 use node::{Input, Keys, Leftovers, Node, NodeConfig, Output, SipListen};
@@ -189,6 +189,14 @@ impl<'a> World<'a> {
             expect: choices.pick(&[1, 2, 4]),
             end: if choices.percent(50) { EndPolicy::LastLeaves } else { EndPolicy::CreatorLeaves },
             legs_max: choices.percent(30).then_some(4),
+            max_time: choices
+                .percent(20)
+                .then(|| Duration::from_secs(choices.below(300) as u64 + 1)),
+            entry: EntryRules {
+                pin: choices.percent(20).then(|| "0011".parse().expect("a PIN")),
+                moderator_pin: None,
+                lobby: choices.percent(20),
+            },
         };
         let factories = vec![
             factory("conference", AnswerForm::Redirect, &mut choices),
@@ -445,7 +453,9 @@ impl<'a> World<'a> {
             0..=2 => Event::Silent { conference, port, for_ms: 30_000 },
             3..=4 => Event::Talking { conference, port, is_talking: self.choices.percent(50) },
             5 if odd => {
-                Event::KeyPressed { conference, port, key: mix::message::Key::Hash, for_ms: 100 }
+                let code = self.choices.pick(&[0, 0, 1, 1, 9, 10, 11, 12]);
+                let key = mix::message::Key::of_code(code).expect("a key");
+                Event::KeyPressed { conference, port, key, for_ms: 100 }
             }
             5 => Event::Latched { conference, port, remote: HERE },
             6 if odd => Event::Failed { conference, epoch: Epoch(1) },

@@ -6,7 +6,8 @@ use super::{Lent, PHASES, Place, Shard};
 use crate::TICK;
 use crate::conference::{Conference, Seat};
 use crate::message::{
-    Action, Command, ConferenceKey, Done, Epoch, Event, PortId, Refused, StreamSpec, TransportSpec,
+    Action, Command, ConferenceKey, Done, Epoch, Event, Listeners, PortId, Prompt, Refused,
+    StreamSpec, TransportSpec,
 };
 use crate::port::Port;
 
@@ -57,11 +58,13 @@ impl Shard {
             (Action::MutePort { port, is_muted }, Found::Open) => {
                 self.mute_port(slot, port, is_muted)
             }
+            (Action::Play { to, prompt }, Found::Open) => self.play(slot, to, prompt),
             (Action::RemovePort { port }, Found::Open) => Ok(self.remove_port(now, slot, port)),
             (
                 Action::OpenConference
                 | Action::AddPort { .. }
                 | Action::MutePort { .. }
+                | Action::Play { .. }
                 | Action::UpdatePort { .. }
                 | Action::RemovePort { .. },
                 Found::Ended,
@@ -70,6 +73,7 @@ impl Shard {
                 Action::CloseConference
                 | Action::AddPort { .. }
                 | Action::MutePort { .. }
+                | Action::Play { .. }
                 | Action::UpdatePort { .. }
                 | Action::RemovePort { .. },
                 Found::New,
@@ -185,6 +189,18 @@ impl Shard {
         let seat = conference.and_then(|it| it.find(id).and_then(|place| it.seat_mut(place)));
         seat.ok_or(Refused::NoSuchPort)?.mute(is_muted);
         Ok(Done::PortMuted)
+    }
+
+    fn play(&mut self, slot: usize, to: Listeners, prompt: Prompt) -> Result<Done, Refused> {
+        let conference = self.slots[slot].conference.as_mut().ok_or(Refused::NotOpen)?;
+        match to {
+            Listeners::Everybody => conference.play(prompt),
+            Listeners::Port(port) => {
+                let place = conference.find(port).ok_or(Refused::NoSuchPort)?;
+                conference.play_to(place, prompt);
+            }
+        }
+        Ok(Done::Prompted)
     }
 
     fn remove_port(&mut self, now: Instant, slot: usize, id: PortId) -> Done {

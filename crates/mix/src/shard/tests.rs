@@ -5,6 +5,7 @@ mod attacks;
 mod commands;
 mod delay;
 mod loops;
+mod prompts;
 mod rtcp;
 mod sound;
 mod ticks;

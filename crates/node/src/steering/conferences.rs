@@ -1,12 +1,15 @@
 //! Conferences made, changed and ended by administrators.
 
-use focus::End;
+use std::time::Duration;
+
 use focus::factory::{Who, identity};
+use focus::{End, EntryRules};
 use pool::{ConferenceId, Firmness, HoldRequest, Seats};
 use units::Instant;
 
 use super::{
-    Asker, Change, ConferenceView, NewConference, Policy, SEATS_ASKED, SteerError, TITLE_CHARS_MAX,
+    Asker, Change, ConferenceView, MAX_TIME_ASKED, NewConference, Policy, SEATS_ASKED, SteerError,
+    TITLE_CHARS_MAX,
 };
 use crate::Notice;
 use crate::asking::Granted;
@@ -84,12 +87,21 @@ impl Node {
         if let Some(max) = legs_max.filter(|max| seats > *max) {
             return Err(SteerError::SeatsAboveMax { seats, max });
         }
+        let entry = EntryRules {
+            pin: new.pin.or(config.entry.pin),
+            moderator_pin: new.moderator_pin.or(config.entry.moderator_pin),
+            lobby: new.lobby.unwrap_or(config.entry.lobby),
+        };
+        entry.check()?;
         let policy = Policy {
             title: new.title.as_deref().map(titled).transpose()?,
             end: new.end.unwrap_or(config.end),
             legs_max,
+            max_time: lasting(new.max_time)?.or(config.max_time),
+            entry,
             is_locked: new.locked,
         };
+        let is_own = policy != Policy::of(config);
         let hold = config.hold;
         let request = HoldRequest {
             id,
@@ -106,6 +118,10 @@ impl Node {
         let asker = asker.name.clone();
         let granted = Granted { id, factory, seats, hold, advertise, asker, policy, told };
         self.book(now, granted, None, Asked::default());
+        if is_own {
+            // Its URI alone would bring it back after a restart without what was asked for.
+            self.keep_start(id);
+        }
         self.conference(now, id)
     }
 
@@ -137,12 +153,24 @@ impl Node {
             Some(max) => Some(within("max", max)?),
             None => None,
         };
+        let max_time = match change.max_time {
+            Some(max_time) => Some(lasting(max_time)?),
+            None => None,
+        };
         let record = self.records.get_mut(&id).filter(|record| record.is_alive());
         let record = record.ok_or(SteerError::NoConference)?;
         let before = record.policy.clone();
+        let entry = EntryRules {
+            pin: change.pin.unwrap_or(before.entry.pin),
+            moderator_pin: change.moderator_pin.unwrap_or(before.entry.moderator_pin),
+            lobby: change.lobby.unwrap_or(before.entry.lobby),
+        };
+        entry.check()?;
         let policy = &mut record.policy;
         policy.title = title.unwrap_or_else(|| before.title.clone());
         policy.legs_max = max.unwrap_or(before.legs_max);
+        policy.max_time = max_time.unwrap_or(before.max_time);
+        policy.entry = entry;
         policy.end = change.end.unwrap_or(before.end);
         policy.is_locked = change.locked.unwrap_or(before.is_locked);
         let after = record.policy.clone();
@@ -154,13 +182,20 @@ impl Node {
             active.focus.lock(now, after.is_locked);
             active.focus.limit(now, after.legs_max);
             active.focus.set_end(now, after.end);
+            active.focus.set_entry(now, after.entry);
+            active.focus.set_max_time(now, after.max_time);
         }
         self.notice(Notice::Changed {
             conference: self.uri(id),
             title: after.title,
             locked: after.is_locked,
             max: after.legs_max,
+            max_seconds: after.max_time.map(|time| time.as_secs()),
+            pin: after.entry.pin.is_some(),
+            moderator_pin: after.entry.moderator_pin.is_some(),
+            lobby: after.entry.lobby,
         });
+        self.keep_policy(id);
         self.end_steering(now, id);
         // By the new rule it may be over, which is what was asked for.
         self.conference(now, id)
@@ -188,6 +223,18 @@ fn within(what: &'static str, asked: Option<u32>) -> Result<Option<u32>, SteerEr
         Some(found) if !(least..=most).contains(&found) => {
             Err(SteerError::OutOfRange { what, least, most, found })
         }
+        asked => Ok(asked),
+    }
+}
+
+fn lasting(asked: Option<Duration>) -> Result<Option<Duration>, SteerError> {
+    let (least, most) = MAX_TIME_ASKED;
+    match asked {
+        Some(time) if !(least..=most).contains(&time) => Err(SteerError::BadTime {
+            least: least.as_secs(),
+            most: most.as_secs(),
+            found: time.as_secs(),
+        }),
         asked => Ok(asked),
     }
 }

@@ -3,12 +3,14 @@
 //! - this file: what can be asked, and why it cannot be done
 //! - `conferences`: making, changing and ending them
 //! - `participants`: calling, muting and removing them
+//! - `entry`: letting them in, and making moderators of them
 //! - `view`: what is shown
 //!
 //! A conference is named by its [`ConferenceId`] here. Its URI lets whoever holds it in; its id does not, since
 //! the MAC of the URI cannot be made from it.
 
 mod conferences;
+mod entry;
 mod participants;
 mod view;
 
@@ -16,8 +18,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use focus::factory::{FactoryConfig, Refused};
-use focus::{CallRefused, EndPolicy, LegId};
+use focus::{CallRefused, EndPolicy, EntryRules, LegId, Pin, SamePins};
 use pool::ConferenceId;
+use serde::{Deserialize, Serialize};
 use units::{Instant, UnixTime};
 
 pub use self::view::{ConferenceView, ParticipantView, Stage};
@@ -32,6 +35,14 @@ pub struct NewConference {
     pub seats: Option<u32>,
     /// Legs that there may be at most.
     pub max: Option<u32>,
+    /// How long it may last, from when somebody joins.
+    pub max_time: Option<Duration>,
+    /// What guests have to key.
+    pub pin: Option<Pin>,
+    /// What makes a moderator of whoever keys it.
+    pub moderator_pin: Option<Pin>,
+    /// Whether guests wait until they are let in.
+    pub lobby: Option<bool>,
     /// A name for people, at most [`TITLE_CHARS_MAX`] characters.
     pub title: Option<String>,
     /// When it ends.
@@ -58,6 +69,14 @@ pub struct Change {
     pub locked: Option<bool>,
     /// Legs that there may be at most; those who are in stay.
     pub max: Option<Option<u32>>,
+    /// How long it may last, from when somebody joined: if that is over, it ends.
+    pub max_time: Option<Option<Duration>>,
+    /// What guests have to key; those who are in stay.
+    pub pin: Option<Option<Pin>>,
+    /// What makes a moderator of whoever keys it.
+    pub moderator_pin: Option<Option<Pin>>,
+    /// Whether guests wait until they are let in.
+    pub lobby: Option<bool>,
     /// When it ends.
     pub end: Option<EndPolicy>,
 }
@@ -86,6 +105,19 @@ pub enum SteerError {
         /// What was asked.
         found: u32,
     },
+    /// A time that cannot be.
+    #[error("a conference lasts {least} to {most} seconds, found {found}")]
+    BadTime {
+        /// The shortest, in seconds.
+        least: u64,
+        /// The longest.
+        most: u64,
+        /// What was asked.
+        found: u64,
+    },
+    /// PINs that cannot be told apart.
+    #[error(transparent)]
+    SamePins(#[from] SamePins),
     /// More are expected than there may be.
     #[error(
         "{seats} seats are more than the {max} legs that this conference may have: ask for fewer, or for a higher max"
@@ -116,23 +148,32 @@ pub enum SteerError {
     #[error("{0}")]
     NotCalled(CallRefused),
     /// He is being called, and has no sound yet.
-    #[error("this participant is not in yet: mute him once he has answered")]
+    #[error("this participant is still being called: do it once he has answered")]
     NotInYet,
 }
 
 /// What an administrator may set of a conference, each kept with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Policy {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
     pub(crate) title: Option<String>,
     pub(crate) end: EndPolicy,
     pub(crate) legs_max: Option<u32>,
+    pub(crate) max_time: Option<Duration>,
+    pub(crate) entry: EntryRules,
     pub(crate) is_locked: bool,
 }
 
 impl Policy {
     /// As the factory has it.
     pub(crate) fn of(factory: &FactoryConfig) -> Self {
-        Self { title: None, end: factory.end, legs_max: factory.legs_max, is_locked: false }
+        Self {
+            title: None,
+            end: factory.end,
+            legs_max: factory.legs_max,
+            max_time: factory.max_time,
+            entry: factory.entry,
+            is_locked: false,
+        }
     }
 }
 
@@ -204,6 +245,11 @@ pub const KEYS_MAX: usize = 10_000;
 
 /// Longest title. It is for people, who read no more in a list.
 pub const TITLE_CHARS_MAX: usize = 100;
+
+/// Shortest and longest time that a conference can be given: below a second nobody gets in, and what lasts longer than a
+/// week is no conference.
+pub const MAX_TIME_ASKED: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(7 * 24 * 3_600));
 
 /// Fewest and most legs that can be asked for. There are no more ports for any conference.
 pub const SEATS_ASKED: (u32, u32) = (1, 30_000);

@@ -74,7 +74,10 @@ impl Node {
         self.begin_steering(now);
         let line = self.participant(now, id, leg)?;
         match line.state {
-            ParticipantState::Joined | ParticipantState::Joining => {}
+            ParticipantState::AskedForPin
+            | ParticipantState::Joined
+            | ParticipantState::Joining
+            | ParticipantState::Waiting => {}
             ParticipantState::Alerting | ParticipantState::Dialling => {
                 return Err(SteerError::NotInYet);
             }
@@ -90,7 +93,7 @@ impl Node {
         self.participant(now, id, leg)
     }
 
-    /// Lets a participant go, by BYE with a Reason, or gives up calling him.
+    /// Lets a participant go, by BYE with a Reason, turns away who waits to be let in, or gives up calling him.
     ///
     /// # Errors
     /// [`SteerError`].

@@ -1,8 +1,9 @@
 //! What administrators are shown.
 
 use std::ops::Bound;
+use std::time::Duration;
 
-use focus::{EndPolicy, Participant, ParticipantState};
+use focus::{EndPolicy, Participant, ParticipantState, Role};
 use pool::{ConferenceId, ViewState};
 use sip::StatusCode;
 use units::{Instant, UnixTime};
@@ -28,10 +29,20 @@ pub struct ConferenceView {
     pub seats: u32,
     /// Legs that there may be at most.
     pub max: Option<u32>,
+    /// How long it may last, from when somebody joined.
+    pub max_time: Option<Duration>,
+    /// When that time is up, once it runs.
+    pub ends_at: Option<UnixTime>,
     /// When it ends.
     pub end: EndPolicy,
     /// Whether only those get in who are called.
     pub locked: bool,
+    /// Whether guests are asked for a PIN. What it is is not shown.
+    pub pin: bool,
+    /// Whether moderators have one.
+    pub moderator_pin: bool,
+    /// Whether guests wait until they are let in.
+    pub lobby: bool,
     /// Who is in or being called.
     pub participants: u32,
     /// When its stage began.
@@ -66,6 +77,8 @@ pub struct ParticipantView {
     pub state: ParticipantState,
     /// Whether he asked for the conference.
     pub creator: bool,
+    /// What he is in it.
+    pub role: Role,
     /// Whether the conference called him.
     pub dialled: bool,
     /// Whether his sound is kept out of the mix.
@@ -153,6 +166,7 @@ impl Node {
         let hold = view.filter(|view| matches!(view.state, ViewState::Soft | ViewState::Firm));
         let users = &self.factories[record.factory].config().users;
         let policy = &record.policy;
+        let ends_at = record.running().and_then(|active| active.focus.ends_at());
         let (stage, participants) = match record.running() {
             Some(active) => {
                 // A full one lets nobody in either, and is none that ends.
@@ -169,8 +183,13 @@ impl Node {
             factory: users.first().cloned().unwrap_or_default(),
             seats: view.map_or(0, |view| view.seats.0),
             max: policy.legs_max,
+            max_time: policy.max_time,
+            ends_at: ends_at.map(|at| self.wall_at(now, at)),
             end: policy.end,
             locked: policy.is_locked,
+            pin: policy.entry.pin.is_some(),
+            moderator_pin: policy.entry.moderator_pin.is_some(),
+            lobby: policy.entry.lobby,
             participants: u32::try_from(participants).unwrap_or(u32::MAX),
             since: self.wall_at(now, record.since),
             hold_until: hold.map(|view| self.wall_at(now, view.until)),
@@ -185,6 +204,7 @@ impl Node {
             user: line.user,
             state: line.state,
             creator: line.creator,
+            role: line.role,
             dialled: line.dialled,
             muted: line.muted,
             talking: active.talking.contains(&line.leg),

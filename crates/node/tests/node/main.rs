@@ -6,6 +6,7 @@ mod attacks;
 mod auth;
 mod counting;
 mod draining;
+mod entering;
 mod explaining;
 mod histories;
 mod hostile;

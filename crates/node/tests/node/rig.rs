@@ -76,6 +76,8 @@ impl Default for Setting {
                 expect: 4,
                 end: EndPolicy::LastLeaves,
                 legs_max: None,
+                max_time: None,
+                entry: focus::EntryRules::default(),
             },
             auth: None,
             dial_out: DialRules::default(),
@@ -335,6 +337,7 @@ impl Rig {
                 Done::PortRemoved(Box::default())
             }
             Action::MutePort { .. } => Done::PortMuted,
+            Action::Play { .. } => Done::Prompted,
             Action::UpdatePort { .. } => Done::PortUpdated,
         }
     }

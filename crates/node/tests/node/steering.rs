@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use focus::{CallRefused, DialRules, EndPolicy};
-use mix::message::Action;
+use mix::message::{Action, Listeners, Prompt};
 use node::{
-    Asker, Change, ConferenceView, KEY_FOR, Leftovers, NewConference, Notice, Stage, SteerError,
+    Asker, Change, ConferenceView, KEY_FOR, Leftovers, NewConference, Notice, Record, Stage,
+    SteerError,
 };
 use sip::{Method, Response};
+use units::Cause as _;
 
 use crate::rig::{Caller, Rig, Setting, WALL, requests};
 
@@ -288,4 +290,64 @@ fn an_administrator_has_somebody_called_under_the_rules_for_calls() {
     assert!(matches!(rig.notices.last(), Some(Notice::Ended { .. })), "nobody came");
     rig.pass(Duration::from_secs(40));
     assert_eq!(rig.node.leftovers(), Leftovers::default());
+}
+
+/// The time counts from the first join; those who are in hear of its end, and the books say why it came.
+#[test]
+fn a_conference_lasts_no_longer_than_it_may() {
+    let mut rig = Rig::new();
+    let new =
+        NewConference { max_time: Some(Duration::from_secs(600)), ..NewConference::default() };
+    let view = create(&mut rig, &new, None).expect("made");
+    assert_eq!((view.max_time, view.ends_at), (new.max_time, None));
+    rig.pass(Duration::from_secs(30));
+    let mut alice = Caller::new("alice", 1);
+    assert_eq!(rig.join(&mut alice, &view.uri).status.code(), 200);
+    let shown = rig.node.conference(rig.now, view.id).expect("there");
+    assert_eq!(shown.ends_at, Some(WALL.after(Duration::from_secs(630))));
+    assert_eq!(requests(rig.pass(Duration::from_secs(599))), []);
+    let is_prompt = |command: &&mix::message::Command| {
+        let (to, prompt) = (Listeners::Everybody, Prompt::EndsSoon);
+        command.action == Action::Play { to, prompt }
+    };
+    assert_eq!(rig.commands.iter().filter(is_prompt).count(), 1);
+    let told = Notice::EndsSoon { conference: view.uri.clone(), seconds: 60 };
+    assert_eq!(rig.notices.iter().filter(|notice| **notice == told).count(), 1);
+    let byes = requests(rig.pass(Duration::from_secs(1)));
+    assert_eq!((byes.len(), &byes[0].method), (1, &Method::Bye));
+    assert!(reason(&byes[0]).contains("time of the conference is up"), "{byes:?}");
+    rig.pass(Duration::from_secs(40));
+    assert!(
+        matches!(rig.notices.last(), Some(Notice::Ended { cause, .. }) if cause.contains("time is up"))
+    );
+    let causes = rig.records.iter().map(|record| match record {
+        Record::Leg(leg) => leg.cause.map(|cause| cause.label()),
+        Record::Conference(conference) => conference.cause.map(|cause| cause.label()),
+    });
+    assert_eq!(causes.collect::<Vec<_>>(), [Some("time_up"); 2]);
+    assert_eq!(rig.node.leftovers(), Leftovers::default());
+}
+
+#[test]
+fn a_time_is_changed_while_it_runs_and_one_that_cannot_be_is_refused() {
+    let mut rig = Rig::new();
+    let view = made(&mut rig);
+    let mut alice = Caller::new("alice", 1);
+    rig.join(&mut alice, &view.uri);
+    rig.pass(Duration::from_secs(100));
+    let mut set = |seconds: Option<u64>| {
+        let change =
+            Change { max_time: Some(seconds.map(Duration::from_secs)), ..Change::default() };
+        rig.steer(|node, now| node.change_conference(now, view.id, &change))
+    };
+    for found in [0, 604_801] {
+        let error = set(Some(found)).0.expect_err("no time").to_string();
+        assert!(error.contains("1 to 604800 seconds"), "{error}");
+    }
+    assert_eq!(set(Some(200)).0.expect("set").max_time, Some(Duration::from_secs(200)));
+    assert_eq!(set(None).0.expect("set").ends_at, None);
+    // What is over already ends it.
+    let (shown, sent) = set(Some(50));
+    assert_eq!(shown.expect("still there").stage, Stage::Ending);
+    assert_eq!(requests(sent).len(), 1);
 }

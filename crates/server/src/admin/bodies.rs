@@ -6,7 +6,7 @@ use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use focus::{EndPolicy, ParticipantState};
+use focus::{EndPolicy, ParticipantState, Pin, Role};
 use node::{Change, ConferenceView, NewConference, ParticipantView, Stage};
 use pool::ConferenceId;
 use serde::de::DeserializeOwned;
@@ -157,6 +157,15 @@ pub(crate) struct Create {
     seats: Option<u32>,
     #[serde(deserialize_with = "present")]
     max: Option<u32>,
+    /// Seconds.
+    #[serde(deserialize_with = "present")]
+    max_time: Option<u64>,
+    #[serde(deserialize_with = "present")]
+    pin: Option<Pin>,
+    #[serde(deserialize_with = "present")]
+    moderator_pin: Option<Pin>,
+    #[serde(deserialize_with = "present")]
+    lobby: Option<bool>,
     #[serde(deserialize_with = "present")]
     title: Option<String>,
     #[serde(deserialize_with = "present")]
@@ -165,8 +174,19 @@ pub(crate) struct Create {
 }
 
 impl From<Create> for NewConference {
-    fn from(Create { factory, seats, max, title, end, locked }: Create) -> Self {
-        Self { factory, seats, max, title, end, locked }
+    fn from(asked: Create) -> Self {
+        Self {
+            factory: asked.factory,
+            seats: asked.seats,
+            max: asked.max,
+            max_time: asked.max_time.map(Duration::from_secs),
+            pin: asked.pin,
+            moderator_pin: asked.moderator_pin,
+            lobby: asked.lobby,
+            title: asked.title,
+            end: asked.end,
+            locked: asked.locked,
+        }
     }
 }
 
@@ -180,13 +200,31 @@ pub(crate) struct Patch {
     locked: Option<bool>,
     #[serde(deserialize_with = "present")]
     max: Option<Option<u32>>,
+    /// Seconds.
+    #[serde(deserialize_with = "present")]
+    max_time: Option<Option<u64>>,
+    #[serde(deserialize_with = "present")]
+    pin: Option<Option<Pin>>,
+    #[serde(deserialize_with = "present")]
+    moderator_pin: Option<Option<Pin>>,
+    #[serde(deserialize_with = "present")]
+    lobby: Option<bool>,
     #[serde(deserialize_with = "present")]
     end: Option<EndPolicy>,
 }
 
 impl From<Patch> for Change {
-    fn from(Patch { title, locked, max, end }: Patch) -> Self {
-        Self { title, locked, max, end }
+    fn from(asked: Patch) -> Self {
+        Self {
+            title: asked.title,
+            locked: asked.locked,
+            max: asked.max,
+            max_time: asked.max_time.map(|time| time.map(Duration::from_secs)),
+            pin: asked.pin,
+            moderator_pin: asked.moderator_pin,
+            lobby: asked.lobby,
+            end: asked.end,
+        }
     }
 }
 
@@ -197,11 +235,31 @@ pub(crate) struct Call {
     pub(crate) uri: String,
 }
 
-/// What `PATCH .../participants/{id}` takes.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Mute {
-    pub(crate) muted: bool,
+/// What `PATCH .../participants/{id}` takes (RFC 7396). Nothing of it can be taken away.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ParticipantPatch {
+    #[serde(deserialize_with = "present")]
+    pub(crate) muted: Option<bool>,
+    #[serde(deserialize_with = "present")]
+    pub(crate) role: Option<NewRole>,
+    #[serde(deserialize_with = "present")]
+    pub(crate) state: Option<NewState>,
+}
+
+/// What an administrator may make of somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum NewRole {
+    Guest,
+    Moderator,
+}
+
+/// Where an administrator may bring somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum NewState {
+    Joined,
 }
 
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
@@ -224,8 +282,16 @@ pub(crate) struct Conference {
     seats: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     max: Option<u32>,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_time: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends_at: Option<String>,
     end: EndPolicy,
     locked: bool,
+    pin: bool,
+    moderator_pin: bool,
+    lobby: bool,
     participants: u32,
     since: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -246,8 +312,13 @@ impl Conference {
             factory: view.factory,
             seats: view.seats,
             max: view.max,
+            max_time: view.max_time.map(|time| time.as_secs()),
+            ends_at: view.ends_at.map(date),
             end: view.end,
             locked: view.locked,
+            pin: view.pin,
+            moderator_pin: view.moderator_pin,
+            lobby: view.lobby,
             participants: view.participants,
             since: date(view.since),
             hold_until: view.hold_until.map(date),
@@ -275,6 +346,7 @@ pub(crate) struct Participant {
     user: Option<String>,
     state: ParticipantState,
     creator: bool,
+    role: Role,
     dialled: bool,
     muted: bool,
     talking: bool,
@@ -290,6 +362,7 @@ impl From<ParticipantView> for Participant {
             user: view.user,
             state: view.state,
             creator: view.creator,
+            role: view.role,
             dialled: view.dialled,
             muted: view.muted,
             talking: view.talking,

@@ -4,7 +4,10 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::bodies::{Call, Id, Json, Mute, Page, Participant, ParticipantId, Participants};
+use super::bodies::{
+    Call, Id, Json, NewRole, NewState, Page, Participant, ParticipantId, ParticipantPatch,
+    Participants,
+};
 use super::problem::Fault;
 use super::{Shared, steer};
 
@@ -40,13 +43,25 @@ pub(super) async fn show(
     Ok(axum::Json(view.into()))
 }
 
-pub(super) async fn mute(
+pub(super) async fn change(
     State(shared): State<Shared>,
     ParticipantId(id, leg): ParticipantId,
-    Json(Mute { muted }): Json<Mute>,
+    Json(ParticipantPatch { muted, role, state }): Json<ParticipantPatch>,
 ) -> Result<axum::Json<Participant>, Fault> {
-    let view =
-        steer(&shared, move |node, now| node.mute_participant(now, id, leg, muted)).await??;
+    // Who is let in muted is not heard for a moment.
+    let change = move |node: &mut node::Node, now| {
+        if let Some(muted) = muted {
+            node.mute_participant(now, id, leg, muted)?;
+        }
+        if let Some(role) = role {
+            node.appoint_participant(now, id, leg, role == NewRole::Moderator)?;
+        }
+        match state {
+            Some(NewState::Joined) => node.admit_participant(now, id, leg),
+            None => node.participant(now, id, leg),
+        }
+    };
+    let view = steer(&shared, change).await??;
     Ok(axum::Json(view.into()))
 }
 

@@ -202,7 +202,9 @@ impl From<SteerError> for Fault {
             SteerError::NoConference => Problem::NoConference,
             SteerError::NoParticipant => Problem::NoParticipant,
             SteerError::NoFactory(_) => Problem::NoFactory,
-            SteerError::OutOfRange { .. }
+            SteerError::BadTime { .. }
+            | SteerError::OutOfRange { .. }
+            | SteerError::SamePins(_)
             | SteerError::SeatsAboveMax { .. }
             | SteerError::TitleTooLong => Problem::OutOfRange,
             SteerError::KeyUsed => Problem::KeyUsed,
@@ -232,6 +234,8 @@ fn of_refused(refused: &Refused) -> Problem {
         | Refused::Unanswered { .. }
         | Refused::NotYet { .. }
         | Refused::Locked
+        | Refused::LobbyFull { .. }
+        | Refused::TooManyPins { .. }
         | Refused::NoSeat
         | Refused::NoPort
         | Refused::NoReferHere

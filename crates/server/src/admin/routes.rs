@@ -46,7 +46,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         read(PEOPLE, "listParticipants", get(participants::list)),
         one(Method::POST, PEOPLE, "callParticipant", Operator, post(participants::call)),
         read(PERSON, "getParticipant", get(participants::show)),
-        one(Method::PATCH, PERSON, "muteParticipant", Operator, patch(participants::mute)),
+        one(Method::PATCH, PERSON, "changeParticipant", Operator, patch(participants::change)),
         one(Method::DELETE, PERSON, "removeParticipant", Operator, delete(participants::remove)),
     ];
     const LATER: &str = "/v1/reservations";

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use focus::DialRules;
+use focus::{DialRules, EntryRules};
 use node::Limits;
 use sip::{Host, Uri};
 use toml::Spanned;
@@ -21,7 +21,7 @@ use crate::{AllowList, RecordsTo, mixers};
 
 /// Shorter, and a caller on a slow line loses the room he was promised; longer, and a caller who
 /// never comes keeps others out.
-const HOLD_MS: (u64, u64) = (100, 3_600_000);
+const HOLD: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3_600));
 
 /// A seat is one leg; more than a machine can have ports for is a mistake in writing.
 const SEATS: (u64, u64) = (1, 30_000);
@@ -369,15 +369,33 @@ fn factory(
             return Err(origin.error(&span, Problem::ExpectAboveRoom { expect, room }));
         }
     }
+    let pin_span = table.moderator_pin.as_ref().map(Spanned::span);
+    let entry = EntryRules {
+        pin: table.pin.map(|pin| pin.into_inner().0),
+        moderator_pin: table.moderator_pin.map(|pin| pin.into_inner().0),
+        lobby: table.lobby,
+    };
+    if let (Err(same), Some(span)) = (entry.check(), pin_span) {
+        return Err(origin.error(&span, Problem::SamePins(same)));
+    }
     let factory = Factory {
         users,
         hosts: table.hosts.into_iter().map(|host| host.0).collect(),
         answer: table.answer.unwrap_or(Answer::Redirect),
         answer_rules: answering::check(table.answer_rule, origin)?,
-        hold: hold(table.hold, origin)?.unwrap_or(usual.hold),
+        hold: time_within("hold in milliseconds", table.hold, HOLD, Duration::as_millis, origin)?
+            .unwrap_or(usual.hold),
         expect,
         end: table.end.unwrap_or(End::LastLeaves),
         max,
+        max_time: time_within(
+            "max_time in seconds",
+            table.max_time,
+            node::MAX_TIME_ASKED,
+            |time| time.as_secs().into(),
+            origin,
+        )?,
+        entry,
         tenant: table.tenant.map(Spanned::into_inner),
     };
     Ok((users_span, factory))
@@ -389,19 +407,23 @@ fn can_be_called(user: &str) -> bool {
     matches!(uri, Ok(Uri::Sip(uri)) if uri.user.as_deref() == Some(user) && uri.password.is_none())
 }
 
-fn hold(
+/// A time between two bounds, which an error tells in this unit.
+fn time_within(
+    key: &'static str,
     written: Option<Spanned<Text<Duration>>>,
+    (least, most): (Duration, Duration),
+    unit: fn(&Duration) -> u128,
     origin: &Origin<'_>,
 ) -> Result<Option<Duration>, ConfigError> {
     let Some(written) = written else { return Ok(None) };
-    let hold = written.get_ref().0;
-    let (least, most) = HOLD_MS;
-    let found = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
-    if found < least || found > most {
-        let problem = Problem::OutOfRange { key: "hold in milliseconds", least, most, found };
+    let time = written.get_ref().0;
+    if !(least..=most).contains(&time) {
+        let number = |time: Duration| u64::try_from(unit(&time)).unwrap_or(u64::MAX);
+        let (least, most, found) = (number(least), number(most), number(time));
+        let problem = Problem::OutOfRange { key, least, most, found };
         return Err(origin.error(&written.span(), problem));
     }
-    Ok(Some(hold))
+    Ok(Some(time))
 }
 
 pub(super) fn seats(

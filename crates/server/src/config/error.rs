@@ -103,6 +103,8 @@ pub enum Problem {
     ReservedAboveQuota { reserved: u32, quota: u32 },
     #[error("{reserved} seats are reserved for tenants, and there is room for {room}")]
     ReservedAboveRoom { reserved: u32, room: u32 },
+    #[error("{0}")]
+    SamePins(focus::SamePins),
     #[error("{key} must be {least} to {most}, found {found}")]
     OutOfRange { key: &'static str, least: u64, most: u64, found: u64 },
     #[error("expect = {expect} is more than max = {max}: no conference could be that large")]

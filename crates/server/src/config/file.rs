@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use focus::DialRule;
+use focus::{BadPin, DialRule, Pin};
 use serde::{Deserialize, Deserializer, de};
 use sip::Host;
 use toml::Spanned;
@@ -143,6 +143,10 @@ pub(super) struct Factory {
     pub(super) expect: Option<Spanned<u64>>,
     pub(super) end: Option<End>,
     pub(super) max: Option<Spanned<u64>>,
+    pub(super) max_time: Option<Spanned<Text<Duration>>>,
+    pub(super) pin: Option<Spanned<Text<Pin>>>,
+    pub(super) moderator_pin: Option<Spanned<Text<Pin>>>,
+    pub(super) lobby: bool,
     pub(super) tenant: Option<Spanned<String>>,
 }
 
@@ -205,7 +209,10 @@ pub(super) struct Text<T>(pub(super) T);
 impl<'de, T: Written> Deserialize<'de> for Text<T> {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         let text = String::deserialize(source)?;
-        let value = T::read(&text).map_err(|why| de::Error::custom(format!("{text:?} {why}")))?;
+        let value = T::read(&text).map_err(|why| match T::IS_SECRET {
+            true => de::Error::custom(format!("what stands here {why}")),
+            false => de::Error::custom(format!("{text:?} {why}")),
+        })?;
         Ok(Self(value))
     }
 }
@@ -213,6 +220,8 @@ impl<'de, T: Written> Deserialize<'de> for Text<T> {
 /// Reads itself from text; the error goes on from the quoted text, as in `"x" is no duration`.
 pub(super) trait Written: Sized {
     type Error: Display;
+    /// Whether an error must not show what was written.
+    const IS_SECRET: bool = false;
     fn read(text: &str) -> Result<Self, Self::Error>;
 }
 
@@ -255,6 +264,14 @@ impl Written for Duration {
     type Error = ValueError;
     fn read(text: &str) -> Result<Self, ValueError> {
         parse_duration(text)
+    }
+}
+
+impl Written for Pin {
+    type Error = &'static str;
+    const IS_SECRET: bool = true;
+    fn read(text: &str) -> Result<Self, Self::Error> {
+        text.parse().map_err(|BadPin| "is no PIN: write 4 to 12 digits, in quotes")
     }
 }
 

@@ -30,6 +30,10 @@
 //! expect = 4                        # seats kept when the caller does not say how many
 //! end = "last-leaves"               # or "creator-leaves"
 //! max = 20                          # legs in one conference at most; default: the pool decides
+//! max_time = "2h"                   # how long one may last; a minute before its end all hear a few tones. Default: for ever
+//! pin = "471147"                    # what callers key to be let in, but for the one who asked for it; 4 to 12 digits. Default: none
+//! moderator_pin = "80047"           # what makes a moderator of whoever keys it
+//! lobby = false                     # true: guests wait until somebody lets them in
 //! tenant = "acme"                   # who pays for its conferences, if no user or network says otherwise
 //!
 //! [[factory.answer_rule]]           # some are answered otherwise: who fits all that is named; the first rule that fits counts
@@ -116,8 +120,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use focus::DialRules;
 use focus::factory::{AnswerForm, AnswerRule};
+use focus::{DialRules, EntryRules};
 use node::{Limits, Network};
 use pool::TenantTerms;
 use sip::{Host, Nat};
@@ -230,6 +234,10 @@ pub struct Factory {
     pub end: End,
     /// Legs in one conference at most; `None`: as many as the pool has room for.
     pub max: Option<u32>,
+    /// How long a conference may last; `None`: as long as somebody is in.
+    pub max_time: Option<Duration>,
+    /// Who is let in, and how.
+    pub entry: EntryRules,
     /// The name of the tenant that pays for its conferences; `None`: nobody in particular.
     pub tenant: Option<String>,
 }
@@ -284,6 +292,8 @@ impl Default for Factory {
             expect: 4,
             end: End::LastLeaves,
             max: None,
+            max_time: None,
+            entry: EntryRules::default(),
             tenant: None,
         }
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use focus::factory::AnswerRule;
+use focus::{EntryRules, Pin};
 use pool::TenantTerms;
 use sip::{Nat, Transport};
 use toml::Value;
@@ -164,8 +165,19 @@ impl Page<'_> {
     }
 
     fn factory(&mut self, at: usize, factory: &Factory) {
-        let Factory { users, hosts, answer, answer_rules, hold, expect, end, max, tenant } =
-            factory;
+        let Factory {
+            users,
+            hosts,
+            answer,
+            answer_rules,
+            hold,
+            expect,
+            end,
+            max,
+            max_time,
+            entry: EntryRules { pin, moderator_pin, lobby },
+            tenant,
+        } = factory;
         self.table("[[factory]]", &format!("factory[{at}]"));
         self.put("users", users.clone());
         self.put("hosts", texts(hosts));
@@ -186,6 +198,12 @@ impl Page<'_> {
             },
         );
         self.put_some("max", max.map(i64::from), "as many as there is room for");
+        self.put_some("max_time", max_time.map(duration), "as long as somebody is in");
+        // Whoever takes this for a configuration must not open what was shut: it cannot be read so.
+        let secret = |pin: &Option<Pin>| pin.map(|_| "not shown");
+        self.put_some("pin", secret(pin), "nobody is asked");
+        self.put_some("moderator_pin", secret(moderator_pin), "none");
+        self.put("lobby", *lobby);
         self.put_some("tenant", tenant.clone(), "nobody in particular");
         for (number, rule) in answer_rules.iter().enumerate() {
             let AnswerRule { user_agent, source, transport, answer } = rule;

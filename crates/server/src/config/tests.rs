@@ -64,6 +64,10 @@ fn every_key_is_read() {
         expect = 10
         end = "creator-leaves"
         max = 20
+        max_time = "90m"
+        pin = "471147"
+        moderator_pin = "80047"
+        lobby = true
         [[factory.answer_rule]]
         user_agent = "Grand*"
         source = "10.0.0.0/8"
@@ -95,12 +99,15 @@ fn every_key_is_read() {
     assert_eq!(factory.hosts, [host("example.com"), host("192.0.2.1")]);
     assert_eq!((factory.answer, factory.end), (Answer::Deliver, End::CreatorLeaves));
     assert_eq!((factory.hold, factory.expect), (Duration::from_secs(90), 10));
-    assert_eq!(factory.max, Some(20));
     let rules: Vec<(String, AnswerForm)> =
         factory.answer_rules.iter().map(|rule| (rule.to_string(), rule.answer)).collect();
     let all = "user_agent = \"grand*\", source = \"10.0.0.0/8\", transport = \"tcp\"".to_owned();
     let udp = "transport = \"udp\"".to_owned();
     assert_eq!(rules, [(all, AnswerForm::Redirect), (udp, AnswerForm::Deliver)]);
+    let pin = |text: &str| Some(text.parse().expect("a PIN"));
+    let entry = EntryRules { pin: pin("471147"), moderator_pin: pin("80047"), lobby: true };
+    assert_eq!(factory.entry, entry);
+    assert_eq!((factory.max, factory.max_time), (Some(20), Some(Duration::from_secs(5_400))));
     assert_eq!((config.admin.bind.port(), config.capacity), (0, Some(100)));
     assert_eq!(config.heard, 5);
     assert!(config.access.allows("192.0.2.77".parse().expect("an address")));
@@ -181,7 +188,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "\n[[factory]]\nuser = [\"a\"]",
-        "convoke.toml:3: unknown key `user`, expected one of `users`, `hosts`, `answer`, `answer_rule`, `hold`, `expect`, `end`, `max`, `tenant`",
+        "convoke.toml:3: unknown key `user`, expected one of `users`, `hosts`, `answer`, `answer_rule`, `hold`, `expect`, `end`, `max`, `max_time`, `pin`, `moderator_pin`, `lobby`, `tenant`",
     ),
     (
         "[[factory]]\nusers = []",
@@ -503,6 +510,7 @@ const LINES: [(&str, &[&str]); 15] = [
             "end = \"creator-leaves\"",
             "max = 9",
             "tenant = \"acme\"",
+            "max_time = \"90m\"",
         ],
     ),
     (
@@ -511,6 +519,7 @@ const LINES: [(&str, &[&str]); 15] = [
             "users = [\"8000\", \"a%20b\"]",
             "hosts = [\"example.com\", \"[::1]\"]",
             "answer = \"deliver\"",
+            "lobby = true",
             "[[factory.answer_rule]]\nuser_agent = \"a*\"\nanswer = \"deliver\"\n[[factory.answer_rule]]\n\
              source = \"10.0.0.0/8\"\ntransport = \"udp\"\nanswer = \"redirect\"",
         ],
@@ -622,4 +631,28 @@ fn it_is_printed_where_each_value_comes_from() {
 
 fn read_with(text: &str, flags: &Flags) -> Config {
     Config::from_toml("c.toml", text, flags).expect("good")
+}
+
+/// Neither what is printed nor an error shows a PIN, and what is printed opens nothing that was shut.
+#[test]
+fn pins_are_shown_by_nothing() {
+    let text = "[[factory]]\npin = \"471147\"\nmoderator_pin = \"80047\"\n";
+    let config = read(text).expect("good");
+    let printed = config.to_toml(&Sources::of("c.toml", text, &Flags::default()));
+    let shown = format!("{printed}{config:?}");
+    assert!(!shown.contains("471147") && !shown.contains("80047"), "{shown}");
+    assert!(read(&printed).is_err(), "{printed}");
+    for bad in ["pin = \"12x45\"", "pin = \"123\"", "moderator_pin = \"1234567890123\""] {
+        let told = error(&format!("[[factory]]\n{bad}"));
+        assert!(
+            told.contains("convoke.toml:2: ") && told.contains("write 4 to 12 digits"),
+            "{told}"
+        );
+        assert!(!told.contains("12x45") && !told.contains("123456"), "{told}");
+    }
+    let told = error("[[factory]]\npin = \"1234\"\nmoderator_pin = \"12345\"");
+    assert!(told.contains("convoke.toml:3: neither"), "{told}");
+    assert!(read("[[factory]]\nmax_time = \"8h\"\nlobby = true").is_ok());
+    let told = error("[[factory]]\nmax_time = \"169h\"");
+    assert!(told.contains("max_time in seconds must be 1 to 604800, found 608400"), "{told}");
 }

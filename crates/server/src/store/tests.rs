@@ -25,6 +25,7 @@ fn stored(number: u8) -> StoredConference {
             from: UnixTime(1_795_500_000),
             until: UnixTime(1_795_503_600),
         },
+        policy: None,
     }
 }
 

@@ -6,7 +6,9 @@ use proptest::prelude::{Just, Strategy, prop};
 use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
 
 use crate::Leftovers;
-use crate::message::{Action, Channel, ConferenceKey, Direction, Done, Epoch, PortId};
+use crate::message::{
+    Action, Channel, ConferenceKey, Direction, Done, Epoch, Listeners, PortId, Prompt, StreamSpec,
+};
 use crate::rig::{PCMU, Rig, Talker, peer, stream, transport};
 
 #[derive(Clone, Debug)]
@@ -25,7 +27,11 @@ fn actions() -> impl Strategy<Value = Action> {
     let update = |(port, lent, host)| Action::UpdatePort {
         port: PortId(port),
         transport: transport(lent, peer(host)),
-        stream: stream(Direction::Inactive, PCMU),
+        stream: StreamSpec { apart: host == 1, ..stream(Direction::Inactive, PCMU) },
+    };
+    let play = |port: Option<u32>| Action::Play {
+        to: port.map_or(Listeners::Everybody, |port| Listeners::Port(PortId(port))),
+        prompt: Prompt::Waiting,
     };
     prop_oneof![
         3 => Just(Action::OpenConference),
@@ -34,6 +40,7 @@ fn actions() -> impl Strategy<Value = Action> {
         2 => (0u32..4, 0u32..20, 1u8..4).prop_map(update),
         1 => (0u32..4, prop::bool::ANY)
             .prop_map(|(port, is_muted)| Action::MutePort { port: PortId(port), is_muted }),
+        1 => prop::option::of(0u32..4).prop_map(play),
         2 => (0u32..4).prop_map(|port| Action::RemovePort { port: PortId(port) }),
     ]
 }
