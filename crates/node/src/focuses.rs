@@ -86,16 +86,10 @@ impl Node {
             }
             FocusOutput::OpenMedia { leg, media } => self.open_media((id, leg), &media),
             FocusOutput::UpdateMedia { leg, media } => self.update_media((id, leg), &media),
-            FocusOutput::MuteMedia { leg, is_muted } => {
-                if let Some(at) = self.active(id).map(|active| active.media) {
-                    self.media.mute(at, PortId(leg.0), is_muted);
-                }
-            }
+            FocusOutput::MuteMedia { leg, is_muted } => self.mute_media((id, leg), is_muted),
             FocusOutput::Waits(participant) => self.waits(id, participant),
             FocusOutput::Prompt { leg, prompt } => {
-                if let Some(at) = self.active(id).map(|active| active.media) {
-                    self.media.play(at, Listeners::Port(PortId(leg.0)), tones(prompt));
-                }
+                self.play(id, Listeners::Port(PortId(leg.0)), tones(prompt));
             }
             FocusOutput::EndsSoon { left } => self.ends_soon(id, left),
             FocusOutput::CloseMedia { leg, port } => self.close_media((id, leg), port),
@@ -114,12 +108,22 @@ impl Node {
         }
     }
 
-    fn ends_soon(&mut self, id: ConferenceId, left: Duration) {
+    fn play(&mut self, id: ConferenceId, to: Listeners, prompt: Prompt) {
         if let Some(at) = self.active(id).map(|active| active.media) {
-            self.media.play(at, Listeners::Everybody, Prompt::EndsSoon);
+            self.media.play(at, to, prompt);
         }
+    }
+
+    fn ends_soon(&mut self, id: ConferenceId, left: Duration) {
+        self.play(id, Listeners::Everybody, Prompt::EndsSoon);
         let conference = self.uri(id);
         self.notice(Notice::EndsSoon { conference, seconds: left.as_secs() });
+    }
+
+    fn mute_media(&mut self, (id, leg): (ConferenceId, LegId), is_muted: bool) {
+        if let Some(at) = self.active(id).map(|active| active.media) {
+            self.media.mute(at, PortId(leg.0), is_muted);
+        }
     }
 
     fn close_media(&mut self, (id, leg): (ConferenceId, LegId), port: MediaPort) {

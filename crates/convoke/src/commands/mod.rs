@@ -14,6 +14,7 @@ pub(crate) mod explain;
 pub(crate) mod holds;
 pub(crate) mod load;
 mod next_file;
+mod notices;
 mod reach;
 pub(crate) mod reserve;
 pub(crate) mod serve;

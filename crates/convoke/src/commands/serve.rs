@@ -6,13 +6,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use server::config::Entry;
-use server::{
-    Changed, ConferenceRole, Config, EndCause, Event, Measured, Notice, ParticipantState, Report,
-    Running, Server,
-};
+use server::{Changed, Config, EndCause, Event, Measured, Report, Running, Server};
 
 use super::check::Written;
-use super::status::clock;
+use super::notices;
 use super::{end_at_once, runtime};
 use crate::cli::{ServeArgs, USAGE};
 use crate::output::{Printer, Tone, complain, harmless};
@@ -210,7 +207,7 @@ fn who_may(config: &Config) -> String {
 fn show(printer: &Printer, tap: &mut Tap, event: Event) {
     match event {
         Event::Notice { unix_micros, notice } => {
-            let (tone, verb, about) = words(&notice);
+            let (tone, verb, about) = notices::words(&notice);
             let fields = serde_json::to_value(&notice).unwrap_or_default();
             let name = fields["event"].as_str().unwrap_or("notice").to_owned();
             if printer.is_json() || !verb.is_empty() {
@@ -225,110 +222,6 @@ fn show(printer: &Printer, tap: &mut Tap, event: Event) {
             printer.event(Tone::Bad, "failed", about, "mixers-died", Value::Null);
         }
     }
-}
-
-/// How a notice reads; no verb: people need not see it.
-fn words(notice: &Notice) -> (Tone, &'static str, String) {
-    match notice {
-        Notice::Held { conference, asker, seats, .. } => {
-            (Tone::Plain, "held", format!("{seats} seats for {asker} as {conference}"))
-        }
-        Notice::Reserved { conference, legs, from, until, tenant } => {
-            let who = if tenant.is_empty() { String::new() } else { format!(" for {tenant}") };
-            let (from, until) = (super::moment(from.0), super::moment(until.0));
-            (
-                Tone::Good,
-                "reserved",
-                format!("{legs} seats{who} from {from} to {until}: {conference}"),
-            )
-        }
-        Notice::NotKept => (Tone::Bad, "not kept", NOT_KEPT.to_owned()),
-        Notice::HoldExpired { conference } => {
-            (Tone::Quiet, "expired", format!("nobody came to {conference}"))
-        }
-        Notice::Started { conference, .. } => (Tone::Good, "started", conference.clone()),
-        Notice::Joined { conference, leg, participant, user } => {
-            let user = user.as_ref().map_or_else(String::new, |user| format!(" (user {user})"));
-            (Tone::Good, "joined", format!("{participant}{user}, leg {leg} of {conference}"))
-        }
-        Notice::Calling { conference, leg, target } => {
-            (Tone::Good, "calling", format!("leg {leg} {target} for {conference}"))
-        }
-        Notice::NotReached { conference, leg, status, why } => {
-            (Tone::Bad, "not reached", format!("leg {leg} {status} {why} for {conference}"))
-        }
-        Notice::Muted { conference, leg, muted } => {
-            let verb = if *muted { "muted" } else { "unmuted" };
-            (Tone::Plain, verb, format!("leg {leg} of {conference}"))
-        }
-        Notice::Changed { conference, locked, .. } => {
-            let lock = if *locked { ", locked" } else { "" };
-            (Tone::Plain, "changed", format!("{conference}{lock}"))
-        }
-        Notice::Waits { conference, leg, participant, user, state } => {
-            let user = user.as_ref().map_or_else(String::new, |user| format!(" (user {user})"));
-            let how = match state {
-                ParticipantState::AskedForPin => "is asked for a PIN",
-                _ => "waits to be let in",
-            };
-            (
-                Tone::Good,
-                "at the door",
-                format!("{participant}{user} {how}, leg {leg} of {conference}"),
-            )
-        }
-        Notice::Appointed { conference, leg, role } => {
-            let role = match role {
-                ConferenceRole::Creator => "creator",
-                ConferenceRole::Moderator => "moderator",
-                ConferenceRole::Guest => "guest",
-            };
-            (Tone::Plain, "appointed", format!("leg {leg} of {conference} is a {role} now"))
-        }
-        Notice::EndsSoon { conference, seconds } => {
-            (Tone::Plain, "ends soon", format!("{conference}: in {seconds} s its time is up"))
-        }
-        Notice::Draining { seconds, conferences } => {
-            (Tone::Plain, "draining", draining(*conferences, *seconds))
-        }
-        Notice::Undrained => (Tone::Good, "undrained", "new conferences are taken".to_owned()),
-        // For who watches closely; the last was told when the signal came.
-        Notice::Media { .. } | Notice::Talking { .. } | Notice::ShuttingDown => {
-            (Tone::Quiet, "", String::new())
-        }
-        Notice::Left { conference, leg, cause } => {
-            (Tone::Quiet, "left", format!("leg {leg} of {conference}: {cause}"))
-        }
-        Notice::Ended { conference, cause } => {
-            (Tone::Quiet, "ended", format!("{conference}: {cause}"))
-        }
-        Notice::LoginFailed { user, source, locked } => {
-            let user = user.as_deref().unwrap_or("somebody unknown");
-            let lock = if *locked { ", locked there for a quarter of an hour" } else { "" };
-            (Tone::Bad, "not proved", format!("{user} from {source}: wrong password{lock}"))
-        }
-        Notice::NotTold { refusals } => {
-            (Tone::Bad, "refused", format!("{refusals} more, too fast to be told one by one"))
-        }
-        Notice::PhoneRegistered { user, contact, source } => {
-            (Tone::Good, "registered", format!("{user} at {contact}, from {source}"))
-        }
-        Notice::PhoneGone { user, contact, cause } => {
-            (Tone::Quiet, "gone", format!("{user} at {contact}: {cause}"))
-        }
-        Notice::Refused { uri, asker, status, why, explained } => {
-            // What the pool decided says more than what the caller hears.
-            let why = explained.as_ref().unwrap_or(why);
-            (Tone::Bad, "refused", format!("{asker}, who called {uri}: {status} {why}"))
-        }
-    }
-}
-
-const NOT_KEPT: &str = "the store cannot be written: a restart would lose what happens now";
-
-fn draining(conferences: usize, seconds: Option<u64>) -> String {
-    let end = seconds.map_or_else(String::new, |it| format!(", and end in {}", clock(it)));
-    format!("no new conferences; the {conferences} there are go on{end}")
 }
 
 fn part(printer: &Printer, report: Option<Report>) -> ExitCode {

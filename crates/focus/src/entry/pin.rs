@@ -215,7 +215,7 @@ mod tests {
             guesses.note(at(1), source(1));
         }
         assert_eq!(guesses.are_over(at(2), source(1)), Some(Duration::from_secs(599)));
-        assert_eq!(guesses.are_over(at(2), "::ffff:192.0.2.1".parse().unwrap()).is_some(), true);
+        assert!(guesses.are_over(at(2), "::ffff:192.0.2.1".parse().unwrap()).is_some());
         assert_eq!(guesses.are_over(at(2), source(2)), None, "others may");
         for n in 0..GUESSES_MAX {
             guesses.note(at(3), source(u8::try_from(n).unwrap()));

@@ -432,13 +432,13 @@ fn who_waits_is_seen_by_moderators_only_and_sees_nobody() {
     assert_eq!(subscribe(&mut rig, &mut bob), 403);
     assert_eq!(subscribe(&mut rig, &mut alice), 200);
     let told = |rig: &Rig| {
-        let bodies = rig.log.iter().filter_map(|(_, output)| match output {
+        let mut bodies = rig.log.iter().filter_map(|(_, output)| match output {
             Output::Inform { request, .. } => {
                 Some(String::from_utf8_lossy(&request.body).into_owned())
             }
             _ => None,
         });
-        bodies.last().unwrap()
+        bodies.next_back().unwrap()
     };
     let text = told(&rig);
     assert!(text.contains("<user-count>1</user-count>"), "{text}");

@@ -263,6 +263,7 @@ fn check(log: &[(u64, Output)]) -> Result<(), String> {
     let mut aside = Aside::default();
     for (ms, output) in log {
         ensure(!ended || may_be_late(output), "something after Ended")?;
+        ended |= matches!(output, Output::Ended { .. });
         let mark = match output {
             Output::SeatWanted { .. }
             | Output::DialEnded { .. }
@@ -274,7 +275,6 @@ fn check(log: &[(u64, Output)]) -> Result<(), String> {
                 aside.check(output, |leg| marks.contains_key(leg))?;
                 continue;
             }
-            Output::Aside { .. } | Output::Notify { .. } | Output::Refer { .. } => continue,
             Output::LegStarted { leg, dialog } if aside.dials.contains_key(leg) => {
                 // In which it rang: it is the leg's now.
                 aside.open_dialogs.remove(dialog);
@@ -286,22 +286,15 @@ fn check(log: &[(u64, Output)]) -> Result<(), String> {
             Output::OpenMedia { leg, .. } => (leg, Mark::Opened),
             Output::CloseMedia { leg, .. } => (leg, Mark::Closed),
             Output::LegEnded { leg, .. } => (leg, Mark::Ended),
-            Output::Ended { .. } => {
-                ended = true;
-                continue;
-            }
-            Output::UpdateMedia { leg, .. } | Output::MuteMedia { leg, .. } => {
+            Output::UpdateMedia { leg, .. }
+            | Output::MuteMedia { leg, .. }
+            | Output::Prompt { leg, .. } => {
                 ensure(marks[leg].last() == Some(&Mark::Opened), "media changed but not open")?;
                 continue;
             }
             Output::Request { leg, request, .. } => {
-                let last = marks[leg].last();
-                if request.method == Method::Bye {
-                    ensure(byes.insert(*leg), "two BYEs")?;
-                    ensure(last == Some(&Mark::Closed), "BYE with media open")?;
-                } else {
-                    ensure(last == Some(&Mark::Opened), "probe of a leg on its way out")?;
-                }
+                ensure(request.method != Method::Bye || byes.insert(*leg), "two BYEs")?;
+                check_request(&request.method, marks[leg].last())?;
                 continue;
             }
             Output::ResendSuccess { leg, .. } => {
@@ -316,12 +309,15 @@ fn check(log: &[(u64, Output)]) -> Result<(), String> {
                 continue;
             }
             Output::Joined(_)
+            | Output::Ended { .. }
             | Output::Respond { .. }
             | Output::AckIgnored { .. }
+            | Output::Aside { .. }
+            | Output::Notify { .. }
+            | Output::Refer { .. }
             | Output::Inform { .. }
             | Output::EndsSoon { .. }
-            | Output::Waits(_)
-            | Output::Prompt { .. } => continue,
+            | Output::Waits(_) => continue,
         };
         let so_far = marks.entry(*mark.0).or_default();
         ensure(so_far.last() < Some(&mark.1), &format!("{ms}: {mark:?} after {so_far:?}"))?;
@@ -332,6 +328,13 @@ fn check(log: &[(u64, Output)]) -> Result<(), String> {
     ensure(aside.dials.values().all(|over| *over), "a call did not come to its end")?;
     let whole = [Mark::Started, Mark::Opened, Mark::Closed, Mark::Ended];
     ensure(marks.values().all(|marks| *marks == whole), "a leg did not come to its end")
+}
+
+fn check_request(method: &Method, last: Option<&Mark>) -> Result<(), String> {
+    match *method == Method::Bye {
+        true => ensure(last == Some(&Mark::Closed), "BYE with media open"),
+        false => ensure(last == Some(&Mark::Opened), "probe of a leg on its way out"),
+    }
 }
 
 fn ensure(holds: bool, what: &str) -> Result<(), String> {

@@ -410,19 +410,6 @@ impl World<'_> {
                     self.apart(leg, media.apart);
                     self.mark(leg, Mark::Opened);
                 }
-                Output::Joined(line) => {
-                    self.trail.step("joined");
-                    assert!(!self.apart.contains(&line.leg), "joined, and hears nobody");
-                }
-                Output::Waits(line) => {
-                    self.trail.step(&format!("waits {:?}", line.state));
-                    assert!(self.apart.contains(&line.leg), "not in, and hears all");
-                }
-                Output::Prompt { leg, prompt } => {
-                    self.trail.step(&format!("prompt {prompt:?}"));
-                    assert_eq!(self.last(leg), Some(Mark::Opened), "nobody is there to hear it");
-                }
-                Output::EndsSoon { .. } => self.trail.step("ends soon"),
                 Output::CloseMedia { leg, .. } => self.mark(leg, Mark::Closed),
                 Output::LegEnded { leg, cause, .. } => {
                     self.trail.step(&format!("leg ended {cause:?}"));
@@ -466,8 +453,28 @@ impl World<'_> {
                     self.trail.step(&format!("ended {cause:?}"));
                     self.is_over = true;
                 }
-                _ => {}
+                output => self.at_the_door(&output),
             }
+        }
+    }
+
+    /// What concerns those who are let in.
+    fn at_the_door(&mut self, output: &Output) {
+        match output {
+            Output::Joined(line) => {
+                self.trail.step("joined");
+                assert!(!self.apart.contains(&line.leg), "joined, and hears nobody");
+            }
+            Output::Waits(line) => {
+                self.trail.step(&format!("waits {:?}", line.state));
+                assert!(self.apart.contains(&line.leg), "not in, and hears all");
+            }
+            Output::Prompt { leg, prompt } => {
+                self.trail.step(&format!("prompt {prompt:?}"));
+                assert_eq!(self.last(*leg), Some(Mark::Opened), "nobody is there to hear it");
+            }
+            Output::EndsSoon { .. } => self.trail.step("ends soon"),
+            _ => {}
         }
     }
 

@@ -176,28 +176,29 @@ impl Peer {
     }
 }
 
+fn factory(user: &str, answer: AnswerForm, choices: &mut Choices<'_>) -> FactoryConfig {
+    FactoryConfig {
+        users: vec![user.to_owned()],
+        hosts: vec!["127.0.0.1".to_owned()],
+        answer,
+        answer_rules: Vec::new(),
+        hold: Duration::from_secs(choices.below(100) as u64 + 1),
+        expect: choices.pick(&[1, 2, 4]),
+        end: if choices.percent(50) { EndPolicy::LastLeaves } else { EndPolicy::CreatorLeaves },
+        legs_max: choices.percent(30).then_some(4),
+        max_time: choices.percent(20).then(|| Duration::from_secs(choices.below(300) as u64 + 1)),
+        entry: EntryRules {
+            pin: choices.percent(20).then(|| "0011".parse().expect("a PIN")),
+            moderator_pin: None,
+            lobby: choices.percent(20),
+        },
+    }
+}
+
 impl<'a> World<'a> {
     fn new(data: &'a [u8], trail: &'a mut Trail) -> Self {
         let mut choices = Choices::new(data);
         let mut rng = Rng::from_number(choices.below(256) as u64);
-        let factory = |user: &str, answer, choices: &mut Choices<'_>| FactoryConfig {
-            users: vec![user.to_owned()],
-            hosts: vec!["127.0.0.1".to_owned()],
-            answer,
-            answer_rules: Vec::new(),
-            hold: Duration::from_secs(choices.below(100) as u64 + 1),
-            expect: choices.pick(&[1, 2, 4]),
-            end: if choices.percent(50) { EndPolicy::LastLeaves } else { EndPolicy::CreatorLeaves },
-            legs_max: choices.percent(30).then_some(4),
-            max_time: choices
-                .percent(20)
-                .then(|| Duration::from_secs(choices.below(300) as u64 + 1)),
-            entry: EntryRules {
-                pin: choices.percent(20).then(|| "0011".parse().expect("a PIN")),
-                moderator_pin: None,
-                lobby: choices.percent(20),
-            },
-        };
         let factories = vec![
             factory("conference", AnswerForm::Redirect, &mut choices),
             factory("now", AnswerForm::Deliver, &mut choices),

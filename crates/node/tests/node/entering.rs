@@ -148,7 +148,8 @@ fn who_waits_is_let_in_by_an_administrator_or_turned_away() {
     let mut rig = Rig::new();
     let new = NewConference { lobby: Some(true), ..NewConference::default() };
     let view = made(&mut rig, new);
-    let mut callers = ["alice", "bob", "carol"].map(|name| Caller::new(name, name.len() as u16));
+    let mut callers =
+        [("alice", 5), ("bob", 3), ("carol", 6)].map(|(name, n)| Caller::new(name, n));
     for caller in &mut callers {
         assert_eq!(rig.join(caller, &view.uri).status.code(), 200);
     }
