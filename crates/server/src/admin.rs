@@ -38,7 +38,7 @@ pub(crate) use self::access::Access;
 use self::access::Caller;
 use self::connections::{Connections, Life};
 pub(crate) use self::counts::{Counts, HttpFigures};
-pub(crate) use self::feed::{Feed, Subscription};
+pub(crate) use self::feed::{Feed, Happened, KINDS, Subscription};
 use self::problem::Fault;
 use self::room::RoomQuestion;
 use crate::StatusPage;
@@ -108,7 +108,7 @@ async fn status(
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<StatusPage>, Fault> {
     let page = ask(&shared.asked, Asked::Status).await.ok_or_else(Fault::busy)?;
-    Ok(Json(if caller.sees_uris { page } else { page.without_uris() }))
+    Ok(Json(if caller.sees_uris { page } else { page.without_secrets() }))
 }
 
 async fn metrics(State(shared): State<Shared>) -> Result<Response, Fault> {

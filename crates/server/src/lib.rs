@@ -9,7 +9,7 @@
 //!
 //! **Invariant:** no SIP rule is decided here. What to answer is `node`'s business; this crate
 //! knows addresses, bytes, clocks and who may send at all ([`AllowList`]).
-//! **Invariant:** whoever reads the events may be slow or gone: no call waits for him.
+//! **Invariant:** whoever reads the events, or is posted them, may be slow or gone: no call waits for him.
 
 mod access;
 mod admin;
@@ -33,6 +33,7 @@ mod status;
 mod store;
 pub mod tokens;
 pub mod users;
+mod webhooks;
 
 pub use access::AllowList;
 pub use admin::drain::DrainPage;
@@ -56,3 +57,4 @@ pub use start::{ReloadError, Running, Server, StartError};
 pub use state::StateError;
 pub use status::{MixerStatus, RimStatus, StatusPage};
 pub use store::StoreError;
+pub use webhooks::{HookError, WebhookStatus};

@@ -4,6 +4,7 @@ use node::Settings;
 
 use crate::AllowList;
 use crate::config::{Config, Factory};
+use crate::webhooks::Hook;
 
 /// What has changed, by the names of the keys in the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,7 @@ pub struct Changed {
 pub(crate) struct NewSettings {
     pub(crate) settings: Settings,
     pub(crate) access: AllowList,
+    pub(crate) webhooks: Vec<Hook>,
 }
 
 impl Changed {
@@ -47,6 +49,7 @@ impl Changed {
             dial_out,
             lab_registrar,
             limits,
+            webhooks,
             fault_in_conference,
         } = old;
         let mut changed = Self::default();
@@ -83,6 +86,7 @@ impl Changed {
         apply("[auth]", *auth != new.auth);
         apply("[dial_out]", *dial_out != new.dial_out);
         apply("[limits]", *limits != new.limits);
+        apply("[[webhook]]", *webhooks != new.webhooks);
         changed
     }
 }
@@ -101,6 +105,7 @@ pub(crate) fn merged(old: &Config, new: Config) -> Config {
         auth: new.auth,
         dial_out: new.dial_out,
         limits: new.limits,
+        webhooks: new.webhooks,
         ..old.clone()
     }
 }

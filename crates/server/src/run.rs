@@ -23,6 +23,7 @@ use crate::mixers::{FromShard, Health, Mixers};
 use crate::records::{self, Moment, Writer};
 use crate::reload::NewSettings;
 use crate::status::{RimStatus, StatusPage};
+use crate::webhooks::Webhooks;
 
 /// How long a server that was told to stop waits for answers to its BYEs. On a network that works
 /// they take a round trip; the process promises to be gone within 5 s.
@@ -143,6 +144,7 @@ pub(crate) struct Loop {
     reloads: Tally<Reload>,
     feed: Feed,
     http: Counts,
+    webhooks: Webhooks,
 }
 
 impl Loop {
@@ -174,6 +176,7 @@ impl Loop {
             reloads: Tally::default(),
             feed: Feed::new(unix_time().0),
             http: Counts::default(),
+            webhooks: Webhooks::default(),
         })
     }
 
@@ -183,6 +186,10 @@ impl Loop {
 
     pub(crate) fn with_keeping(self, keeping: Keeping) -> Self {
         Self { keeping, ..self }
+    }
+
+    pub(crate) fn with_webhooks(self, webhooks: Webhooks) -> Self {
+        Self { webhooks, ..self }
     }
 
     /// The same, with the counts of its HTTP interface.
@@ -258,14 +265,14 @@ impl Loop {
     }
 
     fn reload(&mut self, new: NewSettings) {
-        let NewSettings { settings, access } = new;
+        let NewSettings { settings, access, webhooks } = new;
         let result = match self.node.apply(settings) {
-            Ok(()) => {
+            Ok(()) if self.webhooks.reload(webhooks) => {
                 self.wires.guard(move |source| access.allows(source));
                 Reload::Applied
             }
-            // Never: it was compared before.
-            Err(_) => Reload::Refused,
+            // Never: it was compared before, and a thread that does nothing else has place for one more.
+            Ok(()) | Err(_) => Reload::Refused,
         };
         self.reloads.count(result);
     }
@@ -379,7 +386,9 @@ impl Loop {
                 Output::Record(record) => self.put_down(&record),
                 Output::Notice(notice) => {
                     let unix_micros = unix_micros();
-                    self.feed.push(&notice, unix_micros);
+                    if let Some(happened) = self.feed.push(&notice, unix_micros) {
+                        self.webhooks.push(happened);
+                    }
                     // Who talks is told as often as people do: not for a log.
                     if !matches!(notice, Notice::Talking { .. }) {
                         self.tell(Event::Notice { unix_micros, notice });
@@ -455,6 +464,7 @@ impl Loop {
             node: self.node.status(now),
             rim: self.rim(),
             mixers: self.mixers.report().shards.iter().map(Into::into).collect(),
+            webhooks: self.webhooks.status(unix_micros()),
         }
     }
 
@@ -472,6 +482,7 @@ impl Loop {
             reloads: self.reloads.clone(),
             records: self.records.as_ref().map(Writer::counts).unwrap_or_default(),
             http: self.http.read(),
+            webhooks: self.webhooks.figures(),
         }
     }
 

@@ -31,6 +31,7 @@ use crate::state::{self, StateError};
 use crate::store::{Store, StoreError};
 use crate::tokens::{TokenFile, TokensError};
 use crate::users::{UsersError, is_readable_by_others};
+use crate::webhooks::{Hook, HookError, Webhooks};
 
 /// How long the mixers may take to bind their first ports: milliseconds, on a machine that is alive.
 const PORTS_WITHIN: Duration = Duration::from_secs(10);
@@ -77,6 +78,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Tokens(#[from] TokensError),
+    #[error(transparent)]
+    Webhook(#[from] HookError),
     #[error("media: {0}; choose others with --media-ip and --rtp-ports")]
     Media(media::StartError),
     #[error(transparent)]
@@ -100,6 +103,8 @@ pub enum StartError {
 pub enum ReloadError {
     #[error(transparent)]
     Users(#[from] UsersError),
+    #[error(transparent)]
+    Webhook(#[from] HookError),
     #[error("the server is ending, or has too many orders at once")]
     Ending,
     #[error("the system gives no randomness")]
@@ -131,6 +136,7 @@ impl Server {
         let node_config = node_config(config, &sockets, pool, keys);
         let node = Node::new(node_config, clock.now(), unix_time(), rng.fork())?;
         let (node, keeping) = furnished(config, node, auth, clock.now())?;
+        let webhooks = webhooks(config, clock, &mut rng)?;
         let factories = factory_uris(config, &sockets);
         let own = own_hosts(&sockets);
         let sip = sockets.iter().map(|socket| socket.local).collect();
@@ -155,6 +161,7 @@ impl Server {
                 .with_factories(factories.clone())
                 .with_records(records)
                 .with_keeping(keeping)
+                .with_webhooks(webhooks)
                 .with_messages(messages);
         drop(inside);
         let thread = std::thread::Builder::new()
@@ -245,7 +252,9 @@ impl Running {
         let (dial_out, limits) = (config.dial_out.clone(), config.limits);
         let settings = Settings { factories, auth, dial_out, limits };
         let access = config.access.clone();
-        self.order(Order::Reload(Box::new(NewSettings { settings, access })))?;
+        // Where there is no state folder there is no spool, so none is configured.
+        let webhooks = Hook::load_all(&config.webhooks)?;
+        self.order(Order::Reload(Box::new(NewSettings { settings, access, webhooks })))?;
         self.config = config;
         Ok(changed)
     }
@@ -309,6 +318,15 @@ fn furnished(
     };
     let node = if config.lab_registrar { node.with_lab_registrar() } else { node };
     Ok((node, keeping))
+}
+
+/// Whoever is told by HTTP what happens.
+fn webhooks(config: &Config, clock: Clock, rng: &mut Rng) -> Result<Webhooks, StartError> {
+    let hooks = Hook::load_all(&config.webhooks)?;
+    match &config.state_dir {
+        Some(folder) => Ok(Webhooks::start(folder, hooks, clock, rng)?),
+        None => Ok(Webhooks::default()),
+    }
 }
 
 fn node_config(config: &Config, sockets: &[SipSocket], pool: PoolConfig, keys: Keys) -> NodeConfig {

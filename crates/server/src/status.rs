@@ -4,6 +4,8 @@ use media::ShardReport;
 use node::Status;
 use serde::{Deserialize, Serialize};
 
+use crate::webhooks::WebhookStatus;
+
 /// The whole status. Fields are added, never renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusPage {
@@ -20,15 +22,19 @@ pub struct StatusPage {
     pub rim: RimStatus,
     /// One per media shard.
     pub mixers: Vec<MixerStatus>,
+    /// One for each receiver of events.
+    #[serde(default)]
+    pub webhooks: Vec<WebhookStatus>,
 }
 
 impl StatusPage {
     /// The same for somebody who may look, but not join: a conference URI is a way in.
-    pub(crate) fn without_uris(mut self) -> Self {
+    pub(crate) fn without_secrets(mut self) -> Self {
         for conference in &mut self.node.conferences {
             conference.uri =
                 pool::id_in(&conference.uri).map_or_else(String::new, |id| id.to_string());
         }
+        self.webhooks = self.webhooks.into_iter().map(WebhookStatus::without_path).collect();
         self
     }
 }

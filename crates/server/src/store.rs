@@ -48,13 +48,7 @@ impl Store {
     ) -> Result<(Self, Vec<StoredConference>, mpsc::UnboundedReceiver<Answer>), StoreError> {
         let path = folder.join(FILE);
         let failed = |why: String| StoreError::Open { path: path.display().to_string(), why };
-        if !path.exists() {
-            create(&path).map_err(|error| failed(error.to_string()))?;
-        }
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .open(&path)
-            .map_err(|error| failed(error.to_string()))?;
+        let database = database(&path).map_err(|error| failed(error.to_string()))?;
         let kept = read(&database).map_err(|error| failed(error.to_string()))?;
         let (changes, receiver) = sync_channel(WAITING_MAX);
         // Bounded by the changes that wait.
@@ -86,6 +80,14 @@ impl Drop for Store {
     }
 }
 
+/// The database in this file, which is made if there is none.
+pub(crate) fn database(path: &Path) -> Result<Database, redb::Error> {
+    if !path.exists() {
+        create(path)?;
+    }
+    Ok(Database::builder().set_cache_size(CACHE_BYTES).open(path)?)
+}
+
 /// Makes an empty database under another name first: one that was cut while it was made could never be opened
 /// again.
 fn create(path: &Path) -> Result<(), redb::Error> {
@@ -95,7 +97,7 @@ fn create(path: &Path) -> Result<(), redb::Error> {
         Ok(()) | Err(_) => {}
     }
     let database = Database::create(&part)?;
-    write(&database, std::iter::empty())?;
+    database.begin_write()?.commit()?;
     drop(database);
     std::fs::rename(&part, path)?;
     let folder = path.parent().unwrap_or(Path::new("."));

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use server::{
     ConferenceState, ConferenceStatus, PortQuality, RegistrarStatus, StatusPage, WayQuality,
+    WebhookStatus,
 };
 
 use crate::cli::StatusArgs;
@@ -59,6 +60,9 @@ fn show(page: &StatusPage, paint: Paint) -> String {
     if let Some(registrar) = &page.node.registrar {
         out.push_str(&show_phones(registrar));
     }
+    for webhook in &page.webhooks {
+        out.push_str(&show_webhook(webhook));
+    }
     if page.node.conferences.is_empty() {
         let _ = writeln!(out, "\nNo conference.");
     }
@@ -83,6 +87,23 @@ fn causes(counts: &BTreeMap<String, u64>) -> Option<String> {
         told.push("others: see /metrics".to_owned());
     }
     (sum > 0).then(|| format!("{sum}: {}", told.join(", ")))
+}
+
+/// A receiver of events, and what it does not have yet.
+fn show_webhook(webhook: &WebhookStatus) -> String {
+    let WebhookStatus { url, waiting, waiting_seconds, delivered, lost, failures, why } = webhook;
+    let mut line = format!("Webhook {}: {delivered} delivered", harmless(url));
+    if *waiting > 0 {
+        let _ = write!(line, ", {waiting} waiting for {}", clock(*waiting_seconds));
+    }
+    if *lost > 0 {
+        let _ = write!(line, ", {lost} lost");
+    }
+    if let Some(why) = why {
+        let _ = write!(line, "; failed {failures} times, at last: {}", harmless(why));
+    }
+    line.push('\n');
+    line
 }
 
 /// Who is registered, and where.

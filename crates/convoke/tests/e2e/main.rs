@@ -7,6 +7,7 @@ mod draining;
 mod errors;
 mod fault;
 mod flow;
+mod hooking;
 mod lab;
 mod loading;
 mod names;

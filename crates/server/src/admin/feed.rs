@@ -18,6 +18,31 @@ pub(crate) const KEPT_MAX: usize = 4_096;
 /// Events that a reader may be behind. Who is behind more is let go, and comes again with the id of his last one.
 pub(crate) const BEHIND_MAX: usize = 512;
 
+/// The kinds of events there are.
+pub(crate) const KINDS: [&str; 21] = [
+    "held",
+    "reserved",
+    "not-kept",
+    "hold-expired",
+    "started",
+    "joined",
+    "calling",
+    "not-reached",
+    "muted",
+    "talking",
+    "changed",
+    "draining",
+    "undrained",
+    "shutting-down",
+    "left",
+    "ended",
+    "login-failed",
+    "phone-registered",
+    "phone-gone",
+    "refused",
+    "not-told",
+];
+
 /// One event.
 #[derive(Debug)]
 pub(crate) struct Happened {
@@ -108,6 +133,16 @@ impl Happened {
         format!("{}-{}", self.started, self.number)
     }
 
+    /// Its number since the server started, from 1.
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// When it happened, microseconds since 1970.
+    pub(crate) const fn unix_micros(&self) -> u64 {
+        self.unix_micros
+    }
+
     pub(crate) fn kind(&self) -> &str {
         &self.shape().kind
     }
@@ -160,6 +195,7 @@ impl Shape {
         }
         fields.insert("at".to_owned(), rfc3339(Duration::from_micros(unix_micros)).into());
         let kind = kind.expect("invariant: a notice names its kind");
+        debug_assert!(KINDS.contains(&kind.as_str()), "{kind} is missing among the kinds");
         Self { kind, conference: id.map(|id| id.to_string()), fields }
     }
 }

@@ -12,6 +12,7 @@ use crate::calibration::Calibration;
 use crate::config::{Config, MediaListen};
 use crate::tokens::TokenFile;
 use crate::users::is_readable_by_others;
+use crate::webhooks::{Hook, HookError};
 use crate::{RecordsTo, auth, mixers, state};
 
 /// Where Linux says which ports it gives to whoever names none.
@@ -21,6 +22,7 @@ pub(super) fn look(config: &Config, is_running: bool, found: &mut Found) {
     addresses(config, is_running, found);
     media(config, is_running, found);
     files(config, found);
+    webhooks(config, found);
     room(config, found);
 }
 
@@ -160,6 +162,27 @@ fn files(config: &Config, found: &mut Found) {
     }
     if records.is_some() && records == config.pcap.as_ref() {
         found.wrong("trace.pcap", "this is the file of the records too: choose another");
+    }
+}
+
+/// Secrets and certificates of those who are told what happens.
+fn webhooks(config: &Config, found: &mut Found) {
+    for (at, webhook) in config.webhooks.iter().enumerate() {
+        let key = |name: &str| format!("webhook[{at}].{name}");
+        match Hook::load(webhook) {
+            Ok(_) => guarded(&webhook.secret_file, &key("secret_file"), found),
+            Err(error @ HookError::Secret { .. }) => found.wrong(&key("secret_file"), error),
+            Err(error @ HookError::Roots { .. }) => found.wrong(&key("ca_file"), error),
+        }
+        let is_here = ["http://127.", "http://[::1]", "http://localhost"];
+        if webhook.url.starts_with("http://")
+            && !is_here.iter().any(|it| webhook.url.starts_with(it))
+        {
+            found.note(
+                &key("url"),
+                "events go over the network in the clear, with conference URIs: use https",
+            );
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::error::{ConfigError, Place, Problem};
 use super::file::{self, File, Text, line_of};
 use super::{
     AdminConfig, Advertise, Answer, Config, End, Factory, Flags, MediaListen, RoomTerms, SipListen,
-    answering, auth, media, tenants,
+    answering, auth, media, tenants, webhooks,
 };
 use crate::{AllowList, RecordsTo, mixers};
 
@@ -115,11 +115,13 @@ pub(super) fn check(
     let written: BTreeSet<String> = file.tenants.keys().cloned().collect();
     let tenants = origin.keep(tenants::check(file.tenants, origin, room)).unwrap_or_default();
     let admin = origin.keep(admin(file.admin, origin, flags));
+    let state_dir = flags.state_dir.clone().or_else(|| origin.file(file.state.dir));
     let config = Config {
         factories: factories(file.factory, origin, room, &written),
         room: terms,
         tenants,
-        state_dir: flags.state_dir.clone().or_else(|| origin.file(file.state.dir)),
+        webhooks: webhooks::check(file.webhook, origin, state_dir.is_some()),
+        state_dir,
         admin: admin.unwrap_or(AdminConfig {
             bind: Config::ADMIN_DEFAULT,
             tokens: None,

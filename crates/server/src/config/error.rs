@@ -105,6 +105,18 @@ pub enum Problem {
     ReservedAboveRoom { reserved: u32, room: u32 },
     #[error("{0}")]
     SamePins(focus::SamePins),
+    #[error("there are {count} webhooks, and there may be {most}")]
+    TooManyWebhooks { count: usize, most: usize },
+    #[error(
+        "events wait on the disk until they are delivered: name a folder as dir under [state], or with --state-dir"
+    )]
+    WebhookWithoutState,
+    #[error("url must be as in \"https://example.com/hook\", without a user, a space or a #")]
+    BadWebhookUrl,
+    #[error("this url is named by a webhook before: give it all its events there")]
+    WebhookTwice,
+    #[error("{name:?} is no event: choose of {}", crate::admin::KINDS.join(", "))]
+    NoEvent { name: String },
     #[error("{key} must be {least} to {most}, found {found}")]
     OutOfRange { key: &'static str, least: u64, most: u64, found: u64 },
     #[error("expect = {expect} is more than max = {max}: no conference could be that large")]

@@ -15,7 +15,9 @@ use toml::de::DeTable;
 use super::error::{ConfigError, Place, Problem};
 use super::lenient::leniently;
 use super::value::ValueError;
-use super::{Advertise, Answer, End, PortRange, answering, auth, parse_duration, tenants};
+use super::{
+    Advertise, Answer, End, PortRange, answering, auth, parse_duration, tenants, webhooks,
+};
 use crate::{Network, NetworkError};
 
 /// Reads `text`: what of it can be read, and all that cannot, with its line; for an unknown key the keys that are known.
@@ -77,6 +79,7 @@ pub(super) struct File {
     pub(super) limits: Limits,
     pub(super) records: Records,
     pub(super) trace: Trace,
+    pub(super) webhook: Vec<Spanned<webhooks::Written>>,
     pub(super) debug: Debug,
 }
 

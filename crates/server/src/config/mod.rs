@@ -92,6 +92,12 @@
 //!          "192.0.2.0/24"]          # whoever is called at an address of this network; default: nobody
 //! refers_per_minute = 60            # REFERs that one conference takes
 //!
+//! [[webhook]]                       # who is told what happens, by POST; needs [state]
+//! url = "https://example.com/hook"  # http: only on a network that you trust
+//! secret_file = "hook.secret"       # signs each: `echo whsec_$(head -c 32 /dev/urandom | base64)`; relative to this file
+//! ca_file = "ca.pem"                # whom the receiver's certificate is from; default: whom the system trusts
+//! events = ["held", "ended"]        # default: all, but `talking`
+//!
 //! [limits]                          # answers that one address gets to what makes no conference and joins none
 //! per_second = 10                   # in the long run
 //! burst = 100                       # at once, after a time of quiet
@@ -112,6 +118,7 @@ mod print;
 mod sources;
 mod tenants;
 mod value;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -180,6 +187,8 @@ pub struct Config {
     pub lab_registrar: bool,
     /// How many answers of no use one source gets.
     pub limits: Limits,
+    /// Who is told what happens.
+    pub webhooks: Vec<Webhook>,
     /// For tests: in which conference of each mixer, counted from 1, a fault strikes. `[debug]` in the file.
     pub fault_in_conference: Option<u32>,
 }
@@ -193,6 +202,19 @@ pub struct AdminConfig {
     pub tokens: Option<PathBuf>,
     /// Whether whoever has no token may do everything; on loopback only.
     pub is_open: bool,
+}
+
+/// A receiver of events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    /// Where each is posted.
+    pub url: String,
+    /// The file of the secret that signs them.
+    pub secret_file: PathBuf,
+    /// The file of the certificates that the receiver's may be from; `None`: those that the system trusts.
+    pub ca_file: Option<PathBuf>,
+    /// The kinds of events it gets; empty: all but who talks.
+    pub events: Vec<String>,
 }
 
 /// One UDP socket for SIP.

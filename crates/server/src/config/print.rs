@@ -13,7 +13,7 @@ use toml::Value;
 use super::sources::Sources;
 use super::{
     AdminConfig, Advertise, Answer, Auth, Config, End, Entry, Factory, Md5, MediaListen, RoomTerms,
-    SipListen, Tenant,
+    SipListen, Tenant, Webhook,
 };
 use crate::{AllowList, RecordsTo};
 
@@ -56,6 +56,7 @@ impl Config {
             dial_out,
             lab_registrar,
             limits,
+            webhooks,
             fault_in_conference,
         } = self;
         let mut page = Page { text: String::new(), sources, table: String::new() };
@@ -98,6 +99,7 @@ impl Config {
         page.table("[limits]", "limits");
         page.put("per_second", i64::from(limits.per_second));
         page.put("burst", i64::from(limits.burst));
+        webhooks.iter().enumerate().for_each(|(at, webhook)| page.webhook(at, webhook));
         if let Some(conference) = fault_in_conference {
             page.table("[debug]", "debug");
             page.put("fault_in_conference", i64::from(*conference));
@@ -244,6 +246,16 @@ impl Page<'_> {
         // A number that is written must be at least one.
         self.put_some("reserved", (*reserved > 0).then_some(i64::from(*reserved)), "none");
         self.put_some("per_minute", per_minute.map(i64::from), "no limit");
+    }
+
+    fn webhook(&mut self, at: usize, webhook: &Webhook) {
+        let Webhook { url, secret_file, ca_file, events } = webhook;
+        self.table("[[webhook]]", &format!("webhook[{at}]"));
+        self.put("url", url.clone());
+        self.put("secret_file", path(secret_file));
+        self.put_some("ca_file", ca_file.as_deref().map(path), "whom the system trusts");
+        let events = Some(events.clone()).filter(|events| !events.is_empty());
+        self.put_some("events", events, "all but talking");
     }
 
     fn auth(&mut self, auth: &Auth) {

@@ -133,7 +133,11 @@ impl Config {
             Some(RecordsTo::File(path)) => Some(path),
             Some(RecordsTo::Stdout) | None => None,
         };
-        for path in paths.into_iter().filter_map(Option::as_mut).chain(users).chain(records) {
+        let hooks = self.webhooks.iter_mut();
+        let hooks =
+            hooks.flat_map(|it| std::iter::once(&mut it.secret_file).chain(&mut it.ca_file));
+        let paths = paths.into_iter().filter_map(Option::as_mut);
+        for path in paths.chain(users).chain(records).chain(hooks) {
             *path = std::path::absolute(&*path)?;
         }
         Ok(self)

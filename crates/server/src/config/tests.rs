@@ -289,7 +289,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("pool = {capacity = 1", "convoke.toml:1: unclosed inline table, expected `}`"),
     (
         "[cluster]",
-        "convoke.toml:1: unknown key `cluster`, expected one of `sip`, `media`, `factory`, `tenants`, `state`, `admin`, `pool`, `access`, `dns`, `auth`, `dial_out`, `limits`, `records`, `trace`, `debug`",
+        "convoke.toml:1: unknown key `cluster`, expected one of `sip`, `media`, `factory`, `tenants`, `state`, `admin`, `pool`, `access`, `dns`, `auth`, `dial_out`, `limits`, `records`, `trace`, `webhook`, `debug`",
     ),
 ];
 
@@ -493,7 +493,7 @@ fn the_admin_interface_is_elsewhere_only_with_tokens() {
 }
 
 /// Keys with values that may stand together, for files made by chance.
-const LINES: [(&str, &[&str]); 15] = [
+const LINES: [(&str, &[&str]); 16] = [
     ("[sip]", &["nat = \"off\"", "dscp = 7", "lab_registrar = true"]),
     ("[[sip.listen]]", &["bind = \"127.0.0.1:5070\"", "advertise = \"[2001:db8::1]:5070\""]),
     ("[[sip.listen]]", &["bind = \"[::1]:0\"", "advertise = \"mix.example.com\""]),
@@ -559,6 +559,15 @@ const LINES: [(&str, &[&str]); 15] = [
         ],
     ),
     (
+        "[[webhook]]",
+        &[
+            "url = \"https://h/x\"",
+            "secret_file = \"s\"",
+            "ca_file = \"c\"",
+            "events = [\"held\", \"talking\"]",
+        ],
+    ),
+    (
         "[dial_out]",
         &[
             "allow = [\"sip:*@example.com\", \"sip:+4930*@*.example.com:5070\", \"192.0.2.0/24\"]",
@@ -582,7 +591,7 @@ proptest::proptest! {
             if chosen % 4 == 0 { continue }
             text += &format!("{header}\n");
             for (at, line) in lines.iter().enumerate() {
-                let must = line.starts_with("users = [\"8") || header.ends_with(".listen]]") && at == 0 || *header == "[auth]" && at < 2;
+                let must = line.starts_with("users = [\"8") || header.ends_with(".listen]]") && at == 0 || matches!(*header, "[auth]" | "[[webhook]]") && at < 2;
                 if must || (chosen >> (at + 2)) % 2 == 0 || *header == "[access]" { text += &format!("{line}\n") }
             }
         }
@@ -594,7 +603,7 @@ proptest::proptest! {
             open: open || sip || media_ip,
             lab_registrar: lab,
             records: records.then(|| "/r".into()),
-            state_dir: state.then(|| "/s".into()),
+            state_dir: (state || text.contains("[[webhook]]")).then(|| "/s".into()),
             ..Flags::default()
         };
         let config = Config::from_toml("/etc/convoke.toml", &text, &flags);
@@ -655,4 +664,19 @@ fn pins_are_shown_by_nothing() {
     assert!(read("[[factory]]\nmax_time = \"8h\"\nlobby = true").is_ok());
     let told = error("[[factory]]\nmax_time = \"169h\"");
     assert!(told.contains("max_time in seconds must be 1 to 604800, found 608400"), "{told}");
+}
+
+#[test]
+fn webhooks_need_a_place_a_url_and_events_that_there_are() {
+    let good = "[state]\ndir = \"s\"\n[[webhook]]\nurl = \"https://h/x\"\nsecret_file = \"k\"\nevents = [\"held\"]\n";
+    let webhook = &read(good).expect("good").webhooks[0];
+    assert_eq!((webhook.url.as_str(), webhook.events.len()), ("https://h/x", 1));
+    let no_state = good.replace("[state]\ndir = \"s\"\n", "");
+    assert!(error(&no_state).starts_with("convoke.toml:1: events wait on the disk"));
+    assert!(error(&good.replace("https://h", "h")).starts_with("convoke.toml:4: url must be"));
+    assert!(
+        error(&good.replace("held", "hold")).starts_with("convoke.toml:6: \"hold\" is no event")
+    );
+    let twice = good.to_owned() + &good[good.find("[[").expect("a table")..];
+    assert!(error(&twice).starts_with("convoke.toml:8: this url is named"));
 }

@@ -17,6 +17,7 @@ use units::{Cause, Tally};
 use crate::admin::HttpFigures;
 use crate::records::RecordLost;
 use crate::run::Reload;
+use crate::webhooks::{HookFigures, WebhookFigures};
 
 use self::text::Kind::{Counter, Gauge, Histogram};
 use self::text::{Kind, Page};
@@ -42,6 +43,7 @@ pub(crate) struct Snapshot {
     /// Records written, and those lost.
     pub(crate) records: (u64, Tally<RecordLost>),
     pub(crate) http: HttpFigures,
+    pub(crate) webhooks: WebhookFigures,
 }
 
 /// Writes the page.
@@ -59,6 +61,7 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     legs(&mut page, &snapshot.node);
     mixers(&mut page, &snapshot.mixers);
     http(&mut page, &snapshot.http);
+    webhooks(&mut page, &snapshot.webhooks);
     let help = "Events and messages that nobody took in time: only what is shown of them is lost.";
     page.one(Counter, "events_lost_total", help, snapshot.events_lost);
     let help = "Configurations that were read while the server ran.";
@@ -84,6 +87,48 @@ fn http(page: &mut Page, http: &HttpFigures) {
     page.one(Gauge, "http_event_readers", "Who reads events over HTTP.", http.readers);
     let help = "Readers of events that were too slow, and were let go.";
     page.one(Counter, "http_event_readers_dropped_total", help, http.readers_dropped);
+}
+
+/// By the receiver's place in the configuration, from 1: its URL may hold a secret.
+fn webhooks(page: &mut Page, figures: &WebhookFigures) {
+    type OfHook = (Kind, &'static str, &'static str, fn(&HookFigures) -> u64);
+    const OF_HOOKS: [OfHook; 3] = [
+        (Gauge, "webhook_events_waiting", "Events that a receiver does not have yet.", |it| {
+            it.waiting
+        }),
+        (Counter, "webhook_events_delivered_total", "Events that a receiver took.", |it| {
+            it.delivered
+        }),
+        (
+            Gauge,
+            "webhook_failures_in_a_row",
+            "Attempts at a receiver that failed, one after another.",
+            |it| it.failures.into(),
+        ),
+    ];
+    let numbered = || (1_usize..).map(|n| n.to_string()).zip(&figures.hooks);
+    for (kind, name, help, read) in OF_HOOKS {
+        let mut family = page.family(kind, name, help);
+        for (webhook, hook) in numbered() {
+            family.sample(&[("webhook", &webhook)], read(hook));
+        }
+    }
+    let help = "Attempts to deliver an event that failed; each is made again.";
+    let mut family = page.family(Counter, "webhook_attempts_failed_total", help);
+    for (webhook, hook) in numbered() {
+        for (cause, count) in hook.failed.iter() {
+            family.sample(&[("webhook", &webhook), ("cause", cause.label())], count);
+        }
+    }
+    let help = "Events that a receiver never gets.";
+    let mut family = page.family(Counter, "webhook_events_lost_total", help);
+    for (webhook, hook) in numbered() {
+        for (cause, count) in hook.lost.iter() {
+            family.sample(&[("webhook", &webhook), ("cause", cause.label())], count);
+        }
+    }
+    let help = "Events thrown away because their receiver was taken out of the configuration.";
+    page.one(Counter, "webhook_events_removed_total", help, figures.removed);
 }
 
 fn messages(page: &mut Page, node: &Figures) {

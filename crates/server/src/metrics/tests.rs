@@ -9,6 +9,7 @@ use sip::{ConnectionClosed, ConnectionDenied, MessageDropped};
 use transport::WireLoss;
 
 use super::*;
+use crate::webhooks::{HookFailure, HookLost};
 
 /// A page on which nothing has happened yet.
 fn page() -> String {
@@ -35,6 +36,7 @@ fn page() -> String {
         reloads: Tally::default(),
         records: (0, Tally::default()),
         http: HttpFigures { requests: [("getStatus", 1)].into(), ..HttpFigures::default() },
+        webhooks: WebhookFigures { hooks: vec![HookFigures::default()], removed: 0 },
     })
 }
 
@@ -127,6 +129,8 @@ fn every_cause_of_every_enum_has_its_label() {
     walk::<End>(&page, "conferences_ended_total", "");
     walk::<PacketDropped>(&page, "leg_packets_dropped_total", "");
     walk::<media::ShardDropped>(&page, "mixer_packets_dropped_total", "mixer=\"0\",");
+    walk::<HookFailure>(&page, "webhook_attempts_failed_total", "webhook=\"1\",");
+    walk::<HookLost>(&page, "webhook_events_lost_total", "webhook=\"1\",");
     for kind in MessageKind::ALL {
         let label = if kind.is_request() { "method" } else { "class" };
         let series = format!("{label}=\"{}\"}} 0\n", kind.label());

@@ -1,0 +1,208 @@
+//! `[[webhook]]`: what happens is posted to whoever wants to know, signed, in order, again and again until he has it.
+//!
+//! - `queue`: what is sent when: order, repetition, when to give up; without I/O
+//! - `spool`: what is not delivered yet, on the disk
+//! - `sign`: the signature, after Standard Webhooks (<https://www.standardwebhooks.com>)
+//! - `work`: the thread that has the spool; `post`: a thread for each receiver, which waits for it
+//! - `hook`: one receiver, with its secret
+//!
+//! **Invariant:** no call waits for a disk or a receiver: the loop hands an event over, or it is counted as lost.
+//! **Invariant:** an event that is in the spool is posted at least once, also after a cut at any moment, unless it is given up
+//! and counted. Its id is the same each time.
+//! **Invariant:** a receiver gets events in the order in which they happened.
+
+mod hook;
+mod post;
+mod queue;
+mod sign;
+mod spool;
+mod work;
+
+use std::path::Path;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use serde::{Deserialize, Serialize};
+use transport::Clock;
+use units::{Rng, Tally, causes};
+
+pub(crate) use self::hook::Hook;
+pub use self::hook::HookError;
+use self::spool::Spool;
+use self::work::{Wake, Worker};
+use crate::admin::Happened;
+use crate::store::StoreError;
+
+/// Events that wait for the disk: a busy server's of some seconds. One more is lost and counted.
+const WAITING_MAX: usize = 4_096;
+
+causes! {
+    /// Why an event was not delivered, this time.
+    pub enum HookFailure {
+        /// The receiver answered, and not with 2xx.
+        Status => "status",
+        /// It did not answer in time.
+        Timeout => "timeout",
+        /// Nobody is there: no such name, or no connection.
+        Unreachable => "unreachable",
+        /// It did not prove who it is.
+        Tls => "tls",
+        /// What it said is no HTTP.
+        Protocol => "protocol",
+    }
+}
+
+causes! {
+    /// Why an event is never delivered.
+    pub enum HookLost {
+        /// Too many waited for the disk.
+        QueueFull => "queue_full",
+        /// The disk did not take it.
+        SpoolWrite => "spool_write",
+        /// Too many waited for the receiver.
+        SpoolFull => "spool_full",
+        /// It could not be delivered for too long.
+        Expired => "expired",
+        /// The receiver said 410: it wants nothing any more.
+        Gone => "gone",
+    }
+}
+
+/// What became of the events for one receiver.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HookFigures {
+    pub(crate) url: String,
+    /// Events in the spool.
+    pub(crate) waiting: u64,
+    /// When the first of them happened, microseconds since 1970; 0: none waits.
+    pub(crate) oldest: u64,
+    pub(crate) delivered: u64,
+    pub(crate) failed: Tally<HookFailure>,
+    pub(crate) lost: Tally<HookLost>,
+    /// Attempts in a row that failed.
+    pub(crate) failures: u32,
+    /// What the last of these met, in words.
+    pub(crate) why: Option<String>,
+}
+
+/// What became of all events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WebhookFigures {
+    /// By receiver, in the order of the configuration.
+    pub(crate) hooks: Vec<HookFigures>,
+    /// Events thrown away because their receiver is not in the configuration any more.
+    pub(crate) removed: u64,
+}
+
+/// A receiver of events, as the status shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookStatus {
+    /// Where events are posted; whoever may not see conference URIs sees only the host.
+    pub url: String,
+    /// Events that are not delivered yet.
+    pub waiting: u64,
+    /// How long the first of them has waited, seconds.
+    pub waiting_seconds: u64,
+    /// Events delivered since the server started.
+    pub delivered: u64,
+    /// Events that are given up since then.
+    pub lost: u64,
+    /// Attempts in a row that failed.
+    pub failures: u32,
+    /// What the last of these met.
+    pub why: Option<String>,
+}
+
+impl WebhookStatus {
+    /// The same for somebody who may not see what a path may hold.
+    pub(crate) fn without_path(mut self) -> Self {
+        self.url = hook::origin(&self.url).to_owned();
+        self
+    }
+}
+
+/// The loop's side of it.
+#[derive(Default)]
+pub(crate) struct Webhooks {
+    wakes: Option<SyncSender<Wake>>,
+    thread: Option<JoinHandle<()>>,
+    figures: Arc<Mutex<WebhookFigures>>,
+    queue_full: u64,
+}
+
+impl Webhooks {
+    /// Starts with what is in the spool of this state folder. Also without a receiver: one may come with another
+    /// configuration, and what was for one that is gone is thrown away.
+    pub(crate) fn start(
+        folder: &Path,
+        hooks: Vec<Hook>,
+        clock: Clock,
+        rng: &mut Rng,
+    ) -> Result<Self, StoreError> {
+        let (spool, waiting) = Spool::open(folder)?;
+        let (wakes, receiver) = sync_channel(WAITING_MAX);
+        let figures = Arc::<Mutex<WebhookFigures>>::default();
+        let worker = Worker::new(spool, clock, rng.fork(), wakes.clone(), Arc::clone(&figures));
+        let thread = std::thread::Builder::new()
+            .name("webhooks".to_owned())
+            .spawn(move || worker.run(hooks, waiting, &receiver))
+            .map_err(|error| StoreError::Open {
+                path: folder.display().to_string(),
+                why: error.to_string(),
+            })?;
+        Ok(Self { wakes: Some(wakes), thread: Some(thread), figures, queue_full: 0 })
+    }
+
+    /// Hands over what has happened.
+    pub(crate) fn push(&mut self, happened: Arc<Happened>) {
+        let Some(wakes) = &self.wakes else { return };
+        match wakes.try_send(Wake::Happened(happened)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.queue_full += 1,
+        }
+    }
+
+    /// Goes by other receivers from now on. Whether that was taken.
+    pub(crate) fn reload(&self, hooks: Vec<Hook>) -> bool {
+        self.wakes.as_ref().is_none_or(|wakes| wakes.try_send(Wake::Hooks(hooks)).is_ok())
+    }
+
+    pub(crate) fn figures(&self) -> WebhookFigures {
+        let mut figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for it in &mut figures.hooks {
+            // It was lost before anybody looked for whom it was.
+            it.lost = it.lost.clone().with(HookLost::QueueFull, self.queue_full);
+        }
+        figures
+    }
+
+    pub(crate) fn status(&self, unix_micros: u64) -> Vec<WebhookStatus> {
+        let status = |it: HookFigures| WebhookStatus {
+            waiting_seconds: match it.oldest {
+                0 => 0,
+                oldest => unix_micros.saturating_sub(oldest) / 1_000_000,
+            },
+            lost: it.lost.iter().map(|(_, count)| count).sum(),
+            url: it.url,
+            waiting: it.waiting,
+            delivered: it.delivered,
+            failures: it.failures,
+            why: it.why,
+        };
+        self.figures().hooks.into_iter().map(status).collect()
+    }
+}
+
+impl Drop for Webhooks {
+    /// Waits until all that was handed over is on the disk; whoever is to get it gets it after the next start.
+    fn drop(&mut self) {
+        if let Some(wakes) = self.wakes.take() {
+            // It always takes what waits, so there is a place soon.
+            let _ = wakes.send(Wake::Stop);
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What is not delivered yet, on the disk.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::Path;
+
+use redb::{
+    Database, Durability, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableError,
+};
+use serde::{Deserialize, Serialize};
+
+use super::queue::Waiting;
+use crate::store::{self, StoreError};
+
+/// By receiver and number: what is to be posted, as JSON.
+const EVENTS: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("events");
+
+const FILE: &str = "webhooks.redb";
+
+/// An event as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Row {
+    /// What the receiver knows it by.
+    pub(super) id: String,
+    /// When it happened, microseconds since 1970.
+    pub(super) unix_micros: u64,
+    /// What is posted.
+    pub(super) body: String,
+}
+
+/// What is to be written in one go.
+#[derive(Default)]
+pub(super) struct Change {
+    pub(super) put: Vec<(String, u64, Row)>,
+    pub(super) remove: Vec<(String, u64)>,
+}
+
+/// What waits for each receiver, by its URL, in order.
+pub(super) type AllWaiting = BTreeMap<String, VecDeque<Waiting>>;
+
+pub(super) struct Spool(Database);
+
+impl Spool {
+    /// Opens the spool of a state folder, or makes it.
+    pub(super) fn open(folder: &Path) -> Result<(Self, AllWaiting), StoreError> {
+        let path = folder.join(FILE);
+        let failed = |error: redb::Error| StoreError::Open {
+            path: path.display().to_string(),
+            why: error.to_string(),
+        };
+        let spool = Self(store::database(&path).map_err(failed)?);
+        let waiting = spool.read_all().map_err(failed)?;
+        Ok((spool, waiting))
+    }
+
+    fn read_all(&self) -> Result<AllWaiting, redb::Error> {
+        let mut all = AllWaiting::new();
+        let transaction = self.0.begin_read()?;
+        let table = match transaction.open_table(EVENTS) {
+            Ok(table) => table,
+            Err(TableError::TableDoesNotExist(_)) => return Ok(all),
+            Err(error) => return Err(error.into()),
+        };
+        for row in table.iter()? {
+            let (key, value) = row?;
+            let (url, number) = key.value();
+            match serde_json::from_slice::<Row>(value.value()) {
+                Ok(Row { unix_micros, .. }) => {
+                    let waiting = all.entry(url.to_owned()).or_default();
+                    waiting.push_back(Waiting { number, unix_micros });
+                }
+                Err(error) => tracing::warn!(%error, "an event in the spool cannot be read"),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Writes all of it or nothing; when it returns, what was put is on the disk.
+    pub(super) fn write(&self, change: &Change) -> Result<(), redb::Error> {
+        let mut transaction = self.0.begin_write()?;
+        if change.put.is_empty() {
+            // If a cut brings back what was delivered, it is posted once more, and known by its id.
+            transaction.set_durability(Durability::None)?;
+        }
+        {
+            let mut table = transaction.open_table(EVENTS)?;
+            for (url, number, row) in &change.put {
+                let text = serde_json::to_vec(row).map_err(io::Error::other)?;
+                table.insert((url.as_str(), *number), text.as_slice())?;
+            }
+            for (url, number) in &change.remove {
+                table.remove((url.as_str(), *number))?;
+            }
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// One event. `None`: it is not there, or cannot be read.
+    pub(super) fn read(&self, url: &str, number: u64) -> Option<Row> {
+        let read = || {
+            let table = self.0.begin_read()?.open_table(EVENTS)?;
+            let value = table.get((url, number))?;
+            Ok::<_, redb::Error>(value.and_then(|it| serde_json::from_slice(it.value()).ok()))
+        };
+        read().unwrap_or_else(|error| {
+            tracing::error!(%error, "the spool of webhooks cannot be read");
+            None
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_put_is_there_in_order_after_the_next_start_and_what_was_removed_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (spool, none) = Spool::open(folder.path()).expect("made");
+        assert!(none.is_empty());
+        let row = |body: &str| Row { id: "i".to_owned(), unix_micros: 7, body: body.to_owned() };
+        let put = |url: &str, number, body| (url.to_owned(), number, row(body));
+        let put = vec![
+            put("a", 300, "third"),
+            put("a", 2, "first"),
+            put("b", 1, "b"),
+            put("a", 3, "second"),
+        ];
+        spool.write(&Change { put, remove: Vec::new() }).expect("written");
+        let remove = vec![("a".to_owned(), 2)];
+        spool.write(&Change { put: Vec::new(), remove }).expect("written");
+        assert_eq!((spool.read("a", 2), spool.read("a", 3)), (None, Some(row("second"))));
+        drop(spool);
+        let (spool, waiting) = Spool::open(folder.path()).expect("opened");
+        let numbers = |url: &str| waiting[url].iter().map(|it| it.number).collect::<Vec<_>>();
+        assert_eq!((numbers("a"), numbers("b")), (vec![3, 300], vec![1]));
+        assert_eq!(spool.read("b", 1), Some(row("b")));
+    }
+}
