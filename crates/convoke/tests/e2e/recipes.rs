@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use serde_json::Value;
+use server::config::Flags;
 
 use crate::processes::{Alone, Process, convoke, run};
 
@@ -16,6 +17,10 @@ fn recipes(page: &str) -> Vec<(String, String)> {
         match kind {
             "sh" => recipes.push((text.to_owned(), String::new())),
             "text" => recipes.last_mut().expect("commands before").1 = text.to_owned(),
+            "toml" => {
+                let read = server::Config::from_toml("c.toml", text, &Flags::default());
+                assert_eq!(read.err().map(|error| error.to_string()), None, "{text}");
+            }
             other => panic!("what is a block of {other}?"),
         }
         assert!(next.is_some(), "every block has an end");
