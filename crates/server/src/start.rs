@@ -173,20 +173,17 @@ impl Server {
                 report
             })
             .map_err(failed("thread"))?;
-        let events = event_receiver;
-        let (orders, thread) = (Some(orders), Some(thread));
-        let config = config.clone();
         let running = Running {
             factories,
             sip,
             admin,
             capacity,
             measured,
-            config,
+            config: config.clone(),
             own,
-            events,
-            orders,
-            thread,
+            events: event_receiver,
+            orders: Some(orders),
+            thread: Some(thread),
         };
         // From here on, dropping it ends what was started.
         is_ready.recv_timeout(PORTS_WITHIN).map_err(|_| StartError::NoMediaPorts)?;

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use focus::factory::AnswerRule;
-use focus::{EntryRules, Pin};
+use focus::{DialRules, EntryRules, Pin};
+use node::Limits;
 use pool::TenantTerms;
 use sip::{Nat, Transport};
 use toml::Value;
@@ -93,12 +94,7 @@ impl Config {
         if let Some(auth) = auth {
             page.auth(auth);
         }
-        page.table("[dial_out]", "dial_out");
-        page.put("allow", texts(&dial_out.allow));
-        page.put("refers_per_minute", i64::from(dial_out.refers_per_minute));
-        page.table("[limits]", "limits");
-        page.put("per_second", i64::from(limits.per_second));
-        page.put("burst", i64::from(limits.burst));
+        page.bounds(dial_out, *limits);
         webhooks.iter().enumerate().for_each(|(at, webhook)| page.webhook(at, webhook));
         if let Some(conference) = fault_in_conference {
             page.table("[debug]", "debug");
@@ -246,6 +242,15 @@ impl Page<'_> {
         // A number that is written must be at least one.
         self.put_some("reserved", (*reserved > 0).then_some(i64::from(*reserved)), "none");
         self.put_some("per_minute", per_minute.map(i64::from), "no limit");
+    }
+
+    fn bounds(&mut self, dial_out: &DialRules, limits: Limits) {
+        self.table("[dial_out]", "dial_out");
+        self.put("allow", texts(&dial_out.allow));
+        self.put("refers_per_minute", i64::from(dial_out.refers_per_minute));
+        self.table("[limits]", "limits");
+        self.put("per_second", i64::from(limits.per_second));
+        self.put("burst", i64::from(limits.burst));
     }
 
     fn webhook(&mut self, at: usize, webhook: &Webhook) {
