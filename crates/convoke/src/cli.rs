@@ -236,13 +236,8 @@ pub(crate) struct WatchArgs {
 /// Show a server's conferences, legs and room.
 #[derive(Args, Debug)]
 pub(crate) struct StatusArgs {
-    /// Where the server's HTTP interface listens
-    #[arg(long, value_name = "ADDR", value_parser = socket_address,
-          default_value_t = server::Config::ADMIN_DEFAULT)]
-    pub(crate) admin: SocketAddr,
-    /// The whole status as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
 }
 
 /// Show it all on this machine: one server, three voices, who heard whom.

@@ -3,11 +3,12 @@
 use focus::factory::Refused;
 use focus::{End, LegEnd};
 use mix::message::PortReport;
-use pool::ConferenceId;
+use pool::{ConferenceId, TenantId};
 use sip::{MessageDropped, StackRefusal, StatusCode, Traffic};
 use units::{Tally, causes};
 
 use crate::conference::State;
+use crate::keeping::Keeping;
 use crate::node::{Node, Phase};
 use crate::registrar::Registrar;
 use crate::{Leftovers, QualityFigures, RelayCounters, RoomStatus};
@@ -231,6 +232,27 @@ pub struct Figures {
     pub relayed: RelayCounters,
     /// Phones that are registered with it.
     pub phones: usize,
+    /// What each tenant has, in the order of the configuration. The first, without a name, is whoever belongs to no other.
+    pub tenants: Vec<TenantFigures>,
+    /// Reservations that are not over.
+    pub reservations: usize,
+    /// Conferences that the store keeps.
+    pub kept: usize,
+    /// Idempotency keys that are remembered.
+    pub keys: usize,
+}
+
+/// What a tenant has, in seats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantFigures {
+    /// What it is called.
+    pub name: String,
+    /// In use and held.
+    pub seats: u32,
+    /// At most.
+    pub quota: Option<u32>,
+    /// What nobody else gets.
+    pub reserved: u32,
 }
 
 impl Node {
@@ -239,6 +261,17 @@ impl Node {
             State::Active(active) => Some(active.focus.leg_count()),
             State::Held | State::Ended => None,
         }
+    }
+
+    fn tenant_figures(&self) -> Vec<TenantFigures> {
+        let numbered = (0..).map(TenantId).zip(&self.pool.config().tenants);
+        let figures = numbered.map(|(id, terms)| TenantFigures {
+            name: terms.name.clone(),
+            seats: self.pool.seats_of(id).0,
+            quota: terms.quota,
+            reserved: terms.reserved,
+        });
+        figures.collect()
     }
 
     /// All that was counted so far.
@@ -267,6 +300,10 @@ impl Node {
             is_draining: matches!(self.phase, Phase::Draining(_)),
             relayed: self.registrar.as_ref().map(Registrar::counters).unwrap_or_default(),
             phones: self.registrar.as_ref().map_or(0, Registrar::phone_count),
+            tenants: self.tenant_figures(),
+            reservations: self.pool.reservations().count(),
+            kept: self.keeping.as_ref().map_or(0, Keeping::count),
+            keys: self.keys_used.count(),
             legs: self.by_media.values().filter_map(|id| self.legs_of(*id)).sum(),
         }
     }

@@ -15,7 +15,7 @@ use units::{Instant, UnixTime};
 
 use crate::conference::{Asked, Record, State};
 use crate::node::{Node, Output, TOMBSTONE_FOR};
-use crate::steering::Policy;
+use crate::steering::{Policy, StoredKey};
 
 /// One conference as it is kept. Fields are added, never renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +72,10 @@ pub enum StoreChange {
     Put(Box<StoredConference>),
     /// Forget that.
     Remove(ConferenceId),
+    /// Keep what was made under a key.
+    PutKey(Box<StoredKey>),
+    /// Forget that one.
+    RemoveKey(ConferenceId),
 }
 
 /// What the node knows of its store.
@@ -84,6 +88,13 @@ pub(crate) struct Keeping {
     pub(crate) waiting: BTreeMap<u64, Waiting>,
     /// Until when a URI that was made before the start is believed.
     recall_until: Instant,
+}
+
+impl Keeping {
+    /// Conferences in the store, or on their way there.
+    pub(crate) fn count(&self) -> usize {
+        self.kept.len()
+    }
 }
 
 /// Who waits, and for what.
@@ -255,6 +266,7 @@ impl Node {
         match &change {
             StoreChange::Put(stored) => keeping.kept.insert(stored.id),
             StoreChange::Remove(id) => keeping.kept.remove(id),
+            StoreChange::PutKey(_) | StoreChange::RemoveKey(_) => false,
         };
         self.output(Output::Store { ticket, change });
         Some(ticket)

@@ -53,7 +53,7 @@ pub use auth::{AuthConfig, Entry, Role, User};
 pub use config::{Keys, NodeConfig, SipListen};
 pub use draining::DrainStatus;
 pub use explaining::{ExplainError, ExplainQuery, Explained, ExplainedState};
-pub use figures::{AckIgnored, Figures, Refusal, Tallies};
+pub use figures::{AckIgnored, Figures, Refusal, Tallies, TenantFigures};
 pub use focus::{Network, NetworkError};
 pub use keeping::{StoreChange, StoredConference, StoredState};
 pub use locating::LookupId;
@@ -70,7 +70,7 @@ pub use room::{Capacity, CapacityQuery, Fit, HoldState, HoldStatus, MixerRoom, W
 pub use status::{ConferenceState, ConferenceStatus, Leftovers, LegStatus, RoomStatus, Status};
 pub use steering::{
     Asker, Change, ConferenceView, KEY_FOR, KEYS_MAX, MAX_TIME_ASKED, NewConference,
-    ParticipantView, SEATS_ASKED, Stage, SteerError, TITLE_CHARS_MAX,
+    ParticipantView, SEATS_ASKED, Stage, SteerError, StoredKey, TITLE_CHARS_MAX,
 };
 pub use tenants::TenantRules;
 pub use watching::UNASKED_NOTIFIES_MAX;

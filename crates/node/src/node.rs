@@ -376,7 +376,11 @@ impl Node {
 
     /// Sets the wall clock, which is only used for dates in conference URIs and notices.
     pub fn set_wall(&mut self, now: Instant, wall: UnixTime) {
-        self.wall = (wall, now);
+        // It comes in whole seconds, so that it is one off says nothing. Taken over each time, what is dated would flip
+        // between two seconds from one question to the next.
+        if self.wall(now).0.abs_diff(wall.0) > 1 {
+            self.wall = (wall, now);
+        }
     }
 
     /// What the node wants done, oldest first.
@@ -411,9 +415,15 @@ impl Node {
         self.dialogs.is_empty() && self.media.pending() == 0
     }
 
-    /// The wall clock at `now`.
-    pub(crate) fn wall(&self, now: Instant) -> UnixTime {
-        self.wall.0.after(now.since(self.wall.1))
+    /// The wall clock at a moment: the same whenever it is asked, until the clock is set.
+    pub(crate) fn wall(&self, at: Instant) -> UnixTime {
+        let (wall, begin) = self.wall;
+        if at >= begin {
+            return wall.after(at.since(begin));
+        }
+        let before = begin.since(at);
+        let seconds = before.as_secs() + u64::from(before.subsec_nanos() > 0);
+        UnixTime(wall.0.saturating_sub(seconds))
     }
 
     /// Puts a message on the wire that belongs to no transaction of ours.

@@ -115,7 +115,7 @@ impl Node {
 
     fn reservation(&self, now: Instant, it: &Reservation) -> Option<ReservationStatus> {
         let record = self.records.get(&it.id)?;
-        let wall = |at: Instant| self.wall(now).after(at.since(now));
+        let wall = |at: Instant| self.wall(at);
         let state = match (&record.state, self.pool.conference(it.id)) {
             (State::Active(_), _) => ReservationState::Running,
             (State::Held | State::Ended, Some(_)) => ReservationState::Open,

@@ -117,7 +117,7 @@ pub struct CapacityQuery {
 
 impl Node {
     /// Every conference that has room, by URI.
-    pub fn holds(&self, now: Instant) -> Vec<HoldStatus> {
+    pub fn holds(&self) -> Vec<HoldStatus> {
         let mut all: Vec<HoldStatus> = self
             .pool
             .conferences()
@@ -133,7 +133,7 @@ impl Node {
                     },
                     seats: view.seats.0,
                     used: view.used.0,
-                    until: self.wall(now).after(view.until.since(now)),
+                    until: self.wall(view.until),
                     tenant: self.tenant_name(view.tenant),
                     mixer: self.mixer(view.shard),
                     used_cost: view.used_cost,

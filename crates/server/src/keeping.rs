@@ -20,6 +20,8 @@ pub(crate) struct Keeping {
     /// Who waits, by ticket. Bounded by the questions that the admin interface lets through.
     waiting: BTreeMap<u64, oneshot::Sender<Reserved>>,
     last_ticket: u64,
+    kept: u64,
+    failed: u64,
 }
 
 impl Keeping {
@@ -49,6 +51,16 @@ impl Keeping {
             // He may have gone away.
             drop(asker.send(answer));
         }
+    }
+
+    /// Changes that are on the disk, and those that it did not take.
+    pub(crate) const fn counts(&self) -> (u64, u64) {
+        (self.kept, self.failed)
+    }
+
+    /// Whether a change is on the disk is counted when it is known.
+    pub(crate) const fn count(&mut self, is_kept: bool) {
+        if is_kept { self.kept += 1 } else { self.failed += 1 }
     }
 
     /// The next answer of the store.

@@ -329,6 +329,7 @@ impl Loop {
             }
             Wake::Asked(Asked::Room(question)) => self.asked_of_room(now, question),
             Wake::Stored(ticket, is_kept) => {
+                self.keeping.count(is_kept);
                 self.node.handle_input(now, Input::Stored { ticket, is_kept });
             }
             Wake::Asked(Asked::Ready(asked)) => drop(asked.send(self.node.readiness(now))),
@@ -406,7 +407,7 @@ impl Loop {
             }
             RoomQuestion::Holds(asked) => {
                 let page = HoldsPage {
-                    holds: self.node.holds(now),
+                    holds: self.node.holds(),
                     reservations: self.node.reservations(now),
                 };
                 drop(asked.send(page));
@@ -483,6 +484,7 @@ impl Loop {
             records: self.records.as_ref().map(Writer::counts).unwrap_or_default(),
             http: self.http.read(),
             webhooks: self.webhooks.figures(),
+            store: self.keeping.counts(),
         }
     }
 

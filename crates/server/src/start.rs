@@ -304,8 +304,8 @@ fn furnished(
         .with_tenants(room::tenant_rules(config));
     let (node, keeping) = match &config.state_dir {
         Some(folder) => {
-            let (store, kept, answers) = Store::open(folder)?;
-            (node.with_store(now, kept), Keeping::new(store, answers))
+            let (store, (kept, keys), answers) = Store::open(folder)?;
+            (node.with_store(now, kept).with_keys(now, keys), Keeping::new(store, answers))
         }
         None => (node, Keeping::default()),
     };

@@ -8,12 +8,16 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use node::{StoreChange, StoredConference};
+use node::{StoreChange, StoredConference, StoredKey};
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
 /// The conferences by identity, each as JSON.
 const CONFERENCES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("conferences");
+
+/// What was made under idempotency keys, by the identity of asker and key, each as JSON.
+const KEYS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("keys");
 
 const FILE: &str = "convoke.redb";
 
@@ -35,6 +39,9 @@ pub enum StoreError {
 /// The number of a change, and whether it is on the disk.
 pub(crate) type Answer = (u64, bool);
 
+/// What is in the store: conferences, and what was made under keys.
+pub(crate) type Kept = (Vec<StoredConference>, Vec<StoredKey>);
+
 /// The store, as the loop sees it.
 pub(crate) struct Store {
     changes: Option<SyncSender<(u64, StoreChange)>>,
@@ -45,11 +52,12 @@ impl Store {
     /// Opens the store of a state folder, or makes it; gives what is in it, and where its answers come.
     pub(crate) fn open(
         folder: &Path,
-    ) -> Result<(Self, Vec<StoredConference>, mpsc::UnboundedReceiver<Answer>), StoreError> {
+    ) -> Result<(Self, Kept, mpsc::UnboundedReceiver<Answer>), StoreError> {
         let path = folder.join(FILE);
         let failed = |why: String| StoreError::Open { path: path.display().to_string(), why };
         let database = database(&path).map_err(|error| failed(error.to_string()))?;
-        let kept = read(&database).map_err(|error| failed(error.to_string()))?;
+        let read_all = || Ok((read(&database, CONFERENCES)?, read(&database, KEYS)?));
+        let kept = read_all().map_err(|error: redb::Error| failed(error.to_string()))?;
         let (changes, receiver) = sync_channel(WAITING_MAX);
         // Bounded by the changes that wait.
         let (answers, answered) = mpsc::unbounded_channel();
@@ -131,6 +139,7 @@ fn write<'a>(
     let transaction = database.begin_write()?;
     {
         let mut table = transaction.open_table(CONFERENCES)?;
+        let mut keys = transaction.open_table(KEYS)?;
         for change in changes {
             match change {
                 StoreChange::Put(stored) => {
@@ -140,6 +149,13 @@ fn write<'a>(
                 StoreChange::Remove(id) => {
                     table.remove(id.0.as_slice())?;
                 }
+                StoreChange::PutKey(key) => {
+                    let text = serde_json::to_vec(key).map_err(io::Error::other)?;
+                    keys.insert(key.id.0.as_slice(), text.as_slice())?;
+                }
+                StoreChange::RemoveKey(id) => {
+                    keys.remove(id.0.as_slice())?;
+                }
             }
         }
     }
@@ -147,10 +163,13 @@ fn write<'a>(
     Ok(())
 }
 
-/// All that is kept. What cannot be read, of a later version perhaps, is left where it is.
-fn read(database: &Database) -> Result<Vec<StoredConference>, redb::Error> {
+/// All that a table keeps. What cannot be read, of a later version perhaps, is left where it is.
+fn read<T: DeserializeOwned>(
+    database: &Database,
+    table: TableDefinition<'_, &[u8], &[u8]>,
+) -> Result<Vec<T>, redb::Error> {
     let transaction = database.begin_read()?;
-    let table = match transaction.open_table(CONFERENCES) {
+    let table = match transaction.open_table(table) {
         Ok(table) => table,
         Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),
@@ -160,7 +179,7 @@ fn read(database: &Database) -> Result<Vec<StoredConference>, redb::Error> {
         let (_, value) = row?;
         match serde_json::from_slice(value.value()) {
             Ok(stored) => kept.push(stored),
-            Err(error) => tracing::warn!(%error, "a conference in the store cannot be read"),
+            Err(error) => tracing::warn!(%error, "a row of the store cannot be read"),
         }
     }
     Ok(kept)

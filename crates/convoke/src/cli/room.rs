@@ -40,6 +40,9 @@ pub(crate) struct AskArgs {
     #[arg(long, value_name = "ADDR", value_parser = socket_address,
           default_value_t = server::Config::ADMIN_DEFAULT)]
     pub(crate) admin: SocketAddr,
+    /// A file whose first line is the token [default: what CONVOKE_TOKEN holds]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
@@ -128,7 +131,8 @@ pub(crate) struct ReserveArgs {
     /// How many are to come
     #[arg(long, value_name = "N", required_unless_present = "cancel")]
     pub(crate) legs: Option<u32>,
-    /// When it begins, in UTC: 14:00 (the next time it is that late), +2h from now, or 2026-12-24T18:00Z
+    /// When it begins: 14:00 (the next time it is that late, in UTC), +2h from now, 2026-12-24T18:00Z, or with another
+    /// offset, 2026-12-24T19:00+01:00
     #[arg(long, value_name = "TIME", required_unless_present = "cancel")]
     pub(crate) from: Option<String>,
     /// How long it lasts

@@ -70,11 +70,11 @@ fn answer_takes_what_the_issue_names() {
 #[test]
 fn status_asks_where_serve_listens_by_default() {
     let Command::Status(args) = parse("status") else { panic!("status") };
-    assert_eq!(args.admin, server::Config::ADMIN_DEFAULT);
+    assert_eq!(args.ask.admin, server::Config::ADMIN_DEFAULT);
     let Command::Status(args) = parse("status --admin 127.0.0.1:9 --json") else {
         panic!("status")
     };
-    assert!(args.json && args.admin.port() == 9);
+    assert!(args.ask.json && args.ask.admin.port() == 9);
 }
 
 #[test]

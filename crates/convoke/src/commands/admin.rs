@@ -9,20 +9,22 @@ use anyhow::{Context as _, bail};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cli::Kind;
+use crate::cli::{AskArgs, Kind};
 
 /// Loopback and one turn of a loop, or one write to a disk: more than this and the server hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks; what it says, unread.
-pub(super) fn get(
-    admin: SocketAddr,
-    path: &str,
-    query: &[(&str, String)],
-) -> anyhow::Result<String> {
-    let request = with_token(agent().get(format!("http://{admin}{path}")));
-    let request = query.iter().fold(request, |request, (key, value)| request.query(key, value));
-    answer(admin, request.call())
+pub(super) fn get(ask: &AskArgs, path: &str, query: &[(&str, String)]) -> anyhow::Result<String> {
+    let pairs: Vec<_> =
+        query.iter().map(|(key, value)| format!("{key}={}", escaped(value))).collect();
+    let mark = if pairs.is_empty() { "" } else { "?" };
+    Client::of(ask)?.text("GET", &format!("{path}{mark}{}", pairs.join("&")), None, &[])
+}
+
+/// The status of a server that is ours alone.
+pub(super) fn status(admin: SocketAddr) -> anyhow::Result<String> {
+    Client::new(admin, None)?.text("GET", "/v1/status", None, &[])
 }
 
 /// What legs are asked about, as it stands in questions.
@@ -33,23 +35,14 @@ pub(super) fn kind(kind: &Kind) -> impl Iterator<Item = (&'static str, String)> 
 }
 
 /// Asks for something to be done; what it says, unread.
-pub(super) fn post(admin: SocketAddr, path: &str, body: &impl Serialize) -> anyhow::Result<String> {
-    let body = serde_json::to_string(body).context("this cannot be written as JSON")?;
-    let request = with_token(agent().post(format!("http://{admin}{path}")));
-    answer(admin, request.content_type("application/json").send(body))
+pub(super) fn post(ask: &AskArgs, path: &str, body: &impl Serialize) -> anyhow::Result<String> {
+    let body = serde_json::to_value(body).context("this cannot be written as JSON")?;
+    Client::of(ask)?.text("POST", path, Some(&body), &[])
 }
 
 /// Asks for something to be undone; what it says, unread.
-pub(super) fn delete(admin: SocketAddr, path: &str) -> anyhow::Result<String> {
-    answer(admin, with_token(agent().delete(format!("http://{admin}{path}"))).call())
-}
-
-/// With the token of the environment, if there is one.
-fn with_token<B>(request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
-    match token_of_environment() {
-        Some(token) => request.header("Authorization", format!("Bearer {token}")),
-        None => request,
-    }
+pub(super) fn delete(ask: &AskArgs, path: &str) -> anyhow::Result<String> {
+    Client::of(ask)?.text("DELETE", path, None, &[])
 }
 
 fn token_of_environment() -> Option<String> {
@@ -64,6 +57,14 @@ pub(super) fn escaped(text: &str) -> String {
         false => format!("%{byte:02X}"),
     });
     each.collect()
+}
+
+/// What comes of asking for a stream.
+pub(super) enum Asked<T> {
+    /// It goes on.
+    Lines(T),
+    /// Not now, and why.
+    Later(String),
 }
 
 /// Whoever steers a server.
@@ -88,14 +89,18 @@ impl Client {
         Ok(Self { admin, token: token.filter(|token| !token.is_empty()) })
     }
 
-    /// Asks, and reads what comes; null where nothing does.
-    pub(super) fn send(
+    fn of(ask: &AskArgs) -> anyhow::Result<Self> {
+        Self::new(ask.admin, ask.token_file.as_deref())
+    }
+
+    /// Asks; what it says, unread.
+    fn text(
         &self,
         method: &str,
         path: &str,
         body: Option<&Value>,
         headers: &[(&str, String)],
-    ) -> anyhow::Result<Value> {
+    ) -> anyhow::Result<String> {
         let request = self.request(method, path, headers);
         let got = match body {
             Some(body) => {
@@ -104,7 +109,18 @@ impl Client {
             }
             None => agent().run(request.body(())?),
         };
-        let text = answer(self.admin, got)?;
+        answer(self.admin, got)
+    }
+
+    /// Asks, and reads what comes; null where nothing does.
+    pub(super) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        headers: &[(&str, String)],
+    ) -> anyhow::Result<Value> {
+        let text = self.text(method, path, body, headers)?;
         if text.is_empty() {
             return Ok(Value::Null);
         }
@@ -116,17 +132,24 @@ impl Client {
         &self,
         path: &str,
         last: Option<&str>,
-    ) -> anyhow::Result<impl Iterator<Item = std::io::Result<String>> + use<>> {
+    ) -> anyhow::Result<Asked<impl Iterator<Item = std::io::Result<String>> + use<>>> {
         let headers: Vec<_> = last.map(|id| ("Last-Event-ID", id.to_owned())).into_iter().collect();
         let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build();
         let request = self.request("GET", path, &headers).body(())?;
-        let got = ureq::Agent::from(config).run(request);
-        let got = got.with_context(|| nobody(self.admin))?;
-        if !got.status().is_success() {
-            answer(self.admin, Ok(got))?;
-            bail!("the server at {} gives no events", self.admin);
+        let Ok(got) = ureq::Agent::from(config).run(request) else {
+            return Ok(Asked::Later(nobody(self.admin)));
+        };
+        match got.status() {
+            status if status.is_success() => {
+                Ok(Asked::Lines(BufReader::new(got.into_body().into_reader()).lines()))
+            }
+            // Too busy, or with too many readers.
+            status if status == 503 => Ok(Asked::Later(format!("{} is too busy", self.admin))),
+            _ => {
+                answer(self.admin, Ok(got))?;
+                bail!("the server at {} gives no events", self.admin)
+            }
         }
-        Ok(BufReader::new(got.into_body().into_reader()).lines())
     }
 
     fn request(

@@ -20,7 +20,7 @@ pub(crate) fn run(args: &CapacityArgs) -> anyhow::Result<ExitCode> {
         query.push(("conferences", args.conferences.to_string()));
         query.extend(admin::kind(&args.kind));
     }
-    let text = admin::get(args.ask.admin, "/v1/capacity", &query)?;
+    let text = admin::get(&args.ask, "/v1/capacity", &query)?;
     let capacity: Capacity = serde_json::from_str(&text)
         .context("this is no Convoke server, or one of another version")?;
     let fits = capacity.what_if.is_none_or(|what_if| what_if.fit == what_if.conferences);

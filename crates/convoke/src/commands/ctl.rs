@@ -1,12 +1,14 @@
 //! `convoke ctl`: a running server is steered over HTTP.
 
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use serde_json::{Map, Value, json};
 
 use super::admin::Client;
+use super::following;
 use super::table::{Align, Table};
 use crate::cli::{
     CtlAdmitArgs, CtlArgs, CtlCommand, CtlCreateArgs, CtlEnd, CtlEventsArgs, CtlSetArgs, OnOff,
@@ -302,7 +304,7 @@ fn ends(end: CtlEnd) -> Value {
     }
 }
 
-/// Goes on until it is stopped: a stream that ends is asked for again, from where it ended.
+/// Goes on until it is stopped.
 fn events(
     client: &Client,
     is_json: bool,
@@ -312,23 +314,17 @@ fn events(
     let only = args.of.as_deref().map(|name| id_of(client, name)).transpose()?;
     let path =
         only.map_or_else(|| "/v1/events".to_owned(), |id| format!("/v1/events?conference={id}"));
-    let mut last = args.since.clone();
-    loop {
-        let mut read_any = false;
-        for line in client.lines(&path, last.as_deref())? {
-            let Ok(line) = line else { break };
-            let Some(data) = line.strip_prefix("data: ") else { continue };
-            read_any = true;
-            let event: Value = serde_json::from_str(data).context("this is no Convoke server")?;
-            if let Some(id) = event["id"].as_str() {
-                last = Some(id.to_owned());
-            }
-            if is_json { say(data) } else { say(&line_of(&event, paint)) }
+    let show = |data: &str, event: &Value| {
+        if is_json {
+            say(data)
+        } else {
+            say(&line_of(event, paint))
         }
-        if last.is_none() && !read_any {
-            bail!("the server has ended the stream");
-        }
-    }
+        ControlFlow::Continue(())
+    };
+    #[expect(clippy::disallowed_methods, reason = "a program of its own, with nothing else to do")]
+    let wait = std::thread::sleep;
+    following::follow(client, &path, args.since.clone(), show, wait)
 }
 
 /// One event in one line: when, what, where, and whatever else it says.

@@ -17,11 +17,11 @@ pub(crate) fn drain(args: &DrainArgs) -> anyhow::Result<ExitCode> {
         Some(seconds) => json!({ "deadline_seconds": seconds }),
         None => json!({}),
     };
-    show(&args.ask, &admin::post(args.ask.admin, "/v1/drain", &body)?)
+    show(&args.ask, &admin::post(&args.ask, "/v1/drain", &body)?)
 }
 
 pub(crate) fn undrain(args: &UndrainArgs) -> anyhow::Result<ExitCode> {
-    show(&args.ask, &admin::delete(args.ask.admin, "/v1/drain")?)
+    show(&args.ask, &admin::delete(&args.ask, "/v1/drain")?)
 }
 
 fn show(args: &AskArgs, text: &str) -> anyhow::Result<ExitCode> {

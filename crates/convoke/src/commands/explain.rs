@@ -13,7 +13,7 @@ use crate::cli::ExplainArgs;
 use crate::output::{Paint, Tone, harmless, say};
 
 pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
-    let text = admin::get(args.ask.admin, "/v1/explain", &query(args))?;
+    let text = admin::get(&args.ask, "/v1/explain", &query(args))?;
     if args.ask.json {
         say(text.trim_end());
         return Ok(ExitCode::SUCCESS);

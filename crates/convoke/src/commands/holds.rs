@@ -11,7 +11,7 @@ use crate::cli::HoldsArgs;
 use crate::output::{harmless, say};
 
 pub(crate) fn run(args: &HoldsArgs) -> anyhow::Result<ExitCode> {
-    let text = admin::get(args.ask.admin, "/v1/holds", &[])?;
+    let text = admin::get(&args.ask, "/v1/holds", &[])?;
     if args.ask.json {
         say(text.trim_end());
         return Ok(ExitCode::SUCCESS);

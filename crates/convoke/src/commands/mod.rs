@@ -11,6 +11,7 @@ pub(crate) mod ctl;
 pub(crate) mod demo;
 pub(crate) mod drain;
 pub(crate) mod explain;
+mod following;
 pub(crate) mod holds;
 pub(crate) mod load;
 mod next_file;

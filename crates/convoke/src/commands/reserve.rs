@@ -16,15 +16,17 @@ pub(crate) fn run(args: &ReserveArgs) -> anyhow::Result<ExitCode> {
     let text = match &args.cancel {
         Some(conference) => {
             let path = format!("/v1/reservations/{}", admin::escaped(conference));
-            admin::delete(args.ask.admin, &path)?
+            admin::delete(&args.ask, &path)?
         }
         None => {
             let now = unix_micros() / 1_000_000;
             let Some(from) = begins(args.from.as_deref().unwrap_or_default(), now) else {
-                complain("--from: write 14:00, +2h or 2026-12-24T18:00Z, in UTC");
+                complain(
+                    "--from: write 14:00 (UTC), +2h, 2026-12-24T18:00Z or 2026-12-24T19:00+01:00",
+                );
                 return Ok(ExitCode::from(USAGE));
             };
-            admin::post(args.ask.admin, "/v1/reservations", &body(args, from)?)?
+            admin::post(&args.ask, "/v1/reservations", &body(args, from)?)?
         }
     };
     if args.ask.json {
@@ -61,18 +63,33 @@ fn body(args: &ReserveArgs, from: u64) -> anyhow::Result<ReserveBody> {
     })
 }
 
-/// Seconds since 1970 of `+2h`, `14:00`, `2026-12-24T18:00Z`; times of the day are the next ones, in UTC.
+/// Seconds since 1970 of `+2h`, `14:00`, `2026-12-24T18:00Z` and `2026-12-24T19:00+01:00` (RFC 3339 §5.6); what has no offset is in
+/// UTC, times of the day are the next ones.
 fn begins(text: &str, now: u64) -> Option<u64> {
     if let Some(after) = text.strip_prefix('+') {
         return Some(now + parse_duration(after).ok()?.as_secs());
     }
-    if let Some((date, time)) = text.trim_end_matches('Z').split_once('T') {
+    if let Some((date, time)) = text.split_once('T') {
+        let (time, offset) = offset(time)?;
         let mut parts = date.splitn(3, '-').map(|part| part.parse::<u64>().ok());
         let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
-        return Some(days_since_1970(year, month, day)? * DAY + seconds_of_day(time)?);
+        let local = days_since_1970(year, month, day)? * DAY + seconds_of_day(time)?;
+        return local.checked_add_signed(-offset);
     }
     let at = now / DAY * DAY + seconds_of_day(text)?;
     Some(if at <= now { at + DAY } else { at })
+}
+
+/// The time before an offset, and how many seconds that is ahead of UTC.
+fn offset(text: &str) -> Option<(&str, i64)> {
+    if let Some(time) = text.strip_suffix(['Z', 'z']) {
+        return Some((time, 0));
+    }
+    let Some(at) = text.find(['+', '-']) else { return Some((text, 0)) };
+    let (time, sign) = (&text[..at], if text[at..].starts_with('-') { -1 } else { 1 });
+    // As `+01:00`: hours and minutes, and nothing else.
+    let ahead = Some(&text[at + 1..]).filter(|ahead| ahead.len() == 5)?;
+    Some((time, sign * i64::try_from(seconds_of_day(ahead)?).ok()?))
 }
 
 /// Of `14:00` or `14:00:30`.
@@ -118,6 +135,16 @@ mod tests {
         assert_eq!(begins("+90m", NOW), Some(NOW + 5_400));
         assert_eq!(begins("2026-11-23T14:00Z", NOW), Some(1_795_442_400));
         assert_eq!(begins("2028-02-29T00:00:01", NOW), Some(1_835_395_201));
+        assert_eq!(begins("2026-11-23T15:00+01:00", NOW), Some(1_795_442_400));
+        assert_eq!(begins("2026-11-23T04:30:00-09:30", NOW), Some(1_795_442_400));
+        for bad in [
+            "2026-11-23T15:00+1",
+            "2026-11-23T15:00+25:00",
+            "2026-11-23T15:00+0100",
+            "1970-01-01T00:00+01:00",
+        ] {
+            assert_eq!(begins(bad, NOW), None, "{bad}");
+        }
         for bad in ["", "14", "24:00", "12:60", "2026-02-29T10:00", "2026-13-01T10:00", "+2", "x:y"]
         {
             assert_eq!(begins(bad, NOW), None, "{bad}");

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -11,6 +10,7 @@ use server::{
     WebhookStatus,
 };
 
+use super::admin;
 use crate::cli::StatusArgs;
 use crate::output::{Paint, harmless, say};
 
@@ -18,19 +18,14 @@ use crate::output::{Paint, harmless, say};
 const CAUSES_SHOWN: usize = 5;
 
 pub(crate) fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
-    let text = fetch(args.admin)?;
-    if args.json {
+    let text = admin::get(&args.ask, "/v1/status", &[])?;
+    if args.ask.json {
         say(text.trim_end());
     } else {
         let page = read(&text)?;
         say(show(&page, Paint::of_stdout()).trim_end());
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Asks the server; what it says, unread.
-pub(super) fn fetch(admin: SocketAddr) -> anyhow::Result<String> {
-    super::admin::get(admin, "/v1/status", &[])
 }
 
 /// Reads what the server said.

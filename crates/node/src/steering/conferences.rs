@@ -31,7 +31,8 @@ impl Node {
     ) -> Result<ConferenceView, SteerError> {
         self.begin_steering(now);
         let id = self.identity_for(asker);
-        if let Some(used) = self.keys_used.get(now, id) {
+        let wall = self.wall(now);
+        if let Some(used) = self.keys_used.get(wall, id) {
             return if used.asked == *new {
                 Ok(used.made.clone())
             } else {
@@ -54,7 +55,7 @@ impl Node {
         }
         let made = made?;
         if asker.key.is_some() {
-            self.keys_used.note(now, id, new.clone(), made.clone());
+            self.note_key(now, id, new.clone(), made.clone());
         }
         self.settle(now);
         Ok(made)

@@ -24,10 +24,11 @@ use serde::{Deserialize, Serialize};
 use units::{Instant, UnixTime};
 
 pub use self::view::{ConferenceView, ParticipantView, Stage};
+use crate::keeping::StoreChange;
 use crate::node::Node;
 
 /// A conference that somebody wants made. What is `None` is as the factory has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewConference {
     /// A user part of the factory whose rules it goes by; `None`: the first one's.
     pub factory: Option<String>,
@@ -181,32 +182,97 @@ impl Policy {
 #[derive(Debug, Default)]
 pub(crate) struct KeysUsed(BTreeMap<ConferenceId, Used>);
 
+/// The same as it is kept, so that a request that is repeated after a restart is the same one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredKey {
+    /// The identity of asker and key.
+    pub id: ConferenceId,
+    /// When it was used.
+    pub at: UnixTime,
+    /// For what.
+    pub asked: NewConference,
+    /// What was answered.
+    pub made: ConferenceView,
+}
+
 #[derive(Debug)]
 struct Used {
-    at: Instant,
+    at: UnixTime,
     asked: NewConference,
     made: ConferenceView,
 }
 
+impl Used {
+    /// A restart does not stop this clock.
+    fn is_alive(&self, wall: UnixTime) -> bool {
+        wall.0.saturating_sub(self.at.0) < KEY_FOR.as_secs()
+    }
+}
+
 impl KeysUsed {
-    fn get(&self, now: Instant, id: ConferenceId) -> Option<&Used> {
-        self.0.get(&id).filter(|used| now.since(used.at) < KEY_FOR)
+    fn get(&self, wall: UnixTime, id: ConferenceId) -> Option<&Used> {
+        self.0.get(&id).filter(|used| used.is_alive(wall))
     }
 
-    fn note(&mut self, now: Instant, id: ConferenceId, asked: NewConference, made: ConferenceView) {
+    /// How many are remembered.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Notes one; gives those that are forgotten for it.
+    fn note(&mut self, wall: UnixTime, id: ConferenceId, used: Used) -> Vec<ConferenceId> {
+        let mut forgotten = Vec::new();
         if self.0.len() >= KEYS_MAX {
-            self.0.retain(|_, used| now.since(used.at) < KEY_FOR);
+            let old = self.0.iter().filter(|(_, used)| !used.is_alive(wall));
+            forgotten.extend(old.map(|(id, _)| *id));
         }
-        if self.0.len() >= KEYS_MAX
-            && let Some(oldest) = self.0.iter().min_by_key(|(_, used)| used.at).map(|(id, _)| *id)
-        {
-            self.0.remove(&oldest);
+        if self.0.len() >= KEYS_MAX && forgotten.is_empty() {
+            let oldest = self.0.iter().min_by_key(|(_, used)| used.at);
+            forgotten.extend(oldest.map(|(id, _)| *id));
         }
-        self.0.insert(id, Used { at: now, asked, made });
+        forgotten.iter().for_each(|id| drop(self.0.remove(id)));
+        self.0.insert(id, used);
+        forgotten
     }
 }
 
 impl Node {
+    /// The same node, which had kept these keys. Those whose time is over are forgotten.
+    #[must_use]
+    pub fn with_keys(mut self, now: Instant, kept: Vec<StoredKey>) -> Self {
+        let wall = self.wall(now);
+        for StoredKey { id, at, asked, made } in kept {
+            let used = Used { at, asked, made };
+            let forgotten = match used.is_alive(wall) {
+                true => self.keys_used.note(wall, id, used),
+                false => vec![id],
+            };
+            self.forget_keys(forgotten);
+        }
+        self
+    }
+
+    fn note_key(
+        &mut self,
+        now: Instant,
+        id: ConferenceId,
+        asked: NewConference,
+        made: ConferenceView,
+    ) {
+        let at = self.wall(now);
+        let stored = StoredKey { id, at, asked: asked.clone(), made: made.clone() };
+        let forgotten = self.keys_used.note(at, id, Used { at, asked, made });
+        self.forget_keys(forgotten);
+        // Nobody waits for it: who asks again in the moment before a cut may get a second conference.
+        self.store(StoreChange::PutKey(Box::new(stored)));
+    }
+
+    fn forget_keys(&mut self, ids: Vec<ConferenceId>) {
+        for id in ids {
+            self.store(StoreChange::RemoveKey(id));
+        }
+    }
+
     /// Every mutation of an administrator begins so: a hold whose time is over is no conference, whether or not
     /// its deadline was handled.
     fn begin_steering(&mut self, now: Instant) {
@@ -220,16 +286,6 @@ impl Node {
     fn end_steering(&mut self, now: Instant, id: ConferenceId) {
         self.drain_focus(now, id);
         self.settle(now);
-    }
-
-    /// The wall clock at another moment than now.
-    fn wall_at(&self, now: Instant, at: Instant) -> UnixTime {
-        let wall = self.wall(now);
-        if at >= now {
-            wall.after(at.since(now))
-        } else {
-            UnixTime(wall.0.saturating_sub(now.since(at).as_secs()))
-        }
     }
 }
 

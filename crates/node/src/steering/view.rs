@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use focus::{EndPolicy, Participant, ParticipantState, Role};
 use pool::{ConferenceId, ViewState};
+use serde::{Deserialize, Serialize};
 use sip::StatusCode;
 use units::{Instant, UnixTime};
 
@@ -13,7 +14,7 @@ use crate::conference::{Active, Record, State};
 use crate::node::Node;
 
 /// A conference as administrators see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConferenceView {
     /// Names it, and is no way in.
     pub id: ConferenceId,
@@ -52,7 +53,8 @@ pub struct ConferenceView {
 }
 
 /// Where a conference stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// Room is held; nobody has joined.
     Held,
@@ -100,7 +102,7 @@ impl Node {
         let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
         let later = self.records.range((begin, Bound::Unbounded));
         let mut alive = later.filter(|(id, record)| self.is_there(now, **id, record));
-        let page = alive.by_ref().take(most).map(|(id, record)| self.view(now, *id, record));
+        let page = alive.by_ref().take(most).map(|(id, record)| self.view(*id, record));
         let page: Vec<_> = page.collect();
         (page, alive.next().is_some())
     }
@@ -111,7 +113,7 @@ impl Node {
     /// [`SteerError::NoConference`].
     pub fn conference(&self, now: Instant, id: ConferenceId) -> Result<ConferenceView, SteerError> {
         let record = self.records.get(&id).filter(|record| self.is_there(now, id, record));
-        Ok(self.view(now, id, record.ok_or(SteerError::NoConference)?))
+        Ok(self.view(id, record.ok_or(SteerError::NoConference)?))
     }
 
     /// Participants after this one in the order of their numbers, at most so many, and whether there are more.
@@ -131,7 +133,7 @@ impl Node {
         };
         let roster = active.focus.roster().into_iter();
         let mut later = roster.filter(|line| after.is_none_or(|after| line.leg.0 > after));
-        let page = later.by_ref().take(most).map(|line| self.line(now, active, line)).collect();
+        let page = later.by_ref().take(most).map(|line| self.line(active, line)).collect();
         Ok((page, later.next().is_some()))
     }
 
@@ -149,7 +151,7 @@ impl Node {
         let active = record.ok_or(SteerError::NoConference)?.running();
         let active = active.ok_or(SteerError::NoParticipant)?;
         let line = active.focus.roster().into_iter().find(|line| line.leg == named(leg));
-        Ok(self.line(now, active, line.ok_or(SteerError::NoParticipant)?))
+        Ok(self.line(active, line.ok_or(SteerError::NoParticipant)?))
     }
 
     /// Whether it can still be joined: a hold whose time is over is none, handled or not.
@@ -161,7 +163,7 @@ impl Node {
         }
     }
 
-    pub(super) fn view(&self, now: Instant, id: ConferenceId, record: &Record) -> ConferenceView {
+    pub(super) fn view(&self, id: ConferenceId, record: &Record) -> ConferenceView {
         let view = self.pool.conference(id);
         let hold = view.filter(|view| matches!(view.state, ViewState::Soft | ViewState::Firm));
         let users = &self.factories[record.factory].config().users;
@@ -191,12 +193,12 @@ impl Node {
             moderator_pin: policy.entry.moderator_pin.is_some(),
             lobby: policy.entry.lobby,
             participants: u32::try_from(participants).unwrap_or(u32::MAX),
-            since: self.wall_at(now, record.since),
-            hold_until: hold.map(|view| self.wall_at(now, view.until)),
+            since: self.wall(record.since),
+            hold_until: hold.map(|view| self.wall(view.until)),
         }
     }
 
-    fn line(&self, now: Instant, active: &Active, line: Participant) -> ParticipantView {
+    fn line(&self, active: &Active, line: Participant) -> ParticipantView {
         ParticipantView {
             id: line.leg.0,
             uri: line.uri,
@@ -208,7 +210,7 @@ impl Node {
             dialled: line.dialled,
             muted: line.muted,
             talking: active.talking.contains(&line.leg),
-            since: self.wall_at(now, line.since),
+            since: self.wall(line.since),
         }
     }
 }

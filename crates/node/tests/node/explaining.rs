@@ -137,17 +137,17 @@ fn holds_are_listed_with_how_firm_they_are_and_until_when() {
     let mut rig = full_rig();
     let mut alice = Caller::new("alice", 1);
     let uri = rig.conference(&alice);
-    let hold = rig.node.holds(rig.now);
+    let hold = rig.node.holds();
     assert_eq!(hold.len(), 1);
     assert_eq!((hold[0].conference.as_str(), hold[0].state), (uri.as_str(), HoldState::Soft));
     assert_eq!((hold[0].seats, hold[0].used, hold[0].mixer.as_str()), (4, 0, "1/0"));
     assert_eq!(hold[0].until.0, WALL.0 + 60);
     rig.join(&mut alice, &uri);
-    let hold = rig.node.holds(rig.now);
+    let hold = rig.node.holds();
     assert_eq!((hold[0].state, hold[0].seats, hold[0].used), (HoldState::Active, 4, 1));
     rig.leave(&mut alice, &uri);
-    assert_eq!(rig.node.holds(rig.now), []);
+    assert_eq!(rig.node.holds(), []);
     rig.conference(&Caller::new("bob", 2));
     rig.pass(Duration::from_secs(61));
-    assert_eq!(rig.node.holds(rig.now), [], "nobody came");
+    assert_eq!(rig.node.holds(), [], "nobody came");
 }

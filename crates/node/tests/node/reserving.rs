@@ -95,7 +95,7 @@ fn what_runs_at_the_end_of_its_reservation_goes_on_without_the_promise() {
     let status = rig.node.status(rig.now);
     assert_eq!(status.conferences.len(), 1);
     rig.pass(60 * MINUTE);
-    let holds = rig.node.holds(rig.now);
+    let holds = rig.node.holds();
     assert_eq!((holds.len(), rig.node.reservations(rig.now).len()), (1, 0));
     assert!(holds[0].until <= rig.wall_now(), "what it does not use may be taken back");
 }

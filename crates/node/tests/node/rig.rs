@@ -9,7 +9,8 @@ use focus::{DialRules, EndPolicy};
 use mix::message::{Action, Command, ConferenceKey, Done, Epoch, Event, LentPort, PortId, Refused};
 use node::{
     AuthConfig, Input, Keys, Limits, LookupId, Node, NodeConfig, Notice, Output, Record,
-    ReservationStatus, ReserveError, SipListen, StoreChange, StoredConference, TenantRules,
+    ReservationStatus, ReserveError, SipListen, StoreChange, StoredConference, StoredKey,
+    TenantRules,
 };
 use pool::{ConferenceId, CostModel, Key, PoolConfig, TenantTerms, TokenKeys};
 use sip::{
@@ -37,6 +38,7 @@ pub(crate) struct Rig {
     media: Vec<IpAddr>,
     /// What outlives the process, if the node keeps anything.
     pub(crate) disk: BTreeMap<ConferenceId, StoredConference>,
+    pub(crate) keys: BTreeMap<ConferenceId, StoredKey>,
     pub(crate) disk_fails: bool,
     pub(crate) disk_answers: bool,
     /// What came of reservations.
@@ -142,6 +144,7 @@ impl Rig {
             shard: 0,
             lookups: Vec::new(),
             disk: BTreeMap::new(),
+            keys: BTreeMap::new(),
             disk_fails: false,
             disk_answers: true,
             reserved: Vec::new(),
@@ -153,6 +156,14 @@ impl Rig {
         }
         rig.shard = 0;
         rig
+    }
+
+    /// The same node, which had kept these keys.
+    pub(crate) fn with_keys(mut self, keys: BTreeMap<ConferenceId, StoredKey>) -> Self {
+        self.node = self.node.with_keys(self.now, keys.values().cloned().collect());
+        self.keys = keys;
+        self.drain();
+        self
     }
 
     /// The same node, which keeps things on a disk.
@@ -296,6 +307,12 @@ impl Rig {
                         }
                         StoreChange::Remove(id) => {
                             self.disk.remove(&id);
+                        }
+                        StoreChange::PutKey(key) => {
+                            self.keys.insert(key.id, *key);
+                        }
+                        StoreChange::RemoveKey(id) => {
+                            self.keys.remove(&id);
                         }
                     }
                     if self.disk_answers {

@@ -1,5 +1,6 @@
 //! What administrators do, and what callers notice of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use focus::{CallRefused, DialRules, EndPolicy};
@@ -9,7 +10,7 @@ use node::{
     SteerError,
 };
 use sip::{Method, Response};
-use units::Cause as _;
+use units::{Cause as _, Instant, UnixTime};
 
 use crate::rig::{Caller, Rig, Setting, WALL, requests};
 
@@ -350,4 +351,51 @@ fn a_time_is_changed_while_it_runs_and_one_that_cannot_be_is_refused() {
     let (shown, sent) = set(Some(50));
     assert_eq!(shown.expect("still there").stage, Stage::Ending);
     assert_eq!(requests(sent).len(), 1);
+}
+
+/// Whole seconds of the wall clock come whenever they come: what is dated by them stands.
+#[test]
+fn a_date_is_the_same_each_time_it_is_asked() {
+    let mut rig = Rig::new();
+    let start = rig.now;
+    rig.pass(Duration::from_millis(900));
+    let made = made(&mut rig);
+    let begin = rig.now;
+    // The clock's second begins a third of a second after ours.
+    let seconds = |now: Instant| WALL.after(now.since(start) + Duration::from_millis(667));
+    let first = rig.node.conference(begin, made.id).expect("there");
+    for _ in 0..120 {
+        rig.pass(Duration::from_millis(137));
+        rig.node.set_wall(rig.now, seconds(rig.now));
+        let shown = rig.node.conference(rig.now, made.id).expect("there");
+        assert_eq!((shown.since, shown.hold_until), (first.since, first.hold_until), "{}", rig.now);
+    }
+    // A clock that was set is believed.
+    let set = UnixTime(seconds(rig.now).0 + 3_600);
+    rig.node.set_wall(rig.now, set);
+    let shown = rig.node.conference(rig.now, made.id).expect("there");
+    assert!(shown.since.0 >= first.since.0 + 3_599 && shown.since.0 <= first.since.0 + 3_601);
+}
+
+/// draft-ietf-httpapi-idempotency-key-header-07 §2.6, over a restart
+#[test]
+fn a_key_survives_a_restart_until_its_time_is_over() {
+    let mut rig = Rig::new().with_disk(BTreeMap::new());
+    let new = NewConference { seats: Some(3), title: Some("m".to_owned()), ..Default::default() };
+    let first = create(&mut rig, &new, Some("k")).expect("made");
+    create(&mut rig, &new, None).expect("made");
+    let (disk, keys) = (rig.disk.clone(), rig.keys.clone());
+    assert_eq!(keys.len(), 1, "only what has a key");
+    let again = || Rig::new().with_disk(disk.clone()).with_keys(keys.clone());
+    let mut rig = again();
+    assert_eq!(create(&mut rig, &new, Some("k")), Ok(first.clone()));
+    let other = NewConference::default();
+    assert_eq!(create(&mut rig, &other, Some("k")), Err(SteerError::KeyUsed));
+    // A day later it is forgotten, by the disk too.
+    rig.pass(KEY_FOR + Duration::from_secs(1));
+    assert_eq!(create(&mut rig, &other, Some("k")).expect("anew").title, None);
+    let mut late = Rig::new();
+    late.node.set_wall(late.now, UnixTime(WALL.0 + KEY_FOR.as_secs() + 1));
+    let late = late.with_disk(disk.clone()).with_keys(keys.clone());
+    assert_eq!(late.keys.len(), 0);
 }

@@ -75,10 +75,10 @@ fn factory_names_who_pays() {
     let rules = TenantRules { factories: vec![Some(TenantId(1))], ..TenantRules::default() };
     let mut rig = Rig::with(setting(rules));
     rig.conference(&Caller::new("alice", 1));
-    assert_eq!(rig.node.holds(rig.now)[0].tenant, "acme");
+    assert_eq!(rig.node.holds()[0].tenant, "acme");
     let mut rig = Rig::with(setting(TenantRules::default()));
     rig.conference(&Caller::new("alice", 1));
-    assert_eq!(rig.node.holds(rig.now)[0].tenant, "");
+    assert_eq!(rig.node.holds()[0].tenant, "");
 }
 
 /// What a tenant reserved and what it took meanwhile are one room: together they are never more than its quota.

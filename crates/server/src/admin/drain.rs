@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use node::DrainStatus;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::problem::Fault;
-use super::{Asked, ask, bodies};
+use super::{Asked, Shared, ask, bodies};
+use crate::tokens::TokenRole;
 
 type Loop = State<mpsc::Sender<Asked>>;
 
@@ -36,8 +37,15 @@ pub(super) async fn health(State(asked): Loop) -> Result<Response, Fault> {
     Ok(Json(serde_json::json!({ "alive": true })).into_response())
 }
 
-pub(super) async fn ready(State(asked): Loop) -> Result<Response, Fault> {
-    let readiness = ask(&asked, Asked::Ready).await.ok_or_else(Fault::busy)?;
+/// Why not is for those who may look.
+pub(super) async fn ready(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+) -> Result<Response, Fault> {
+    let mut readiness = ask(&shared.asked, Asked::Ready).await.ok_or_else(Fault::busy)?;
+    if shared.access.admit(&headers, TokenRole::Reader).is_err() {
+        readiness.why.clear();
+    }
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok((status, Json(readiness)).into_response())
 }

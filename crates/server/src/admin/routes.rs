@@ -19,14 +19,18 @@ pub(crate) struct Operation {
     pub(crate) path: &'static str,
     /// Its `operationId`, and its label in the metrics.
     pub(crate) name: &'static str,
-    pub(crate) role: TokenRole,
+    /// `None`: anybody, token or not, from wherever he can reach us.
+    pub(crate) role: Option<TokenRole>,
     handler: MethodRouter<Shared>,
 }
 
 /// All of them.
 pub(crate) fn operations() -> Vec<Operation> {
     use TokenRole::{Operator, Reader};
-    let one = |method, path, name, role, handler| Operation { method, path, name, role, handler };
+    let one = |method, path, name, role, handler| {
+        let role = Some(role);
+        Operation { method, path, name, role, handler }
+    };
     let read = |path, name, handler| one(Method::GET, path, name, Reader, handler);
     const ALL: &str = "/v1/conferences";
     const ONE: &str = "/v1/conferences/{conference}";
@@ -51,10 +55,13 @@ pub(crate) fn operations() -> Vec<Operation> {
     ];
     const LATER: &str = "/v1/reservations";
     const LATER_ONE: &str = "/v1/reservations/{conference}";
+    // Whoever shares out callers asks these, and knows no token.
+    let free =
+        |path, name, handler| Operation { method: Method::GET, path, name, role: None, handler };
     operations.extend([
+        free("/health", "getHealth", get(drain::health)),
+        free("/ready", "getReadiness", get(drain::ready)),
         read("/v1/explain", "explainRoom", get(room::explain)),
-        read("/health", "getHealth", get(drain::health)),
-        read("/ready", "getReadiness", get(drain::ready)),
         one(Method::POST, "/v1/drain", "drain", TokenRole::Admin, post(drain::drain)),
         one(Method::DELETE, "/v1/drain", "undrain", TokenRole::Admin, delete(drain::undrain)),
         read("/v1/holds", "listHolds", get(room::holds)),
@@ -95,10 +102,13 @@ pub(crate) fn router(shared: Shared) -> Router {
 /// Lets in who may, and counts.
 async fn guard(
     shared: Shared,
-    (name, role): (&'static str, TokenRole),
+    (name, role): (&'static str, Option<TokenRole>),
     mut request: Request,
     next: Next,
 ) -> Response {
+    let Some(role) = role else {
+        return counted(&shared, name, next.run(request).await);
+    };
     let response = match shared.access.admit(request.headers(), role) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
@@ -153,7 +163,7 @@ mod tests {
         let served: BTreeSet<_> = operations()
             .into_iter()
             .map(|it| {
-                let role = it.role.name().to_owned();
+                let role = it.role.map_or("anybody", TokenRole::name).to_owned();
                 (it.method.to_string(), it.path.to_owned(), it.name.to_owned(), role)
             })
             .collect();

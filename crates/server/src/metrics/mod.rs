@@ -9,7 +9,7 @@ mod text;
 mod tests;
 
 use media::ShardReport;
-use node::{Figures, QualityFigures};
+use node::{Figures, QualityFigures, TenantFigures};
 use sip::{ConnectionCounters, MessageKind};
 use transport::WireCounters;
 use units::{Cause, Tally};
@@ -44,6 +44,8 @@ pub(crate) struct Snapshot {
     pub(crate) records: (u64, Tally<RecordLost>),
     pub(crate) http: HttpFigures,
     pub(crate) webhooks: WebhookFigures,
+    /// Changes that the store took, and did not take.
+    pub(crate) store: (u64, u64),
 }
 
 /// Writes the page.
@@ -62,6 +64,8 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     mixers(&mut page, &snapshot.mixers);
     http(&mut page, &snapshot.http);
     webhooks(&mut page, &snapshot.webhooks);
+    store(&mut page, snapshot);
+    tenants(&mut page, &snapshot.node);
     let help = "Events and messages that nobody took in time: only what is shown of them is lost.";
     page.one(Counter, "events_lost_total", help, snapshot.events_lost);
     let help = "Configurations that were read while the server ran.";
@@ -129,6 +133,36 @@ fn webhooks(page: &mut Page, figures: &WebhookFigures) {
     }
     let help = "Events thrown away because their receiver was taken out of the configuration.";
     page.one(Counter, "webhook_events_removed_total", help, figures.removed);
+}
+
+fn store(page: &mut Page, snapshot: &Snapshot) {
+    let node = &snapshot.node;
+    page.one(Gauge, "reservations", "Reservations that are not over.", node.reservations);
+    page.one(Gauge, "stored_conferences", "Conferences that the store keeps.", node.kept);
+    page.one(Gauge, "idempotency_keys", "Idempotency keys that are remembered.", node.keys);
+    let help = "Changes handed to the store.";
+    let mut family = page.family(Counter, "store_changes_total", help);
+    let (kept, failed) = snapshot.store;
+    family.sample(&[("result", "kept")], kept);
+    family.sample(&[("result", "failed")], failed);
+}
+
+/// As many as the configuration names, and one without a name for all others.
+fn tenants(page: &mut Page, node: &Figures) {
+    type OfTenant = (&'static str, &'static str, fn(&TenantFigures) -> Option<u32>);
+    const OF_TENANTS: [OfTenant; 3] = [
+        ("tenant_seats", "Seats that a tenant has, in use and held.", |it| Some(it.seats)),
+        ("tenant_quota_seats", "Seats that a tenant may have at most.", |it| it.quota),
+        ("tenant_reserved_seats", "Seats that nobody else gets.", |it| Some(it.reserved)),
+    ];
+    for (name, help, read) in OF_TENANTS {
+        let mut family = page.family(Gauge, name, help);
+        for tenant in &node.tenants {
+            if let Some(seats) = read(tenant) {
+                family.sample(&[("tenant", &tenant.name)], seats);
+            }
+        }
+    }
 }
 
 fn messages(page: &mut Page, node: &Figures) {

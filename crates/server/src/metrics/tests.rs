@@ -27,6 +27,15 @@ fn page() -> String {
             relayed: node::RelayCounters::default(),
             phones: 0,
             is_draining: false,
+            tenants: vec![node::TenantFigures {
+                name: "acme".to_owned(),
+                seats: 3,
+                quota: Some(9),
+                reserved: 0,
+            }],
+            reservations: 1,
+            kept: 2,
+            keys: 3,
         },
         wires: WireCounters::default(),
         connections: ConnectionCounters::default(),
@@ -37,6 +46,7 @@ fn page() -> String {
         records: (0, Tally::default()),
         http: HttpFigures { requests: [("getStatus", 1)].into(), ..HttpFigures::default() },
         webhooks: WebhookFigures { hooks: vec![HookFigures::default()], removed: 0 },
+        store: (0, 0),
     })
 }
 

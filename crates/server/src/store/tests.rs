@@ -183,7 +183,8 @@ fn live(disk: &Backend) -> Answered {
 
 fn check(disk: &Backend, answered: &Answered, what: &str) {
     let database = open(disk).unwrap_or_else(|error| panic!("{what}: cannot be opened: {error}"));
-    let kept = read(&database).unwrap_or_else(|error| panic!("{what}: cannot be read: {error}"));
+    let kept = read::<StoredConference>(&database, CONFERENCES);
+    let kept = kept.unwrap_or_else(|error| panic!("{what}: cannot be read: {error}"));
     let mut found: BTreeSet<u8> = kept.iter().map(|it| it.id.0[0]).collect();
     assert!(kept.iter().all(|it| *it == stored(it.id.0[0])), "{what}: not as it was put");
     let mut expected = answered.put.clone();
@@ -252,7 +253,7 @@ fn canary_store_that_answers_too_early_is_caught() {
         let image = disk.disk().safe.clone();
         let again = Backend(Arc::new(Mutex::new(Disk::of(image, None))));
         let Ok(database) = open(&again) else { return false };
-        let kept = read(&database).unwrap_or_default();
+        let kept: Vec<StoredConference> = read(&database, CONFERENCES).unwrap_or_default();
         let found: BTreeSet<u8> = kept.iter().map(|it| it.id.0[0]).collect();
         answered.put.iter().any(|number| !found.contains(number))
     });
@@ -265,7 +266,7 @@ fn what_was_kept_is_there_when_it_is_opened_again() {
     // A process before this one was killed while it made the database.
     std::fs::write(folder.path().join("convoke.part"), "half of it").expect("written");
     let (store, kept, mut answers) = Store::open(folder.path()).expect("opened");
-    assert_eq!(kept, []);
+    assert_eq!(kept, (vec![], vec![]));
     for number in 0..4_u8 {
         assert!(store.change(number.into(), put(number)));
     }
@@ -274,6 +275,6 @@ fn what_was_kept_is_there_when_it_is_opened_again() {
     let answered: Vec<Answer> = std::iter::from_fn(|| answers.try_recv().ok()).collect();
     assert_eq!(answered, [(0, true), (1, true), (2, true), (3, true), (9, true)]);
     let (_store, kept, _answers) = Store::open(folder.path()).expect("opened again");
-    assert_eq!(kept, [0, 1, 3].map(stored));
+    assert_eq!(kept, ([0, 1, 3].map(stored).into(), vec![]));
     assert!(Store::open(folder.path()).is_err(), "two servers would write over each other");
 }

@@ -384,7 +384,7 @@ impl Demo {
 }
 
 async fn ask(admin: SocketAddr) -> anyhow::Result<server::StatusPage> {
-    let text = tokio::task::spawn_blocking(move || status::fetch(admin)).await??;
+    let text = tokio::task::spawn_blocking(move || super::admin::status(admin)).await??;
     status::read(&text)
 }
 
