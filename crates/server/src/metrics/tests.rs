@@ -27,7 +27,7 @@ fn page() -> String {
             relayed: node::RelayCounters::default(),
             phones: 0,
             is_draining: false,
-            tenants: vec![node::TenantFigures {
+            tenants: vec![TenantFigures {
                 name: "acme".to_owned(),
                 seats: 3,
                 quota: Some(9),
