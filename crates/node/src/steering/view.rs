@@ -186,7 +186,7 @@ impl Node {
             seats: view.map_or(0, |view| view.seats.0),
             max: policy.legs_max,
             max_time: policy.max_time,
-            ends_at: ends_at.map(|at| self.wall_at(now, at)),
+            ends_at: ends_at.map(|at| self.wall(at)),
             end: policy.end,
             locked: policy.is_locked,
             pin: policy.entry.pin.is_some(),

@@ -17,7 +17,7 @@ const SEEDS: u64 = 100;
 fn shares(rig: &Rig) -> Vec<(u32, u32)> {
     let mut shares: BTreeMap<String, (u32, u32)> =
         (0..MIXERS).map(|mixer| (format!("1/{mixer}"), (0, 0))).collect();
-    for hold in rig.node.holds(rig.now) {
+    for hold in rig.node.holds() {
         let share = shares.get_mut(&hold.mixer).expect("a mixer that there is");
         *share = (share.0 + hold.seats.max(hold.used), share.1 + hold.used);
     }

@@ -19,17 +19,20 @@ pub(crate) const KEPT_MAX: usize = 4_096;
 pub(crate) const BEHIND_MAX: usize = 512;
 
 /// The kinds of events there are.
-pub(crate) const KINDS: [&str; 21] = [
+pub(crate) const KINDS: [&str; 24] = [
     "held",
     "reserved",
     "not-kept",
     "hold-expired",
     "started",
     "joined",
+    "waits",
+    "appointed",
     "calling",
     "not-reached",
     "muted",
     "talking",
+    "ends-soon",
     "changed",
     "draining",
     "undrained",
