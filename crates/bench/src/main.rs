@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "the names of the cases are what it says")]
 
 mod asking;
+mod deciding;
 mod messages;
 mod mixing;
 
@@ -19,12 +20,15 @@ struct Case {
     run: fn(u32),
 }
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 14] = [
     Case { name: "parse-invite", run: messages::parse_invite },
     Case { name: "parse-200", run: messages::parse_200 },
     Case { name: "print-302", run: messages::print_302 },
     Case { name: "print-200", run: messages::print_200 },
     Case { name: "ask-302", run: asking::ask },
+    Case { name: "decide-1", run: |times| deciding::decide(1, times) },
+    Case { name: "decide-100", run: |times| deciding::decide(100, times) },
+    Case { name: "decide-10000", run: |times| deciding::decide(10_000, times) },
     Case { name: "mix-1x3", run: |times| mixing::mix(1, 3, times) },
     Case { name: "mix-1x10", run: |times| mixing::mix(1, 10, times) },
     Case { name: "mix-1x100", run: |times| mixing::mix(1, 100, times) },

@@ -22,7 +22,8 @@ pub struct Decision {
     pub refusal: Option<Refusal>,
     /// Limits that were looked at before any candidate was.
     pub limits: Vec<Limit>,
-    /// Every mixer that could be looked at, at most [`CANDIDATES_KEPT_MAX`]: the chosen one first.
+    /// The mixers that were looked at, at most [`CANDIDATES_KEPT_MAX`]: the chosen one first. Up to 16 all are; of more two,
+    /// drawn by the conference, and all only if neither has the room.
     pub candidates: Vec<Candidate>,
     /// How many more there were.
     pub left_out: usize,

@@ -27,22 +27,34 @@ impl Load {
     }
 }
 
-/// The mixer for a conference that costs `asked`: its place in `loads`. `None`: none has the room.
+/// The mixer for a conference that costs `asked`: one of `count`, whose loads `load` tells. `None`: none has the room.
 ///
 /// Few are all looked at; of many the better of two. The same identity meets the same two.
-pub fn choose(loads: &[Load], id: ConferenceId, asked: &Cost) -> Option<usize> {
-    if loads.len() <= ALL_LOOKED_AT_MAX {
-        let able = (0..loads.len()).filter_map(|n| Some((loads[n].with(asked)?, n)));
-        return able.min().map(|(_, n)| n);
-    }
-    let (first, second) = draws(id, loads.len());
-    let drawn = [first, second].into_iter().filter_map(|n| Some((loads[n].with(asked)?, n)));
-    if let Some((_, n)) = drawn.min() {
+pub fn choose(
+    count: usize,
+    load: impl Fn(usize) -> Load,
+    id: ConferenceId,
+    asked: &Cost,
+) -> Option<usize> {
+    let drawn = drawn(count, id);
+    let able = drawn.iter().filter_map(|n| Some((load(*n).with(asked)?, *n)));
+    if let Some((_, n)) = able.min() {
         return Some(n);
     }
-    (1..loads.len())
-        .map(|step| (first + step) % loads.len())
-        .find(|&n| loads[n].with(asked).is_some())
+    if count <= ALL_LOOKED_AT_MAX {
+        return None;
+    }
+    let first = drawn.first()?;
+    (1..count).map(|step| (first + step) % count).find(|&n| load(n).with(asked).is_some())
+}
+
+/// Those that are looked at for a conference as long as one of them has the room.
+pub(crate) fn drawn(count: usize, id: ConferenceId) -> Vec<usize> {
+    if count <= ALL_LOOKED_AT_MAX {
+        return (0..count).collect();
+    }
+    let (first, second) = draws(id, count);
+    vec![first, second]
 }
 
 /// Two different places. The identity is an HMAC, so its halves are as good as random numbers.
@@ -71,7 +83,7 @@ mod tests {
     }
 
     fn place(loads: &mut [Load], rng: &mut Rng, asked: Cost) -> Option<usize> {
-        let n = choose(loads, ConferenceId(rng.bytes()), &asked)?;
+        let n = choose(loads.len(), |n| loads[n], ConferenceId(rng.bytes()), &asked)?;
         loads[n].taken = loads[n].taken.plus(asked);
         Some(n)
     }

@@ -191,8 +191,8 @@ impl Pool {
             })
             .collect();
         candidates.sort_by_key(|it| (chosen != Some(it.shard), it.shard));
-        let left_out = candidates.len().saturating_sub(CANDIDATES_KEPT_MAX);
         candidates.truncate(CANDIDATES_KEPT_MAX);
+        let left_out = self.shards().len() - candidates.len();
         let seats = promised(request);
         let decision = Decision {
             seats: Seats(seats),

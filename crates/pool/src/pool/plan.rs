@@ -192,36 +192,38 @@ impl Pool {
         plan: Plan,
     ) -> (Vec<Look>, Option<(u16, Plan)>) {
         let shards = self.shards();
-        let loads: Vec<Load> = shards
-            .clone()
-            .map(|shard| {
-                let capacity = self.capacity_of(shard);
-                let free = self.free_for(now, shard, request.tenant, &plan);
-                Load { capacity, taken: capacity.minus(free), is_open: true }
-            })
-            .collect();
+        let number = |n: usize| u16::try_from(n).unwrap_or(0);
+        let load = |n: usize| {
+            let capacity = self.capacity_of(number(n));
+            let free = self.free_for(now, number(n), request.tenant, &plan);
+            Load { capacity, taken: capacity.minus(free), is_open: true }
+        };
         // Promises are one thing, what a core can do is another: whoever cannot keep up has his turn last.
         let is_open = |shard| !self.late.contains(&shard);
-        let in_time = shards.clone().zip(&loads);
-        let in_time = in_time.map(|(shard, load)| Load { is_open: is_open(shard), ..*load });
-        let in_time: Vec<Load> = in_time.collect();
-        let chosen = placement::choose(&in_time, request.id, cost);
-        if let Some(n) = chosen.or_else(|| placement::choose(&loads, request.id, cost)) {
-            let look = |(shard, load): (u16, &Load)| {
+        let in_time = |n: usize| Load { is_open: is_open(number(n)), ..load(n) };
+        let chosen = placement::choose(shards.len(), in_time, request.id, cost);
+        let any = || placement::choose(shards.len(), load, request.id, cost);
+        if let Some(chosen) = chosen.or_else(any) {
+            let look = |n: usize| {
+                let load = load(n);
                 let verdict = match load.with(cost) {
-                    Some(_) if usize::from(shard) == n => Verdict::Chosen,
-                    Some(_) if !is_open(shard) => Verdict::Late,
+                    Some(_) if n == chosen => Verdict::Chosen,
+                    Some(_) if !is_open(number(n)) => Verdict::Late,
                     Some(_) => Verdict::MoreLoad,
                     None => {
                         let free = load.capacity.minus(load.taken);
                         Verdict::NoRoomAtOnce { short_of: cost.short_of(&free) }
                     }
                 };
-                self.look(now, (shard, request), cost, &plan, verdict)
+                self.look(now, (number(n), request), cost, &plan, verdict)
             };
-            let looks = shards.zip(&loads).map(look).collect();
-            let shard = u16::try_from(n).unwrap_or(0);
-            return (looks, Some((shard, plan)));
+            // Of very many those that mattered are told.
+            let mut told = placement::drawn(shards.len(), request.id);
+            told.push(chosen);
+            told.sort_unstable();
+            told.dedup();
+            let looks = told.into_iter().map(look).collect();
+            return (looks, Some((number(chosen), plan)));
         }
         let mut best: Option<(u16, Plan)> = None;
         let mut looks = Vec::new();
