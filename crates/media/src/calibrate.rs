@@ -1,9 +1,10 @@
 //! What legs cost on this machine: the real mixer and real sockets on loopback, for a moment.
 //!
-//! The shard runs under a clock that jumps from tick to tick, as fast as it can: what is measured is the
-//! processor time of taking packets, mixing and sending, as the kernel counts it for this thread. What the peers do
-//! is done by the same thread between the ticks, and not counted; but the kernel delivers on loopback in
-//! the sender's time, so the measure is rather too high than too low.
+//! The shard runs under a clock that jumps from look to look, as fast as it can: what is measured is the
+//! processor time of waiting for packets, taking them with the kernel's stamps, mixing, reporting (RTCP) and sending, as the
+//! kernel counts it for this thread. A look is what the shard's thread does in a millisecond with many legs: set the timer,
+//! wait, ask which sockets have something, read. What the peers do is done by the same thread between the looks, and not
+//! counted; but the kernel delivers on loopback in the sender's time, so the measure is rather too high than too low.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -14,8 +15,12 @@ use mix::message::{
     StreamSpec, TransportSpec,
 };
 use mix::{Shard, ShardConfig, Sink, TICK};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::time::{ClockId, clock_gettime};
 use units::{Instant, Rng};
+
+use crate::clock::{Timer, now};
+use crate::datagram::{Reader, stamp};
 
 /// What shall be measured: everybody talks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +63,10 @@ impl Measured {
 pub fn measure(trial: Trial) -> io::Result<Measured> {
     let mut bench = Bench::new(trial)?;
     let mut cpu = Duration::ZERO;
-    for tick in 0..trial.ticks {
-        bench.peers_send(tick)?;
+    for look in 0..trial.ticks * LOOKS {
+        bench.peers_send(look)?;
         let before = thread_cpu()?;
-        bench.take_and_tick();
+        bench.look()?;
         cpu += thread_cpu()?.saturating_sub(before);
         bench.peers_receive();
     }
@@ -76,8 +81,13 @@ struct Bench {
     sockets: Vec<UdpSocket>,
     /// Whom they belong to.
     peers: Vec<Peer>,
-    /// Ticks in a packet.
-    ptime_ticks: u32,
+    /// What the thread waits with: for its timer, and for the sockets.
+    epoll: Epoll,
+    media: Epoll,
+    timer: Timer,
+    reader: Reader,
+    /// Looks in a packet.
+    ptime_looks: u32,
     received: u64,
     sent: u64,
 }
@@ -98,10 +108,15 @@ impl Bench {
             now: Instant::from_millis(1_000),
             sockets: Vec::new(),
             peers: Vec::new(),
-            ptime_ticks: (trial.ptime_ms / 10).max(1),
+            epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
+            media: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
+            timer: Timer::new()?,
+            reader: Reader::new(),
+            ptime_looks: (trial.ptime_ms / 10).max(1) * LOOKS,
             received: 0,
             sent: 0,
         };
+        bench.epoll.add(&bench.timer, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
         let conferences = trial.conferences.max(1);
         for number in 0..conferences {
             bench.command(number, u64::from(number), Action::OpenConference);
@@ -117,6 +132,8 @@ impl Bench {
                 stream: stream(trial.ptime_ms),
             };
             bench.command(leg % conferences, u64::from(conferences) + u64::from(lent), action);
+            stamp(&ours);
+            bench.media.add(&ours, EpollEvent::new(EpollFlags::EPOLLIN, lent.into()))?;
             bench.sockets.push(ours);
             bench.peers.push(Peer::new(theirs, address, lent, trial.ptime_ms));
         }
@@ -134,29 +151,52 @@ impl Bench {
         self.shard.handle_command(self.now, command);
     }
 
-    /// Each peer sends when its packet is full; they take turns, as in life.
-    fn peers_send(&mut self, tick: u32) -> io::Result<()> {
-        let ptime = self.ptime_ticks;
+    /// Each peer sends when its packet is full, and a report now and then; they take turns, as in life.
+    fn peers_send(&mut self, look: u32) -> io::Result<()> {
+        let ptime = self.ptime_looks;
         for (number, peer) in (0_u32..).zip(&mut self.peers) {
-            if (tick + number).is_multiple_of(ptime) {
+            if (look + number).is_multiple_of(ptime) {
                 peer.send()?;
+            }
+            if (look + number).is_multiple_of(REPORT_LOOKS) {
+                peer.socket.send_to(&peer.report(), peer.to)?;
             }
         }
         Ok(())
     }
 
-    /// What the shard's thread does in a tick.
-    fn take_and_tick(&mut self) {
-        let mut bytes = [0; 2_048];
-        for (lent, socket) in (0_u32..).zip(&self.sockets) {
-            while let Ok((len, from)) = socket.recv_from(&mut bytes) {
-                self.received += 1;
-                let socket = (lent, Channel::Rtp);
-                self.shard.handle_packet(self.now, socket, from, &bytes[..len]);
+    /// What the shard's thread does in a millisecond; in the tenth of them is a tick.
+    fn look(&mut self) -> io::Result<()> {
+        let mut woken = [EpollEvent::empty(); 4];
+        self.timer.set(Some(now()))?;
+        self.epoll.wait(&mut woken, EpollTimeout::NONE)?;
+        let _ = self.timer.went_off();
+        self.receive();
+        self.now += TICK / LOOKS;
+        self.shard.tick(self.now, &mut Outbox { sockets: &self.sockets, sent: &mut self.sent });
+        Ok(())
+    }
+
+    fn receive(&mut self) {
+        let (mut bytes, mut ready) = ([0; 2_048], [EpollEvent::empty(); 256]);
+        loop {
+            let count = self.media.wait(&mut ready, EpollTimeout::ZERO).unwrap_or(0);
+            self.reader.look_at_clocks();
+            for event in &ready[..count] {
+                let Ok(lent) = u32::try_from(event.data()) else { continue };
+                let Some(socket) = self.sockets.get(lent as usize) else { continue };
+                if let Ok((length, from, _)) = self.reader.read(socket, &mut bytes) {
+                    // The kernel's stamp is of its own clock, the shard's is another here.
+                    let is_report = length > 1 && bytes[1] == RECEIVER_REPORT;
+                    self.received += u64::from(!is_report);
+                    let socket = (lent, Channel::Rtp);
+                    self.shard.handle_packet(self.now, socket, from, &bytes[..length]);
+                }
+            }
+            if count == 0 {
+                return;
             }
         }
-        self.now += TICK;
-        self.shard.tick(self.now, &mut Outbox { sockets: &self.sockets, sent: &mut self.sent });
     }
 
     fn peers_receive(&mut self) {
@@ -187,6 +227,19 @@ impl Peer {
         let samples = u32::try_from(self.packet.len() - HEADER_BYTES).unwrap_or(0);
         self.timestamp = self.timestamp.wrapping_add(samples);
         self.socket.send_to(&self.packet, self.to).map(|_| ())
+    }
+
+    /// An empty receiver report and a name (RFC 3550 §6.4.2, §6.5), on the media's own port (RFC 5761).
+    fn report(&self) -> [u8; 24] {
+        let mut report = [0; 24];
+        report[..4].copy_from_slice(&[0x80, RECEIVER_REPORT, 0, 1]);
+        report[8..12].copy_from_slice(&[0x81, 202, 0, 3]);
+        report[16..20].copy_from_slice(&[1, 4, b'p', b'e']);
+        report[20..22].copy_from_slice(b"er");
+        for at in [4, 12] {
+            report[at..at + 4].copy_from_slice(&self.packet[8..12]);
+        }
+        report
     }
 }
 
@@ -220,6 +273,15 @@ fn thread_cpu() -> io::Result<Duration> {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?;
     Ok(time.into())
 }
+
+/// Looks in a tick: one a millisecond, as the thread of many legs has it.
+const LOOKS: u32 = 10;
+
+/// A report every five seconds, about (RFC 3550 §6.2).
+const REPORT_LOOKS: u32 = 5_000;
+
+/// Its packet type (RFC 3550 §12.1).
+const RECEIVER_REPORT: u8 = 201;
 
 /// A plain RTP header (RFC 3550 §5.1).
 const HEADER_BYTES: usize = 12;

@@ -44,16 +44,16 @@ impl Calibration {
     /// # Errors
     /// [`CalibrationError::Measure`]
     pub fn measure() -> Result<Self, CalibrationError> {
-        let run = |conferences, ptime_ms| {
-            let trial = Trial { legs: LEGS, conferences, ptime_ms, ticks: TICKS };
+        let run = |legs, conferences, ptime_ms| {
+            let trial = Trial { legs, conferences, ptime_ms, ticks: TICKS };
             let measured = media::measure(trial);
             measured.map_err(|error| CalibrationError::Measure { kind: error.kind() })
         };
         let mut rounds = Vec::new();
         for _ in 0..ROUNDS {
-            let (one, many) = (run(1, 20)?, run(CONFERENCES, 20)?);
-            let long = run(1, 40)?;
-            rounds.push(costs_of(one.cpu_us_per_s(), many.cpu_us_per_s(), long.cpu_us_per_s()));
+            let (few, one) = (run(FEW, 1, 20)?, run(LEGS, 1, 20)?);
+            let (many, long) = (run(LEGS, CONFERENCES, 20)?, run(LEGS, 1, 40)?);
+            rounds.push(costs_of([few, one, many, long].map(|it| it.cpu_us_per_s())));
         }
         let median = |of: fn(&CostModel) -> u64| {
             let mut all: Vec<u64> = rounds.iter().map(of).collect();
@@ -93,14 +93,15 @@ impl Calibration {
     }
 }
 
-/// The three costs from three measures, all of [`LEGS`] legs: in one conference, in many, and in one with packets
-/// half as often. Each is at least what cannot be nothing.
-fn costs_of(one: u64, many: u64, long: u64) -> CostModel {
+/// The three costs from four measures: of [`FEW`] legs in one conference, and of [`LEGS`] in one, in many, and in one with
+/// packets half as often. What the thread does whether or not there are legs is in all of them, so what legs cost is the
+/// difference that more of them make. Each is at least what cannot be nothing.
+fn costs_of([few, one, many, long]: [u64; 4]) -> CostModel {
     let legs = u64::from(LEGS);
     // 25 packets a second fewer, in each of the legs.
     let packet_ns = (one.saturating_sub(long) * 1_000 / (legs * 25)).max(500);
     let conference_us_per_s = many.saturating_sub(one) / (u64::from(CONFERENCES) - 1);
-    let per_leg = one.saturating_sub(conference_us_per_s).div_ceil(legs);
+    let per_leg = one.saturating_sub(few).div_ceil(u64::from(LEGS - FEW));
     let leg_us_per_s = per_leg.saturating_sub(50 * packet_ns / 1_000).max(1);
     CostModel { packet_ns, leg_us_per_s, conference_us_per_s }
 }
@@ -118,10 +119,11 @@ fn machine() -> String {
 const FILE: &str = "calibration.json";
 
 /// Enough that what the clock cannot see does not matter, and no more files than any process may have.
-const LEGS: u16 = 100;
+const LEGS: u16 = 200;
+const FEW: u16 = 40;
 const CONFERENCES: u16 = 20;
-/// Five seconds of sound, in half a second of processor time or less.
-const TICKS: u32 = 500;
+/// Three seconds of sound, in less than one of processor time.
+const TICKS: u32 = 300;
 const ROUNDS: usize = 5;
 
 #[cfg(test)]
@@ -129,10 +131,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_measures_give_three_costs() {
-        // 100 legs at 50 packets of 5 µs and 150 µs each, 100 µs a conference.
-        let (one, many, long) = (40_100, 42_000, 27_600);
-        let costs = costs_of(one, many, long);
+    fn four_measures_give_three_costs_and_leave_out_what_is_no_legs() {
+        // 7 ms a second for nothing; legs at 50 packets of 5 µs and 150 µs each, 100 µs a conference.
+        let one = 7_000 + 100 + 200 * 400;
+        let (few, many, long) = (7_000 + 100 + 40 * 400, one + 19 * 100, one - 200 * 25 * 5);
+        let costs = costs_of([few, one, many, long]);
         assert_eq!(
             costs,
             CostModel { packet_ns: 5_000, leg_us_per_s: 150, conference_us_per_s: 100 }
@@ -142,7 +145,7 @@ mod tests {
     /// However busy the machine was, nothing costs nothing, or every caller would be let in.
     #[test]
     fn measures_that_contradict_each_other_still_give_costs() {
-        let costs = costs_of(10_000, 9_000, 20_000);
+        let costs = costs_of([11_000, 10_000, 9_000, 20_000]);
         assert!(costs.packet_ns > 0 && costs.leg_us_per_s > 0);
         assert_eq!(costs.conference_us_per_s, 0);
     }

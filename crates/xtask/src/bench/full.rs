@@ -6,11 +6,14 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::page;
-use super::programs::{Kamailio, Kind, Server, has_priority, pinned, report};
+use super::programs::{Kamailio, Kind, Scraper, Server, has_priority, pinned, report};
 use crate::run::{self, Call};
 
 /// Where everything that was measured is written.
 pub(super) const RESULTS: &str = "benches/results.json";
+
+/// What a server is called that has everything on.
+pub(super) const ALL_ON: &str = "convoke, everything on";
 
 /// Seconds that each load is measured.
 const SECONDS: &str = "8s";
@@ -22,6 +25,8 @@ pub(super) struct Shape {
     /// Legs in a conference; 0: all in one.
     conference_of: u64,
     floor: Kind,
+    /// Which figure of the cost model says how many fit; see [`predict`].
+    predicted: &'static str,
     /// Loads that are measured again and again, and then the ones that are tried until one is too much.
     loads: &'static [u64],
     tries: &'static [u64],
@@ -32,6 +37,7 @@ pub(super) const SHAPES: [Shape; 3] = [
         name: "one conference, all sending",
         words: &["--talkers", "100000"],
         conference_of: 0,
+        predicted: "one_conference",
         floor: Kind::Echo,
         loads: &[100, 250, 500, 1_000],
         tries: &[1_250, 1_500, 1_750, 2_000, 2_250, 2_500],
@@ -40,6 +46,7 @@ pub(super) const SHAPES: [Shape; 3] = [
         name: "conferences of ten, all sending",
         words: &["--talkers", "100000"],
         conference_of: 10,
+        predicted: "tens",
         floor: Kind::Echo,
         loads: &[100, 250, 500, 800],
         tries: &[1_000, 1_250, 1_500, 1_750, 2_000],
@@ -48,6 +55,8 @@ pub(super) const SHAPES: [Shape; 3] = [
         name: "3 talkers, the rest send nothing",
         words: &["--talkers", "3", "--rest", "nothing"],
         conference_of: 0,
+        // The model takes everybody for somebody who talks: it does not know who will.
+        predicted: "one_conference",
         floor: Kind::Fan,
         loads: &[100, 250, 500, 1_500],
         tries: &[2_000, 2_500, 3_000],
@@ -67,7 +76,10 @@ pub(crate) enum Extent {
 pub(super) fn run(root: &Path, extent: Extent, repetitions: u32) -> anyhow::Result<()> {
     let build = ["build", "--release", "--locked", "--package", "convoke", "--package", "load"];
     run::command(root, &Call::cargo(&build))?;
+    // Before anything else runs, as an operator does it.
+    let predicted = predict(&report(root, "convoke", &["calibrate", "--json"].map(str::to_owned))?);
     let mut loads = Vec::new();
+    let mut saturation = Vec::new();
     for shape in &SHAPES {
         for kind in [Kind::Convoke, shape.floor] {
             let (loads_wanted, tries) = match (extent, shape.loads) {
@@ -80,20 +92,29 @@ pub(super) fn run(root: &Path, extent: Extent, repetitions: u32) -> anyhow::Resu
                     loads.push(load(root, shape, kind, *legs)?);
                 }
             }
-            for legs in tries {
-                let tried = load(root, shape, kind, *legs)?;
-                let is_too_much = !is_carried(&tried["report"]);
+            let mut is_carried_by = |legs| -> anyhow::Result<bool> {
+                let tried = load(root, shape, kind, legs)?;
+                let carried = is_carried(&tried["report"]);
                 loads.push(tried);
-                if is_too_much {
-                    break;
-                }
+                Ok(carried)
+            };
+            let most = most_carried(tries, &mut is_carried_by)?;
+            if kind == Kind::Convoke {
+                let fits = predicted[shape.predicted].as_u64();
+                saturation.push(json!({
+                    "shape": shape.name,
+                    "predicted": fits,
+                    "measured": most,
+                    "error_percent": error_percent(fits, most),
+                }));
             }
         }
     }
     let mut asked = Vec::new();
     for _ in 0..repetitions {
         // In turn: a machine that gets slower does so for both.
-        asked.push(json!({ "server": "convoke", "report": ask_convoke(root)? }));
+        asked.push(json!({ "server": "convoke", "report": ask_convoke(root, Kind::Convoke)? }));
+        asked.push(json!({ "server": ALL_ON, "report": ask_convoke(root, Kind::AllOn)? }));
         asked.push(json!({ "server": "kamailio", "report": ask_kamailio(root)? }));
     }
     let results = json!({
@@ -101,11 +122,84 @@ pub(super) fn run(root: &Path, extent: Extent, repetitions: u32) -> anyhow::Resu
         "commit": commit(root)?,
         "repetitions": repetitions,
         "loads": loads,
+        "cost_model": { "predicted": predicted, "saturation": saturation },
+        "decisions": decisions(root)?,
         "asked": asked,
     });
     std::fs::write(root.join(RESULTS), serde_json::to_string_pretty(&results)? + "\n")?;
     page::write(root)
 }
+
+/// The most legs that are carried: of those in `tries`, and then between the last that was and the first that was not.
+/// `None`: not even the first one is, or nothing is tried.
+fn most_carried(
+    tries: &[u64],
+    is_carried: &mut impl FnMut(u64) -> anyhow::Result<bool>,
+) -> anyhow::Result<Option<u64>> {
+    let mut most = None;
+    for legs in tries {
+        if is_carried(*legs)? {
+            most = Some(*legs);
+            continue;
+        }
+        let Some(mut carried) = most else { return Ok(None) };
+        let mut too_much = *legs;
+        for _ in 0..HALVINGS {
+            let middle = carried.midpoint(too_much) / 10 * 10;
+            match is_carried(middle)? {
+                true => carried = middle,
+                false => too_much = middle,
+            }
+        }
+        return Ok(Some(carried));
+    }
+    Ok(most)
+}
+
+/// After these a step of 250 legs is one of 30: less than the figure differs from run to run.
+const HALVINGS: u32 = 3;
+
+/// What one core has time for by the costs that `convoke calibrate` measured: legs in one conference, and in conferences of
+/// ten. The pool promises by these costs, of 70 % of the core.
+fn predict(calibration: &Value) -> Value {
+    let cost = |name: &str| calibration["costs"][name].as_u64().unwrap_or(0);
+    let leg = cost("leg_us_per_s") + (50 * cost("packet_ns")).div_ceil(1_000);
+    let conference = cost("conference_us_per_s");
+    let one = 1_000_000_u64.saturating_sub(conference).checked_div(leg);
+    let tens = 1_000_000_u64.checked_div(10 * leg + conference).map(|count| count * 10);
+    json!({ "costs": calibration["costs"], "leg_us_per_s": leg, "one_conference": one, "tens": tens })
+}
+
+/// How far the prediction is off, in percent of what was measured; above zero: too many would be let in.
+fn error_percent(predicted: Option<u64>, measured: Option<u64>) -> Option<f64> {
+    let (predicted, measured) = (predicted? as f64, measured? as f64);
+    (measured > 0.0).then(|| ((predicted / measured - 1.0) * 1_000.0).round() / 10.0)
+}
+
+/// What a decision costs, in microseconds of one core, with so many mixers to choose from.
+#[expect(clippy::disallowed_methods, reason = "a program is measured by the clock")]
+fn decisions(root: &Path) -> anyhow::Result<Vec<Value>> {
+    run::command(root, &Call::cargo(&["build", "--release", "--locked", "--package", "bench"]))?;
+    let mut measured = Vec::new();
+    for mixers in [1_u64, 100, 10_000] {
+        let seconds = |times: u64| -> anyhow::Result<f64> {
+            let mut command =
+                pinned(super::programs::SERVER_CORE, &root.join("target/release/bench"));
+            let begin = std::time::Instant::now();
+            let status = command.args([format!("decide-{mixers}"), times.to_string()]).status()?;
+            anyhow::ensure!(status.success(), "bench decide-{mixers} has failed");
+            Ok(begin.elapsed().as_secs_f64())
+        };
+        let (once, twice) = (seconds(DECISIONS)?, seconds(2 * DECISIONS)?);
+        let micros = (twice - once).max(0.0) * 1e6 / DECISIONS as f64;
+        println!("decision with {mixers} mixers: {micros:.2} us");
+        measured.push(json!({ "mixers": mixers, "us": micros }));
+    }
+    Ok(measured)
+}
+
+/// A tenth of a second of them, or more.
+const DECISIONS: u64 = 200_000;
 
 /// One server, one load, one report.
 fn load(root: &Path, shape: &Shape, kind: Kind, legs: u64) -> anyhow::Result<Value> {
@@ -129,9 +223,15 @@ pub(super) fn is_carried(report: &Value) -> bool {
     number("/joined") >= number("/legs") && number("/media/ratio") > 0.99
 }
 
-fn ask_convoke(root: &Path) -> anyhow::Result<Value> {
-    let server = Server::start(root, Kind::Convoke)?;
-    ask(root, server.address(), server.pid())
+fn ask_convoke(root: &Path, kind: Kind) -> anyhow::Result<Value> {
+    let server = Server::start(root, kind)?;
+    // Whoever watches a server asks for its metrics all the time.
+    let scraper = (kind == Kind::AllOn).then(|| Scraper::start(&server.admin)).transpose()?;
+    let asked = ask(root, server.address(), server.pid())?;
+    if let Some(scraper) = scraper {
+        anyhow::ensure!(scraper.stop() > 0, "nobody got the metrics of {}", server.admin);
+    }
+    Ok(asked)
 }
 
 fn ask_kamailio(root: &Path) -> anyhow::Result<Value> {
@@ -177,4 +277,39 @@ pub(super) fn can_pin() -> anyhow::Result<()> {
         "two cores are needed, one for the server and one for the load"
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn most_is_found_between_two_tries() {
+        let find = |limit: u64, tries: &[u64]| {
+            let mut asked = Vec::new();
+            let most = most_carried(tries, &mut |legs| {
+                asked.push(legs);
+                Ok(legs <= limit)
+            });
+            (most.expect("no fault"), asked)
+        };
+        let tries = [1_000, 1_250, 1_500];
+        assert_eq!(find(1_100, &tries), (Some(1_090), vec![1_000, 1_250, 1_120, 1_060, 1_090]));
+        assert_eq!(find(900, &tries), (None, vec![1_000]));
+        assert_eq!(find(5_000, &tries).0, Some(1_500));
+        assert_eq!(find(5_000, &[]).0, None);
+    }
+
+    #[test]
+    fn prediction_is_what_the_costs_leave_room_for() {
+        let costs = json!({ "packet_ns": 8_000, "leg_us_per_s": 100, "conference_us_per_s": 50 });
+        let predicted = predict(&json!({ "costs": costs }));
+        assert_eq!(
+            (&predicted["one_conference"], &predicted["tens"]),
+            (&json!(1_999), &json!(1_980))
+        );
+        assert_eq!(error_percent(Some(1_999), Some(1_750)), Some(14.2));
+        assert_eq!(error_percent(Some(1_500), Some(2_000)), Some(-25.0));
+        assert_eq!((error_percent(None, Some(1)), error_percent(Some(1), None)), (None, None));
+    }
 }

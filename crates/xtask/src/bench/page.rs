@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::full::{RESULTS, SHAPES, is_carried};
+use super::full::{ALL_ON, RESULTS, SHAPES, is_carried};
 
 const PAGE: &str = "docs/BENCHMARKS.md";
 
@@ -76,7 +76,7 @@ fn page(results: &Value) -> String {
     }
     out.push_str("\n### 302s\n\n| server | 302s a second | 302s a second of its processor | answer p50, ms | answer p99, ms |\n|---|---|---|---|---|\n");
     let asked = results["asked"].as_array().map_or(&[][..], Vec::as_slice);
-    for server in ["convoke", "kamailio"] {
+    for server in ["convoke", ALL_ON, "kamailio"] {
         let runs: Vec<&Value> =
             asked.iter().filter(|it| it["server"] == server).map(|it| &it["report"]).collect();
         let cell = |pointer, decimals| spread(&runs, pointer, 1.0, decimals);
@@ -89,7 +89,43 @@ fn page(results: &Value) -> String {
             cell("/answer_ms/p99", 2),
         );
     }
+    out.push_str(&cost_model(&results["cost_model"]));
+    out.push_str(&decisions(&results["decisions"]));
     out
+}
+
+/// What `convoke calibrate` says that fits, and what did.
+fn cost_model(results: &Value) -> String {
+    let Some(shapes) = results["saturation"].as_array() else { return String::new() };
+    let mut out = "\n### The cost model\n\n".to_owned();
+    let cost = |name: &str| number(&results["predicted"], &format!("/costs/{name}"));
+    let _ = writeln!(
+        out,
+        "`convoke calibrate` before the run: a packet in and out {:.1} µs, a leg {:.0} µs a second, a conference {:.0} µs a second.\n\n\
+         | shape | legs that one core has time for, predicted | most legs carried | error |\n|---|---|---|---|",
+        cost("packet_ns") / 1_000.0,
+        cost("leg_us_per_s"),
+        cost("conference_us_per_s"),
+    );
+    for it in shapes {
+        let text = |key: &str| it[key].as_f64().map_or_else(|| "-".to_owned(), |it| it.to_string());
+        let error = it["error_percent"].as_f64().map(|error| format!("{error:+.1} %"));
+        let shape = it["shape"].as_str().unwrap_or_default();
+        let error = error.unwrap_or_else(|| "-".to_owned());
+        let _ =
+            writeln!(out, "| {shape} | {} | {} | {error} |", text("predicted"), text("measured"));
+    }
+    out
+}
+
+/// What a decision costs.
+fn decisions(results: &Value) -> String {
+    let Some(all) = results.as_array() else { return String::new() };
+    let head = "\n### A decision\n\n| mixers to choose from | µs |\n|---|---|\n".to_owned();
+    all.iter().fold(head, |mut out, it| {
+        let _ = writeln!(out, "| {} | {:.2} |", number(it, "/mixers"), number(it, "/us"));
+        out
+    })
 }
 
 /// The runs of one shape by server and legs.
@@ -175,6 +211,25 @@ mod tests {
         assert!(lossy.contains("| 100 **too much** | 0.990 |"), "{lossy}");
         let limited = page_of(&run(99.0, 0.98, &["own_cpu"]));
         assert!(limited.contains("| 100 (the load was a limit) |"), "{limited}");
+    }
+
+    #[test]
+    fn the_cost_model_stands_beside_what_was_carried() {
+        let page = page(&json!({
+            "loads": [], "asked": [],
+            "cost_model": {
+                "predicted": { "costs": { "packet_ns": 8_123, "leg_us_per_s": 90, "conference_us_per_s": 7 } },
+                "saturation": [
+                    { "shape": "a", "predicted": 2_000, "measured": 1_900, "error_percent": 5.3 },
+                    { "shape": "b", "predicted": 2_000, "measured": null, "error_percent": null },
+                ],
+            },
+            "decisions": [{ "mixers": 100, "us": 1.234 }],
+        }));
+        assert!(page.contains("in and out 8.1 µs, a leg 90 µs"), "{page}");
+        assert!(page.contains("| a | 2000 | 1900 | +5.3 % |"), "{page}");
+        assert!(page.contains("| b | 2000 | - | - |"), "{page}");
+        assert!(page.contains("| 100 | 1.23 |"), "{page}");
     }
 
     fn page_of(run: &Value) -> String {

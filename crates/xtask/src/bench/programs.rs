@@ -1,8 +1,13 @@
 //! The programs that are measured, each on a core of its own.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
@@ -16,12 +21,16 @@ pub(super) struct Server {
     child: Child,
     /// Whom the load calls.
     pub(super) uri: String,
+    /// Where its HTTP is; nowhere if it has none.
+    pub(super) admin: String,
 }
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Convoke,
+    /// The same with all that an operator may turn on and that an asker meets.
+    AllOn,
     /// The floor program that sends every packet back.
     Echo,
     /// The floor program that sends the first leg's packets to all others.
@@ -32,6 +41,7 @@ impl Kind {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Convoke => "convoke",
+            Self::AllOn => super::full::ALL_ON,
             Self::Echo | Self::Fan => "floor",
         }
     }
@@ -48,13 +58,49 @@ expect = 1
 ports = \"2000-31999\"
 ";
 
+/// And then: what is kept is kept on the disk, each leg and conference has its record, who asks has a tenant with all the
+/// limits that there are, and rules of the factory are looked through.
+const ALL_ON: &str = "\
+[[factory.answer_rule]]
+user_agent = \"*nobody*\"
+answer = \"deliver\"
+[[factory.answer_rule]]
+source = \"10.0.0.0/8\"
+transport = \"tcp\"
+answer = \"deliver\"
+[state]
+dir = \"bench-state\"
+[records]
+file = \"bench-records.jsonl\"
+[access]
+allow = [\"127.0.0.0/8\"]
+[tenants.asker]
+networks = [\"127.0.0.0/8\"]
+quota = 9000
+reserved = 100
+per_minute = 60000
+[tenants.other]
+reserved = 10
+";
+
 impl Server {
     pub(super) fn start(root: &Path, kind: Kind) -> anyhow::Result<Self> {
         let words: Vec<String> = match kind {
-            Kind::Convoke => {
-                let config = root.join("target/tmp/bench.toml");
-                std::fs::create_dir_all(root.join("target/tmp"))?;
-                std::fs::write(&config, CONFIG)?;
+            Kind::Convoke | Kind::AllOn => {
+                let folder = root.join("target/tmp");
+                let config = folder.join("bench.toml");
+                std::fs::create_dir_all(&folder)?;
+                let text = match kind {
+                    Kind::AllOn => {
+                        let _ = std::fs::remove_dir_all(folder.join("bench-state"));
+                        let _ = std::fs::remove_file(folder.join("bench-records.jsonl"));
+                        let (pool, rest) =
+                            CONFIG.split_once("[[media").context("invariant: it has one")?;
+                        format!("{pool}{ALL_ON}[[media{rest}")
+                    }
+                    Kind::Convoke | Kind::Echo | Kind::Fan => CONFIG.to_owned(),
+                };
+                std::fs::write(&config, text)?;
                 let config = config.display().to_string();
                 [
                     "serve",
@@ -73,7 +119,7 @@ impl Server {
             Kind::Fan => vec!["fan".to_owned()],
         };
         let program = match kind {
-            Kind::Convoke => "convoke",
+            Kind::Convoke | Kind::AllOn => "convoke",
             Kind::Echo | Kind::Fan => "reflector",
         };
         let mut command = pinned(SERVER_CORE, &release(root, program));
@@ -83,14 +129,15 @@ impl Server {
         let first = lines.next().with_context(|| format!("{program} said nothing"))??;
         // What else it says is of no interest, but must be read.
         std::thread::spawn(move || lines.for_each(drop));
-        let uri = match kind {
-            Kind::Convoke => {
+        let (uri, admin) = match kind {
+            Kind::Convoke | Kind::AllOn => {
                 let greeting: Value = serde_json::from_str(&first)?;
-                greeting["factory"].as_str().context("no factory")?.to_owned()
+                let text = |key: &str| greeting[key].as_str().context("no such greeting");
+                (text("factory")?.to_owned(), text("admin")?.to_owned())
             }
-            Kind::Echo | Kind::Fan => format!("sip:floor{{n}}@{}", first.trim()),
+            Kind::Echo | Kind::Fan => (format!("sip:floor{{n}}@{}", first.trim()), String::new()),
         };
-        Ok(Self { child, uri })
+        Ok(Self { child, uri, admin })
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -109,6 +156,44 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Somebody who asks for the metrics every second, as a monitor does, from its own thread.
+pub(super) struct Scraper {
+    goes_on: Arc<AtomicBool>,
+    thread: JoinHandle<u32>,
+}
+
+impl Scraper {
+    #[expect(clippy::disallowed_methods, reason = "a monitor asks by the clock")]
+    pub(super) fn start(admin: &str) -> anyhow::Result<Self> {
+        let goes_on = Arc::new(AtomicBool::new(true));
+        let (flag, admin) = (Arc::clone(&goes_on), admin.to_owned());
+        let thread = std::thread::Builder::new().spawn(move || {
+            let mut got = 0;
+            while flag.load(Ordering::Relaxed) {
+                got += u32::from(scrape(&admin).is_ok_and(|page| page.contains("convoke_")));
+                std::thread::sleep(Duration::from_secs(1));
+            }
+            got
+        })?;
+        Ok(Self { goes_on, thread })
+    }
+
+    /// How often it was answered.
+    pub(super) fn stop(self) -> u32 {
+        self.goes_on.store(false, Ordering::Relaxed);
+        self.thread.join().unwrap_or(0)
+    }
+}
+
+fn scrape(admin: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(admin)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "GET /metrics HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page)?;
+    Ok(page)
 }
 
 /// A program of ours, built for speed.
