@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use server::config::parse_duration;
 use sip::Uri;
 use terminal::wav::RecordRate;
-use terminal::{Pattern, ReferMode};
+use terminal::{Key, Pattern, ReferMode};
 
 use crate::output::complain;
 
@@ -269,12 +269,24 @@ pub(crate) struct TerminalArgs {
     /// Say this, again and again: 8, 16 or 48 kHz, mono or stereo [default: silence]
     #[arg(long, value_name = "WAV")]
     pub(crate) play: Option<PathBuf>,
+    /// Key this in each call, a second after it is up, as in 471147#: a conference's PIN
+    #[arg(long, value_name = "KEYS", value_parser = keys)]
+    pub(crate) keys: Option<Keys>,
     /// Write what is heard to this file
     #[arg(long, value_name = "WAV")]
     pub(crate) record: Option<PathBuf>,
     /// Samples per second of --record: 8000, 16000 or 48000
     #[arg(long, value_name = "HZ", default_value = "8000", value_parser = record_rate)]
     pub(crate) record_rate: RecordRate,
+}
+
+/// Keys of a telephone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Keys(pub(crate) Vec<Key>);
+
+fn keys(text: &str) -> Result<Keys, &'static str> {
+    let keys = text.chars().map(Key::of_char).collect::<Option<Vec<_>>>();
+    keys.filter(|keys| !keys.is_empty()).map(Keys).ok_or("write digits, * and #, as in 471147#")
 }
 
 /// What every long-running command has.

@@ -317,6 +317,18 @@ impl Key {
         Self::D,
     ];
 
+    /// Its event code.
+    pub fn code(self) -> u8 {
+        let place = Self::ALL.iter().position(|key| *key == self);
+        place.and_then(|place| u8::try_from(place).ok()).unwrap_or_default()
+    }
+
+    /// The key of what is written on it, as in `4`, `*` and `#`.
+    pub fn of_char(c: char) -> Option<Self> {
+        let place = "0123456789*#ABCD".find(c.to_ascii_uppercase())?;
+        Self::ALL.get(place).copied()
+    }
+
     /// The key of an event code, if it is one.
     pub fn of_code(code: u8) -> Option<Self> {
         Self::ALL.get(usize::from(code)).copied()

@@ -11,11 +11,11 @@ use units::{Instant, Rng};
 
 use crate::control::{Clash, Control, Ours, RTCP_BYTES_MAX};
 use crate::message::{
-    Channel, Codec, Format, LABEL_BYTES_MAX, PTIME_MS_MAX, PortReport, RECEIVE_FORMATS_MAX,
+    Channel, Codec, Format, Key, LABEL_BYTES_MAX, PTIME_MS_MAX, PortReport, RECEIVE_FORMATS_MAX,
     Refused, StreamSpec, TransportSpec,
 };
 use crate::sources::{Cited, Csrcs};
-use crate::stream::{Press, Receiver, Sender};
+use crate::stream::{Keying, Press, Receiver, Said, Sender};
 use crate::transport::{Destination, Judgement, Origin, Transport};
 use crate::{FRAME_SAMPLES, TICK};
 
@@ -29,6 +29,7 @@ pub struct Port {
     stream: StreamSpec,
     receiver: Receiver,
     sender: Sender,
+    keying: Keying,
     control: Control,
     budget: Budget,
     counts: PortReport,
@@ -76,6 +77,7 @@ impl Port {
             transport: Transport::new(now, transport)?,
             receiver: Receiver::new(stream.receive.clone(), stream.keys),
             sender: Sender::new(stream.send, rng),
+            keying: Keying::default(),
             control,
             budget: Budget::new(now),
             stream,
@@ -135,7 +137,28 @@ impl Port {
     /// Gives the peer the next 10 ms; a packet comes out when its packet time is full and there is
     /// an address to send it to. Call it once per tick. Does not allocate.
     pub fn say(&mut self, frame: &[i16; FRAME_SAMPLES]) -> Option<Outgoing<'_>> {
-        self.say_mixed(frame, &Csrcs::new())
+        let Some(keys) = self.stream.keys else { return self.say_mixed(frame, &Csrcs::new()) };
+        match self.keying.tick(self.sender.timestamp()) {
+            Said::Voice => self.say_mixed(frame, &Csrcs::new()),
+            Said::Pause => {
+                self.sender.skip(1);
+                None
+            }
+            Said::Event { is_first, timestamp, payload } => {
+                let to = self.to()?;
+                let bytes = self.sender.push_event((keys, is_first, timestamp), payload)?;
+                Some(counted(&mut self.counts, &mut self.control, to, bytes))
+            }
+        }
+    }
+
+    /// Presses keys, one after the other, in the place of what is [said](Self::say) meanwhile (RFC 4733). False: the peer
+    /// takes none.
+    pub fn press(&mut self, keys: impl IntoIterator<Item = Key>) -> bool {
+        if self.stream.keys.is_some() {
+            self.keying.press(keys);
+        }
+        self.stream.keys.is_some()
     }
 
     /// The same with sound that others have contributed to.

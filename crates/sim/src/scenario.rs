@@ -311,7 +311,7 @@ pub(crate) fn uri_of(terminal: &Terminal) -> Uri {
 }
 
 pub(crate) fn slots(addresses: &[SocketAddr]) -> Vec<MediaSlot> {
-    addresses.iter().map(|&advertised| MediaSlot { advertised }).collect()
+    addresses.iter().map(|&advertised| MediaSlot { advertised, keys: false }).collect()
 }
 
 fn convener(factory: Uri, invitees: Vec<Uri>, refer: ReferMode, rng: &mut Rng) -> Terminal {

@@ -62,7 +62,7 @@ impl Sockets {
         };
         let slots = media
             .iter()
-            .map(|sockets| Ok(MediaSlot { advertised: local(&sockets.rtp)? }))
+            .map(|sockets| Ok(MediaSlot { advertised: local(&sockets.rtp)?, keys: false }))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self { sip, media, slots })
     }

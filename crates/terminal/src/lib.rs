@@ -22,7 +22,7 @@ pub use driver::Event;
 pub use sound::{Levels, LineLevel};
 pub use terminal::{Answering, PhoneHandle, Reach, Report, Setup, StartError, Terminal};
 pub use ua::{
-    AnswererEvent, Endpoint, LineId, MergeOutcome, MergeStep, Outcome, Pattern, PhoneCommand,
+    AnswererEvent, Endpoint, Key, LineId, MergeOutcome, MergeStep, Outcome, Pattern, PhoneCommand,
     PhoneError, PhoneNews, ReferMode, ReferOutcome, ReferStep, Refusal, RegisterConfig,
     RegistrationNews, Roster, SlotId, Step, TrustPolicy, User, WatcherEvent, Way,
 };

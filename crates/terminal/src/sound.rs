@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use ua::{Channel, FRAME_SAMPLES, MediaNotice, SlotId, Voice};
+use ua::{Channel, FRAME_SAMPLES, Key, MediaNotice, SlotId, Voice};
 use units::{Instant, Rng};
 
 use crate::wav::{Recorder, WavError};
@@ -14,6 +14,9 @@ const SILENT_TICKS: u32 = 3_000;
 
 /// RFC 6464 §3: silence, in -dBov.
 const SILENCE: u8 = 127;
+
+/// When keys are pressed: the peer has had time to ask for them.
+const KEYS_AFTER_TICKS: u32 = 100;
 
 /// Levels are told every quarter of a second: as fast as a person reads a meter.
 const LEVELS_TICKS: u64 = 25;
@@ -52,6 +55,8 @@ pub(crate) struct Sound {
     /// What is said, again and again; i16, mono, 8 kHz. Empty: silence.
     play: Vec<i16>,
     position: usize,
+    /// What is keyed in each call.
+    keys: Vec<Key>,
     recorder: Option<Recorder>,
     rng: Rng,
     ticks: u64,
@@ -69,6 +74,8 @@ struct Line {
     life: u64,
     /// For so many frames nothing has come.
     silent_ticks: u32,
+    /// Frames that it is up.
+    ticks: u32,
     /// Whether silence goes to the peer, instead of what is said.
     is_muted: bool,
     /// The loudest frame since the last [`Levels`], in -dBov.
@@ -77,7 +84,7 @@ struct Line {
 
 impl Line {
     fn new(voice: Voice) -> Self {
-        Self { voice, life: 0, silent_ticks: 0, is_muted: false, heard: SILENCE }
+        Self { voice, life: 0, silent_ticks: 0, ticks: 0, is_muted: false, heard: SILENCE }
     }
 
     /// Counts one frame; whether that makes it silent for long, which is said once in that time.
@@ -107,7 +114,12 @@ impl Sound {
         rng: Rng,
     ) -> Self {
         let voices = (0..sockets).map(|_| None).collect();
-        Self { voices, play, position: 0, recorder, rng, ticks: 0, said: SILENCE }
+        Self { voices, play, position: 0, keys: Vec::new(), recorder, rng, ticks: 0, said: SILENCE }
+    }
+
+    /// The same, which presses these keys in each call.
+    pub(crate) fn keying(self, keys: Vec<Key>) -> Self {
+        Self { keys, ..self }
     }
 
     /// Whether a call is up.
@@ -178,6 +190,13 @@ impl Sound {
         let mut heard = [0_i16; FRAME_SAMPLES];
         for (socket, voice) in self.voices.iter_mut().enumerate() {
             if let Some(line) = voice {
+                line.ticks = line.ticks.saturating_add(1);
+                if line.ticks == KEYS_AFTER_TICKS
+                    && !line.voice.press(&self.keys)
+                    && !self.keys.is_empty()
+                {
+                    tracing::warn!("this peer takes no keys (RFC 4733)");
+                }
                 // Silence is sent all the same: it keeps the way open, and the peer from wondering.
                 let said = said.as_ref().filter(|_| !line.is_muted);
                 line.voice.tick(now, said, &mut heard, &mut |channel, to, bytes| {

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use transport::{Clock, Resolver};
 use ua::{
     Answerer, AnswererConfig, AnswererEvent, CommandError, Convener, ConvenerConfig, ConvenerError,
-    Phone, PhoneCommand, PhoneConfig, PhoneNews, ReferMode, RegisterConfig, Step, TrustPolicy,
+    Key, Phone, PhoneCommand, PhoneConfig, PhoneNews, ReferMode, RegisterConfig, Step, TrustPolicy,
     UaConfig, Watcher, WatcherConfig, WatcherEvent,
 };
 use units::Rng;
@@ -48,6 +48,8 @@ pub struct Setup {
     pub reach: Reach,
     /// What is said, again and again: i16, mono, 8 kHz. Empty: silence.
     pub play: Vec<i16>,
+    /// Pressed one after the other in each call, a second after it is up. Empty: no call offers keys.
+    pub keys: Vec<Key>,
     /// Where to write what is heard, and how. The file is made when the sockets are bound: a taken
     /// port costs nobody an older recording.
     pub record: Option<(PathBuf, RecordRate)>,
@@ -85,6 +87,7 @@ impl Setup {
     /// Our sockets, media known by the address that is advertised if that is one: a name stands for SIP only.
     fn sockets(&self, media_count: usize) -> Result<Sockets, BindError> {
         let mut sockets = Sockets::bind(self.bind, media_count)?;
+        sockets.slots.iter_mut().for_each(|slot| slot.keys = !self.keys.is_empty());
         let told = self.reach.advertise.as_ref().and_then(|(host, _)| host.ip());
         if let Some(ip) = told {
             sockets.slots.iter_mut().for_each(|slot| slot.advertised.set_ip(ip));
@@ -258,7 +261,7 @@ impl<N: Send + 'static> Terminal<N> {
         let recorder =
             setup.record.map(|(path, rate)| Recorder::create(&path, rate)).transpose()?;
         let names = rng.fork();
-        let sound = Sound::new(sockets.media.len(), setup.play, recorder, rng);
+        let sound = Sound::new(sockets.media.len(), setup.play, recorder, rng).keying(setup.keys);
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(failed("event loop"))?;
         let (driver, events) = {
@@ -399,6 +402,7 @@ mod tests {
             user,
             reach,
             play: Vec::new(),
+            keys: Vec::new(),
             record: None,
             messages: false,
             levels: false,

@@ -20,6 +20,7 @@ fn setup(user: &str, messages: bool) -> Setup {
         play: vec![1_000; 800],
         record: None,
         messages,
+        keys: Vec::new(),
         levels: false,
     }
 }

@@ -57,5 +57,5 @@ pub use roster::{
 pub use slots::{MediaNotice, MediaSlot, Purpose, SlotId};
 pub use trust::{Pattern, PatternError, TrustPolicy};
 pub use ua::{RegisterConfig, RegisterFailure, RegistrationNews, Ua};
-pub use voice::{Channel, FRAME_SAMPLES, PortReport, Refused, Voice};
+pub use voice::{Channel, FRAME_SAMPLES, Key, PortReport, Refused, Voice};
 pub use watcher::{Watcher, WatcherConfig, WatcherEvent, WatcherOutput};

@@ -16,6 +16,8 @@ pub struct SlotId(pub usize);
 pub struct MediaSlot {
     /// Its address as others reach it.
     pub advertised: SocketAddr,
+    /// Whether keys may be pressed there.
+    pub keys: bool,
 }
 
 /// Which call a media socket serves.
@@ -79,6 +81,9 @@ enum Use {
     Speaking(CallId),
 }
 
+/// What most phones offer telephone-event as (RFC 4733).
+const KEYS_PAYLOAD_TYPE: u8 = 101;
+
 /// The packet time we like, in ms: what every phone sends anyway.
 const PTIME_MS: u32 = 20;
 
@@ -106,7 +111,7 @@ impl Slots {
             session_id: rng.u64() >> 2,
             version: 0,
             ptime_ms: PTIME_MS,
-            keys_payload_type: None,
+            keys_payload_type: entry.keys.then_some(KEYS_PAYLOAD_TYPE),
         })
     }
 

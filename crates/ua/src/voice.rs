@@ -10,7 +10,7 @@ use sdp::{Negotiated, RtcpWay};
 use units::{Instant, Rng};
 
 pub use mix::FRAME_SAMPLES;
-pub use mix::message::{Channel, PortReport, Refused};
+pub use mix::message::{Channel, Key, PortReport, Refused};
 
 /// One call's RTP and RTCP: encodes what is played, decodes what is heard. 8 kHz, mono, i16.
 ///
@@ -87,6 +87,11 @@ impl Voice {
                 send(packet.channel, packet.to, packet.bytes);
             }
         }
+    }
+
+    /// Presses keys one after the other (RFC 4733). False: the peer takes none.
+    pub fn press(&mut self, keys: &[Key]) -> bool {
+        self.port.press(keys.iter().copied())
     }
 
     /// The call is over: says so to the peer (RFC 3550 §6.3.7).

@@ -30,7 +30,9 @@ pub(super) fn setup(
     }
     let play = args.play.as_deref().map(read_wav).transpose()?.unwrap_or_default();
     let record = args.record.clone().map(|path| (path, args.record_rate));
-    Ok(Setup { bind, user: args.user.clone(), reach, play, record, messages, levels: false })
+    let keys = args.keys.clone().unwrap_or_default().0;
+    let user = args.user.clone();
+    Ok(Setup { bind, user, reach, play, keys, record, messages, levels: false })
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {

@@ -30,7 +30,7 @@ async fn watch(args: WatchArgs) -> anyhow::Result<ExitCode> {
     }
     // It says nothing, and there is nothing to hear.
     let record_rate = RecordRate::default();
-    let args = TerminalArgs { sip, user, reach, play: None, record: None, record_rate };
+    let args = TerminalArgs { sip, user, reach, play: None, keys: None, record: None, record_rate };
     let mut tap = Tap::new(&common, &args.user, &printer).keeping(common.pcap.as_deref())?;
     let bind = own_address(&args, Some(&conference)).await;
     let setup = setup(&args, tap.is_open(), bind, Some(&conference))?;

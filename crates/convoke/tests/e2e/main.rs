@@ -4,6 +4,7 @@ mod call;
 mod checking;
 mod demo;
 mod draining;
+mod entering;
 mod errors;
 mod fault;
 mod flow;

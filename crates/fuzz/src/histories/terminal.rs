@@ -67,7 +67,8 @@ impl<'a> World<'a> {
         let mut choices = Choices::new(data);
         let mut rng = Rng::from_number(choices.below(256) as u64);
         let us = SocketAddr::from(US);
-        let media = [4000, 4002, 4004].map(|port| MediaSlot { advertised: (US.0, port).into() });
+        let media = [4000, 4002, 4004]
+            .map(|port| MediaSlot { advertised: (US.0, port).into(), keys: port == 4002 });
         let machine = if choices.percent(50) {
             let mode = match choices.below(3) {
                 0 => ReferMode::Auto,

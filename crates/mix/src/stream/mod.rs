@@ -1,5 +1,6 @@
 //! The two halves of a stream: what is heard, and what is sent.
 
+mod keying;
 mod keys;
 mod receiver;
 mod sender;
@@ -10,6 +11,7 @@ use audio::G711;
 
 use crate::message::Codec;
 
+pub(crate) use keying::{Keying, Said};
 pub use keys::Press;
 pub use receiver::{PACKET_SAMPLES_MAX, Receiver};
 pub use sender::Sender;

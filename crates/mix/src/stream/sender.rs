@@ -121,6 +121,23 @@ impl Sender {
         if full { self.finish(first_timestamp) } else { None }
     }
 
+    /// 10 ms in which a packet of another payload type goes out in the place of sound.
+    pub(crate) fn push_event(
+        &mut self,
+        (payload_type, marker, timestamp): (u8, bool, u32),
+        payload: [u8; 4],
+    ) -> Option<&[u8]> {
+        self.skip(1);
+        let (sequence, ssrc) = (self.sequence, self.ssrc);
+        let header = Header { marker, payload_type, sequence, timestamp, ssrc };
+        let begin = HEADERS_BYTES_MAX - HEADER_BYTES;
+        let end = HEADERS_BYTES_MAX + payload.len();
+        self.packet[HEADERS_BYTES_MAX..end].copy_from_slice(&payload);
+        rtp::write_header(&header, &[], &mut self.packet[begin..]).ok()?;
+        self.sequence = self.sequence.wrapping_add(1);
+        Some(&self.packet[begin..end])
+    }
+
     /// Lets `ticks` times 10 ms pass without media.
     pub fn skip(&mut self, ticks: u32) {
         self.payload_bytes = 0;

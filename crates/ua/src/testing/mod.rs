@@ -66,7 +66,7 @@ pub(crate) fn media(port: u16) -> LocalMedia {
 pub(crate) fn slots(address: &str, count: u16) -> Vec<MediaSlot> {
     let ip = addr(address).ip();
     (0..count)
-        .map(|index| MediaSlot { advertised: SocketAddr::new(ip, 20_000 + 2 * index) })
+        .map(|index| MediaSlot { advertised: SocketAddr::new(ip, 20_000 + 2 * index), keys: false })
         .collect()
 }
 
