@@ -6,15 +6,18 @@ use std::time::Duration;
 
 use focus::EndPolicy;
 use focus::factory::{AnswerForm, FactoryConfig};
-use node::{Input, Keys, Node, NodeConfig, Output, SipListen};
+use node::{Input, Keys, Node, NodeConfig, Output, OverloadConfig, SipListen};
 use pool::{Key, PoolConfig, Seats, TokenKeys};
-use sip::{FlowId, Packet, Source, Transport};
+use sip::{Arrival, FlowId, Packet, Source, Transport};
 use units::{Instant, Rng, UnixTime};
 
 use crate::messages::INVITE;
 
 const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
 const CALLER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), 5060);
+
+const CALLER_PATH: Source =
+    Source { transport: Transport::Udp, local: SERVER, remote: CALLER, flow: FlowId::NONE };
 
 /// Each asker is another one; what is held for him is given up a second, a hundred askers, later.
 pub(crate) fn ask(times: u32) {
@@ -35,6 +38,28 @@ pub(crate) fn ask(times: u32) {
         while node.deadline().is_some_and(|due| due <= now) {
             node.handle_deadline(now);
             drain(&mut node);
+        }
+    }
+}
+
+/// More than is admitted: one a second, and all others are refused without being read.
+pub(crate) fn refuse(times: u32) {
+    let now = Instant::from_millis(1_000);
+    let config = OverloadConfig { per_second: Some(1), ..OverloadConfig::default() };
+    let mut node = node(now).with_overload(config);
+    let invite = INVITE.replace("Call-ID: ", "Call-ID: 00000000");
+    let at = invite.find("00000000").expect("invariant: just put in");
+    let mut bytes = invite.into_bytes();
+    for number in 0..times {
+        bytes[at..at + 8].copy_from_slice(format!("{number:08}").as_bytes());
+        let packet = Packet { path: CALLER_PATH, bytes: bytes.clone() };
+        node.queue(now, now, Arrival::Packet(packet));
+        while node.handle_waiting(now) {}
+        while let Some(output) = node.poll_output() {
+            let is_refused = |bytes: &[u8]| bytes.starts_with(b"SIP/2.0 503 ");
+            if let Output::Send(packet) = black_box(output) {
+                assert!(number == 0 || is_refused(&packet.bytes), "it is refused");
+            }
         }
     }
 }
@@ -70,9 +95,7 @@ fn node(now: Instant) -> Node {
 
 /// What the node answers, if it does.
 fn asked(node: &mut Node, now: Instant, message: &str) -> String {
-    let path =
-        Source { transport: Transport::Udp, local: SERVER, remote: CALLER, flow: FlowId::NONE };
-    let packet = Packet { path, bytes: message.as_bytes().to_vec() };
+    let packet = Packet { path: CALLER_PATH, bytes: message.as_bytes().to_vec() };
     node.handle_input(now, Input::Packet(packet));
     drain(node)
 }

@@ -20,7 +20,7 @@ struct Case {
     run: fn(u32),
 }
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 15] = [
     Case { name: "parse-invite", run: messages::parse_invite },
     Case { name: "parse-200", run: messages::parse_200 },
     Case { name: "print-302", run: messages::print_302 },
@@ -29,6 +29,7 @@ const CASES: [Case; 14] = [
     Case { name: "decide-1", run: |times| deciding::decide(1, times) },
     Case { name: "decide-100", run: |times| deciding::decide(100, times) },
     Case { name: "decide-10000", run: |times| deciding::decide(10_000, times) },
+    Case { name: "refuse-overload", run: asking::refuse },
     Case { name: "mix-1x3", run: |times| mixing::mix(1, 3, times) },
     Case { name: "mix-1x10", run: |times| mixing::mix(1, 10, times) },
     Case { name: "mix-1x100", run: |times| mixing::mix(1, 100, times) },
@@ -55,5 +56,20 @@ fn main() -> ExitCode {
             println!("write one of the names, and how often");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// T29 · by the record of instructions, to which `cargo xtask bench` holds every change.
+    #[test]
+    fn a_refusal_costs_less_than_a_tenth_of_an_acceptance() {
+        let record = include_str!("../../../benches/instructions.toml");
+        let of = |name: &str| -> u64 {
+            let line = record.lines().find_map(|line| line.strip_prefix(&format!("{name} = ")));
+            line.and_then(|number| number.parse().ok()).expect("it is in the record")
+        };
+        let (refusal, acceptance) = (of("refuse-overload"), of("ask-302"));
+        assert!(10 * refusal < acceptance, "{refusal} of {acceptance}");
     }
 }

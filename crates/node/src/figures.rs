@@ -11,7 +11,7 @@ use crate::conference::State;
 use crate::keeping::Keeping;
 use crate::node::{Node, Phase};
 use crate::registrar::Registrar;
-use crate::{Leftovers, QualityFigures, RelayCounters, RoomStatus};
+use crate::{Leftovers, OverloadFigures, QualityFigures, RelayCounters, RoomStatus, Shed};
 
 causes! {
     /// Why a request was refused: a final answer other than 2xx and 3xx.
@@ -106,6 +106,8 @@ causes! {
         OutOfOrder => "out_of_order",
         /// The table of transactions was full: 503.
         TransactionsFull => "transactions_full",
+        /// More came than could be served in time: 503.
+        Overload => "overload",
         /// Any other.
         Other => "other",
     }
@@ -199,6 +201,8 @@ pub struct Tallies {
     pub legs_ended: Tally<LegEnd>,
     /// Requests of no use that got no answer, because their source had had enough of those.
     pub held_back: u64,
+    /// Requests that could not be served in time, and got no answer.
+    pub shed: Tally<Shed>,
     /// Keys that those in conferences have pressed. Which ones is kept nowhere: they may be a PIN.
     pub keys_pressed: u64,
     /// Wrong passwords.
@@ -218,6 +222,8 @@ pub struct Figures {
     pub traffic: Traffic,
     /// Messages that came to nothing in the stack.
     pub dropped: Tally<MessageDropped>,
+    /// Who is admitted, and how long they wait.
+    pub overload: OverloadFigures,
     /// Room of the pool, in seats.
     pub room: RoomStatus,
     /// What is kept for anybody.
@@ -284,11 +290,13 @@ impl Node {
             .with(Refusal::StrayCancel, refused.of(StackRefusal::StrayCancel))
             .with(Refusal::TransactionsFull, refused.of(StackRefusal::TransactionsFull));
         tallies.held_back = self.pace.held_back();
+        tallies.shed = self.overload.shed().clone();
         let room = self.pool.room();
         Figures {
             tallies,
             traffic: self.stack.traffic().clone(),
             dropped,
+            overload: self.overload.figures(),
             room: RoomStatus {
                 capacity: room.capacity,
                 used: room.used,

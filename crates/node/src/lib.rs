@@ -6,7 +6,7 @@
 //! A request finds its way in `requests`: in a dialog to its focus (`focuses`), to a factory
 //! (`asking`) or to a conference URI (`joining`). What administrators want comes in by `steering`. Whether there may be new conferences at all is in `draining`.
 //! Who may is decided in `auth`. What the node keeps
-//! about a conference is in `conference`; phones of the lab registrar in `registrar`; its side of the mixers in `media_link`.
+//! about a conference is in `conference`; who comes first when too much comes, in `overload`; phones of the lab registrar in `registrar`; its side of the mixers in `media_link`.
 //!
 //! **Invariant:** before a caller has shown that he receives where he sends from, he gets one packet
 //! for one packet, and nothing is kept but a soft hold.
@@ -15,6 +15,7 @@
 //! **Invariant:** after the last BYE, and once transactions have run out, [`Leftovers`] is zero.
 
 mod agenda;
+mod allowance;
 mod asking;
 mod auth;
 mod conference;
@@ -31,6 +32,7 @@ mod media_link;
 mod node;
 mod notice;
 mod options;
+mod overload;
 mod pace;
 mod quality;
 mod readiness;
@@ -59,6 +61,7 @@ pub use keeping::{StoreChange, StoredConference, StoredState};
 pub use locating::LookupId;
 pub use node::{Input, Node, NodeError, Output};
 pub use notice::Notice;
+pub use overload::{OverloadConfig, OverloadFigures, OverloadStatus, Shed, WAIT_MAX};
 pub use pace::Limits;
 pub use quality::{QualityFigures, WayFigures};
 pub use readiness::{NotReady, NotReadyCause, Readiness};

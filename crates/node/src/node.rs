@@ -24,6 +24,7 @@ use crate::figures::Tallies;
 use crate::keeping::{Keeping, StoreChange};
 use crate::locating::{Locating, LookupId};
 use crate::media_link::{MediaFact, MediaKey, MediaLink};
+use crate::overload::{Overload, OverloadConfig};
 use crate::pace::{Limits, Pace};
 use crate::record::Drafts;
 use crate::registrar::Registrar;
@@ -122,7 +123,7 @@ pub enum Output {
 /// # Order
 ///
 /// One mutation ([`Node::handle_input`], [`Node::handle_deadline`], [`Node::drain`], [`Node::shutdown`],
-/// [`Node::set_wall`]), then drain [`Node::poll_output`] to `None`, then read [`Node::deadline`],
+/// [`Node::set_wall`], [`Node::queue`], [`Node::handle_waiting`]), then drain [`Node::poll_output`] to `None`, then read [`Node::deadline`],
 /// then wait for input or for that deadline. `now` never goes back.
 #[derive(Debug)]
 pub struct Node {
@@ -165,6 +166,8 @@ pub struct Node {
     pub(crate) dial_out: DialRules,
     /// How many answers of no use each source has had.
     pub(crate) pace: Pace,
+    /// What waits for its turn, and who is admitted.
+    pub(crate) overload: Overload,
     /// When each focus is due.
     pub(crate) focus_agenda: Agenda<ConferenceId>,
     /// When each tombstone crumbles.
@@ -260,6 +263,7 @@ impl Node {
             ended_dialogs: EndedDialogs::default(),
             dial_out: DialRules::default(),
             pace: Pace::new(Limits::default()),
+            overload: Overload::new(OverloadConfig::default(), rng.u64()),
             focus_agenda: Agenda::new(),
             tombstones: Agenda::new(),
             phase: Phase::Running,
@@ -424,6 +428,11 @@ impl Node {
         let before = begin.since(at);
         let seconds = before.as_secs() + u64::from(before.subsec_nanos() > 0);
         UnixTime(wall.0.saturating_sub(seconds))
+    }
+
+    /// The wall clock as it was last set, and when.
+    pub(crate) const fn wall_read(&self) -> (UnixTime, Instant) {
+        self.wall
     }
 
     /// Puts a message on the wire that belongs to no transaction of ours.

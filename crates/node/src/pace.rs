@@ -14,6 +14,8 @@ use std::time::Duration;
 use sip::Source;
 use units::Instant;
 
+use crate::allowance::take;
+
 /// How many answers of no use one source gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -82,7 +84,8 @@ impl Pace {
         } else {
             &mut self.others_whole_at
         };
-        let allowed = take(self.limits, now, whole_at);
+        let each = Duration::from_secs(1) / self.limits.per_second.max(1);
+        let allowed = take(now, whole_at, (each, each * self.limits.burst.max(1)));
         self.held_back += u64::from(!allowed);
         allowed
     }
@@ -103,24 +106,16 @@ impl Pace {
 
 impl From {
     fn of(source: &Source) -> Self {
-        let ip = match source.remote.ip().to_canonical() {
-            IpAddr::V4(ip) => IpAddr::V4(ip),
-            IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
-        };
-        Self { ip, is_proved: source.transport.is_reliable() }
+        Self { ip: network(source.remote.ip()), is_proved: source.transport.is_reliable() }
     }
 }
 
-/// Takes one from an allowance that is whole again at `whole_at`, if there is one left.
-fn take(limits: Limits, now: Instant, whole_at: &mut Instant) -> bool {
-    let each = Duration::from_secs(1) / limits.per_second.max(1);
-    let used = now.max(*whole_at) + each;
-    // `since` of an earlier time is nothing.
-    let is_left = used.since(now) <= each * limits.burst.max(1);
-    if is_left {
-        *whole_at = used;
+/// What one customer has: an IPv4 address, or the first 64 bits of IPv6.
+pub(crate) fn network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => IpAddr::V4(ip),
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
     }
-    is_left
 }
 
 #[cfg(test)]

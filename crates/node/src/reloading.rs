@@ -5,7 +5,7 @@ use focus::factory::{Factory, FactoryConfig, FactoryError};
 
 use crate::auth::Auth;
 use crate::node::Node;
-use crate::{AuthConfig, Limits};
+use crate::{AuthConfig, Limits, OverloadConfig};
 
 /// All that may change while a node runs, whether or not it did.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Settings {
     pub dial_out: DialRules,
     /// How many answers of no use one source gets.
     pub limits: Limits,
+    /// When fewer new requests are admitted.
+    pub overload: OverloadConfig,
 }
 
 /// Why nothing has changed.
@@ -37,7 +39,7 @@ impl Node {
     /// # Errors
     /// [`SettingsError`]: nothing has changed.
     pub fn apply(&mut self, settings: Settings) -> Result<(), SettingsError> {
-        let Settings { factories, auth, dial_out, limits } = settings;
+        let Settings { factories, auth, dial_out, limits, overload } = settings;
         let factories =
             factories.into_iter().map(Factory::new).collect::<Result<Vec<_>, FactoryError>>()?;
         // Conferences name the factory that they came from by its number, and its address is part of their identity.
@@ -53,6 +55,7 @@ impl Node {
         self.factories = factories;
         self.dial_out = dial_out;
         self.pace.limit(limits);
+        self.overload.configure(overload);
         self.auth = match (self.auth.take(), auth) {
             (Some(auth), Some(config)) => Some(auth.renewed(config)),
             (None, Some(config)) => Some(Auth::new(config)),

@@ -28,7 +28,9 @@ impl Node {
             refusals: struck(&figures.tallies.refusals).collect(),
             dropped: struck(&figures.dropped)
                 .chain(struck(&figures.tallies.acks_ignored))
+                .chain(struck(&figures.tallies.shed))
                 .collect(),
+            overload: self.overload.status(),
             draining: self.draining(now),
             registrar: self.registrar.as_ref().map(|registrar| registrar.status(now)),
         }

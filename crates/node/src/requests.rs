@@ -51,6 +51,10 @@ impl Node {
         let dialog = DialogId::of_request(&incoming.essentials);
         let is_ack = incoming.request.method == Method::Ack;
         if let Some(id) = self.dialogs.get(&dialog).copied() {
+            if is_ack {
+                // Our tag was in the answer, and nowhere else.
+                self.overload.prove(now, incoming.source.remote.ip());
+            }
             // A BYE is taken whatever else it says; an ACK is never answered.
             if !matches!(incoming.request.method, Method::Ack | Method::Bye)
                 && let Err(status) = Claim::of(incoming)
@@ -77,11 +81,16 @@ impl Node {
             }
             self.drain_focus(now, id);
         } else if is_ack {
+            if self.stack.acknowledges_refusal(incoming) {
+                return self.overload.prove(now, incoming.source.remote.ip());
+            }
             // An ACK to a stateless answer of ours carries the tag that only its receiver knows.
             if proves_source(&self.keys.stateless, &tag_prefix(self.number), incoming) {
+                self.overload.prove(now, incoming.source.remote.ip());
                 self.source_proved(now, incoming);
             } else if proves_source(&self.keys.stateless, &known_tag_prefix(self.number), incoming)
             {
+                self.overload.prove(now, incoming.source.remote.ip());
                 self.known_acknowledged(incoming);
             } else {
                 self.tallies.acks_ignored.count(AckIgnored::Stray);

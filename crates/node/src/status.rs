@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mix::message::PortReport;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::{DrainStatus, RegistrarStatus};
+use crate::{DrainStatus, OverloadStatus, RegistrarStatus};
 
 /// All that the status shows. Serialised as JSON; fields are added, never renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct Status {
     /// Requests of no use that got no answer, because their source had had enough of those.
     #[serde(default)]
     pub held_back: u64,
+    /// Who is admitted when too much comes.
+    #[serde(default)]
+    pub overload: OverloadStatus,
     /// Messages that came to nothing, by cause, as in the metrics; those that struck.
     #[serde(default)]
     pub dropped: BTreeMap<String, u64>,

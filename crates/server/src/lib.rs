@@ -46,8 +46,9 @@ pub use focus::{ParticipantState, Pin, Role as ConferenceRole};
 pub use mix::message::{PortQuality, PortReport, WayQuality};
 pub use node::{
     Capacity, ConferenceState, ConferenceStatus, DrainStatus, ExplainError, Explained,
-    ExplainedState, Fit, HoldState, HoldStatus, Network, NetworkError, Notice, PhoneStatus,
-    Readiness, RegistrarStatus, ReservationState, ReservationStatus, Role, User, WhatIf,
+    ExplainedState, Fit, HoldState, HoldStatus, Network, NetworkError, Notice, OverloadStatus,
+    PhoneStatus, Readiness, RegistrarStatus, ReservationState, ReservationStatus, Role, User,
+    WhatIf,
 };
 pub use records::{RecordsTo, rfc3339};
 pub use reload::Changed;

@@ -50,6 +50,7 @@ impl Changed {
             lab_registrar,
             limits,
             webhooks,
+            overload,
             fault_in_conference,
         } = old;
         let mut changed = Self::default();
@@ -87,6 +88,7 @@ impl Changed {
         apply("[dial_out]", *dial_out != new.dial_out);
         apply("[limits]", *limits != new.limits);
         apply("[[webhook]]", *webhooks != new.webhooks);
+        apply("[overload]", *overload != new.overload);
         changed
     }
 }
@@ -106,6 +108,7 @@ pub(crate) fn merged(old: &Config, new: Config) -> Config {
         dial_out: new.dial_out,
         limits: new.limits,
         webhooks: new.webhooks,
+        overload: new.overload,
         ..old.clone()
     }
 }
@@ -133,12 +136,12 @@ mod tests {
              [pool]\ncapacity = 7\n[records]\nfile = \"r\"\n[trace]\npcap = \"p\"\n\
              [dns]\nservers = [\"127.0.0.1:53\"]\n[access]\nallow = [\"127.0.0.0/8\"]\n\
              [auth]\nrealm = \"h\"\nusers = \"u\"\n[dial_out]\nallow = [\"sip:*@h\"]\n\
-             [limits]\nburst = 7\n[[factory]]\nhold = \"5s\"\n",
+             [limits]\nburst = 7\n[overload]\nper_second = 9\n[[factory]]\nhold = \"5s\"\n",
         );
         let changed = Changed::between(&old, &all);
         assert_eq!(
             changed.applied,
-            ["[[factory]]", "[access]", "[auth]", "[dial_out]", "[limits]"]
+            ["[[factory]]", "[access]", "[auth]", "[dial_out]", "[limits]", "[overload]"]
         );
         assert_eq!(
             changed.needs_restart,

@@ -35,6 +35,10 @@ const RETRY: Duration = Duration::from_millis(10);
 /// How old the node's idea of the wall clock may be. It dates conference URIs, in minutes.
 const WALL_AGE_MAX: Duration = Duration::from_secs(1);
 
+/// How long what waits is served before the sockets are looked at again: so that in a flood what belongs to a dialog is found
+/// before the system's buffer is full. Even the smallest one holds what comes in a millisecond at 100,000 a second.
+const SLICE: Duration = Duration::from_millis(1);
+
 /// The largest datagram there is.
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 
@@ -106,6 +110,8 @@ enum Wake {
     MixersGone,
     MediaRetry,
     Asked(Asked),
+    /// More has come than one turn could serve.
+    Waiting,
     /// A SIP socket has something.
     Wire(Happening),
     /// It is known where a name leads.
@@ -235,6 +241,8 @@ impl Loop {
                 (ticket, is_kept) = self.keeping.next() => Wake::Stored(ticket, is_kept),
                 (id, found) = self.resolver.next() => Wake::Resolved(LookupId(id), found),
                 happening = self.wires.next(&mut buffer) => Wake::Wire(happening),
+                // It lets the system say first what has come.
+                () = tokio::task::yield_now(), if self.node.has_waiting() => Wake::Waiting,
             };
             match wake {
                 Wake::Order(Order::Stop) => give_up = Some(self.stop()),
@@ -354,20 +362,46 @@ impl Loop {
             }
             Wake::Order(Order::Reload(new)) => self.reload(*new),
             Wake::Order(Order::ReloadRefused) => self.reloads.count(Reload::Refused),
-            Wake::MediaRetry | Wake::MixersGone | Wake::Order(Order::Stop) | Wake::GraceOver => {}
+            Wake::Waiting
+            | Wake::MediaRetry
+            | Wake::MixersGone
+            | Wake::Order(Order::Stop)
+            | Wake::GraceOver => {}
         }
     }
 
-    /// Does all that the node wants done, and tells it all that the sockets have to tell, until neither
-    /// has anything left.
+    /// Does all that the node wants done, and tells it all that the sockets have to tell; then has it serve what waits, until
+    /// nothing does or the slice is over.
     fn drain(&mut self) {
+        let end = self.clock.now() + SLICE;
+        self.drain_node();
         loop {
-            self.drain_node();
-            let Some(arrival) = self.wires.poll_arrival() else { return };
-            if let Arrival::Packet(packet) = &arrival {
-                self.show(false, packet);
+            // What was served is sent here, together.
+            while let Some(arrival) = self.wires.poll_arrival() {
+                if let Arrival::Packet(packet) = &arrival {
+                    self.show(false, packet);
+                }
+                // What it had waited in the system is not known, and short: the sockets are emptied each slice.
+                let now = self.clock.now();
+                self.node.queue(now, now, arrival);
+                self.drain_node();
             }
-            self.node.handle_input(self.clock.now(), Input::Arrival(arrival));
+            if !self.serve(end) {
+                return;
+            }
+        }
+    }
+
+    /// Has the node serve what waits; whether anything did, and there was time.
+    fn serve(&mut self, end: Instant) -> bool {
+        let mut has_served = false;
+        loop {
+            let now = self.clock.now();
+            if now >= end || !self.node.handle_waiting(now) {
+                return has_served;
+            }
+            has_served = true;
+            self.drain_node();
         }
     }
 

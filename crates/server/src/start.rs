@@ -247,7 +247,8 @@ impl Running {
         let factories =
             config.factories.iter().map(|factory| factory_config(factory, &self.own)).collect();
         let (dial_out, limits) = (config.dial_out.clone(), config.limits);
-        let settings = Settings { factories, auth, dial_out, limits };
+        let overload = config.overload;
+        let settings = Settings { factories, auth, dial_out, limits, overload };
         let access = config.access.clone();
         // Where there is no state folder there is no spool, so none is configured.
         let webhooks = Hook::load_all(&config.webhooks)?;
@@ -301,6 +302,7 @@ fn furnished(
         .with_nat(config.nat)
         .with_dial_out(config.dial_out.clone())
         .with_limits(config.limits)
+        .with_overload(config.overload)
         .with_tenants(room::tenant_rules(config));
     let (node, keeping) = match &config.state_dir {
         Some(folder) => {

@@ -14,6 +14,7 @@ mod dialog;
 pub mod digest;
 mod essentials;
 mod frame;
+mod glance;
 pub mod header;
 mod headers;
 mod locate;
@@ -48,6 +49,7 @@ pub use dialog::{
 };
 pub use essentials::Essentials;
 pub use frame::{Frame, FrameError, MESSAGE_BYTES_MAX, StreamFramer};
+pub use glance::{Glance, Glimpse};
 pub use header::{
     BRANCH_COOKIE, CSeq, Contacts, EventHeader, MediaType, NameAddr, Params, RetryAfter, SessionId,
     SessionUuid, SubscriptionState, Via, Warning,
@@ -62,8 +64,8 @@ pub use method::{Method, MethodError};
 pub use parse::{ParseError, ParseFailure, Salvage, parse_datagram};
 pub use stack::{
     ClientTxnId, Counters, DATAGRAM_REQUEST_BYTES_MAX, Event, Failure, Full, Incoming,
-    MAX_FORWARDS, MessageDropped, MessageKind, NO_STREAM_FOR, Output, ServerTxnId, Stack,
-    StackConfig, StackRefusal, TXN_BYTES_MAX, TXN_MAX, Traffic,
+    MAX_FORWARDS, MessageDropped, MessageKind, NO_STREAM_FOR, Output, OverloadControl, ServerTxnId,
+    Stack, StackConfig, StackRefusal, TXN_BYTES_MAX, TXN_MAX, Traffic,
 };
 pub use status::{StatusCode, StatusCodeError};
 pub use success::{SuccessAction, SuccessRetransmit};

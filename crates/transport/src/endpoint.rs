@@ -5,8 +5,10 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-/// What the system is asked to keep for us while the loop is busy: some thousand SIP messages. Less
-/// is what it gives without special rights, and less is fine.
+/// What the system is asked to keep for us while the loop is busy: some thousand SIP messages. Less is what it gives without
+/// special rights (`net.core.rmem_max`, 208 KiB as a rule: some hundred messages), and less is fine: the loop looks at its
+/// sockets every millisecond, and what has to wait longer waits with it. Where floods are to be expected,
+/// `sysctl net.core.rmem_max=4194304` keeps more of what belongs to calls.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 
 /// How many free UDP ports are tried for one that is free for TCP too. On a machine where half of all

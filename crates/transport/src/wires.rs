@@ -25,8 +25,9 @@ use crate::endpoint::Endpoint;
 /// others wait in the peers.
 const CARRIED_MAX: usize = 128;
 
-/// Datagrams of one socket taken in one turn: some milliseconds of work, so that what is due is not held up for long.
-const DATAGRAMS_PER_TURN_MAX: usize = 64;
+/// Datagrams of one socket taken in one turn. Taking one costs a microsecond or two, and what is not wanted a look more: in a
+/// flood they must be taken faster than they come, or the system drops what is wanted with what is not.
+const DATAGRAMS_PER_TURN_MAX: usize = 512;
 
 /// Datagrams that wait to be sent together.
 const OUTGOING_MAX: usize = 256;

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use server::{
-    ConferenceState, ConferenceStatus, PortQuality, RegistrarStatus, StatusPage, WayQuality,
-    WebhookStatus,
+    ConferenceState, ConferenceStatus, OverloadStatus, PortQuality, RegistrarStatus, StatusPage,
+    WayQuality, WebhookStatus,
 };
 
 use super::admin;
@@ -47,6 +47,9 @@ fn show(page: &StatusPage, paint: Paint) -> String {
     if let Some(draining) = &page.node.draining {
         let _ = writeln!(out, "{}", paint.bold(&super::drain::words(draining)));
     }
+    if let Some(line) = overload(&page.node.overload) {
+        let _ = writeln!(out, "{}", paint.bold(&line));
+    }
     for (what, counts) in [("Refused", &page.node.refusals), ("Dropped", &page.node.dropped)] {
         if let Some(line) = causes(counts) {
             let _ = writeln!(out, "{what} {line}");
@@ -66,6 +69,16 @@ fn show(page: &StatusPage, paint: Paint) -> String {
         out.push_str(&show_conference(conference, paint));
     }
     out
+}
+
+/// Who is admitted, if not everybody is.
+fn overload(overload: &OverloadStatus) -> Option<String> {
+    let per_second = overload.per_second.filter(|_| overload.limiting)?;
+    Some(format!(
+        "Overload: {per_second} new requests a second are admitted, which wait {} ms (target {} ms); others are refused",
+        overload.wait_us / 1_000,
+        overload.target_us / 1_000
+    ))
 }
 
 /// `17: 12 not found, 5 pool full`, the most frequent first. `None`: nothing has struck.

@@ -2,7 +2,7 @@
 
 use focus::factory::{AnswerForm, AnswerRule, FactoryConfig};
 use focus::{DialRules, Network};
-use node::{ExplainQuery, Limits, Settings};
+use node::{ExplainQuery, Limits, OverloadConfig, Settings};
 use sip::Transport;
 
 use crate::rig::{Caller, FACTORY, NODE, Rig, Setting, contact};
@@ -133,6 +133,7 @@ fn rules_change_while_the_node_runs() {
         auth: None,
         dial_out: DialRules::default(),
         limits: Limits::default(),
+        overload: OverloadConfig::default(),
     };
     let everybody = rule("", &NODE.ip().to_string(), None);
     assert_eq!(rig.node.apply(settings(vec![everybody.clone()])), Ok(()));

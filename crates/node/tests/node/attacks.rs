@@ -1,11 +1,13 @@
 //! Attacks on the node that have no better place: see `docs/ATTACKS.md`.
 
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use node::{Leftovers, Limits};
 use sip::{HeaderName, Message, Transport};
 
-use crate::rig::{Caller, FACTORY, Rig, Setting, requests, to_tag};
+use crate::rig::{Caller, FACTORY, Rig, Setting, contact, requests, to_tag};
 
 const MALLORY: [u8; 4] = [127, 0, 0, 66];
 
@@ -282,4 +284,81 @@ fn calls_whose_connection_broke_end_by_themselves() {
     assert_eq!(rig.node.leftovers(), Leftovers::default());
     let is_answer = |message: &Message| matches!(message, Message::Response(_));
     assert!(!rig.sent_since(rig.sent.len()).iter().any(is_answer));
+}
+
+/// T56 · whatever becomes of an INVITE to the factory on its way, it means one conference.
+#[test]
+fn an_invite_that_comes_again_means_the_same_conference() {
+    let mut rig = Rig::new().with_disk(BTreeMap::new());
+    let alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    assert_eq!(rig.conference(&alice), uri, "a copy");
+    let mut forked = alice.clone();
+    forked.rebranch();
+    let merged = rig.ask(forked.address, &forked.invite(FACTORY));
+    assert_eq!(merged.status.code(), 482, "by another way at the same time");
+    rig.pass(Duration::from_secs(5));
+    assert_eq!(rig.conference(&alice), uri, "a late copy");
+    for _ in 0..3 {
+        rig = rig.killed(Duration::from_secs(1), Setting::default());
+        assert_eq!(rig.conference(&forked), uri, "after a restart, by whatever way");
+        assert_eq!(rig.used_and_held(), (0, 4));
+    }
+    assert_eq!(rig.join(&mut alice.clone(), &uri).status.code(), 200);
+    assert_eq!(rig.node.leftovers().conferences, 1);
+}
+
+/// T57 · the process is killed after it has held room and before the caller has heard of it, and again before he joins.
+#[test]
+fn a_kill_between_hold_and_answer_costs_nothing() {
+    let mut rig = Rig::new().with_disk(BTreeMap::new());
+    let alice = Caller::new("alice", 1);
+    let unheard = rig.conference(&alice);
+    let mut rig = rig.killed(Duration::from_millis(100), Setting::default());
+    assert_eq!(rig.used_and_held(), (0, 0), "what nobody was told of is nowhere");
+    rig.pass(Duration::from_millis(400));
+    assert_eq!(rig.conference(&alice), unheard, "his copy gets what he did not hear");
+    rig.pass(Duration::from_secs(61));
+    assert_eq!(rig.node.leftovers(), Leftovers::default(), "no orphan");
+    assert!(rig.disk.is_empty());
+    // He joins the process after the next.
+    let uri = rig.conference(&alice);
+    let mut rig = rig.killed(Duration::from_secs(1), Setting::default());
+    let mut joining = alice.clone();
+    assert_eq!(rig.join(&mut joining, &uri).status.code(), 200);
+    assert_eq!(rig.node.leftovers().conferences, 1);
+}
+
+/// T58 · a hundred thousand addresses that prove nothing ask, and never join.
+#[test]
+fn a_hundred_thousand_holds_of_nobody_leave_room_for_an_honest_caller() {
+    let mut rig = Rig::with(Setting { seats: 1_000, ..Setting::default() });
+    let mut alice = Caller::new("alice", 1);
+    let mut uri = String::new();
+    for number in 0..100_000_u32 {
+        let mut nobody = Caller::new("nobody", 1);
+        nobody.address.set_ip(Ipv4Addr::from(0x0a00_0000 + number).into());
+        nobody.call_id = format!("nobody-{number}");
+        nobody.branch = number;
+        assert_eq!(rig.ask(nobody.address, &nobody.invite(FACTORY)).status.code(), 302);
+        if number == 50_000 {
+            let response = rig.ask(alice.address, &alice.invite(FACTORY));
+            uri = contact(&response);
+            alice.to_tag = to_tag(&response);
+            let ack = alice.request("ACK", FACTORY).replace("-ACK-", "-INVITE-");
+            assert_eq!(rig.receive(alice.address, &ack), []);
+            alice.to_tag = None;
+        }
+        if number % 1_000 == 0 {
+            let (_, held) = rig.used_and_held();
+            assert!(held <= 804, "four fifths, and alice: {held}");
+            rig.pass(Duration::from_millis(100));
+        }
+        rig.sent.clear();
+        rig.notices.clear();
+    }
+    assert_eq!(rig.join(&mut alice, &uri).status.code(), 200, "hers was firm");
+    rig.leave(&mut alice, &uri);
+    rig.pass(Duration::from_secs(120));
+    assert_eq!(rig.node.leftovers(), Leftovers::default());
 }

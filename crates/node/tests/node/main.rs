@@ -13,6 +13,7 @@ mod hostile;
 mod joining;
 mod mass_join;
 mod mutants;
+mod overload;
 mod reaching;
 mod records;
 mod referring;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use focus::DialRules;
 use focus::factory::FactoryConfig;
-use node::{Limits, Settings, SettingsError};
+use node::{Limits, OverloadConfig, Settings, SettingsError};
 
 use crate::rig::{Caller, FACTORY, Rig, Setting};
 
@@ -14,6 +14,7 @@ fn settings(factory: FactoryConfig) -> Settings {
         auth: None,
         dial_out: DialRules::default(),
         limits: Limits::default(),
+        overload: OverloadConfig::default(),
     }
 }
 

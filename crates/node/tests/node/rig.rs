@@ -239,6 +239,19 @@ impl Rig {
         self.drain();
     }
 
+    /// What came to a socket at that time waits for its turn.
+    pub(crate) fn queue(&mut self, arrived: Instant, arrival: Arrival) {
+        self.node.queue(self.now, arrived, arrival);
+        self.drain();
+    }
+
+    /// Serves whose turn it is; `false`: nobody waits.
+    pub(crate) fn handle_waiting(&mut self) -> bool {
+        let has_waited = self.node.handle_waiting(self.now);
+        self.drain();
+        has_waited
+    }
+
     /// The way to somebody.
     pub(crate) const fn path(&self, remote: SocketAddr) -> Source {
         Source { transport: self.transport, local: NODE, remote, flow: FlowId(7) }
@@ -431,7 +444,7 @@ impl Rig {
 }
 
 /// Somebody who calls, by hand.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) name: String,
     pub(crate) address: SocketAddr,

@@ -3,9 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use peers::processes::{Alone, Process, convoke, run};
-use peers::programs::{Program, free_ports, until_bound};
-use serde_json::Value;
+use peers::processes::{Alone, Process};
 
 /// The scenario; what it proves stands on top of it.
 const SCENARIO: &str = include_str!("first_terminal_302.xml");
@@ -54,32 +52,6 @@ fn fifty_calls_of_sipp_follow_the_redirection_and_leave_nothing_behind() {
     let heard = server.status()["mixers"][0]["received"].as_u64().expect("a number");
     assert!(heard >= SOUND_PACKETS_MIN, "{heard} packets heard");
     server.until_nothing_is_left();
-}
-
-/// `convoke load` knows nothing of our own server: SIPp answers five calls, each a conference of its own, and echoes what it gets.
-#[test]
-fn load_measures_a_server_that_nobody_here_wrote() {
-    let alone = Alone::wait();
-    // Built before SIPp begins to wait.
-    convoke();
-    let (port, media) = (free_ports(1), free_ports(4));
-    let mut sipp = Command::new("sipp");
-    sipp.args(["-sn", "uas", "-i", "127.0.0.1", "-p", &port.to_string(), "-rtp_echo", "-nostdin"])
-        .args(["-mi", "127.0.0.1", "-mp", &media.to_string(), "-m", "5", "-timeout", "60s"])
-        .current_dir(alone.path(""));
-    let mut sipp = Program::start("sipp", &mut sipp);
-    until_bound(&mut sipp, port);
-    let rooms = format!("sip:room{{n}}@127.0.0.1:{port}");
-    let words = ["load", &rooms, "--legs", "5", "--conferences", "5", "--for", "2s", "--json"];
-    let (_, out, error) = run(&words);
-    let report: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{error}"));
-    assert_eq!((&report["joined"], &report["dropped_out"]), (&5.into(), &0.into()), "{report:#}");
-    assert_eq!(report["media"]["deaf_legs"], 0, "{report:#}");
-    let number = |pointer: &str| report.pointer(pointer).and_then(Value::as_f64).unwrap_or(-1.0);
-    // What comes back at once is no delay to speak of, and comes to who has sent it.
-    assert!(number("/delay/echoes") >= 1.0 && number("/delay/heard") == 0.0, "{report:#}");
-    assert!(number("/media/ratio") > 0.5, "{report:#}");
-    assert!(sipp.ended().success(), "five calls, each ended by BYE");
 }
 
 /// One second of a 250 Hz triangle in u-law: 32 samples a turn.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use focus::{DialRules, EntryRules};
-use node::Limits;
+use node::{Limits, OverloadConfig};
 use sip::{Host, Uri};
 use toml::Spanned;
 
@@ -40,6 +40,9 @@ const RESERVE_AHEAD_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// None at all would hide a wrong number from who dials it; more is no limit.
 const ANSWERS: (u64, u64) = (1, 100_000);
+
+/// How long a new request may wait. Above 60 ms what is late is not given up before others send it again.
+const TARGET: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(60));
 
 /// Nobody heard is no conference; of more than sixteen at once nobody understands a word.
 const HEARD: (u64, u64) = (1, 16);
@@ -129,6 +132,7 @@ pub(super) fn check(
         }),
         dial_out: origin.keep(dial_out(file.dial_out, origin)).unwrap_or_default(),
         limits: limits(file.limits, origin),
+        overload: overload(file.overload, origin),
         records: flags.records.clone().or_else(|| origin.file(file.records.file)).map(records_to),
         pcap: flags.pcap.clone().or_else(|| origin.file(file.trace.pcap)),
         capacity,
@@ -201,6 +205,18 @@ fn dial_out(written: file::DialOut, origin: &Origin<'_>) -> Result<DialRules, Co
 
 fn records_to(path: PathBuf) -> RecordsTo {
     if path.as_os_str() == "-" { RecordsTo::Stdout } else { RecordsTo::File(path) }
+}
+
+fn overload(written: file::Overload, origin: &Origin<'_>) -> OverloadConfig {
+    let usual = OverloadConfig::default();
+    let target =
+        time_within("target in milliseconds", written.target, TARGET, Duration::as_millis, origin);
+    let target = origin.keep(target).flatten();
+    let most = |number| origin.keep(within("per_second", &number, ANSWERS, origin));
+    OverloadConfig {
+        target: target.unwrap_or(usual.target),
+        per_second: written.per_second.and_then(most),
+    }
 }
 
 fn limits(written: file::Limits, origin: &Origin<'_>) -> Limits {

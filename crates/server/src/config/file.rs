@@ -77,6 +77,7 @@ pub(super) struct File {
     pub(super) auth: Option<Spanned<auth::Written>>,
     pub(super) dial_out: DialOut,
     pub(super) limits: Limits,
+    pub(super) overload: Overload,
     pub(super) records: Records,
     pub(super) trace: Trace,
     pub(super) webhook: Vec<Spanned<webhooks::Written>>,
@@ -203,6 +204,13 @@ pub(super) struct DialOut {
 pub(super) struct Limits {
     pub(super) per_second: Option<Spanned<u64>>,
     pub(super) burst: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Overload {
+    pub(super) target: Option<Spanned<Text<Duration>>>,
+    pub(super) per_second: Option<Spanned<u64>>,
 }
 
 /// A value that is written as a string.

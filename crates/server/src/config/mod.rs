@@ -101,6 +101,10 @@
 //! [limits]                          # answers that one address gets to what makes no conference and joins none
 //! per_second = 10                   # in the long run
 //! burst = 100                       # at once, after a time of quiet
+//!
+//! [overload]                        # when more comes than can be done
+//! target = "10ms"                   # so long may who wants something new wait; then fewer are admitted, others get 503
+//! per_second = 1000                 # no more new requests than this, however fast the machine; default: no limit
 //! ```
 //!
 //! Who is called must also be let in by `[access]`, or his answers are not.
@@ -129,7 +133,7 @@ use std::time::Duration;
 
 use focus::factory::{AnswerForm, AnswerRule};
 use focus::{DialRules, EntryRules};
-use node::{Limits, Network};
+use node::{Limits, Network, OverloadConfig};
 use pool::TenantTerms;
 use sip::{Host, Nat};
 
@@ -189,6 +193,8 @@ pub struct Config {
     pub limits: Limits,
     /// Who is told what happens.
     pub webhooks: Vec<Webhook>,
+    /// When fewer new requests are admitted.
+    pub overload: OverloadConfig,
     /// For tests: in which conference of each mixer, counted from 1, a fault strikes. `[debug]` in the file.
     pub fault_in_conference: Option<u32>,
 }

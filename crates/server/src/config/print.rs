@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use focus::factory::AnswerRule;
 use focus::{DialRules, EntryRules, Pin};
-use node::Limits;
+use node::{Limits, OverloadConfig};
 use pool::TenantTerms;
 use sip::{Nat, Transport};
 use toml::Value;
@@ -58,6 +58,7 @@ impl Config {
             lab_registrar,
             limits,
             webhooks,
+            overload,
             fault_in_conference,
         } = self;
         let mut page = Page { text: String::new(), sources, table: String::new() };
@@ -94,7 +95,7 @@ impl Config {
         if let Some(auth) = auth {
             page.auth(auth);
         }
-        page.bounds(dial_out, *limits);
+        page.bounds(dial_out, *limits, *overload);
         webhooks.iter().enumerate().for_each(|(at, webhook)| page.webhook(at, webhook));
         if let Some(conference) = fault_in_conference {
             page.table("[debug]", "debug");
@@ -244,13 +245,16 @@ impl Page<'_> {
         self.put_some("per_minute", per_minute.map(i64::from), "no limit");
     }
 
-    fn bounds(&mut self, dial_out: &DialRules, limits: Limits) {
+    fn bounds(&mut self, dial_out: &DialRules, limits: Limits, overload: OverloadConfig) {
         self.table("[dial_out]", "dial_out");
         self.put("allow", texts(&dial_out.allow));
         self.put("refers_per_minute", i64::from(dial_out.refers_per_minute));
         self.table("[limits]", "limits");
         self.put("per_second", i64::from(limits.per_second));
         self.put("burst", i64::from(limits.burst));
+        self.table("[overload]", "overload");
+        self.put("target", format!("{}ms", overload.target.as_millis()));
+        self.put_some("per_second", overload.per_second.map(i64::from), "as many as can be done");
     }
 
     fn webhook(&mut self, at: usize, webhook: &Webhook) {

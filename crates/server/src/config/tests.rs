@@ -289,7 +289,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("pool = {capacity = 1", "convoke.toml:1: unclosed inline table, expected `}`"),
     (
         "[cluster]",
-        "convoke.toml:1: unknown key `cluster`, expected one of `sip`, `media`, `factory`, `tenants`, `state`, `admin`, `pool`, `access`, `dns`, `auth`, `dial_out`, `limits`, `records`, `trace`, `webhook`, `debug`",
+        "convoke.toml:1: unknown key `cluster`, expected one of `sip`, `media`, `factory`, `tenants`, `state`, `admin`, `pool`, `access`, `dns`, `auth`, `dial_out`, `limits`, `overload`, `records`, `trace`, `webhook`, `debug`",
     ),
 ];
 
@@ -475,6 +475,19 @@ fn limits_for_scanners_have_defaults_and_bounds() {
     assert_eq!((some.per_second, some.burst), (1, 7));
     let error = read("[limits]\nburst = 0\n").expect_err("nobody would learn of a wrong number");
     assert!(error.to_string().contains("burst"), "{error}");
+}
+
+#[test]
+fn overload_control_has_defaults_and_bounds() {
+    let usual = read("").expect("defaults are right").overload;
+    assert_eq!((usual.target.as_millis(), usual.per_second), (10, None));
+    let text = "[overload]\ntarget = \"25ms\"\nper_second = 200\n";
+    let some = read(text).expect("a good table").overload;
+    assert_eq!((some.target.as_millis(), some.per_second), (25, Some(200)));
+    for (text, told) in [("target = \"61ms\"", "target"), ("per_second = 0", "per_second")] {
+        let error = error(&format!("[overload]\n{text}\n"));
+        assert!(error.contains(told) && error.contains("convoke.toml:2"), "{error}");
+    }
 }
 
 #[test]

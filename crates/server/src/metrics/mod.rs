@@ -201,6 +201,7 @@ fn messages(page: &mut Page, node: &Figures) {
     let help =
         "Requests of no use that got no answer, because their source had had enough of those.";
     page.one(Counter, "sip_requests_held_back_total", help, node.tallies.held_back);
+    overload(page, node);
     let mut transactions = page.family(Gauge, "sip_transactions", "SIP transactions there are.");
     transactions.sample(&[("role", "server")], node.transactions.0);
     transactions.sample(&[("role", "client")], node.transactions.1);
@@ -426,6 +427,23 @@ fn mixers(page: &mut Page, reports: &[ShardReport]) {
             family.sample(&[("mixer", &mixer), ("cause", cause.label())], count);
         }
     }
+}
+
+fn overload(page: &mut Page, node: &Figures) {
+    let help = "Requests that could not be served in time, and got no answer.";
+    by_cause(page, "sip_requests_shed_total", help, &node.tallies.shed);
+    let overload = &node.overload;
+    let help = "1 if more came lately than can be done.";
+    page.one(Gauge, "overload", help, u64::from(overload.is_limiting));
+    let help = "New requests a second that are admitted; 0: as many as come.";
+    page.one(Gauge, "overload_admitted_per_second", help, overload.per_second.unwrap_or(0));
+    let help =
+        "Percent of their requests that clients which speak RFC 7339 are asked to keep back.";
+    page.one(Gauge, "overload_loss_percent", help, u64::from(overload.loss));
+    page.one(Gauge, "sip_requests_waiting", "Messages that wait for their turn.", overload.waiting);
+    let help = "How long new requests had waited when they were served.";
+    let mut family = page.family(Histogram, "sip_request_wait_seconds", help);
+    family.histogram(&[], &overload.wait_us, MICROS);
 }
 
 fn by_cause<C: Cause>(page: &mut Page, name: &'static str, help: &'static str, tally: &Tally<C>) {

@@ -29,6 +29,7 @@ pub use self::{
     counters::{Counters, MessageDropped, StackRefusal},
     event::{ClientTxnId, Event, Failure, Full, Incoming, Output, ServerTxnId},
     traffic::{MessageKind, Traffic},
+    via::OverloadControl,
 };
 use crate::header::BRANCH_COOKIE;
 use crate::parse::parse_with_essentials;
@@ -102,6 +103,7 @@ pub struct Stack {
     outputs: VecDeque<Output>,
     counters: Counters,
     traffic: Traffic,
+    overload: OverloadControl,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -141,6 +143,7 @@ impl Stack {
             outputs: VecDeque::new(),
             counters: Counters::default(),
             traffic: Traffic::default(),
+            overload: OverloadControl::default(),
         }
     }
 
@@ -204,6 +207,11 @@ impl Stack {
     /// Takes the next thing to do or to know.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// What clients that speak RFC 7339 are asked for from now on.
+    pub const fn set_overload(&mut self, overload: OverloadControl) {
+        self.overload = overload;
     }
 
     /// What was dropped or refused so far.

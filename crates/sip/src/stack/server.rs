@@ -1,10 +1,15 @@
 //! The server half: requests that come in, and our answers.
 
+use std::net::IpAddr;
+
 use units::Instant;
 
 use super::key::{Identity, ServerKey};
 use super::via::{answer_path, stamp};
-use super::{Event, Full, IN_DIALOG_SHARE, Incoming, Owner, ServerTxnId, Stack, TxnId};
+use super::{
+    Event, Full, IN_DIALOG_SHARE, Incoming, MessageKind, Owner, ServerTxnId, Stack, TxnId,
+};
+use crate::glance::Glimpse;
 use crate::txn::server_invite::{self, ServerInvite};
 use crate::txn::server_non_invite::{self, ServerNonInvite};
 use crate::txn::{End, ServerOutput};
@@ -149,12 +154,44 @@ impl Stack {
     /// Refuses a request because there is no room: 503 with Retry-After, statelessly. The stack does so
     /// itself while it can; this is for a user to whom [`Self::accept`] has said [`Full`].
     pub fn refuse_full(&mut self, incoming: &Incoming) {
-        // RFC 3261 §21.5.4: the time is drawn, so that those who are refused do not all come back at
-        // once.
-        let seconds = 2 + self.rng.below(9);
+        let seconds = self.retry_after();
         let response = Response::answering(&incoming.request, StatusCode::SERVICE_UNAVAILABLE)
             .with_header(HeaderName::RetryAfter, seconds.to_string());
         self.reply_stateless(incoming, response);
+    }
+
+    /// Refuses for overload a request that was only looked at: 503, statelessly. `source` is the path that it came by. With a Retry-After of 2 to 10 s if the client stands at its other end; a proxy would send nothing
+    /// at all for so long, BYEs too (RFC 3261 §21.5.4, RFC 7339 §5.10.2). Says whether it could be answered.
+    pub fn refuse_unread(&mut self, request: &Glimpse<'_>, source: Source) -> bool {
+        let Some(mut via) = request.top_via() else { return false };
+        stamp(&mut via, &source, self.overload);
+        let retry = match request.is_forwarded || request.has_oc {
+            true => String::new(),
+            false => format!("Retry-After: {}\r\n", self.retry_after()),
+        };
+        let start = "SIP/2.0 503 Service Unavailable";
+        let ip = source.remote.ip();
+        let tag = self.refusal_tag(ip, (request.call_id, request.from_tag, request.cseq));
+        let packet = request.answer((answer_path(&via, source), &via), (start, &tag, &retry));
+        self.traffic.received.count(MessageKind::of(request.method.as_bytes()));
+        self.send(packet.path, packet.bytes);
+        true
+    }
+
+    /// Whether this ACK acknowledges what [`Self::refuse_unread`] has answered: its sender receives where he sends from.
+    pub fn acknowledges_refusal(&self, ack: &Incoming) -> bool {
+        let Essentials { call_id, from, cseq, to, .. } = &ack.essentials;
+        let of = (call_id.as_str(), from.tag(), cseq.number);
+        to.tag().is_some_and(|tag| tag == self.refusal_tag(ack.source.remote.ip(), of))
+    }
+
+    fn refusal_tag(&self, source: IpAddr, of: (&str, Option<&str>, u32)) -> String {
+        format!("{}{}", self.tag_prefix, self.stateless.of_refusal(source, of))
+    }
+
+    /// RFC 3261 §21.5.4: the time is drawn, so that those who are refused do not all come back at once.
+    fn retry_after(&mut self) -> u64 {
+        2 + self.rng.below(9)
     }
 
     /// Sends a 2xx to an INVITE once more, past its transaction, as [`crate::SuccessRetransmit`] asks
@@ -172,7 +209,7 @@ impl Stack {
         mut essentials: Essentials,
         source: Source,
     ) {
-        if stamp(&mut essentials.via, &source) {
+        if stamp(&mut essentials.via, &source, self.overload) {
             request.headers.set_top_via(&essentials.via);
         }
         let incoming = Incoming { request, essentials, source };
@@ -374,7 +411,7 @@ impl Stack {
             return;
         };
         self.counters.malformed_answered += 1;
-        if stamp(&mut via, &source) {
+        if stamp(&mut via, &source, self.overload) {
             response.headers.set_top_via(&via);
         }
         if response.status == StatusCode::BAD_REQUEST {

@@ -2,12 +2,15 @@
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::net::IpAddr;
 
 use crate::{HeaderName, HeaderValue, Headers};
 
 /// Makes the same tag for each copy of a request (RFC 3261 §8.2.7), and one that others cannot guess.
 ///
-/// It is no proof of anything: whoever needs one, as the factory does, makes its own tag.
+/// Those of what was read prove nothing: whoever needs a proof, as the factory does, makes its own tag. Those of refusals
+/// that were made at a look prove that their receiver has got one, as far as this hash goes: nothing more than
+/// a better place under overload hangs on that, and a better hash would cost more than all else of a refusal.
 pub(super) struct StatelessTags {
     secret: [u8; 16],
 }
@@ -25,6 +28,18 @@ impl StatelessTags {
             headers.get(&name).map(HeaderValue::as_bytes).hash(&mut hasher);
         }
         format!("{:016x}", hasher.finish())
+    }
+
+    /// The same for a request that was only looked at: by what its ACK has from it (RFC 3261 §17.1.1.3), and where it came from.
+    pub(super) fn of_refusal(
+        &self,
+        source: IpAddr,
+        (call_id, from_tag, cseq): (&str, Option<&str>, u32),
+    ) -> String {
+        let mut hasher = DefaultHasher::new();
+        (self.secret, "refusal", source, call_id, from_tag.unwrap_or_default(), cseq)
+            .hash(&mut hasher);
+        format!("r{:016x}", hasher.finish())
     }
 }
 

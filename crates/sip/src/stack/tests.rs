@@ -5,6 +5,7 @@ mod cancel;
 mod client;
 mod journey;
 mod limits;
+mod overload;
 mod pair;
 mod random;
 mod server;

@@ -4,9 +4,45 @@ use std::net::SocketAddr;
 
 use crate::{Source, Via};
 
-/// Writes where a message really came from into its top Via (RFC 3261 §18.2.1, RFC 3581 §4), and says
-/// whether that changed anything.
-pub(crate) fn stamp(via: &mut Via, source: &Source) -> bool {
+/// What clients are asked to do that speak overload control (RFC 7339), in every answer to them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OverloadControl {
+    /// By how much they are to reduce what they send: percent, 0 to 100. With 0 the control is off.
+    pub loss: u8,
+    /// When this was decided, in milliseconds of a clock that never goes back: a newer value has a greater one (§4.4).
+    pub decided: u64,
+}
+
+/// For how long a reduction holds that is not told anew: the default of RFC 7339 §4.3.
+const OC_VALIDITY_MS: u16 = 500;
+
+impl OverloadControl {
+    /// Writes the four parameters of RFC 7339 §4 into the Via of a client that asks for them, as `received` is written: the
+    /// answers, all of them, have it from there. Says whether it did.
+    fn write(self, via: &mut Via) -> bool {
+        // §4.2: without a list of algorithms the client can do "loss", as all must.
+        let algorithms = via.params.unquoted("oc-algo").unwrap_or_else(|| LOSS.to_owned());
+        let knows_loss = algorithms.split(',').any(|name| name.trim().eq_ignore_ascii_case(LOSS));
+        if !via.params.has("oc") || !knows_loss {
+            return false;
+        }
+        let Self { loss, decided } = self;
+        // §5.7: a validity of 0 says that there is no control now.
+        let validity = if loss == 0 { 0 } else { OC_VALIDITY_MS };
+        via.params.set("oc", Some(&loss.min(100).to_string()));
+        via.params.set("oc-algo", Some("\"loss\""));
+        via.params.set("oc-validity", Some(&validity.to_string()));
+        via.params.set("oc-seq", Some(&format!("{}.{:03}", decided / 1_000, decided % 1_000)));
+        true
+    }
+}
+
+/// The algorithm that every client knows (RFC 7339 §7), and the only one that we do.
+const LOSS: &str = "loss";
+
+/// Writes where a message really came from into its top Via (RFC 3261 §18.2.1, RFC 3581 §4), and what we ask its sender to
+/// do (RFC 7339); says whether that changed anything.
+pub(crate) fn stamp(via: &mut Via, source: &Source, control: OverloadControl) -> bool {
     let ip = source.remote.ip().to_canonical();
     // Whoever stands before us may not say for us where the packet came from: the answer goes there.
     let lied = via.params.remove("received");
@@ -19,7 +55,8 @@ pub(crate) fn stamp(via: &mut Via, source: &Source) -> bool {
     if symmetric || differs {
         via.params.set("received", Some(&ip.to_string()));
     }
-    lied || symmetric || differs
+    let controlled = control.write(via);
+    lied || symmetric || differs || controlled
 }
 
 /// Where the answer to a stamped request goes (RFC 3261 §18.2.2, RFC 3581 §4).

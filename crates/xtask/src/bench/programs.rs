@@ -47,13 +47,16 @@ impl Kind {
     }
 }
 
-/// Room for more than one core can carry within 20,000 open files, a hold so short that those who ask do not fill it, and ports below those that the system gives to the load.
+/// Room for more than one core can carry within 20,000 open files, a hold so short that those who ask do not fill it, a queue that a busy
+/// machine does not mistake for overload, and ports below those that the system gives to the load.
 const CONFIG: &str = "\
 [pool]
 capacity = 9000
 [[factory]]
 hold = \"300ms\"
 expect = 1
+[overload]
+target = \"60ms\"
 [[media.listen]]
 ports = \"2000-31999\"
 ";

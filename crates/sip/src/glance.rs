@@ -1,0 +1,246 @@
+//! A look at a message without reading it: who it is from and what it is about, as far as that decides who comes first; and
+//! what a refusal has to repeat.
+//!
+//! Under overload most requests are refused, so that a refusal must cost a small part of what an answer costs. What is seen
+//! here is taken for nothing more: whatever is served is read in full first.
+
+use std::fmt::Write as _;
+
+use crate::header::Via;
+use crate::{Packet, Source, scan};
+
+/// What a message seems to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Glance<'a> {
+    /// An answer.
+    Response,
+    /// A request that says enough to be refused.
+    Request(Glimpse<'a>),
+    /// Neither; or too odd for a look, as with folded lines. Only the parser can tell.
+    Unclear,
+}
+
+/// What a look at a request shows; all as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glimpse<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The Request-URI.
+    pub uri: &'a str,
+    /// The Call-ID.
+    pub call_id: &'a str,
+    /// The number in CSeq.
+    pub cseq: u32,
+    /// The tag in From.
+    pub from_tag: Option<&'a str>,
+    /// The tag in To: the request says that it belongs to a dialog, or acknowledges something.
+    pub to_tag: Option<&'a str>,
+    /// Whether it has passed a proxy: there is more than one Via.
+    pub is_forwarded: bool,
+    /// Whether the client asks for overload control (RFC 7339 §4.1).
+    pub has_oc: bool,
+    /// The first line of Via.
+    via: &'a str,
+    from: &'a str,
+    to: &'a str,
+    cseq_line: &'a str,
+    /// What follows the start line.
+    fields: &'a str,
+}
+
+/// The fields that a look is for (RFC 3261 §8.1.1), by name and compact form.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Via,
+    From,
+    To,
+    CallId,
+    CSeq,
+    Other,
+}
+
+impl<'a> Glance<'a> {
+    /// Looks at a message as it came.
+    pub fn of(bytes: &'a [u8]) -> Self {
+        if bytes.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/")) {
+            return Self::Response;
+        }
+        Glimpse::of(bytes).map_or(Self::Unclear, Self::Request)
+    }
+}
+
+impl<'a> Glimpse<'a> {
+    fn of(bytes: &'a [u8]) -> Option<Self> {
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            // What follows the head need not be text.
+            Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).ok()?,
+        };
+        let (start, fields) = line(text)?;
+        let mut words = start.split(' ');
+        let (method, uri, version) = (words.next()?, words.next()?, words.next()?);
+        if words.next().is_some() || !version.eq_ignore_ascii_case("SIP/2.0") {
+            return None;
+        }
+        let (mut via, mut vias) = (None, 0_usize);
+        let (mut from, mut to, mut call_id, mut cseq) = (None, None, None, None);
+        for_each_field(fields, |field, value| {
+            let slot = match field {
+                Field::Via => {
+                    vias += if first_value(value).len() < value.len() { 2 } else { 1 };
+                    via = via.or(Some(value));
+                    return Some(());
+                }
+                Field::From => &mut from,
+                Field::To => &mut to,
+                Field::CallId => &mut call_id,
+                Field::CSeq => &mut cseq,
+                Field::Other => return Some(()),
+            };
+            // Twice: the parser says what is wrong.
+            slot.replace(value).is_none().then_some(())
+        })?;
+        let (via, from, to, cseq_line) = (via?, from?, to?, cseq?);
+        let (cseq, of) = cseq_line.split_once([' ', '\t'])?;
+        (scan::trim(of) == method).then_some(())?;
+        Some(Self {
+            method,
+            uri,
+            call_id: call_id?,
+            cseq: cseq.parse().ok()?,
+            from_tag: tag(from),
+            to_tag: tag(to),
+            is_forwarded: vias > 1,
+            has_oc: has_oc(first_value(via)),
+            via,
+            from,
+            to,
+            cseq_line,
+            fields,
+        })
+    }
+
+    /// The topmost Via, read.
+    pub(crate) fn top_via(&self) -> Option<Via> {
+        let via: Via = first_value(self.via).parse().ok()?;
+        via.protocol.eq_ignore_ascii_case("SIP/2.0").then_some(via)
+    }
+
+    /// An answer with this start line and these lines more, which goes back with `via` in place of the topmost Via. `to_tag`
+    /// goes into To, if there is none yet (RFC 3261 §8.2.6).
+    pub(crate) fn answer(
+        &self,
+        (path, via): (Source, &Via),
+        (start, to_tag, more): (&str, &str, &str),
+    ) -> Packet {
+        let mut text = String::with_capacity(self.fields.len() + 192);
+        let _ = write!(text, "{start}\r\nVia: {via}");
+        let mut put = |parts: &[&str]| {
+            parts.iter().for_each(|part| text.push_str(part));
+            text.push_str("\r\n");
+        };
+        put(&[&self.via[first_value(self.via).len()..]]);
+        if self.is_forwarded {
+            let mut is_first = true;
+            for_each_field(self.fields, |field, value| {
+                if field == Field::Via && !std::mem::take(&mut is_first) {
+                    put(&["Via: ", value]);
+                }
+                Some(())
+            });
+        }
+        put(&["From: ", self.from]);
+        match self.to_tag {
+            Some(_) => put(&["To: ", self.to]),
+            None => put(&["To: ", self.to, ";tag=", to_tag]),
+        }
+        put(&["Call-ID: ", self.call_id]);
+        put(&["CSeq: ", self.cseq_line]);
+        put(&[more, "Content-Length: 0\r\n"]);
+        Packet { path, bytes: text.into_bytes() }
+    }
+}
+
+/// Cuts off the first line. `None`: it does not end as it must, or goes on in the next one.
+fn line(text: &str) -> Option<(&str, &str)> {
+    // A search for one byte is a fast one; for two, or for any of two, it is not.
+    let at = text.find('\r')?;
+    let rest = text[at + 1..].strip_prefix('\n')?;
+    let is_folded = rest.starts_with([' ', '\t']);
+    (!is_folded).then_some((&text[..at], rest))
+}
+
+/// Shows each header field up to the empty line. `None`: there is none, or `show` wants no more.
+fn for_each_field<'a>(
+    mut rest: &'a str,
+    mut show: impl FnMut(Field, &'a str) -> Option<()>,
+) -> Option<()> {
+    loop {
+        let (line, after) = line(rest)?;
+        if line.is_empty() {
+            return Some(());
+        }
+        rest = after;
+        let name = line.split([':', ' ', '\t']).next().unwrap_or_default();
+        let field = Field::of(name.as_bytes());
+        if field == Field::Other {
+            continue;
+        }
+        let value = scan::trim(&line[name.len()..]).strip_prefix(':').map(scan::trim)?;
+        // The parser finds a line end in it, and something else behind.
+        (!value.contains('\n')).then(|| show(field, value))??;
+    }
+}
+
+impl Field {
+    /// RFC 3261 §7.3.3, §20.
+    const fn of(name: &[u8]) -> Self {
+        match name {
+            [b'v' | b'V'] => Self::Via,
+            [b'f' | b'F'] => Self::From,
+            [b't' | b'T'] => Self::To,
+            [b'i' | b'I'] => Self::CallId,
+            [b'v' | b'V', _, _] if name.eq_ignore_ascii_case(b"Via") => Self::Via,
+            [b'f' | b'F', ..] if name.eq_ignore_ascii_case(b"From") => Self::From,
+            [b't' | b'T', b'o' | b'O'] => Self::To,
+            [b'c' | b'C', ..] if name.eq_ignore_ascii_case(b"Call-ID") => Self::CallId,
+            [b'c' | b'C', ..] if name.eq_ignore_ascii_case(b"CSeq") => Self::CSeq,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What stands before the first comma that is in no quoted string.
+fn first_value(value: &str) -> &str {
+    if !value.contains(',') {
+        return value;
+    }
+    let mut quoted = false;
+    let end = value.bytes().position(|byte| {
+        quoted ^= byte == b'"';
+        byte == b',' && !quoted
+    });
+    scan::trim(&value[..end.unwrap_or(value.len())])
+}
+
+/// The tag of a From or To. What stands in a display name may look like one: then a request comes a little earlier than it
+/// should, and no more.
+fn tag(value: &str) -> Option<&str> {
+    let params = value.rsplit_once('>').map_or(value, |(_, params)| params);
+    params.split(';').skip(1).find_map(|param| {
+        let (name, tag) = param.split_once('=')?;
+        scan::trim(name).eq_ignore_ascii_case("tag").then(|| scan::trim(tag))
+    })
+}
+
+/// Whether a Via has the parameter `oc`.
+fn has_oc(via: &str) -> bool {
+    let mut params = via.split(';').skip(1);
+    params.any(|param| {
+        let name = param.split('=').next().unwrap_or_default();
+        scan::trim(name).eq_ignore_ascii_case("oc")
+    })
+}
+
+#[cfg(test)]
+mod tests;
