@@ -21,6 +21,9 @@ mod problem;
 pub(crate) mod room;
 mod routes;
 
+#[cfg(test)]
+mod tests;
+
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;

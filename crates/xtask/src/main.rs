@@ -1,4 +1,4 @@
-//! The one door for people: `cargo xtask test`, `demo`, `tidy`, `sim`, `fuzz`, `bench`, `quality`, `setup`.
+//! The one door for people: `cargo xtask test`, `demo`, `tidy`, `sim`, `fuzz`, `bench`, `quality`, `schema`, `setup`.
 //!
 //! `test` is all that CI runs, and it sets up a fresh machine by itself; the other commands are its steps, to be
 //! called alone. What each step is stands in `steps`; what the project asks of its own tree, in `tidy`.
@@ -8,6 +8,7 @@
 mod bench;
 mod quality;
 mod run;
+mod schema;
 mod setup;
 mod steps;
 mod tally;
@@ -74,6 +75,8 @@ enum Command {
     },
     /// Scores voices that went through the mixer over a bad network, by PESQ; installs it with pip
     Quality,
+    /// Drives the HTTP interface by its own description, by Schemathesis; installs it with pip
+    Schema,
     /// Installs the Debian packages that the tests need and that are not there yet
     Setup,
 }
@@ -92,6 +95,7 @@ fn main() -> ExitCode {
         Command::Bench { accept, .. } => bench::instructions(&root, accept),
         Command::Tidy { write } => tidy::tidy(&root, write),
         Command::Quality => quality::quality(&root),
+        Command::Schema => schema::schema(&root),
         Command::Setup => setup::setup(),
     };
     match outcome {

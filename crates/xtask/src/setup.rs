@@ -25,9 +25,22 @@ const RETRIES: &str = "Acquire::Retries=3";
 /// Where programs lie that are not for everybody's path.
 const MORE_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
+/// Python, with what makes folders for its packages: for programs that pip installs below `target`.
+fn venv() -> anyhow::Result<()> {
+    if run::works(&Call::new("python3", &["-c", "import ensurepip, venv"])) {
+        println!("python3-venv (folders for programs in Python) is there");
+        return Ok(());
+    }
+    println!("python3-venv (folders for programs in Python) is missing: installing it");
+    let install =
+        ["apt-get", "install", "-y", "--no-install-recommends", "-o", WAITS, "-o", RETRIES];
+    run::command(Path::new("."), &as_root(&install).with_args(&["python3-venv"]))
+}
+
 /// Installs what is missing; does nothing, not even ask the package index, if all is there.
 pub(crate) fn setup() -> anyhow::Result<()> {
     components()?;
+    venv()?;
     let missing: Vec<_> = PACKAGES.into_iter().filter(|(program, ..)| !on_path(program)).collect();
     for (program, package, purpose) in PACKAGES {
         let state = if on_path(program) { "is there" } else { "is missing: installing it" };

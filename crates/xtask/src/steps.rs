@@ -22,6 +22,8 @@ pub(crate) enum Action {
     Tidy,
     /// Counts the instructions of the hot paths.
     Bench,
+    /// Drives the HTTP interface by its description.
+    Schema,
     /// Runs a program.
     Call(Call),
 }
@@ -94,6 +96,12 @@ pub(crate) fn all(root: &Path) -> Vec<Step> {
             name: "bench",
             purpose: "no hot path costs 5 % more than recorded",
             action: Action::Bench,
+            runner: Runner::Step,
+        },
+        Step {
+            name: "schema",
+            purpose: "the HTTP interface, driven by its own description",
+            action: Action::Schema,
             runner: Runner::Step,
         },
         call("demo", "four processes, real voices", Runner::Step, demo(&[])),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::bench;
 use crate::run;
+use crate::schema;
 use crate::setup;
 use crate::steps::{self, Action, Step};
 use crate::tally::Tally;
@@ -55,6 +56,7 @@ fn command(step: &Step) -> String {
         Action::Setup => "cargo xtask setup".to_owned(),
         Action::Tidy => "cargo xtask tidy".to_owned(),
         Action::Bench => "cargo xtask bench".to_owned(),
+        Action::Schema => "cargo xtask schema".to_owned(),
         Action::Call(call) => call.line(),
     }
 }
@@ -68,6 +70,7 @@ fn perform(root: &Path, step: &Step) -> Outcome {
         Action::Setup => setup::setup().map(|()| true),
         Action::Tidy => tidy::tidy(root, false).map(|()| true),
         Action::Bench => bench::instructions(root, false).map(|()| true),
+        Action::Schema => schema::schema(root).map(|()| true),
         Action::Call(call) => run::watched(root, call, |line| tally.read(step.runner, line)),
     };
     let good = done.unwrap_or_else(|error| {

@@ -145,15 +145,10 @@ pub(super) async fn capacity(
 ) -> Result<Json<Capacity>, Fault> {
     let query = read(query)?;
     let codec = read_codec(query.codec.as_deref()).map_err(bad)?;
-    let (ptime, tenant) = (read_ptime(query.ptime), query.tenant);
-    let conferences = query.conferences.unwrap_or(1);
-    let what_if = query.legs.map(|legs| CapacityQuery {
-        conferences,
-        legs: legs.max(1),
-        codec,
-        ptime,
-        tenant,
-    });
+    let (ptime, tenant) = (read_ptime(query.ptime).map_err(bad)?, query.tenant);
+    let conferences = read_amount("conferences", query.conferences).map_err(bad)?.unwrap_or(1);
+    let legs = read_amount("legs", query.legs).map_err(bad)?;
+    let what_if = legs.map(|legs| CapacityQuery { conferences, legs, codec, ptime, tenant });
     let asked = ask(&asked, |answer| Asked::Room(RoomQuestion::Capacity(what_if, answer))).await;
     asked.ok_or_else(Fault::busy)?.map(Json).map_err(|error| missing(&error))
 }
@@ -165,7 +160,7 @@ pub(super) async fn reserve(
     let request = ReserveRequest {
         legs: body.legs,
         codec: read_codec(body.codec.as_deref()).map_err(bad)?,
-        ptime: read_ptime(body.ptime),
+        ptime: read_ptime(body.ptime).map_err(bad)?,
         from: UnixTime(body.from),
         until: UnixTime(body.from.saturating_add(body.seconds)),
         tenant: body.tenant,
@@ -199,21 +194,36 @@ fn reservation(reserved: Option<Reserved>) -> Result<ReservationStatus, Fault> {
     })
 }
 
-/// The mixers' packet times: 10 to 120 ms.
-fn read_ptime(ptime_ms: Option<u64>) -> Duration {
-    Duration::from_millis(ptime_ms.unwrap_or(20).clamp(10, 120))
+/// What may be asked about: more than any machine can have, and little enough to be added up.
+const AMOUNT: std::ops::RangeInclusive<u32> = 1..=100_000;
+
+fn read_amount(what: &str, asked: Option<u32>) -> Result<Option<u32>, String> {
+    match asked {
+        Some(asked) if !AMOUNT.contains(&asked) => {
+            Err(format!("{what} is {} to {}", AMOUNT.start(), AMOUNT.end()))
+        }
+        Some(_) | None => Ok(asked),
+    }
+}
+
+/// The mixers' packet times.
+const PTIME_MS: std::ops::RangeInclusive<u64> = 10..=120;
+
+fn read_ptime(ptime_ms: Option<u64>) -> Result<Duration, String> {
+    let ptime = Some(ptime_ms.unwrap_or(20)).filter(|it| PTIME_MS.contains(it));
+    let ptime = ptime
+        .ok_or_else(|| format!("ptime is {} to {} milliseconds", PTIME_MS.start(), PTIME_MS.end()));
+    ptime.map(Duration::from_millis)
 }
 
 fn explain_query(query: Explain) -> Result<ExplainQuery, String> {
+    // Also where they say nothing: whoever wrote them meant something.
+    let codec = read_codec(query.codec.as_deref())?;
+    let ptime = read_ptime(query.ptime)?;
     if let Some(conference) = query.conference {
         return Ok(ExplainQuery::Conference(conference));
     }
-    let Some(legs) = query.legs else { return Ok(ExplainQuery::Recent) };
-    if legs == 0 {
-        return Err("legs must be at least 1".to_owned());
-    }
-    let codec = read_codec(query.codec.as_deref())?;
-    let ptime = read_ptime(query.ptime);
+    let Some(legs) = read_amount("legs", query.legs)? else { return Ok(ExplainQuery::Recent) };
     Ok(ExplainQuery::WhatIf { legs, codec, ptime, tenant: query.tenant })
 }
 

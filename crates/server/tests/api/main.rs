@@ -1,6 +1,7 @@
 //! The HTTP interface of a server in this process, by hand.
 
 mod described;
+mod refusals;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -35,6 +36,11 @@ struct Answer {
 
 impl Api {
     fn start() -> Self {
+        Self::with("")
+    }
+
+    /// With more in its configuration.
+    fn with(more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("tokens");
         let mut file = TokenFile::default();
@@ -50,11 +56,12 @@ impl Api {
             sip: Some(any),
             admin: Some(any),
             admin_tokens: Some(path),
+            state_dir: Some(folder.path().join("state")),
             ..Flags::default()
         };
         // Nobody is there: what is called gets no answer.
-        let text = "[dial_out]\nallow = [\"127.0.0.0/8\"]\n";
-        let config = Config::from_toml("convoke.toml", text, &flags).expect("good");
+        let text = format!("[dial_out]\nallow = [\"127.0.0.0/8\"]\n{more}");
+        let config = Config::from_toml("convoke.toml", &text, &flags).expect("good");
         let server = Server::start(&config, false).expect("started");
         let (description, asked) = (Description::new(), RefCell::default());
         Self { server, tokens, description, asked, _folder: folder }
@@ -176,6 +183,10 @@ fn what_cannot_be_is_told_as_a_problem() {
         (&format!("DELETE {one}/participants/1"), json, "", 404, "no-conference"),
         ("GET /v1/events?x=1", json, "", 400, "bad-query"),
         ("GET /v1/explain?legs=x", json, "", 400, "bad-query"),
+        ("GET /v1/explain?ptime=121", json, "", 400, "bad-query"),
+        ("GET /v1/capacity?ptime=9", json, "", 400, "bad-query"),
+        ("GET /v1/capacity?legs=0", json, "", 400, "bad-query"),
+        ("GET /v1/explain?legs=100001", json, "", 400, "bad-query"),
         ("GET /v1/problems/x", json, "", 404, "no-route"),
     ];
     for (line, more, body, status, problem) in cases {
