@@ -129,6 +129,8 @@ pub(crate) struct Webhooks {
     thread: Option<JoinHandle<()>>,
     figures: Arc<Mutex<WebhookFigures>>,
     queue_full: u64,
+    /// Whether there is a receiver: else the thread is not woken for what nobody gets.
+    has_hooks: bool,
 }
 
 impl Webhooks {
@@ -143,6 +145,7 @@ impl Webhooks {
         let (spool, waiting) = Spool::open(folder)?;
         let (wakes, receiver) = sync_channel(WAITING_MAX);
         let figures = Arc::<Mutex<WebhookFigures>>::default();
+        let has_hooks = !hooks.is_empty();
         let worker = Worker::new(spool, clock, rng.fork(), wakes.clone(), Arc::clone(&figures));
         let thread = std::thread::Builder::new()
             .name("webhooks".to_owned())
@@ -151,12 +154,12 @@ impl Webhooks {
                 path: folder.display().to_string(),
                 why: error.to_string(),
             })?;
-        Ok(Self { wakes: Some(wakes), thread: Some(thread), figures, queue_full: 0 })
+        Ok(Self { wakes: Some(wakes), thread: Some(thread), figures, queue_full: 0, has_hooks })
     }
 
     /// Hands over what has happened.
     pub(crate) fn push(&mut self, happened: Arc<Happened>) {
-        let Some(wakes) = &self.wakes else { return };
+        let Some(wakes) = self.wakes.as_ref().filter(|_| self.has_hooks) else { return };
         match wakes.try_send(Wake::Happened(happened)) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.queue_full += 1,
@@ -164,8 +167,14 @@ impl Webhooks {
     }
 
     /// Goes by other receivers from now on. Whether that was taken.
-    pub(crate) fn reload(&self, hooks: Vec<Hook>) -> bool {
-        self.wakes.as_ref().is_none_or(|wakes| wakes.try_send(Wake::Hooks(hooks)).is_ok())
+    pub(crate) fn reload(&mut self, hooks: Vec<Hook>) -> bool {
+        let Some(wakes) = &self.wakes else { return true };
+        let has_hooks = !hooks.is_empty();
+        let is_taken = wakes.try_send(Wake::Hooks(hooks)).is_ok();
+        if is_taken {
+            self.has_hooks = has_hooks;
+        }
+        is_taken
     }
 
     pub(crate) fn figures(&self) -> WebhookFigures {
