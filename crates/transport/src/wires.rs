@@ -194,7 +194,7 @@ impl Wires {
     }
 
     /// Takes in what happened; `buffer` as [`Self::next`] had it. With a datagram come those that wait behind it, up to
-    /// [`DATAGRAMS_PER_TURN_MAX`]: a turn of the loop costs as much as a message.
+    /// `DATAGRAMS_PER_TURN_MAX`: a turn of the loop costs as much as a message.
     pub fn handle(&mut self, now: Instant, happening: Happening, buffer: &mut [u8]) {
         match happening.0 {
             What::Datagram { socket, from, length } => {
