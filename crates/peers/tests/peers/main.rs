@@ -3,6 +3,7 @@
 mod crowd;
 mod flows;
 mod linphone;
+mod overload;
 mod phones;
 mod proxy;
 mod refer;
