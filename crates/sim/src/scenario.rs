@@ -258,7 +258,7 @@ pub(crate) fn build_with(
     let mut rng = Rng::from_number(options.seed ^ 0x5eed);
     let network = Network::new(options.signalling, options.media, rng.fork());
     let sip = SocketAddr::from(NODE_SIP);
-    let ours = "127.0.0.0/8".parse().expect("invariant: a network");
+    let ours = "10.0.0.0/8".parse().expect("invariant: a network");
     let allow = vec![DialRule::Network(ours)];
     let node = Node::new(node_config(sip, options), Instant::ZERO, WALL, rng.fork())
         .expect("invariant: the configuration of the simulation is sound")
