@@ -129,6 +129,10 @@ impl Flood {
                     sent += 1;
                     forge(&socket, server, (Ipv4Addr::from(0x7f10_0000 + sent), port), sent);
                 }
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "the pace of the flood; nothing waits for it"
+                )]
                 thread::sleep(FORGED_EVERY);
             }
             sent
