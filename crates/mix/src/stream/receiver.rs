@@ -393,8 +393,8 @@ const NOISE_PAYLOAD_TYPE: u8 = 13;
 
 /// 5 ms: less delay is not worth a seam.
 const SPARE_SAMPLES_MIN: usize = 40;
-/// 0.75 ms are left, so that what was spared is not missed at once.
-const SURPLUS_SAMPLES_KEPT: usize = 6;
+/// 1.5 ms are left, so that what was spared is not missed at once. With less a jittering stream is cut and lengthened in turn.
+const SURPLUS_SAMPLES_KEPT: usize = 12;
 /// 60 ms too much: no time to rest.
 const HASTE_SAMPLES: usize = 480;
 /// 30 ms between two changes: a quarter faster at most, which is no hurried speech yet.
