@@ -260,6 +260,12 @@ impl Shard {
         self.next_tick
     }
 
+    /// When the last tick was due; `None` while there is no port.
+    pub fn last_tick(&self) -> Option<Instant> {
+        let before = |next: Instant| next.as_nanos().saturating_sub(TICK_NANOS);
+        self.next_tick.map(|next| Instant::from_nanos(before(next)))
+    }
+
     /// Announces a bound socket, which becomes part of an [`Event::Lent`]. One that was announced
     /// before is left as it is.
     pub fn add_lent(&mut self, port: LentPort) {
@@ -390,6 +396,9 @@ pub const CATCH_UP_TICKS_MAX: u32 = 3;
 
 /// Tick phases that legs are spread over: a 20 ms packet, the most common, begins in either.
 const PHASES: usize = 2;
+
+/// [`TICK`].
+const TICK_NANOS: u64 = 10_000_000;
 
 /// A second of ticks.
 const PACE_TICKS: u64 = 100;

@@ -300,7 +300,8 @@ impl Receiver {
             self.found_nothing = 0;
             return false;
         }
-        if self.rest_ticks > 0 && spare < HASTE_SAMPLES {
+        // Where nothing was found there is no haste: a search takes longer than all else that a leg needs in a tick.
+        if self.rest_ticks > 0 && (spare < HASTE_SAMPLES || self.found_nothing > 0) {
             return false;
         }
         for _ in 0..STRETCHES_PER_FRAME_MAX {
@@ -316,7 +317,8 @@ impl Receiver {
         if cut > 0 {
             (self.found_nothing, self.rest_ticks) = (0, REST_TICKS);
         } else {
-            (self.found_nothing, self.rest_ticks) = (self.found_nothing + 1, NOTHING_FOUND_TICKS);
+            self.found_nothing += 1;
+            self.rest_ticks = NOTHING_FOUND_TICKS * self.found_nothing.min(FOUND_NOTHING_MAX);
         }
         cut > 0
     }
@@ -399,7 +401,7 @@ const SURPLUS_SAMPLES_KEPT: usize = 12;
 const HASTE_SAMPLES: usize = 480;
 /// 30 ms between two changes: a quarter faster at most, which is no hurried speech yet.
 const REST_TICKS: u32 = 3;
-/// 60 ms: what has no vibration now has none in 10 ms, and looking for one is work.
+/// 60 ms: what has no vibration now has none in 10 ms, and looking for one is work. Twice as long after the second time, and so on.
 const NOTHING_FOUND_TICKS: u32 = 6;
-/// 1 s without silence or vibration: noise, or music. Then one seam a second is better than a delay that stays for ever.
-const FOUND_NOTHING_MAX: u32 = 16;
+/// 0.9 s without silence or vibration: noise, or music. Then one seam a second is better than a delay that stays for ever.
+const FOUND_NOTHING_MAX: u32 = 5;
