@@ -81,10 +81,7 @@ impl Reader {
 fn arrival(now: Instant, wall: Duration, stamp: Option<Duration>) -> Instant {
     let waited = stamp.and_then(|stamp| wall.checked_sub(stamp));
     match waited {
-        Some(waited) if waited <= WAITED_MAX => {
-            let waited = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
-            Instant::from_nanos(now.as_nanos().saturating_sub(waited))
-        }
+        Some(waited) if waited <= WAITED_MAX => now - waited,
         // After the look at the clocks, or before the wall clock was set.
         Some(_) | None => now,
     }

@@ -1,7 +1,6 @@
 //! Reservations: room at a time to come.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use units::Instant;
 
@@ -134,12 +133,6 @@ impl Book {
         }
         peak
     }
-}
-
-/// The moment so long before another; the beginning of time where there is none.
-pub(crate) fn before(moment: Instant, by: Duration) -> Instant {
-    let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
-    Instant::from_nanos(moment.as_nanos().saturating_sub(nanos))
 }
 
 /// Reservations at a time: at one look each for a new one, and a line in the store.

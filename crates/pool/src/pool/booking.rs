@@ -6,7 +6,7 @@ use units::Instant;
 
 use super::Pool;
 use super::plan::Plan;
-use crate::book::{self, Booked, RESERVATIONS_MAX, Reservation};
+use crate::book::{Booked, RESERVATIONS_MAX, Reservation};
 use crate::cost::Cost;
 use crate::ledger::{Entry, State};
 use crate::terms::{ConferenceId, Firmness, Output, Refusal, Seats, TenantId, ViewState};
@@ -138,7 +138,7 @@ impl Pool {
     }
 
     fn opens(&self, asked: &Reservation) -> Instant {
-        book::before(asked.from, self.config.ahead)
+        asked.from - self.config.ahead
     }
 
     fn write_down(&mut self, asked: &Reservation, shard: u16) {
