@@ -212,9 +212,6 @@ impl ShardThread {
         let Some(socket) = self.sockets.socket(lent, channel) else { return };
         match self.reader.read(socket, bytes) {
             Ok((len, from, at)) => {
-                // What was not read before the last tick could not be played in it, however early it came: for the jitter
-                // buffer it came after that tick. Else it would starve again and again, and not know why.
-                let at = at.max(self.shard.last_tick().unwrap_or(at));
                 self.report.received += 1;
                 if self.sockets.disturb(at, lent) {
                     self.report.late += 1;

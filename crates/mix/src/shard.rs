@@ -192,10 +192,12 @@ impl Shard {
         }
     }
 
-    /// Takes a datagram that came from `from` to one of the two sockets lent as `lent`. Does not allocate.
+    /// Takes a datagram that came at `at` from `from` to one of the two sockets lent as `lent`. Does not allocate.
+    ///
+    /// `at` may be before the last tick: then it was read too late for that.
     pub fn handle_packet(
         &mut self,
-        now: Instant,
+        at: Instant,
         (lent, channel): (u32, Channel),
         from: SocketAddr,
         bytes: &[u8],
@@ -208,8 +210,11 @@ impl Shard {
             self.counters.stray_packets += 1;
             return;
         };
+        // What was not read before a tick could not be played in it: for the jitter buffer it came after that. Else it would
+        // starve again and again, and not know why.
+        let at = self.next_tick.map_or(at, |next| at.max(next - TICK));
         let taken =
-            catch_unwind(AssertUnwindSafe(|| seat.port.handle_packet(now, channel, from, bytes)));
+            catch_unwind(AssertUnwindSafe(|| seat.port.handle_packet(at, channel, from, bytes)));
         if taken.is_err() {
             self.fail(place.slot);
         }
@@ -258,12 +263,6 @@ impl Shard {
     /// When the next tick is due; `None` while there is no port: an idle shard costs nothing.
     pub const fn deadline(&self) -> Option<Instant> {
         self.next_tick
-    }
-
-    /// When the last tick was due; `None` while there is no port.
-    pub fn last_tick(&self) -> Option<Instant> {
-        let before = |next: Instant| next.as_nanos().saturating_sub(TICK_NANOS);
-        self.next_tick.map(|next| Instant::from_nanos(before(next)))
     }
 
     /// Announces a bound socket, which becomes part of an [`Event::Lent`]. One that was announced
@@ -396,9 +395,6 @@ pub const CATCH_UP_TICKS_MAX: u32 = 3;
 
 /// Tick phases that legs are spread over: a 20 ms packet, the most common, begins in either.
 const PHASES: usize = 2;
-
-/// [`TICK`].
-const TICK_NANOS: u64 = 10_000_000;
 
 /// A second of ticks.
 const PACE_TICKS: u64 = 100;

@@ -35,6 +35,35 @@ fn delay_us(phase: Duration) -> u64 {
     heard_us - sent_at.as_nanos() / 1_000
 }
 
+/// A busy thread reads every fifth packet after the tick before which it came. That is waited for, as jitter of the network is;
+/// taken for punctual, it would be missed each time.
+#[test]
+fn what_is_read_after_a_tick_came_after_it() {
+    let mut rig = Rig::with_conference();
+    let talker = rig.join(None, stream(Direction::SendRecv, PCMU));
+    let mut voice = Talker::saying(9, PCMU, audio::tone(100.0, 8_000, -30.0, 8_000));
+    let (lent, from) = (rig.peers[talker].lent, rig.peers[talker].address);
+    let mut read_until = |rig: &mut Rig, count: u32| {
+        for number in 0..count {
+            let (came, packet) = (rig.now + Duration::from_millis(8), voice.packet(160));
+            let is_read_late = number.is_multiple_of(5);
+            if !is_read_late {
+                rig.shard.handle_packet(came, (lent, Channel::Rtp), from, &packet);
+            }
+            rig.run_ms(10);
+            if is_read_late {
+                rig.shard.handle_packet(came, (lent, Channel::Rtp), from, &packet);
+            }
+            rig.run_ms(10);
+        }
+        rig.measured_now(talker)
+    };
+    let before = read_until(&mut rig, 500);
+    let after = read_until(&mut rig, 500);
+    assert_eq!(after.concealed_samples, before.concealed_samples, "{after:?}");
+    assert!(after.delay_us <= 15_000, "{after:?}");
+}
+
 /// Without jitter, over all phases that a phone's clock may have to ours.
 #[test]
 fn a_voice_is_held_for_16_ms_at_the_median_and_24_ms_at_most() {
