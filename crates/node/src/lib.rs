@@ -14,6 +14,7 @@
 //! brings back what was only held then (`keeping`).
 //! **Invariant:** after the last BYE, and once transactions have run out, [`Leftovers`] is zero.
 
+mod acknowledging;
 mod agenda;
 mod allowance;
 mod asking;

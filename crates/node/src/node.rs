@@ -335,6 +335,11 @@ impl Node {
     }
 
     fn arrival(&mut self, now: Instant, arrival: Arrival) {
+        if let Arrival::Packet(packet) = &arrival
+            && self.acknowledged_unread(now, packet)
+        {
+            return;
+        }
         if let Some(arrival) = self.registrar_arrival(arrival) {
             self.stack.handle_arrival(now, arrival);
         }

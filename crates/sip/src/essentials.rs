@@ -36,3 +36,28 @@ impl Essentials {
         })
     }
 }
+
+/// What a request and its ACK, or two copies of it, have in common (RFC 3261 §8.2.2.2, §17.1.1.3), and the way it came by.
+#[derive(Clone, Copy, Debug)]
+pub struct Identifiers<'a> {
+    /// Call-ID.
+    pub call_id: &'a str,
+    /// The tag in From.
+    pub from_tag: Option<&'a str>,
+    /// The number in CSeq.
+    pub cseq: u32,
+    /// The topmost Via.
+    pub via: &'a Via,
+}
+
+impl Essentials {
+    /// What names the request among all others.
+    pub fn identifiers(&self) -> Identifiers<'_> {
+        Identifiers {
+            call_id: &self.call_id,
+            from_tag: self.from.tag(),
+            cseq: self.cseq.number,
+            via: &self.via,
+        }
+    }
+}

@@ -121,7 +121,7 @@ impl<'a> Glimpse<'a> {
     }
 
     /// The topmost Via, read.
-    pub(crate) fn top_via(&self) -> Option<Via> {
+    pub fn top_via(&self) -> Option<Via> {
         let via: Via = first_value(self.via).parse().ok()?;
         via.protocol.eq_ignore_ascii_case("SIP/2.0").then_some(via)
     }

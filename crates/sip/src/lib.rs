@@ -47,7 +47,7 @@ pub use dialog::{
     DIALOG_SNAPSHOT_VERSION, Dialog, DialogError, DialogId, DialogSnapshot, Nat, Reach,
     SnapshotError,
 };
-pub use essentials::Essentials;
+pub use essentials::{Essentials, Identifiers};
 pub use frame::{Frame, FrameError, MESSAGE_BYTES_MAX, StreamFramer};
 pub use glance::{Glance, Glimpse};
 pub use header::{

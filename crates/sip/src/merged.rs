@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use units::Instant;
 
-use crate::{Essentials, Method, TRANSACTION_TIMEOUT};
+use crate::{Essentials, Identifiers, Method, TRANSACTION_TIMEOUT};
 
 /// The most requests remembered. At 512 a second for the 32 s that each is remembered, and some 100
 /// bytes each, however long the identifiers are: 2 MB. When full, the oldest is forgotten: a copy of
@@ -64,8 +64,7 @@ impl MergedGuard {
         if essentials.to.tag().is_some() {
             return Merged::Fresh;
         }
-        let key = Key::of(core, essentials);
-        let hop = Hop::of(essentials);
+        let (key, hop) = fingerprints(core, &essentials.cseq.method, essentials.identifiers());
         if let Some(entry) = self.going_on.get(&key) {
             return if entry.hop == hop { Merged::SameTransaction } else { Merged::Merged };
         }
@@ -82,7 +81,15 @@ impl MergedGuard {
     /// a refusal or redirection do as well as the request's own: they name the same hop (RFC 3261
     /// §17.1.1.3). Says whether it was going on until now; what came by another way is not it.
     pub fn done(&mut self, core: &str, essentials: &Essentials) -> bool {
-        let (key, hop) = (Key::of(core, essentials), Hop::of(essentials));
+        self.is_done(fingerprints(core, &essentials.cseq.method, essentials.identifiers()))
+    }
+
+    /// The same for an INVITE whose ACK was only looked at.
+    pub fn acknowledged(&mut self, core: &str, ack: Identifiers<'_>) -> bool {
+        self.is_done(fingerprints(core, &Method::Invite, ack))
+    }
+
+    fn is_done(&mut self, (key, hop): (Key, Hop)) -> bool {
         let was_going_on = self.going_on.get(&key).is_some_and(|entry| entry.hop == hop);
         if was_going_on {
             self.going_on.remove(&key);
@@ -125,23 +132,17 @@ impl MergedGuard {
     }
 }
 
-impl Key {
-    fn of(core: &str, essentials: &Essentials) -> Self {
-        let method = match &essentials.cseq.method {
-            Method::Ack => &Method::Invite,
-            method => method,
-        };
-        let Essentials { call_id, from, cseq, .. } = essentials;
-        Self(fingerprint(&(core, call_id, from.tag(), cseq.number, method.as_str())))
-    }
-}
-
-impl Hop {
-    fn of(essentials: &Essentials) -> Self {
-        let Essentials { branch, via, .. } = essentials;
-        let host = via.host.as_str().to_ascii_lowercase();
-        Self(fingerprint(&(branch, host, via.sent_by_port())))
-    }
+fn fingerprints(core: &str, method: &Method, request: Identifiers<'_>) -> (Key, Hop) {
+    let method = match method {
+        Method::Ack => &Method::Invite,
+        method => method,
+    };
+    let Identifiers { call_id, from_tag, cseq, via } = request;
+    let host = via.host.as_str().to_ascii_lowercase();
+    (
+        Key(fingerprint(&(core, call_id, from_tag, cseq, method.as_str()))),
+        Hop(fingerprint(&(via.branch(), host, via.sent_by_port()))),
+    )
 }
 
 fn fingerprint(what: &impl Hash) -> u64 {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use data_encoding::BASE32_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use sip::Incoming;
+use sip::{Identifiers, Incoming};
 use subtle::ConstantTimeEq;
 
 /// Who asks, as far as we know.
@@ -41,22 +41,37 @@ pub fn identity(
 /// source address. Who echoes it in the ACK receives at that address (RFC 3261 §8.2.7 asks for the
 /// same tag on every copy; the rest is ours).
 pub fn stateless_tag(key: &[u8; 32], prefix: &str, incoming: &Incoming) -> String {
-    let essentials = &incoming.essentials;
-    let mut mac = Labelled::new(key, "convoke stateless tag 1");
-    mac.field(essentials.call_id.as_bytes());
-    mac.field(essentials.from.tag().unwrap_or_default().as_bytes());
-    mac.field(&essentials.cseq.number.to_be_bytes());
-    mac.who(Who::Source(incoming.source.remote.ip()));
-    let text: [u8; TAG_BYTES] = mac.cut();
-    format!("{prefix}{}", BASE32_NOPAD.encode(&text).to_ascii_lowercase())
+    let source = incoming.source.remote.ip();
+    tag_of(key, prefix, incoming.essentials.identifiers(), source)
 }
 
 /// Whether the To tag of this ACK is the one we gave to the INVITE it belongs to: its sender
 /// receives where he sends from. Constant time.
 pub fn proves_source(key: &[u8; 32], prefix: &str, ack: &Incoming) -> bool {
-    let expected = stateless_tag(key, prefix, ack);
-    let got = ack.essentials.to.tag().unwrap_or_default();
-    bool::from(got.as_bytes().ct_eq(expected.as_bytes()))
+    let to_tag = ack.essentials.to.tag().unwrap_or_default();
+    is_tag_of(key, prefix, (ack.essentials.identifiers(), to_tag), ack.source.remote.ip())
+}
+
+/// The same of an ACK from `source` that was only looked at, by the tag in its To.
+pub fn is_tag_of(
+    key: &[u8; 32],
+    prefix: &str,
+    (ack, to_tag): (Identifiers<'_>, &str),
+    source: IpAddr,
+) -> bool {
+    // The prefix is no secret: whoever has another one was not answered here.
+    to_tag.starts_with(prefix)
+        && bool::from(to_tag.as_bytes().ct_eq(tag_of(key, prefix, ack, source).as_bytes()))
+}
+
+fn tag_of(key: &[u8; 32], prefix: &str, request: Identifiers<'_>, source: IpAddr) -> String {
+    let mut mac = Labelled::new(key, "convoke stateless tag 1");
+    mac.field(request.call_id.as_bytes());
+    mac.field(request.from_tag.unwrap_or_default().as_bytes());
+    mac.field(&request.cseq.to_be_bytes());
+    mac.who(Who::Source(source));
+    let text: [u8; TAG_BYTES] = mac.cut();
+    format!("{prefix}{}", BASE32_NOPAD.encode(&text).to_ascii_lowercase())
 }
 
 /// An HMAC-SHA-256 over fields, each with its length in front, so that no two lists of fields look

@@ -29,6 +29,10 @@ impl Headers {
         Self { fields: Vec::new() }
     }
 
+    pub(crate) fn with_capacity(fields: usize) -> Self {
+        Self { fields: Vec::with_capacity(fields) }
+    }
+
     /// Gives the first field of this name.
     pub fn get(&self, name: &HeaderName) -> Option<&HeaderValue> {
         self.fields.iter().find(|(found, _)| found == name).map(|(_, value)| value)

@@ -144,16 +144,22 @@ impl HeaderName {
 
     /// Reads a name: long or compact, in any case (RFC 3261 §7.3.1, §7.3.3). `None` when it is not a token.
     pub fn parse(text: &str) -> Option<Self> {
-        if !scan::is_token(text) {
-            return None;
-        }
+        Self::read(text.as_bytes())
+    }
+
+    /// The same as it comes from the wire.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let mut lower = [0; KNOWN_NAME_BYTES_MAX];
-        let Some(lower) = lower.get_mut(..text.len()) else {
-            return Some(Self::Other(text.to_owned()));
-        };
-        lower.copy_from_slice(text.as_bytes());
-        lower.make_ascii_lowercase();
-        Some(Self::known(lower).unwrap_or_else(|| Self::Other(text.to_owned())))
+        let known = lower.get_mut(..bytes.len()).and_then(|lower| {
+            lower.copy_from_slice(bytes);
+            lower.make_ascii_lowercase();
+            Self::known(lower)
+        });
+        // What we know is a token.
+        known.or_else(|| {
+            let text = std::str::from_utf8(bytes).ok()?;
+            scan::is_token(text).then(|| Self::Other(text.to_owned()))
+        })
     }
 
     /// The field of this name in lower case, if we know it.
@@ -230,12 +236,14 @@ impl HeaderName {
 }
 
 impl PartialEq for HeaderName {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            // RFC 3261 §7.3.1: names are compared without regard to case.
-            (Self::Other(a), Self::Other(b)) => a.eq_ignore_ascii_case(b),
-            (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
-        }
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+            && match (self, other) {
+                // RFC 3261 §7.3.1: names are compared without regard to case.
+                (Self::Other(a), Self::Other(b)) => a.eq_ignore_ascii_case(b),
+                (_, _) => true,
+            }
     }
 }
 

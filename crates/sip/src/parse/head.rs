@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr2;
+
 use crate::{
     headers::{HeaderError, HeaderName, HeaderValue, Headers},
     parse::ParseError,
@@ -12,10 +14,15 @@ use crate::{
 /// tens; the request is kept as long as its transaction, and look-ups are linear. One with more is refused with 400.
 pub(crate) const HEADER_FIELDS_MAX: usize = 2_048;
 
+/// As many as most messages have: then their list is made once and does not grow.
+const FIELDS_USUAL: usize = 16;
+
 /// Walks over the lines of a head. Folded lines are one line.
 struct Lines<'a> {
     rest: &'a [u8],
     end: End,
+    /// Whether a line ended with CR or LF alone.
+    has_lone_break: bool,
 }
 
 /// How the walk ended.
@@ -31,7 +38,7 @@ enum End {
 
 impl<'a> Lines<'a> {
     const fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, end: End::Ahead }
+        Self { rest: bytes, end: End::Ahead, has_lone_break: false }
     }
 }
 
@@ -47,12 +54,13 @@ impl<'a> Iterator for Lines<'a> {
         loop {
             // For finding the end, a CR or LF alone counts as a line end too: the message is refused, but what it says is
             // needed for the answer.
-            let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
-            let Some(at) = self.rest[from..].iter().position(is_break).map(|at| from + at) else {
+            let Some(at) = memchr2(b'\r', b'\n', &self.rest[from..]).map(|at| from + at) else {
                 self.end = End::Open;
                 return None;
             };
-            let next = at + if self.rest[at..].starts_with(b"\r\n") { 2 } else { 1 };
+            let is_whole = self.rest[at..].starts_with(b"\r\n");
+            self.has_lone_break |= !is_whole;
+            let next = at + if is_whole { 2 } else { 1 };
             if at == 0 {
                 self.rest = &self.rest[next..];
                 self.end = End::EmptyLine;
@@ -71,7 +79,7 @@ impl<'a> Iterator for Lines<'a> {
 
 /// Makes every fold, with the white space around it, one space. `None` when there is a CR or LF that is no fold.
 fn unfold(line: &[u8]) -> Option<Cow<'_, [u8]>> {
-    if !line.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+    if memchr2(b'\r', b'\n', line).is_none() {
         return Some(Cow::Borrowed(line));
     }
     let mut out = Vec::with_capacity(line.len());
@@ -90,12 +98,19 @@ fn unfold(line: &[u8]) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned(out))
 }
 
+fn trim_end(mut name: &[u8]) -> &[u8] {
+    while let [rest @ .., last] = name
+        && scan::is_lws(*last)
+    {
+        name = rest;
+    }
+    name
+}
+
 /// Cuts a line into name and value. The value is unfolded and trimmed.
 fn field(line: &[u8]) -> Result<(HeaderName, Cow<'_, [u8]>), ParseError> {
     let colon = line.iter().position(|byte| *byte == b':').ok_or(ParseError::HeaderLine)?;
-    let name = std::str::from_utf8(&line[..colon]).map_err(|_| ParseError::HeaderLine)?;
-    let name = name.trim_end_matches([' ', '\t']);
-    let name = HeaderName::parse(name).ok_or(ParseError::HeaderLine)?;
+    let name = HeaderName::read(trim_end(&line[..colon])).ok_or(ParseError::HeaderLine)?;
     let value = match unfold(&line[colon + 1..]).ok_or(ParseError::LineBreak)? {
         Cow::Borrowed(value) => Cow::Borrowed(scan::trim_bytes(value)),
         Cow::Owned(value) => Cow::Owned(scan::trim_bytes(&value).to_vec()),
@@ -119,18 +134,18 @@ impl<'a> Head<'a> {
     pub(crate) fn read(bytes: &'a [u8]) -> Self {
         let mut lines = Lines::new(bytes);
         let start_line = lines.next().unwrap_or_default();
-        Self::fields(bytes, lines, start_line)
+        Self::fields(lines, start_line)
     }
 
     /// The same of a body's part, which has no start line (RFC 2046 §5.1).
     pub(crate) fn of_part(bytes: &'a [u8]) -> Self {
-        Self::fields(bytes, Lines::new(bytes), &[])
+        Self::fields(Lines::new(bytes), &[])
     }
 
-    fn fields(bytes: &'a [u8], mut lines: Lines<'a>, start_line: &'a [u8]) -> Self {
+    fn fields(mut lines: Lines<'a>, start_line: &'a [u8]) -> Self {
         let mut head = Self {
             start_line,
-            headers: Headers::new(),
+            headers: Headers::with_capacity(FIELDS_USUAL),
             content_length: None,
             body: &[],
             error: None,
@@ -149,7 +164,7 @@ impl<'a> Head<'a> {
             head.error.get_or_insert(ParseError::HeadersOpen);
         }
         head.body = lines.rest;
-        if has_lone_break(&bytes[..bytes.len() - lines.rest.len()]) {
+        if lines.has_lone_break {
             // Before all other errors: what the fields are is in doubt, and with them where the next message begins.
             head.error = Some(ParseError::LineBreak);
         }
@@ -202,15 +217,4 @@ fn content_length(value: &[u8]) -> Result<usize, HeaderError> {
     let number = number.ok_or(HeaderError::Malformed(HeaderName::ContentLength))?;
     // What does not fit is longer than any message that we take.
     Ok(usize::try_from(number).unwrap_or(usize::MAX))
-}
-
-/// Says whether a CR or LF stands alone. Elements that take these for line ends see other fields than those that do not.
-fn has_lone_break(head: &[u8]) -> bool {
-    let mut previous = 0;
-    let mut lone = false;
-    for &byte in head {
-        lone |= (byte == b'\n') != (previous == b'\r');
-        previous = byte;
-    }
-    lone || previous == b'\r'
 }

@@ -214,6 +214,12 @@ impl Stack {
         self.overload = overload;
     }
 
+    /// Counts a message that its user has understood by a look ([`crate::Glance`]): it never comes here.
+    pub fn count_unread(&mut self, kind: MessageKind) {
+        self.counters.packets += 1;
+        self.traffic.received.count(kind);
+    }
+
     /// What was dropped or refused so far.
     pub const fn counters(&self) -> &Counters {
         &self.counters

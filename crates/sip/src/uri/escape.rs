@@ -31,7 +31,7 @@ pub(crate) fn bytes(text: &str) -> impl Iterator<Item = (u8, bool)> {
 
 /// Says whether every `%` begins an escape.
 pub(crate) fn is_well_escaped(text: &str) -> bool {
-    bytes(text).all(|(byte, escaped)| byte != b'%' || escaped)
+    !text.contains('%') || bytes(text).all(|(byte, escaped)| byte != b'%' || escaped)
 }
 
 /// Writes any bytes as the user part of a SIP URI.
