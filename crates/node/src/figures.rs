@@ -4,7 +4,7 @@ use focus::factory::Refused;
 use focus::{End, LegEnd};
 use mix::message::PortReport;
 use pool::{ConferenceId, TenantId};
-use sip::{MessageDropped, StackRefusal, StatusCode, Traffic};
+use sip::{ByCause, MessageDropped, RequestUnsent, StackRefusal, StatusCode, Traffic};
 use units::{Tally, causes};
 
 use crate::conference::State;
@@ -222,6 +222,8 @@ pub struct Figures {
     pub traffic: Traffic,
     /// Messages that came to nothing in the stack.
     pub dropped: Tally<MessageDropped>,
+    /// Requests of ours that were not sent.
+    pub unsent: Tally<RequestUnsent>,
     /// Who is admitted, and how long they wait.
     pub overload: OverloadFigures,
     /// Room of the pool, in seats.
@@ -282,7 +284,7 @@ impl Node {
 
     /// All that was counted so far.
     pub fn figures(&self) -> Figures {
-        let (dropped, refused) = self.stack.counters().by_cause();
+        let ByCause { dropped, refused, unsent } = self.stack.counters().by_cause();
         let mut tallies = self.tallies.clone();
         tallies.refusals = tallies
             .refusals
@@ -296,6 +298,7 @@ impl Node {
             tallies,
             traffic: self.stack.traffic().clone(),
             dropped,
+            unsent,
             overload: self.overload.figures(),
             room: RoomStatus {
                 capacity: room.capacity,

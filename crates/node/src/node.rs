@@ -235,6 +235,7 @@ impl Node {
                     .map(|listen| (listen.bind, listen.advertise.0.to_string(), listen.advertise.1))
                     .collect(),
                 tag_prefix: tag_prefix(config.node),
+                asks_for_control: true,
             },
             rng.fork(),
         );

@@ -63,9 +63,9 @@ pub use message::{Message, Request, Response};
 pub use method::{Method, MethodError};
 pub use parse::{ParseError, ParseFailure, Salvage, parse_datagram};
 pub use stack::{
-    ClientTxnId, Counters, DATAGRAM_REQUEST_BYTES_MAX, Event, Failure, Full, Incoming,
-    MAX_FORWARDS, MessageDropped, MessageKind, NO_STREAM_FOR, Output, OverloadControl, ServerTxnId,
-    Stack, StackConfig, StackRefusal, TXN_BYTES_MAX, TXN_MAX, Traffic,
+    ByCause, ClientTxnId, Counters, DATAGRAM_REQUEST_BYTES_MAX, Event, Failure, Full, Incoming,
+    MAX_FORWARDS, MessageDropped, MessageKind, NO_STREAM_FOR, Output, OverloadControl,
+    RequestUnsent, ServerTxnId, Stack, StackConfig, StackRefusal, TXN_BYTES_MAX, TXN_MAX, Traffic,
 };
 pub use status::{StatusCode, StatusCodeError};
 pub use success::{SuccessAction, SuccessRetransmit};

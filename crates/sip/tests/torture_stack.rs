@@ -34,7 +34,8 @@ fn source() -> Source {
 
 impl World {
     fn new() -> Self {
-        let config = StackConfig { advertise: vec![], tag_prefix: "t".to_owned() };
+        let config =
+            StackConfig { advertise: vec![], tag_prefix: "t".to_owned(), asks_for_control: true };
         Self { stack: Stack::new(config, Rng::from_number(1)), now: Instant::ZERO, sent: vec![] }
     }
 

@@ -39,6 +39,9 @@ impl DialEnd {
             Failure::Transport => {
                 Self::Unreachable("nothing takes connections at that address".to_owned())
             }
+            Failure::Overloaded => Self::Unreachable(
+                "the server there is overloaded and asks for fewer calls (RFC 7339)".to_owned(),
+            ),
         }
     }
 

@@ -24,7 +24,8 @@ const QUIET_MS: u64 = 150_000;
 const PACKETS_MAX: usize = 4;
 
 fn txn(data: &[u8], trail: &mut Trail) {
-    let config = StackConfig { advertise: vec![], tag_prefix: "n1s0".to_owned() };
+    let config =
+        StackConfig { advertise: vec![], tag_prefix: "n1s0".to_owned(), asks_for_control: false };
     let mut world = World {
         stack: Stack::new(config, Rng::from_number(1)),
         now: Instant::ZERO,

@@ -158,6 +158,52 @@ fn who_refuses_gives_seat_and_port_back() {
     assert_eq!(rig.node.leftovers(), Leftovers::default());
 }
 
+/// A37 · RFC 7339 §5.5, §5.10: who is called says with his answer that he is overloaded. For as long as he said nobody calls him,
+/// which the creator hears at once and the notices explain; seat and port are free again; then he is called as before.
+#[test]
+fn who_is_overloaded_is_not_called_for_as_long_as_he_says() {
+    let (mut rig, mut alice, uri) = conference();
+    let got = refer(&mut rig, &mut alice, &uri, BOB);
+    let invite = only(got.clone(), &Method::Invite).remove(0);
+    take_reports(&mut rig, &alice, got);
+    let mut busy = answer(&invite, 486);
+    let mut via = busy.headers.top_via().expect("a Via");
+    assert_eq!((via.params.get("oc"), via.params.value("oc-algo")), (Some(None), Some("\"loss\"")));
+    via.params.set("oc", Some("100"));
+    via.params.set("oc-validity", Some("10000"));
+    via.params.set("oc-seq", Some("1795400000.1"));
+    busy.headers.set_top_via(&via);
+    say(&mut rig, bob(), &busy);
+    let got = rig.pass(Duration::from_secs(2));
+    assert_eq!(take_reports(&mut rig, &alice, got), ["SIP/2.0 486 Busy Here"]);
+
+    let got = refer(&mut rig, &mut alice, &uri, "sip:carol@127.0.0.1:6002");
+    assert!(only(got.clone(), &Method::Invite).is_empty(), "it is kept back");
+    assert_eq!(rig.used_and_held(), (1, 3), "seat and port are free again");
+    take_reports(&mut rig, &alice, got);
+    let got = rig.pass(Duration::from_secs(2));
+    assert_eq!(take_reports(&mut rig, &alice, got), ["SIP/2.0 503 Service Unavailable"]);
+    let why = rig.notices.iter().rev().find_map(|notice| match notice {
+        Notice::NotReached { status: 503, why, .. } => Some(why.as_str()),
+        _ => None,
+    });
+    assert!(why.is_some_and(|why| why.contains("overloaded")), "{why:?}");
+    let unsent = rig.node.figures().unsent;
+    assert_eq!(unsent.of(sip::RequestUnsent::NextHopOverloaded), 1);
+
+    // Another place has asked for nothing.
+    let got = refer(&mut rig, &mut alice, &uri, "sip:dave@127.0.0.1:6003");
+    let invite = only(got, &Method::Invite).remove(0);
+    let dave = "127.0.0.1:6003".parse().expect("an address");
+    say(&mut rig, dave, &answer(&invite, 486));
+    rig.pass(Duration::from_secs(7));
+    let got = refer(&mut rig, &mut alice, &uri, BOB);
+    assert_eq!(only(got, &Method::Invite).len(), 1, "his time is over");
+    rig.leave(&mut alice, &uri);
+    rig.pass(Duration::from_secs(70));
+    assert_eq!(rig.node.leftovers(), Leftovers::default());
+}
+
 #[test]
 fn who_answers_nothing_is_given_up() {
     let (mut rig, mut alice, uri) = conference();

@@ -432,6 +432,8 @@ fn mixers(page: &mut Page, reports: &[ShardReport]) {
 fn overload(page: &mut Page, node: &Figures) {
     let help = "Requests that could not be served in time, and got no answer.";
     by_cause(page, "sip_requests_shed_total", help, &node.tallies.shed);
+    let help = "Requests of ours that were not sent to a place.";
+    by_cause(page, "sip_requests_unsent_total", help, &node.unsent);
     let overload = &node.overload;
     let help = "1 if more came lately than can be done.";
     page.one(Gauge, "overload", help, u64::from(overload.is_limiting));

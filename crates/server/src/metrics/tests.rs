@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use focus::{End, LegEnd};
 use mix::message::PacketDropped;
 use node::{AckIgnored, Refusal, RelayDropped, Shed};
-use sip::{ConnectionClosed, ConnectionDenied, MessageDropped};
+use sip::{ConnectionClosed, ConnectionDenied, MessageDropped, RequestUnsent};
 use transport::WireLoss;
 
 use super::*;
@@ -20,6 +20,7 @@ fn page() -> String {
             tallies: node::Tallies::default(),
             traffic: sip::Traffic::default(),
             dropped: Tally::default(),
+            unsent: Tally::default(),
             overload: node::OverloadFigures::default(),
             room: node::RoomStatus { capacity: 4, used: 1, held: 1, free: 2 },
             leftovers: node::Leftovers::default(),
@@ -131,6 +132,7 @@ fn every_cause_of_every_enum_has_its_label() {
     walk::<Refusal>(&page, "sip_requests_refused_total", "");
     walk::<Shed>(&page, "sip_requests_shed_total", "");
     walk::<MessageDropped>(&page, "sip_messages_dropped_total", "");
+    walk::<RequestUnsent>(&page, "sip_requests_unsent_total", "");
     walk::<AckIgnored>(&page, "sip_messages_dropped_total", "");
     walk::<RelayDropped>(&page, "relay_dropped_total", "");
     walk::<WireLoss>(&page, "sip_socket_losses_total", "");

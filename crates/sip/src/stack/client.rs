@@ -2,7 +2,7 @@
 
 use units::Instant;
 
-use super::journey::Journey;
+use super::journey::{Journey, Stays};
 use super::key::ClientKey;
 use super::{ClientTxnId, Event, Failure, Full, Owner, Stack, TxnId};
 use crate::txn::client_invite::{self, ClientInvite};
@@ -126,6 +126,8 @@ impl Stack {
     /// Everything else is the caller's: From with a tag, To, Call-ID, CSeq, Max-Forwards. An ACK goes by
     /// [`Self::send_once`], a CANCEL by [`Self::cancel`].
     ///
+    /// If the place is overloaded and this one is kept back, [`Failure::Overloaded`] comes at once.
+    ///
     /// # Errors
     /// [`Full`] at [`super::TXN_MAX`]; nothing has been sent.
     pub fn request(
@@ -151,16 +153,22 @@ impl Stack {
     ) -> Result<ClientTxnId, Full> {
         debug_assert!(!matches!(request.method, Method::Ack | Method::Cancel));
         let id = ClientTxnId(self.next_id());
-        let departure = self.depart(now, Journey::new(request, targets)).ok_or(Full)?;
-        self.make_client(now, id, departure, Owner::User)?;
+        match self.depart(now, Journey::new(request, targets)) {
+            Ok(departure) => self.make_client(now, id, departure, Owner::User)?,
+            // RFC 7339 §5.10: acts like a 503.
+            Err(Stays::KeptBack) => {
+                self.tell(Event::Failed { txn: id, why: Failure::Overloaded });
+                self.tell(Event::ClientEnded { txn: id });
+            }
+            Err(Stays::NoPlace) => return Err(Full),
+        }
         Ok(id)
     }
 
     /// Sends a request without a transaction: the ACK to a 2xx, which is sent again by whoever sees
     /// that 2xx again (RFC 3261 §13.2.2.4). Our Via, with a new branch, is put on top.
     pub fn send_once(&mut self, now: Instant, request: Request, to: Source) {
-        if let Some(Departure { request, path, .. }) = self.depart(now, Journey::new(request, [to]))
-        {
+        if let Ok(Departure { request, path, .. }) = self.depart(now, Journey::new(request, [to])) {
             self.send(path, request.to_bytes());
         }
     }
@@ -221,6 +229,10 @@ impl Stack {
             self.counters.foreign_responses += 1;
             return;
         }
+        let place = txn.path.remote;
+        if self.asks_for_control {
+            self.downstream.answered(now, place, theirs, &mut self.rng);
+        }
         let answer = Answer { response, essentials, source };
         self.run_client(now, id, &Input::Answer(&answer));
     }
@@ -237,6 +249,7 @@ impl Stack {
         owner: Owner,
     ) -> Result<(), Full> {
         if self.clients.len() >= self.txn_max {
+            self.counters.requests_without_room += 1;
             return Err(Full);
         }
         let Departure { request, via, path, journey } = departure;

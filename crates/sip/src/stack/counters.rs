@@ -32,6 +32,12 @@ pub struct Counters {
     pub late_answers: u64,
     /// Requests of ours that were too long for a datagram and went over TCP (RFC 3261 §18.1.1).
     pub long_requests: u64,
+    /// Requests of ours that a place did not get because it asks for fewer (RFC 7339): they failed, or went elsewhere.
+    #[serde(default)]
+    pub requests_kept_back: u64,
+    /// Requests of ours for which there was no room in the table.
+    #[serde(default)]
+    pub requests_without_room: u64,
     /// Requests of ours that did not get through and went on to another place or by another transport.
     pub other_targets: u64,
     /// 1xx of the user to something else than INVITE (RFC 3261 §8.2.6.1, RFC 4320 §4.1).
@@ -74,11 +80,31 @@ causes! {
     }
 }
 
+causes! {
+    /// Why a request of ours was not sent to a place.
+    pub enum RequestUnsent {
+        /// That place asks for fewer requests (RFC 7339): it went elsewhere, or failed.
+        NextHopOverloaded => "next_hop_overloaded",
+        /// The table of transactions was full.
+        TransactionsFull => "transactions_full",
+    }
+}
+
+/// What a stack has counted, by cause.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ByCause {
+    /// Messages that came to nothing.
+    pub dropped: Tally<MessageDropped>,
+    /// Requests that the stack itself refused.
+    pub refused: Tally<StackRefusal>,
+    /// Requests of ours that were not sent.
+    pub unsent: Tally<RequestUnsent>,
+}
+
 impl Counters {
-    /// What came to nothing, by cause, and what the stack refused. Naming every field makes a new one a
-    /// compile error here.
-    pub fn by_cause(&self) -> (Tally<MessageDropped>, Tally<StackRefusal>) {
-        use {MessageDropped as D, StackRefusal as R};
+    /// What came to nothing, by cause. Naming every field makes a new one a compile error here.
+    pub fn by_cause(&self) -> ByCause {
+        use {MessageDropped as D, RequestUnsent as U, StackRefusal as R};
         let Self {
             packets: _,
             keep_alives,
@@ -92,6 +118,8 @@ impl Counters {
             stray_cancels,
             refused_full,
             // Came to something, by another way.
+            requests_kept_back,
+            requests_without_room,
             long_requests: _,
             other_targets: _,
             late_answers,
@@ -113,6 +141,14 @@ impl Counters {
             (R::StrayCancel, stray_cancels),
             (R::TransactionsFull, refused_full),
         ];
-        (dropped.into_iter().collect(), refused.into_iter().collect())
+        let unsent = [
+            (U::NextHopOverloaded, requests_kept_back),
+            (U::TransactionsFull, requests_without_room),
+        ];
+        ByCause {
+            dropped: dropped.into_iter().collect(),
+            refused: refused.into_iter().collect(),
+            unsent: unsent.into_iter().collect(),
+        }
     }
 }

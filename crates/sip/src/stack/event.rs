@@ -92,6 +92,8 @@ pub enum Failure {
     Timeout,
     /// It could not be sent: acts like a 503.
     Transport,
+    /// It was kept back, because whoever it was for asks for fewer requests: acts like a 503 (RFC 7339 §5.10).
+    Overloaded,
 }
 
 /// The transaction table is full: answer 503 statelessly, or try later.

@@ -9,7 +9,7 @@ use units::Instant;
 use super::client::Departure;
 use super::{ClientTxnId, Owner, Stack, TxnId};
 use crate::txn::End;
-use crate::{FlowId, HeaderName, Request, Source, Transport};
+use crate::{FlowId, HeaderName, Method, Request, Source, Transport};
 
 /// The longest request that goes into a datagram. The path's MTU is not known to us, so it is the number that
 /// RFC 3261 §18.1.1 names: an answer is longer than its request, and 200 bytes more must still fit into 1500. What is
@@ -47,6 +47,15 @@ enum StopKind {
     Anew,
 }
 
+/// Why a request goes nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stays {
+    /// There is no place, or none is left.
+    NoPlace,
+    /// Every place that is left asks for fewer requests.
+    KeptBack,
+}
+
 impl Journey {
     pub(super) fn new(request: Request, targets: impl IntoIterator<Item = Source>) -> Self {
         let stop = |path| Stop { path, kind: StopKind::Target };
@@ -73,9 +82,13 @@ impl Journey {
 
 impl Stack {
     /// Makes a request ready for the next stop of its journey: our Via on top, with a new branch, and the transport
-    /// that the request's length asks for (RFC 3261 §18.1.1). `None` at the journey's end.
-    pub(super) fn depart(&mut self, now: Instant, mut journey: Journey) -> Option<Departure> {
-        let Stop { mut path, kind } = journey.stops.pop_front()?;
+    /// that the request's length asks for (RFC 3261 §18.1.1).
+    pub(super) fn depart(
+        &mut self,
+        now: Instant,
+        mut journey: Journey,
+    ) -> Result<Departure, Stays> {
+        let Stop { mut path, kind } = self.next_stop(now, &mut journey)?;
         let mut via = self.new_via(&path);
         let mut request = journey.request.clone();
         request.headers.push_front(HeaderName::Via, via.to_string());
@@ -96,7 +109,28 @@ impl Stack {
             self.counters.long_requests += 1;
         }
         let journey = (!journey.stops.is_empty()).then_some(journey);
-        Some(Departure { request, via, path, journey })
+        Ok(Departure { request, via, path, journey })
+    }
+
+    /// The next place that takes the request. Those that ask for less are passed over with what is kept back from them
+    /// (RFC 7339 §5.10).
+    fn next_stop(&mut self, now: Instant, journey: &mut Journey) -> Result<Stop, Stays> {
+        let request = &journey.request;
+        let is_new = request.headers.to().is_ok_and(|to| to.tag().is_none());
+        let mut stays = Stays::NoPlace;
+        while let Some(stop) = journey.stops.pop_front() {
+            let is_judged = match stop.kind {
+                // An ACK belongs to a request that was let go; so does one more attempt at the same place.
+                StopKind::Target => request.method != Method::Ack,
+                StopKind::InFragments | StopKind::Anew => false,
+            };
+            if !is_judged || self.downstream.lets_go(now, stop.path.remote, is_new) {
+                return Ok(stop);
+            }
+            self.counters.requests_kept_back += 1;
+            stays = Stays::KeptBack;
+        }
+        Err(stays)
     }
 
     /// Sends a request to the next stop, in a transaction that its owner knows by the old name. Says whether there was
@@ -109,7 +143,7 @@ impl Stack {
         owner: Owner,
     ) -> bool {
         let departure = self.depart(now, journey);
-        let made = departure.is_some_and(|it| self.make_client(now, id, it, owner).is_ok());
+        let made = departure.is_ok_and(|it| self.make_client(now, id, it, owner).is_ok());
         self.counters.other_targets += u64::from(made);
         made
     }
@@ -122,6 +156,8 @@ impl Stack {
         }
         let Some(txn) = self.clients.get_mut(&id) else { return false };
         let Some(journey) = txn.journey.take().and_then(Journey::elsewhere) else { return false };
+        // If no other place takes it, its owner hears of the 503.
+        let Ok(departure) = self.depart(now, journey) else { return false };
         let Some(mut old) = self.clients.remove(&id) else { return false };
         let owner = std::mem::replace(&mut old.owner, Owner::Stack);
         let (deadline, lingering) = (old.deadline(), ClientTxnId(self.next_id()));
@@ -129,7 +165,8 @@ impl Stack {
         self.reschedule(TxnId::Client(lingering), None, deadline);
         self.client_keys.insert(old.key.clone(), lingering);
         self.clients.insert(lingering, old);
-        self.travel_on(now, id, journey, owner)
+        self.counters.other_targets += 1;
+        self.make_client(now, id, departure, owner).is_ok()
     }
 
     /// A peer has taken no connection.

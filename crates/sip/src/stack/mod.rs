@@ -2,6 +2,7 @@
 
 mod client;
 mod counters;
+mod downstream;
 mod event;
 mod journey;
 mod key;
@@ -20,13 +21,14 @@ use units::{Instant, Rng};
 
 use self::client::ClientTxn;
 pub use self::client::MAX_FORWARDS;
+use self::downstream::Downstream;
 use self::journey::NoStream;
 pub use self::journey::{DATAGRAM_REQUEST_BYTES_MAX, NO_STREAM_FOR};
 use self::key::{ClientKey, ServerKey};
 use self::server::ServerTxn;
 use self::stateless::StatelessTags;
 pub use self::{
-    counters::{Counters, MessageDropped, StackRefusal},
+    counters::{ByCause, Counters, MessageDropped, RequestUnsent, StackRefusal},
     event::{ClientTxnId, Event, Failure, Full, Incoming, Output, ServerTxnId},
     traffic::{MessageKind, Traffic},
     via::OverloadControl,
@@ -66,6 +68,10 @@ pub struct StackConfig {
     pub advertise: Vec<(SocketAddr, String, u16)>,
     /// What our tags, branches and Call-IDs begin with: it names node and shard.
     pub tag_prefix: String,
+    /// Whether next hops are asked how much they can take, and are sent no more (RFC 7339): right for whoever sends many
+    /// requests to one place. A phone's next request comes long after what it was told is over; it is told by
+    /// Retry-After when to come again, and who asks by `oc` is not.
+    pub asks_for_control: bool,
 }
 
 /// SIP's transaction and transport layers as one machine without I/O.
@@ -104,6 +110,8 @@ pub struct Stack {
     counters: Counters,
     traffic: Traffic,
     overload: OverloadControl,
+    asks_for_control: bool,
+    downstream: Downstream,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,6 +152,8 @@ impl Stack {
             counters: Counters::default(),
             traffic: Traffic::default(),
             overload: OverloadControl::default(),
+            asks_for_control: config.asks_for_control,
+            downstream: Downstream::default(),
         }
     }
 
@@ -267,11 +277,16 @@ impl Stack {
     }
 
     /// A Via of ours with a new branch (RFC 3261 §8.1.1.7), which asks for the answer to come back the
-    /// way the request went (RFC 3581 §3).
+    /// way the request went (RFC 3581 §3) and, if so configured, to say how much more may come.
     fn new_via(&mut self, path: &Source) -> Via {
         let branch = self.unique(BRANCH_COOKIE, UNIQUE_CHARS);
         let (host, port) = self.advertised(path.local);
-        Via::new(path.transport.via_token(), host, Some(port)).with_rport().with_branch(&branch)
+        let via = Via::new(path.transport.via_token(), host, Some(port));
+        let mut via = via.with_rport().with_branch(&branch);
+        if self.asks_for_control {
+            downstream::ask(&mut via);
+        }
+        via
     }
 
     fn next_id(&mut self) -> u64 {

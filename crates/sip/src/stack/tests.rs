@@ -3,6 +3,7 @@
 
 mod cancel;
 mod client;
+mod downstream;
 mod journey;
 mod limits;
 mod overload;
@@ -88,7 +89,8 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let advertise = vec![];
-        let config = StackConfig { advertise, tag_prefix: "n1s0".to_owned() };
+        let config =
+            StackConfig { advertise, tag_prefix: "n1s0".to_owned(), asks_for_control: false };
         let stack = Stack::new(config, Rng::from_number(1));
         Self { stack, now: Instant::ZERO, sent: vec![], events: vec![], damaged: false }
     }

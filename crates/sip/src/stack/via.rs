@@ -14,7 +14,7 @@ pub struct OverloadControl {
 }
 
 /// For how long a reduction holds that is not told anew: the default of RFC 7339 §4.3.
-const OC_VALIDITY_MS: u16 = 500;
+pub(super) const OC_VALIDITY_MS: u16 = 500;
 
 impl OverloadControl {
     /// Writes the four parameters of RFC 7339 §4 into the Via of a client that asks for them, as `received` is written: the
@@ -38,7 +38,7 @@ impl OverloadControl {
 }
 
 /// The algorithm that every client knows (RFC 7339 §7), and the only one that we do.
-const LOSS: &str = "loss";
+pub(super) const LOSS: &str = "loss";
 
 /// Writes where a message really came from into its top Via (RFC 3261 §18.2.1, RFC 3581 §4), and what we ask its sender to
 /// do (RFC 7339); says whether that changed anything.

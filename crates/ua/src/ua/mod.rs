@@ -135,7 +135,7 @@ impl Ua {
     pub fn new(mut config: UaConfig, mut rng: Rng) -> Self {
         let advertise =
             (config.bind, config.advertised_host.as_str().to_owned(), config.advertised_port);
-        let stack_config = StackConfig { advertise: vec![advertise], tag_prefix: String::new() };
+        let stack_config = StackConfig { advertise: vec![advertise], ..StackConfig::default() };
         let stack = Stack::new(stack_config, rng.fork());
         let keyring = Keyring::new(std::mem::take(&mut config.credentials), rng.fork());
         let mut stack = SigningStack::new(stack, keyring);
@@ -274,7 +274,9 @@ impl Ua {
                 Some(Purpose::Invite(call)) => {
                     let why = match why {
                         sip::Failure::Timeout => CallFailure::NoAnswer,
-                        sip::Failure::Transport => CallFailure::Unreachable,
+                        sip::Failure::Transport | sip::Failure::Overloaded => {
+                            CallFailure::Unreachable
+                        }
                     };
                     self.invite_failed(now, call, txn, why);
                 }

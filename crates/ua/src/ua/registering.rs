@@ -122,7 +122,7 @@ impl Ua {
         let came = match answer {
             Answer::Response(response) => Came::Response(response),
             Answer::Failed(sip::Failure::Timeout) => Came::NoAnswer,
-            Answer::Failed(sip::Failure::Transport) => Came::Unreachable,
+            Answer::Failed(sip::Failure::Transport | sip::Failure::Overloaded) => Came::Unreachable,
         };
         self.register_came(now, &came);
     }

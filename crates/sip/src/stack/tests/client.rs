@@ -82,7 +82,7 @@ fn a_lost_connection_fails_what_went_by_it() {
 #[test]
 fn via_of_ours_shows_the_advertised_address() {
     let advertise = vec![(US.parse().expect("an address"), "conf.example".to_owned(), 5090)];
-    let config = StackConfig { advertise, tag_prefix: "n1s0".to_owned() };
+    let config = StackConfig { advertise, tag_prefix: "n1s0".to_owned(), asks_for_control: false };
     let mut bench = Bench::new();
     bench.stack = Stack::new(config, Rng::from_number(1));
     bench.send(Method::Options);

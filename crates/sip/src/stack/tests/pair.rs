@@ -72,7 +72,10 @@ impl World {
         let mut rng = Rng::from_number(seed);
         let stack = |prefix: &str, rng: &mut Rng| {
             let tag_prefix = prefix.to_owned();
-            Stack::new(StackConfig { advertise: vec![], tag_prefix }, rng.fork())
+            Stack::new(
+                StackConfig { advertise: vec![], tag_prefix, asks_for_control: true },
+                rng.fork(),
+            )
         };
         Self {
             asker: stack("a", &mut rng),
