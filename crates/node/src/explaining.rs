@@ -8,7 +8,9 @@ use pool::{Codec, ConferenceId, Decision, Firmness, HoldRequest, Seats, TenantId
 use serde::{Deserialize, Serialize};
 use units::{Instant, UnixTime};
 
+use crate::Shed;
 use crate::conference::{Record, State};
+use crate::figures::Refusal;
 use crate::node::Node;
 
 /// A decision and what it was about.
@@ -84,6 +86,16 @@ pub enum ExplainQuery {
     Recent,
 }
 
+/// What is explained. Serialised as JSON; fields are added, never renamed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// That new requests were refused, or are, before anybody decided anything; `None`: none was since the start.
+    #[serde(default)]
+    pub overload: Option<String>,
+    /// Decisions, the newest first.
+    pub decisions: Vec<Explained>,
+}
+
 /// One decision, explained. Serialised as JSON; fields are added, never renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explained {
@@ -136,11 +148,16 @@ pub enum ExplainError {
 }
 
 impl Node {
-    /// Explains decisions, the newest first.
+    /// Explains decisions, and what is refused without one.
     ///
     /// # Errors
     /// [`ExplainError`]: there is nothing to explain.
-    pub fn explain(
+    pub fn explain(&self, now: Instant, query: &ExplainQuery) -> Result<Explanation, ExplainError> {
+        let decisions = self.decisions(now, query)?;
+        Ok(Explanation { overload: self.overload_words(now), decisions })
+    }
+
+    fn decisions(
         &self,
         now: Instant,
         query: &ExplainQuery,
@@ -185,6 +202,33 @@ impl Node {
                 Ok(all)
             }
         }
+    }
+
+    /// Who was refused because too much came, in words. Not one by one: thousands may be in a second.
+    fn overload_words(&self, now: Instant) -> Option<String> {
+        let figures = self.overload.figures();
+        let ago = now.since(self.overload.refused_at()?).as_secs();
+        let status = self.overload.status();
+        let now = match (figures.is_limiting, figures.per_second) {
+            (true, Some(rate)) => format!(
+                "More new requests come than this server can do: {rate} a second are admitted, which waited {} ms of late (target {} ms)",
+                status.wait_us / 1_000,
+                status.target_us / 1_000
+            ),
+            (false, Some(limit)) => format!(
+                "{limit} new requests a second are admitted and no more, by [overload] per_second of the configuration"
+            ),
+            (_, None) => {
+                "More new requests came than this server can do. That is over, all are admitted"
+                    .to_owned()
+            }
+        };
+        let refused = self.tallies.refusals.of(Refusal::Overload);
+        let shed = self.overload.shed();
+        let unanswered = shed.of(Shed::Refusals) + shed.of(Shed::Unclear);
+        Some(format!(
+            "{now}. Since the start {refused} got 503, {unanswered} no answer, the last {ago} s ago. Calls and conferences that there are come first"
+        ))
     }
 
     fn live(&self) -> impl Iterator<Item = Explained> {

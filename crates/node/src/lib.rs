@@ -55,7 +55,7 @@ mod watching;
 pub use auth::{AuthConfig, Entry, Role, User};
 pub use config::{Keys, NodeConfig, SipListen};
 pub use draining::DrainStatus;
-pub use explaining::{ExplainError, ExplainQuery, Explained, ExplainedState};
+pub use explaining::{ExplainError, ExplainQuery, Explained, ExplainedState, Explanation};
 pub use figures::{AckIgnored, Figures, Refusal, Tallies, TenantFigures};
 pub use focus::{Network, NetworkError};
 pub use keeping::{StoreChange, StoredConference, StoredState};

@@ -37,7 +37,7 @@ mod webhooks;
 
 pub use access::AllowList;
 pub use admin::drain::DrainPage;
-pub use admin::room::{ExplainPage, HoldsPage, ReserveBody};
+pub use admin::room::{HoldsPage, ReserveBody};
 pub use calibration::{Calibration, CalibrationError};
 pub use checkup::{Finding, Weight, checkup};
 pub use config::{Config, ConfigError};
@@ -46,9 +46,9 @@ pub use focus::{ParticipantState, Pin, Role as ConferenceRole};
 pub use mix::message::{PortQuality, PortReport, WayQuality};
 pub use node::{
     Capacity, ConferenceState, ConferenceStatus, DrainStatus, ExplainError, Explained,
-    ExplainedState, Fit, HoldState, HoldStatus, Network, NetworkError, Notice, OverloadStatus,
-    PhoneStatus, Readiness, RegistrarStatus, ReservationState, ReservationStatus, Role, User,
-    WhatIf,
+    ExplainedState, Explanation, Fit, HoldState, HoldStatus, Network, NetworkError, Notice,
+    OverloadStatus, PhoneStatus, Readiness, RegistrarStatus, ReservationState, ReservationStatus,
+    Role, User, WhatIf,
 };
 pub use records::{RecordsTo, rfc3339};
 pub use reload::Changed;

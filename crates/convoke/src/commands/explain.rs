@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use pool::{Candidate, Cost, Decision, Limit, LimitKind, Shortage, Verdict};
-use server::{AnswerForm, Answering, ExplainPage, Explained, ExplainedState};
+use server::{AnswerForm, Answering, Explained, ExplainedState, Explanation};
 
 use super::table::{Align, Table, thousands};
 use super::{admin, time_of_day};
@@ -18,7 +18,7 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         say(text.trim_end());
         return Ok(ExitCode::SUCCESS);
     }
-    let page: ExplainPage = serde_json::from_str(&text)
+    let page: Explanation = serde_json::from_str(&text)
         .context("this is no Convoke server, or one of another version")?;
     // Of one thing all is shown, of many one line each.
     let is_whole = args.conference.is_some() || args.legs.is_some();
@@ -38,11 +38,14 @@ fn query(args: &ExplainArgs) -> Vec<(&'static str, String)> {
     query
 }
 
-fn show(page: &ExplainPage, is_whole: bool, paint: Paint) -> String {
-    if page.decisions.is_empty() {
-        return "Nothing was decided yet.\n".to_owned();
-    }
+fn show(page: &Explanation, is_whole: bool, paint: Paint) -> String {
     let mut out = String::new();
+    if let Some(words) = &page.overload {
+        let _ = writeln!(out, "{}", paint.bold(&harmless(words)));
+    }
+    if page.decisions.is_empty() {
+        out.push_str("Nothing was decided yet.\n");
+    }
     for explained in &page.decisions {
         out.push_str(&headline(explained, paint));
         if is_whole {
@@ -227,7 +230,7 @@ mod tests {
 
     #[test]
     fn what_is_granted_shows_what_the_mixer_has() {
-        let page = ExplainPage { decisions: vec![explained(4)] };
+        let page = Explanation { overload: None, decisions: vec![explained(4)] };
         assert_eq!(
             show(&page, true, Paint::plain()),
             "12:34:56Z  would get  4 seats on mixer 1/0, the only one, now 44.4 % full\n  \
@@ -238,11 +241,23 @@ mod tests {
     }
 
     #[test]
+    fn that_others_are_refused_for_overload_stands_above() {
+        let overload = Some("More new requests come than this server can do".to_owned());
+        let page = Explanation { overload, decisions: vec![] };
+        assert_eq!(
+            show(&page, false, Paint::plain()),
+            "More new requests come than this server can do\nNothing was decided yet.\n"
+        );
+        let page = Explanation { overload: None, decisions: vec![] };
+        assert_eq!(show(&page, false, Paint::plain()), "Nothing was decided yet.\n");
+    }
+
+    #[test]
     fn how_it_is_answered_is_told_with_the_rule() {
         let because = "user_agent = \"audiocodes*\"".to_owned();
         let answer = Answering { form: AnswerForm::Deliver, rule: Some(2), because };
         let it = Explained { answer: Some(answer.clone()), ..explained(4) };
-        let page = ExplainPage { decisions: vec![it] };
+        let page = Explanation { overload: None, decisions: vec![it] };
         let shown = show(&page, true, Paint::plain());
         let line = "  answered by the focus itself: answer_rule 2, user_agent = \"audiocodes*\"\n";
         assert!(shown.contains(line), "{shown}");
@@ -252,7 +267,7 @@ mod tests {
 
     #[test]
     fn what_is_refused_shows_what_is_missing() {
-        let page = ExplainPage { decisions: vec![explained(10)] };
+        let page = Explanation { overload: None, decisions: vec![explained(10)] };
         let shown = show(&page, true, Paint::plain());
         assert!(shown.starts_with(
             "12:34:56Z  would not get  no mixer has room for 10 seats, the most is 9 (mixer 1/0): too little \

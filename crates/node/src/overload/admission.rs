@@ -137,6 +137,11 @@ impl Admission {
         self.rate.is_some()
     }
 
+    /// When something was refused last.
+    pub(crate) const fn refused_at(&self) -> Option<Instant> {
+        self.refused_at
+    }
+
     pub(crate) const fn last_window(&self) -> LastWindow {
         self.last
     }

@@ -147,6 +147,11 @@ impl Overload {
         &self.shed
     }
 
+    /// When a new request was turned away last.
+    pub(crate) const fn refused_at(&self) -> Option<Instant> {
+        self.admission.refused_at()
+    }
+
     pub(crate) fn figures(&self) -> OverloadFigures {
         OverloadFigures {
             per_second: self.admission.per_second(),
@@ -334,7 +339,7 @@ impl Node {
         if !self.overload.admission.refuse(now, (request.has_oc, must)) {
             self.overload.returning.unanswered(now, copied(packet, request));
             self.overload.shed.count(Shed::Refusals);
-        } else if self.stack.refuse_unread(request, packet.path) {
+        } else if self.stack.refuse_unread(request, packet) {
             self.count_refusal(StatusCode::SERVICE_UNAVAILABLE, Refusal::Overload);
             self.settle(now);
         } else {

@@ -38,7 +38,7 @@ fn caller(number: u16, user_agent: &str, address: &str) -> Caller {
 fn answered(rig: &mut Rig, caller: &Caller) -> (u16, Option<usize>, String) {
     let response = rig.ask(caller.address, &caller.invite(FACTORY));
     let query = ExplainQuery::Conference(contact(&response));
-    let explained = rig.node.explain(rig.now, &query).expect("known");
+    let explained = rig.node.explain(rig.now, &query).expect("known").decisions;
     let answer = explained[0].answer.clone().expect("asked by SIP");
     (response.status.code(), answer.rule, answer.because)
 }
@@ -118,7 +118,7 @@ fn refusal_keeps_nothing_and_tells_its_rule_too() {
     let bob = caller(1, "bob's phone", "127.0.0.1");
     let response = rig.ask(bob.address, &bob.invite(&format!("{FACTORY};seats=7")));
     assert_eq!(response.status.code(), 480);
-    let recent = rig.node.explain(rig.now, &ExplainQuery::Recent).expect("one");
+    let recent = rig.node.explain(rig.now, &ExplainQuery::Recent).expect("one").decisions;
     assert_eq!(recent[0].answer.as_ref().and_then(|answer| answer.rule), Some(1));
     assert_eq!((rig.node.leftovers().holds, rig.used_and_held()), (0, (0, 0)));
 }

@@ -157,7 +157,7 @@ fn what_would_be_decided_says_so() {
         let codec = Codec::Pcmu;
         let ptime = Duration::from_millis(20);
         let query = ExplainQuery::WhatIf { legs: 4, codec, ptime, tenant: None };
-        rig.node.explain(rig.now, &query).expect("explained").remove(0).words
+        rig.node.explain(rig.now, &query).expect("explained").decisions.remove(0).words
     };
     let before = words(&rig);
     drain(&mut rig, None);

@@ -37,7 +37,7 @@ fn refusal_says_what_there_is_too_little_of_and_is_kept() {
         words.starts_with("no mixer has room for 9 seats, the most is 6 (mixer 1/0)"),
         "{words}"
     );
-    let recent = rig.node.explain(rig.now, &ExplainQuery::Recent).expect("one");
+    let recent = rig.node.explain(rig.now, &ExplainQuery::Recent).expect("one").decisions;
     assert_eq!(recent.len(), 1);
     assert_eq!(recent[0].state, ExplainedState::Refused);
     let full = Refusal::PoolFull { asked: Seats(9), free: Seats(6) };
@@ -53,7 +53,7 @@ fn decision_is_kept_with_its_conference_and_after_its_end() {
     let uri = rig.conference(&alice);
     let state = |rig: &Rig| {
         let found = rig.node.explain(rig.now, &ExplainQuery::Conference(uri.clone()));
-        let found = found.expect("known");
+        let found = found.expect("known").decisions;
         assert_eq!((found.len(), found[0].conference.as_deref()), (1, Some(uri.as_str())));
         assert_eq!(found[0].decision.refusal, None);
         let chosen = found[0].decision.chosen().expect("chosen");
@@ -66,7 +66,7 @@ fn decision_is_kept_with_its_conference_and_after_its_end() {
     rig.leave(&mut alice, &uri);
     assert_eq!(state(&rig), ExplainedState::Ended);
     let beginning = ExplainQuery::Conference(uri["sip:".len()..][..20].to_owned());
-    assert_eq!(rig.node.explain(rig.now, &beginning).map(|found| found.len()), Ok(1));
+    assert_eq!(rig.node.explain(rig.now, &beginning).map(|found| found.decisions.len()), Ok(1));
     let other = ExplainQuery::Conference("sip:conf-zzz@127.0.0.1".to_owned());
     let none = ExplainError::NoConference { name: "sip:conf-zzz@127.0.0.1".to_owned() };
     assert_eq!(rig.node.explain(rig.now, &other), Err(none));
@@ -78,12 +78,12 @@ fn question_what_would_be_holds_nothing() {
     let alice = Caller::new("alice", 1);
     rig.conference(&alice);
     let before = rig.node.leftovers();
-    let answer = rig.node.explain(rig.now, &what_if(6)).expect("an answer");
+    let answer = rig.node.explain(rig.now, &what_if(6)).expect("an answer").decisions;
     assert_eq!(answer[0].state, ExplainedState::WhatIf);
     // The hold of the unproved caller would give way to a proved one.
     let verdict = &answer[0].decision.candidates[0].verdict;
     assert_eq!(verdict, &Verdict::ChosenByPressure { evicted: 1, taken_back: 0 });
-    let answer = rig.node.explain(rig.now, &what_if(7)).expect("an answer");
+    let answer = rig.node.explain(rig.now, &what_if(7)).expect("an answer").decisions;
     assert!(answer[0].decision.refusal.is_some());
     assert_eq!(rig.node.leftovers(), before);
     assert_eq!(rig.used_and_held(), (0, 4));
@@ -98,7 +98,7 @@ fn refusals_that_are_kept_are_bounded() {
         let response = rig.ask(caller.address, &caller.invite(&format!("{FACTORY};seats=9")));
         assert_eq!(response.status.code(), 480);
     }
-    let recent = rig.node.explain(rig.now, &ExplainQuery::Recent).expect("many");
+    let recent = rig.node.explain(rig.now, &ExplainQuery::Recent).expect("many").decisions;
     assert_eq!(recent.len(), 100);
     let last = recent.iter().any(|it| it.asker.as_deref() == Some("sip:caller299@example.com"));
     let first = recent.iter().any(|it| it.asker.as_deref() == Some("sip:caller0@example.com"));

@@ -5,10 +5,10 @@ mod world;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use node::{OverloadConfig, WAIT_MAX};
-use sip::{Arrival, Packet, Transport};
+use node::{ExplainQuery, OverloadConfig, WAIT_MAX};
+use sip::{Arrival, HeaderName, Packet, Transport};
 
-use crate::rig::{Caller, FACTORY, Rig};
+use crate::rig::{Caller, FACTORY, Rig, header};
 use world::{CAPACITY, World, stranger};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -250,6 +250,57 @@ fn the_configured_limit_holds() {
     let served = world.count(302);
     assert!((195..=210).contains(&served), "{served}");
     assert_eq!(served + world.count(503), 2_000);
+}
+
+/// K10 · who asks why calls are refused hears that too much comes, how much is admitted, and when it was over; and the caller's
+/// own administrator finds it in the 503.
+#[test]
+fn that_too_much_comes_is_explained_to_both_sides() {
+    let explained = |world: &World| {
+        let explained = world.rig.node.explain(world.rig.now, &ExplainQuery::Recent);
+        explained.expect("something").overload
+    };
+    let mut world = World::new(OverloadConfig::default());
+    world.crowd(SECOND, CAPACITY / 2);
+    world.run(SECOND);
+    assert_eq!(explained(&world), None, "nobody was refused");
+    world.crowd(3 * SECOND, 5 * CAPACITY);
+    world.run(3 * SECOND);
+    let rate = world.rig.node.figures().overload.per_second.expect("limited");
+    let words = explained(&world).expect("words");
+    let tallies = world.rig.node.figures().tallies;
+    let refused = tallies.refusals.of(node::Refusal::Overload);
+    let unanswered = tallies.shed.of(node::Shed::Refusals) + tallies.shed.of(node::Shed::Unclear);
+    for part in [
+        format!("than this server can do: {rate} a second are admitted"),
+        format!("Since the start {refused} got 503, {unanswered} no answer, the last 0 s ago"),
+    ] {
+        assert!(words.contains(&part), "{part}: {words}");
+    }
+    let told = |answer: &&world::Answer| {
+        let warning = header(&answer.response, &HeaderName::Warning);
+        warning.is_some_and(|it| it.contains("More new calls come than this server can take"))
+    };
+    let with_status = |world: &World, status| {
+        world.answers.iter().filter(|it| it.status() == status).filter(told).count()
+    };
+    assert_eq!((with_status(&world, 503), with_status(&world, 302)), (world.count(503), 0));
+    assert!(world.count(503) > 0);
+    for _ in 0..10 {
+        world.crowd(SECOND, CAPACITY / 2);
+        world.run(SECOND);
+    }
+    let words = explained(&world).expect("words");
+    assert!(words.contains("That is over, all are admitted"), "{words}");
+    let ago = words.split("the last ").nth(1).and_then(|it| it.split(' ').next()?.parse().ok());
+    assert!(ago.is_some_and(|ago: u32| (5..=11).contains(&ago)), "{words}");
+
+    let config = OverloadConfig { per_second: Some(20), ..OverloadConfig::default() };
+    let mut world = World::new(config);
+    world.crowd(2 * SECOND, 100);
+    world.run(2 * SECOND);
+    let words = explained(&world).expect("words");
+    assert!(words.starts_with("20 new requests a second are admitted and no more"), "{words}");
 }
 
 /// RFC 3261 §9.2: a CANCEL does not overtake its INVITE; and whatever was queued is served, one after the other.

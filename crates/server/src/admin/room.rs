@@ -8,8 +8,8 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use node::{
-    Capacity, CapacityQuery, ExplainError, ExplainQuery, Explained, HoldStatus, ReservationStatus,
-    ReserveError, ReserveRequest,
+    Capacity, CapacityQuery, ExplainError, ExplainQuery, Explanation, HoldStatus,
+    ReservationStatus, ReserveError, ReserveRequest,
 };
 use pool::Codec;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ type Loop = State<mpsc::Sender<Asked>>;
 /// A question about room, and where its answer goes.
 pub(crate) enum RoomQuestion {
     /// Why the pool decided as it did.
-    Explain(ExplainQuery, oneshot::Sender<Result<Vec<Explained>, ExplainError>>),
+    Explain(ExplainQuery, oneshot::Sender<Result<Explanation, ExplainError>>),
     /// Who has room, now and later.
     Holds(oneshot::Sender<HoldsPage>),
     /// How much fits.
@@ -64,13 +64,6 @@ pub struct ReserveBody {
     pub tenant: Option<String>,
     /// Names this request: the same again is the same reservation.
     pub key: Option<String>,
-}
-
-/// What `GET /v1/explain` gives.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExplainPage {
-    /// Decisions, the newest first.
-    pub decisions: Vec<Explained>,
 }
 
 /// `?conference=URI`, or `?legs=N` with `codec`, `ptime` in ms and `tenant`; neither: what was of late.
@@ -111,12 +104,11 @@ pub(super) async fn explain(
     State(asked): Loop,
     Extension(caller): Extension<Caller>,
     query: Result<Query<Explain>, QueryRejection>,
-) -> Result<Json<ExplainPage>, Fault> {
+) -> Result<Json<Explanation>, Fault> {
     let query = explain_query(read(query)?).map_err(bad)?;
     for_owners(&caller)?;
     let asked = ask(&asked, |answer| Asked::Room(RoomQuestion::Explain(query, answer))).await;
-    let decisions = asked.ok_or_else(Fault::busy)?;
-    Ok(Json(ExplainPage { decisions: decisions.map_err(|error| missing(&error))? }))
+    asked.ok_or_else(Fault::busy)?.map(Json).map_err(|error| missing(&error))
 }
 
 pub(super) async fn holds(

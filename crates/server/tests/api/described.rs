@@ -1,6 +1,6 @@
 //! Whether an answer is one that the description has.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The description that the server gives out.
 pub(crate) struct Description(Value);
@@ -9,6 +9,13 @@ impl Description {
     pub(crate) fn new() -> Self {
         let text = include_str!("../../../../docs/openapi.json");
         Self(serde_json::from_str(text).expect("JSON"))
+    }
+
+    /// Calls it with each part of the description, paths and components among them.
+    pub(crate) fn each_part(&self, mut look: impl FnMut(&str, &Value)) {
+        for (part, value) in self.0.as_object().expect("parts") {
+            look(part, value);
+        }
     }
 
     /// All operations: method, path, and its entry.
@@ -66,35 +73,40 @@ impl Description {
         }
     }
 
+    /// Every field of an answer is described, even where a client has to be ready for more: else one that was added would be
+    /// forgotten here.
+    fn every_field_fits(&self, schema: &Value, fields: &Map<String, Value>, at: &str) {
+        for (name, value) in fields {
+            let at = format!("{at}.{name}");
+            match (schema["properties"].get(name), &schema["additionalProperties"]) {
+                (Some(schema), _) => self.fits(schema, value, &at),
+                (None, Value::Bool(true)) => {}
+                (None, any @ Value::Object(_)) => self.fits(any, value, &at),
+                (None, _) => panic!("{at} is not described"),
+            }
+        }
+    }
+
     /// The part of JSON Schema that the description uses; a keyword that is not known here is an error.
     pub(crate) fn fits(&self, schema: &Value, value: &Value, at: &str) {
         let schema = self.follow(schema);
+        if let Some(fields) = value.as_object() {
+            self.every_field_fits(schema, fields, at);
+        }
         for (key, rule) in schema.as_object().expect("a schema") {
             match key.as_str() {
                 "type" => assert!(is_of(rule, value), "{at}: {value} is no {rule}"),
                 "enum" => {
                     assert!(rule.as_array().expect("values").contains(value), "{at}: {value}")
                 }
+                "required" if !value.is_object() => {}
                 "required" => {
                     for name in rule.as_array().expect("names").iter().filter_map(Value::as_str) {
                         assert!(value.get(name).is_some(), "{at}: {name} is missing in {value}");
                     }
                 }
-                "properties" => {
-                    for (name, schema) in rule.as_object().expect("properties") {
-                        if let Some(value) = value.get(name) {
-                            self.fits(schema, value, &format!("{at}.{name}"));
-                        }
-                    }
-                }
-                "additionalProperties" => {
-                    for name in value.as_object().into_iter().flat_map(|fields| fields.keys()) {
-                        assert!(
-                            schema["properties"].get(name).is_some(),
-                            "{at}: {name} is too much"
-                        );
-                    }
-                }
+                // By `every_field_fits`.
+                "properties" | "additionalProperties" => {}
                 "items" => {
                     for value in value.as_array().into_iter().flatten() {
                         self.fits(rule, value, &format!("{at}[]"));
@@ -140,6 +152,7 @@ fn what_is_not_described_is_caught() {
     assert!(problem(r#"{"type":"t","title":"t","status":401,"detail":"d"}"#));
     assert!(!problem(r#"{"type":"t","title":"t","status":"401","detail":"d"}"#));
     assert!(!problem(r#"{"type":"t","status":401,"detail":"d"}"#));
+    assert!(!problem(r#"{"type":"t","title":"t","status":401,"detail":"d","more":1}"#));
     let body = Value::Null;
     let caught =
         std::panic::catch_unwind(|| description.check("GET /v1/conferences", 418, "", &body));

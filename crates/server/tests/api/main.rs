@@ -2,6 +2,7 @@
 
 mod described;
 mod refusals;
+mod whole;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

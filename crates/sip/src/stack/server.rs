@@ -14,7 +14,8 @@ use crate::txn::server_invite::{self, ServerInvite};
 use crate::txn::server_non_invite::{self, ServerNonInvite};
 use crate::txn::{End, ServerOutput};
 use crate::{
-    Essentials, HeaderName, Method, ParseFailure, Request, Response, Source, StatusCode, Via,
+    Essentials, HeaderName, Method, Packet, ParseFailure, Request, Response, Source, StatusCode,
+    Via,
 };
 
 /// A server transaction and the messages that its machine speaks of.
@@ -104,6 +105,13 @@ impl Machine {
     }
 }
 
+/// What whoever asks why at the other end finds in the answer (RFC 3261 §20.43). It is from a pseudonym: to write our address would
+/// cost more than all the rest.
+const OVERLOADED: &str = "Warning: 399 conference \"More new calls come than this server can take now; those under way go on\"\r\n";
+
+/// How an answer to what was only looked at ends.
+const NO_BODY: &[u8] = b"Content-Length: 0\r\n\r\n";
+
 impl Stack {
     /// Makes the server transaction of a request that came as [`Event::Request`]. For an INVITE, a 100
     /// goes out if no answer has been given after 200 ms (RFC 3261 §17.2.1).
@@ -160,9 +168,12 @@ impl Stack {
         self.reply_stateless(incoming, response);
     }
 
-    /// Refuses for overload a request that was only looked at: 503, statelessly. `source` is the path that it came by. With a Retry-After of 2 to 10 s if the client stands at its other end; a proxy would send nothing
-    /// at all for so long, BYEs too (RFC 3261 §21.5.4, RFC 7339 §5.10.2). Says whether it could be answered.
-    pub fn refuse_unread(&mut self, request: &Glimpse<'_>, source: Source) -> bool {
+    /// Refuses for overload a request that was only looked at, in `packet`: 503, statelessly. With a Retry-After of 2 to 10 s if the
+    /// client stands at its other end; a proxy would send nothing at all for so long, BYEs too (RFC 3261 §21.5.4,
+    /// RFC 7339 §5.10.2). With a Warning, if the answer is no longer than the request even so: nobody has proved yet that he
+    /// wants it. Says whether it could be answered.
+    pub fn refuse_unread(&mut self, request: &Glimpse<'_>, packet: &Packet) -> bool {
+        let (source, came) = (packet.path, packet.bytes.len());
         let Some(mut via) = request.top_via() else { return false };
         stamp(&mut via, &source, self.overload);
         let retry = match request.is_forwarded || request.has_oc {
@@ -172,7 +183,13 @@ impl Stack {
         let start = "SIP/2.0 503 Service Unavailable";
         let ip = source.remote.ip();
         let tag = self.refusal_tag(ip, (request.call_id, request.from_tag, request.cseq));
-        let packet = request.answer((answer_path(&via, source), &via), (start, &tag, &retry));
+        let way = (answer_path(&via, source), &via);
+        let mut packet = request.answer(way, (start, &tag, &retry));
+        if packet.bytes.len() + OVERLOADED.len() <= came && packet.bytes.ends_with(NO_BODY) {
+            packet.bytes.truncate(packet.bytes.len() - NO_BODY.len());
+            packet.bytes.extend_from_slice(OVERLOADED.as_bytes());
+            packet.bytes.extend_from_slice(NO_BODY);
+        }
         self.traffic.received.count(MessageKind::of(request.method.as_bytes()));
         self.send(packet.path, packet.bytes);
         true

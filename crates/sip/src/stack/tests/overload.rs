@@ -6,7 +6,8 @@ use crate::{Glance, Glimpse, HeaderName, Packet};
 fn refused(bench: &mut Bench, text: &str) -> (Response, Source) {
     let Glance::Request(request) = Glance::of(text.as_bytes()) else { panic!("{text}") };
     let request: Glimpse<'_> = request;
-    assert!(bench.stack.refuse_unread(&request, udp_from("192.0.2.9:31234")), "{text}");
+    let packet = Packet { path: udp_from("192.0.2.9:31234"), bytes: text.as_bytes().to_vec() };
+    assert!(bench.stack.refuse_unread(&request, &packet), "{text}");
     bench.drain();
     (bench.last_response(), bench.sent.last().expect("sent").1)
 }
@@ -39,6 +40,26 @@ fn a_refusal_repeats_what_an_answer_must_and_keeps_nothing() {
     let (received, sent) = (&bench.stack.traffic().received, &bench.stack.traffic().sent);
     assert_eq!(received.of(MessageKind::Invite), 200);
     assert_eq!(sent.of(MessageKind::ServerFailure), 200);
+}
+
+/// T20 · RFC 3261 §20.43: it says why, in words, where that makes the answer no longer than the request was.
+#[test]
+fn a_refusal_says_why_if_it_is_no_longer_for_it_than_the_request() {
+    let mut bench = Bench::new();
+    let mut said = BTreeSet::new();
+    for padding in (0..200).step_by(10) {
+        let more = format!("User-Agent: {}\r\n", "x".repeat(padding));
+        let text = Draft { more: &more, ..Draft::default() }.text();
+        let (response, _) = refused(&mut bench, &text);
+        let warning = response.headers.get(&HeaderName::Warning).map(|it| it.text().to_owned());
+        said.insert(warning.is_some());
+        let Some(warning) = warning else { continue };
+        assert!(response.to_bytes().len() <= text.len(), "{padding}");
+        let warning: crate::Warning = warning.parse().expect("a Warning");
+        assert_eq!(warning.code, 399);
+        assert!(warning.text.contains("More new calls come than this server can take"));
+    }
+    assert_eq!(said.len(), 2, "short ones are not told, long ones are");
 }
 
 /// RFC 7339 §5.10.2, RFC 3261 §21.5.4: a proxy that is told when to come again sends nothing until then, BYEs neither; so
@@ -85,7 +106,8 @@ fn what_cannot_be_answered_is_not() {
     for via in ["SIP/2.0/UDP", "SIP/3.0/UDP h;branch=z9hG4bK-a", "SIP/2.0/UDP h;branch"] {
         let text = Draft { via, ..Draft::default() }.text().replace(";branch\r", ";;\r");
         let Glance::Request(request) = Glance::of(text.as_bytes()) else { panic!("{text}") };
-        assert!(!bench.stack.refuse_unread(&request, udp_from(PEER)), "{via}");
+        let packet = Packet { path: udp_from(PEER), bytes: text.as_bytes().to_vec() };
+        assert!(!bench.stack.refuse_unread(&request, &packet), "{via}");
     }
     assert!(bench.stack.poll_output().is_none());
 }
