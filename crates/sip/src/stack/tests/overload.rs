@@ -51,7 +51,7 @@ fn a_refusal_says_why_if_it_is_no_longer_for_it_than_the_request() {
         let more = format!("User-Agent: {}\r\n", "x".repeat(padding));
         let text = Draft { more: &more, ..Draft::default() }.text();
         let (response, _) = refused(&mut bench, &text);
-        let warning = response.headers.get(&HeaderName::Warning).map(|it| it.text().to_owned());
+        let warning = response.headers.get(&HeaderName::Warning).map(|it| it.text().into_owned());
         said.insert(warning.is_some());
         let Some(warning) = warning else { continue };
         assert!(response.to_bytes().len() <= text.len(), "{padding}");
