@@ -189,7 +189,7 @@ impl Admission {
     /// Something is served that has waited so long in this lane.
     pub(crate) fn served(&mut self, now: Instant, lane: Lane, waited: Duration) {
         let waits = match lane {
-            Lane::Known | Lane::Loose => &mut self.window.known,
+            Lane::Ending | Lane::Known | Lane::Conference | Lane::Loose => &mut self.window.known,
             Lane::Proved => &mut self.window.proved,
             Lane::Fresh => &mut self.window.fresh,
         };

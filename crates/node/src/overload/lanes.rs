@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use sip::Arrival;
+use sip::{Arrival, Glance};
 use units::Instant;
 
 /// The most that waits in one lane. At 14,000 requests a second, what one core does, it is 290 ms of work; more has no place:
@@ -15,11 +15,25 @@ pub(super) const LANE_BYTES_MAX: usize = 8 << 20;
 /// How often others come before those who are known, one in so many: nobody waits for ever.
 const OTHERS_EVERY: u8 = 8;
 
+/// How many must wait in a lane of what is known for what has waited too long there to be given up. So many are done within the
+/// 100 ms that are left of 400 (0.07 ms each; a machine five times as slow manages it too), and as many may pile up while the
+/// process stands still without any of them being lost.
+pub(super) const KNOWN_STANDING_MIN: usize = 256;
+
+/// The turn, of twice [`OTHERS_EVERY`], at which conferences come before dialogs.
+const CONFERENCE_AT: u8 = OTHERS_EVERY / 2;
+
 /// Who waits where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
-    /// In a dialog that there is, or about a conference that there is, or an answer: served first, and never refused.
+    /// Ends a dialog that there is, while much waits in those: before all others, since it makes room. Of each dialog there is
+    /// one, and its copies.
+    Ending,
+    /// In a dialog that there is, or an answer: served first, and never refused.
     Known,
+    /// About a conference that there is, and in no dialog: never refused either, but whoever knows a conference's URI can send
+    /// as much of it as he likes, and must not hold up a BYE.
+    Conference,
     /// Says that it belongs to something, which only reading shows: an ACK to an answer that nothing is kept of; or forged.
     Loose,
     /// Wants something new, and has proved his address, or asks over a connection.
@@ -28,7 +42,8 @@ pub(crate) enum Lane {
     Fresh,
 }
 
-const LANES: [Lane; 4] = [Lane::Known, Lane::Loose, Lane::Proved, Lane::Fresh];
+const LANES: [Lane; 6] =
+    [Lane::Ending, Lane::Known, Lane::Conference, Lane::Loose, Lane::Proved, Lane::Fresh];
 
 /// One that waits.
 #[derive(Debug)]
@@ -46,7 +61,9 @@ struct Queue {
 
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
+    ending: Queue,
     known: Queue,
+    conference: Queue,
     loose: Queue,
     proved: Queue,
     fresh: Queue,
@@ -58,6 +75,18 @@ impl Waiting {
         match &self.arrival {
             Arrival::Packet(packet) => packet.bytes.len(),
             Arrival::Malformed { .. } | Arrival::Failed(_) | Arrival::Refused(_) => 0,
+        }
+    }
+
+    /// Whether its sender sends it again unless he gets an answer (RFC 3261 §17.1.1.2, §17.1.2.2): a request, and no connection
+    /// takes care of it. The ACK to a 2xx comes again with the next copy of that (§13.2.2.4). An answer may not.
+    pub(super) fn comes_again(&self) -> bool {
+        match &self.arrival {
+            Arrival::Packet(packet) => {
+                let is_answer = matches!(Glance::of(&packet.bytes), Glance::Response);
+                !packet.path.transport.is_reliable() && !is_answer
+            }
+            Arrival::Malformed { .. } | Arrival::Failed(_) | Arrival::Refused(_) => false,
         }
     }
 }
@@ -89,18 +118,23 @@ impl Lanes {
     /// Takes whose turn it is.
     pub(super) fn pop(&mut self) -> Option<(Lane, Waiting)> {
         self.turn = self.turn.wrapping_add(1);
+        use Lane::{Conference, Fresh, Known, Loose, Proved};
         let order = match self.turn % (2 * OTHERS_EVERY) {
-            0 => [Lane::Fresh, Lane::Loose, Lane::Proved, Lane::Known],
-            OTHERS_EVERY => [Lane::Loose, Lane::Proved, Lane::Fresh, Lane::Known],
-            turn if turn.is_multiple_of(2) => [Lane::Known, Lane::Loose, Lane::Proved, Lane::Fresh],
-            _ => [Lane::Known, Lane::Proved, Lane::Loose, Lane::Fresh],
+            0 => [Fresh, Loose, Proved, Conference, Known],
+            OTHERS_EVERY => [Loose, Proved, Conference, Fresh, Known],
+            CONFERENCE_AT => [Conference, Known, Loose, Proved, Fresh],
+            turn if turn.is_multiple_of(2) => [Known, Conference, Loose, Proved, Fresh],
+            _ => [Known, Conference, Proved, Loose, Fresh],
         };
+        let order = std::iter::once(Lane::Ending).chain(order);
         order.into_iter().find_map(|lane| Some((lane, self.lane(lane).pop()?)))
     }
 
     pub(super) fn len(&self, lane: Lane) -> usize {
         match lane {
+            Lane::Ending => self.ending.waiting.len(),
             Lane::Known => self.known.waiting.len(),
+            Lane::Conference => self.conference.waiting.len(),
             Lane::Loose => self.loose.waiting.len(),
             Lane::Proved => self.proved.waiting.len(),
             Lane::Fresh => self.fresh.waiting.len(),
@@ -114,7 +148,9 @@ impl Lanes {
 
     const fn lane(&mut self, lane: Lane) -> &mut Queue {
         match lane {
+            Lane::Ending => &mut self.ending,
             Lane::Known => &mut self.known,
+            Lane::Conference => &mut self.conference,
             Lane::Loose => &mut self.loose,
             Lane::Proved => &mut self.proved,
             Lane::Fresh => &mut self.fresh,
@@ -158,11 +194,21 @@ mod tests {
         }
         let order: Vec<Lane> = std::iter::from_fn(|| lanes.pop().map(|(lane, _)| lane)).collect();
         let count = |part: &[Lane], which| part.iter().filter(|lane| **lane == which).count();
-        assert_eq!((count(&order[..32], Lane::Known), count(&order[32..40], Lane::Known)), (28, 4));
+        assert_eq!(count(&order[..32], Lane::Ending), 32, "first of all what makes room");
+        let order = &order[32..];
+        assert_eq!(
+            (count(&order[..32], Lane::Known), count(&order[..32], Lane::Conference)),
+            (26, 2)
+        );
         assert_eq!((count(&order[..32], Lane::Fresh), count(&order[..32], Lane::Loose)), (2, 2));
-        let (loose, proved) = (count(&order[..90], Lane::Loose), count(&order[..90], Lane::Proved));
-        assert!(loose.abs_diff(proved) <= 4, "in turn: {loose} {proved}");
-        assert!(count(&order[90..], Lane::Fresh) > 20, "strangers come last");
-        assert_eq!(order.len(), 128);
+        assert_eq!(
+            (count(&order[..80], Lane::Known), count(&order[..80], Lane::Conference)),
+            (32, 32)
+        );
+        let (loose, proved) =
+            (count(&order[..120], Lane::Loose), count(&order[..120], Lane::Proved));
+        assert!(loose.abs_diff(proved) <= 6, "in turn: {loose} {proved}");
+        assert!(count(&order[120..], Lane::Fresh) > 20, "strangers come last");
+        assert_eq!(order.len(), 160);
     }
 }

@@ -1,14 +1,15 @@
 //! More comes than can be done: who comes first, who is refused, and who gets no answer.
 //!
-//! What the sockets have is put in by [`Node::queue`], which takes a look at it and no more, and waits in one of four
-//! lanes until [`Node::handle_waiting`] serves it. In a dialog or about a conference that there is: first, and never
-//! refused. What only says that it belongs to something: behind. What wants something new has to be admitted
+//! What the sockets have is put in by [`Node::queue`], which takes a look at it and no more, and waits in one of six
+//! lanes until [`Node::handle_waiting`] serves it. What is in a dialog (a BYE before all else, when much waits there), and then
+//! about a conference that there is: first, and never refused; what has waited too long there is left to its copy, which its sender has sent meanwhile. What only says that it belongs to something: behind. What wants something new has to be admitted
 //! ([`admission`]), by how long others had waited before it; whoever has proved his address comes before strangers
 //! ([`proved`]), and of these who comes again for want of an answer ([`returning`]). The others get 503 without having been
 //! read, and nothing is kept of them; and where even that would take more time than there is, no answer.
 //!
 //! **Invariant:** what belongs to a dialog that there is, is never refused here.
-//! **Invariant:** nothing waits for 400 ms while others wait behind it, but who is known.
+//! **Invariant:** nothing waits for 400 ms while others wait behind it, but answers and what came by a connection, if they belong
+//! to something: nobody sends those again. How many of them wait is bounded ([`lanes::LANE_MAX`]).
 
 mod admission;
 mod lanes;
@@ -23,7 +24,7 @@ use sip::{Arrival, DialogId, Glance, Glimpse, OverloadControl, Packet, StatusCod
 use units::{Histogram, Instant, Tally, causes};
 
 use self::admission::Admission;
-use self::lanes::{Lane, Lanes, Waiting};
+use self::lanes::{KNOWN_STANDING_MIN, Lane, Lanes, Waiting};
 use self::proved::{Proved, Standing};
 use self::returning::{Copied, Returning};
 use crate::figures::Refusal;
@@ -197,13 +198,17 @@ impl Overload {
         (lane, self.admission.admit(now, standing, nobody_waits))
     }
 
-    fn is_too_late(&self, lane: Lane, waited: Duration) -> bool {
+    fn is_too_late(&self, lane: Lane, waited: Duration, waiting: &Waiting) -> bool {
         let is_late = match self.admission.is_limiting() {
             true => waited > WAIT_MAX.min(self.admission.config().target * WAIT_TARGETS),
             false => waited > WAIT_MAX && self.lanes.total() >= STANDING_MIN,
         };
         match lane {
-            Lane::Known => false,
+            Lane::Ending => false,
+            Lane::Known | Lane::Conference => {
+                let stands = self.lanes.len(lane) >= KNOWN_STANDING_MIN;
+                waited > WAIT_MAX && stands && waiting.comes_again()
+            }
             Lane::Loose | Lane::Proved | Lane::Fresh => is_late,
         }
     }
@@ -246,11 +251,11 @@ impl Node {
     /// Serves whose turn it is, or gives it up if that comes too late; `false`: nobody waits. Then drain
     /// [`Node::poll_output`].
     pub fn handle_waiting(&mut self, now: Instant) -> bool {
-        let Some((lane, Waiting { arrived, arrival })) = self.overload.lanes.pop() else {
-            return false;
-        };
-        let waited = now.since(arrived);
-        if self.overload.is_too_late(lane, waited) {
+        let Some((lane, waiting)) = self.overload.lanes.pop() else { return false };
+        let waited = now.since(waiting.arrived);
+        let is_too_late = self.overload.is_too_late(lane, waited, &waiting);
+        let arrival = waiting.arrival;
+        if is_too_late {
             self.turn_away(now, lane, &arrival);
         } else {
             if matches!(lane, Lane::Proved | Lane::Fresh) {
@@ -307,11 +312,17 @@ impl Node {
                 remote_tag: request.from_tag.unwrap_or_default().to_owned(),
             };
             let is_known = self.dialogs.contains_key(&dialog);
-            return Some(if is_known { Lane::Known } else { Lane::Loose });
+            // Where little waits, it does not overtake what was sent before it.
+            let stands = || self.overload.lanes.len(Lane::Known) >= KNOWN_STANDING_MIN;
+            return Some(match (is_known, request.method) {
+                (true, "BYE") if stands() => Lane::Ending,
+                (true, _) => Lane::Known,
+                (false, _) => Lane::Loose,
+            });
         }
         // Ten bytes of an HMAC: nobody hits upon those of a conference that there is.
         let record = self.records.get(&pool::id_in(request.uri)?)?;
-        record.is_alive().then_some(Lane::Known)
+        record.is_alive().then_some(Lane::Conference)
     }
 
     /// It waits in vain.

@@ -35,11 +35,13 @@ pub(super) struct World {
     pub(super) transport: Transport,
     /// Without control: served in the order in which it came, however late.
     queue: Option<VecDeque<Arrival>>,
-    /// When the request was sent that is in this dialog.
-    asked: BTreeMap<String, Instant>,
+    /// When the request with this Call-ID and number was sent.
+    asked: BTreeMap<(String, u32), Instant>,
     /// Those who acknowledge their answers, by Call-ID.
     honest: BTreeMap<String, Caller>,
     pub(super) answers: Vec<Answer>,
+    /// The longest that anything had waited when it was answered.
+    pub(super) waited_most: Duration,
 }
 
 pub(super) struct Answer {
@@ -69,6 +71,7 @@ impl World {
             asked: BTreeMap::new(),
             honest: BTreeMap::new(),
             answers: Vec::new(),
+            waited_most: Duration::ZERO,
         }
     }
 
@@ -80,7 +83,7 @@ impl World {
     /// A message of this dialog comes at that time.
     pub(super) fn send(&mut self, at: Instant, from: &Caller, text: String) {
         self.number += 1;
-        self.asked.insert(from.call_id.clone(), at);
+        self.asked.insert((from.call_id.clone(), from.cseq), at);
         self.coming.insert((at, self.number), (from.address, text));
     }
 
@@ -179,15 +182,17 @@ impl World {
     }
 
     fn answered(&mut self, response: Response) {
-        let is_bye = response.headers.cseq().is_ok_and(|cseq| cseq.method == Method::Bye);
+        let cseq = response.headers.cseq().expect("ours");
+        let begins = cseq.method == Method::Invite;
         self.rig.now += match response.status.code() {
             503 => REFUSE,
-            _ if is_bye => FOLLOW,
+            _ if !begins => FOLLOW,
             _ => SERVE,
         };
         let call_id = response.headers.call_id().expect("ours").to_owned();
-        let waited = self.rig.now.since(self.asked[&call_id]);
-        if let Some(caller) = self.honest.get_mut(&call_id).filter(|_| !is_bye) {
+        let waited = self.rig.now.since(self.asked[&(call_id.clone(), cseq.number)]);
+        self.waited_most = self.waited_most.max(waited);
+        if let Some(caller) = self.honest.get_mut(&call_id).filter(|_| begins) {
             caller.to_tag = to_tag(&response);
             let uri = match response.status.code() {
                 200 => "sip:whatever@127.0.0.1",
