@@ -1,6 +1,7 @@
 //! A server in this process, asked over real sockets.
 
-use std::io::{Read as _, Write as _};
+use std::collections::BTreeSet;
+use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
@@ -12,10 +13,15 @@ use socket2::SockRef;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn start(bind: &str) -> Running {
+    start_with(bind, "")
+}
+
+/// With this configuration.
+fn start_with(bind: &str, text: &str) -> Running {
     let bind: SocketAddr = bind.parse().expect("an address");
     let admin: SocketAddr = ([127, 0, 0, 1], 0).into();
     let flags = Flags { sip: Some(bind), admin: Some(admin), ..Flags::default() };
-    let config = Config::from_flags(&flags).expect("a good configuration");
+    let config = Config::from_toml("convoke.toml", text, &flags).expect("a good configuration");
     Server::start(&config, false).expect("started")
 }
 
@@ -63,7 +69,7 @@ fn final_head(stream: &mut TcpStream) -> String {
 }
 
 /// Reads the head of one message.
-fn head(stream: &mut TcpStream) -> String {
+fn head(stream: &mut impl Read) -> String {
     let mut text = Vec::new();
     let mut byte = [0];
     while !text.ends_with(b"\r\n\r\n") {
@@ -203,6 +209,40 @@ fn a_reset_before_the_answers_harms_nobody() {
     let own = socket.local_addr().expect("bound");
     socket.send_to(request("OPTIONS", "UDP", own, "").as_bytes(), sip).expect("sent");
     assert!(datagram(&socket).starts_with("SIP/2.0 200 "));
+    let report = server.finish().expect("no panic");
+    assert_eq!((report.end, report.legs_left, report.mixer_legs_left), (EndCause::Told, 0, 0));
+}
+
+/// T27 · RFC 7339 §5.10.2: three thousand calls at once on one connection, where twenty a second are admitted: each has its answer, and
+/// each answer says how much less to send.
+#[test]
+fn three_thousand_calls_on_one_connection_are_answered_one_by_one() {
+    const CALLS: usize = 3_000;
+    let server = start_with("127.0.0.1:0", "[overload]\nper_second = 20\n");
+    let mut stream = connect(server.sip()[0]);
+    let own = stream.local_addr().expect("connected");
+    let mut writer = stream.try_clone().expect("cloned");
+    let sent = std::thread::spawn(move || {
+        for n in 0..CALLS {
+            let invite = request("INVITE", "TCP", own, OFFER);
+            let invite = invite.replace("INVITE-TCP", &format!("{n}"));
+            let invite = invite.replace(";rport", ";rport;oc;oc-algo=\"loss\"");
+            writer.write_all(invite.as_bytes()).expect("taken");
+        }
+    });
+    let mut reader = std::io::BufReader::new(&mut stream);
+    let mut answered = BTreeSet::new();
+    let mut refused = 0;
+    while answered.len() < CALLS {
+        let head = head(&mut reader);
+        let call = field(&head, "Call-ID").to_owned();
+        refused += usize::from(head.starts_with("SIP/2.0 503 "));
+        assert!(!head.starts_with("SIP/2.0 503 ") || !head.contains("Retry-After"), "{head}");
+        assert!(field(&head, "Via").contains(";oc=") && head.contains("oc-validity="), "{head}");
+        assert!(answered.insert(call), "one answer each: {head}");
+    }
+    sent.join().expect("all written");
+    assert!(refused > CALLS / 2 && refused < CALLS, "{refused}");
     let report = server.finish().expect("no panic");
     assert_eq!((report.end, report.legs_left, report.mixer_legs_left), (EndCause::Told, 0, 0));
 }

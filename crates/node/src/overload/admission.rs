@@ -74,8 +74,13 @@ struct Window {
 /// How long requests of one kind had waited.
 #[derive(Clone, Copy, Debug, Default)]
 struct Waits {
+    /// Those that were served.
     count: u32,
+    /// Those that were given up, because they had waited too long.
+    given_up: u32,
+    /// Of both.
     least: Option<Duration>,
+    /// Of those that were served.
     sum: Duration,
 }
 
@@ -91,12 +96,30 @@ pub(crate) struct LastWindow {
 impl Waits {
     fn add(&mut self, waited: Duration) {
         self.count += 1;
-        self.least = Some(self.least.map_or(waited, |least| least.min(waited)));
         self.sum += waited;
+        self.see(waited);
+    }
+
+    fn see(&mut self, waited: Duration) {
+        self.least = Some(self.least.map_or(waited, |least| least.min(waited)));
+    }
+
+    const fn all(&self) -> u32 {
+        self.count + self.given_up
     }
 
     fn stand_above(&self, target: Duration) -> bool {
-        self.count >= SERVED_MIN && self.least.is_some_and(|least| least > target)
+        self.all() >= SERVED_MIN && self.least.is_some_and(|least| least > target)
+    }
+}
+
+impl Window {
+    const fn of(&mut self, lane: Lane) -> &mut Waits {
+        match lane {
+            Lane::Ending | Lane::Known | Lane::Conference | Lane::Loose => &mut self.known,
+            Lane::Proved => &mut self.proved,
+            Lane::Fresh => &mut self.fresh,
+        }
     }
 }
 
@@ -188,12 +211,16 @@ impl Admission {
 
     /// Something is served that has waited so long in this lane.
     pub(crate) fn served(&mut self, now: Instant, lane: Lane, waited: Duration) {
-        let waits = match lane {
-            Lane::Ending | Lane::Known | Lane::Conference | Lane::Loose => &mut self.window.known,
-            Lane::Proved => &mut self.window.proved,
-            Lane::Fresh => &mut self.window.fresh,
-        };
-        waits.add(waited);
+        self.window.of(lane).add(waited);
+        self.look(now);
+    }
+
+    /// A new request is given up that has waited so long in this lane: it shows as well as one that is served that more is
+    /// admitted than can be done.
+    pub(crate) fn given_up(&mut self, now: Instant, lane: Lane, waited: Duration) {
+        let waits = self.window.of(lane);
+        waits.given_up += 1;
+        waits.see(waited);
         self.look(now);
     }
 
@@ -201,7 +228,7 @@ impl Admission {
     fn look(&mut self, now: Instant) {
         let span = now.since(self.window.since);
         let waits = [self.window.fresh, self.window.proved, self.window.known];
-        let has_enough = waits.iter().map(|waits| waits.count).sum::<u32>() >= SERVED_MIN;
+        let has_enough = waits.iter().map(Waits::all).sum::<u32>() >= SERVED_MIN;
         if span < WINDOW || (!has_enough && span < WINDOW_MAX) {
             return;
         }

@@ -256,6 +256,10 @@ impl Node {
         let is_too_late = self.overload.is_too_late(lane, waited, &waiting);
         let arrival = waiting.arrival;
         if is_too_late {
+            // What is left to its copy, or belongs to nothing, says nothing of what was admitted.
+            if matches!(lane, Lane::Proved | Lane::Fresh) {
+                self.overload.admission.given_up(now, lane, waited);
+            }
             self.turn_away(now, lane, &arrival);
         } else {
             if matches!(lane, Lane::Proved | Lane::Fresh) {
