@@ -4,7 +4,8 @@
 //! last whole number of vibrations that fits 20 ms (the idea of G.711 Appendix I, without its
 //! delay), and real sound is blended in when it comes back.
 
-use crate::stretch::{dot, rounded};
+use crate::likeness::Likeness;
+use crate::stretch::rounded;
 
 /// Repeats up to the last 20 ms of what was heard and fades it to silence within 60 ms (8 kHz).
 ///
@@ -87,14 +88,12 @@ impl Concealment {
     /// How many of the last samples make whole vibrations: the distance at which the sound is most
     /// like itself, 20 ms if it is like itself at none.
     fn period(&self) -> usize {
-        let recent = &self.history[HISTORY_SAMPLES - COMPARED_SAMPLES..];
-        let recent_energy = dot(recent, recent);
+        let ready = Likeness::new(&self.history);
+        let recent = HISTORY_SAMPLES - COMPARED_SAMPLES;
         let (mut best, mut best_likeness) = (PERIOD_SAMPLES_MAX, LIKENESS_MIN);
         for period in PERIOD_SAMPLES_MIN..=PERIOD_SAMPLES_MAX {
-            let start = HISTORY_SAMPLES - COMPARED_SAMPLES - period;
-            let earlier = &self.history[start..start + COMPARED_SAMPLES];
-            // 0 / 0 in silence is not above the bound.
-            let likeness = dot(recent, earlier) / (recent_energy * dot(earlier, earlier)).sqrt();
+            // Silence is not above the bound.
+            let likeness = ready.between(recent, recent - period, COMPARED_SAMPLES);
             if likeness > best_likeness {
                 (best, best_likeness) = (period, likeness);
             }

@@ -21,6 +21,7 @@ mod conceal;
 pub mod correlate;
 pub mod g711;
 pub mod level;
+mod likeness;
 mod limiter;
 pub mod mix;
 mod noise;

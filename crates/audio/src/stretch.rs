@@ -5,6 +5,7 @@
 //! The other way round, [`crate::Concealment::lengthen`] says one vibration twice.
 
 use crate::level;
+use crate::likeness::Likeness;
 
 /// Takes one stretch of at most `at_most` samples out of the front of `samples` (8 kHz): one vibration or
 /// several, or as much silence. Gives how many are gone; those that are left stand at the front. 0 if
@@ -50,22 +51,17 @@ fn likest(samples: &[i16], most: usize, seam: Seam) -> (usize, f32) {
         Seam::Unheard => (most + SLOPE_SAMPLES, LIKENESS_MIN),
         Seam::Least => (most, -1.0),
     };
+    let ready = Likeness::new(samples);
     let (mut best, mut best_likeness) = (0, least);
-    for distance in CUT_SAMPLES_MIN..=farthest {
-        let compared = samples.len().saturating_sub(distance).min(COMPARED_SAMPLES);
-        let (front, back) =
-            (&samples[..compared], samples.get(distance..distance + compared).unwrap_or_default());
-        // 0 / 0 is not above the bound.
-        let likeness = dot(front, back) / (dot(front, front) * dot(back, back)).sqrt();
+    for distance in CUT_SAMPLES_MIN..=farthest.min(samples.len()) {
+        let compared = (samples.len() - distance).min(COMPARED_SAMPLES);
+        // Silence is not above the bound.
+        let likeness = ready.between(0, distance, compared);
         if likeness > best_likeness {
             (best, best_likeness) = (distance, likeness);
         }
     }
     if best <= most { (best, best_likeness.clamp(0.0, 1.0)) } else { (0, 0.0) }
-}
-
-pub(crate) fn dot(a: &[i16], b: &[i16]) -> f32 {
-    a.iter().zip(b).map(|(&a, &b)| f32::from(a) * f32::from(b)).sum()
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a float cast saturates")]
