@@ -293,7 +293,7 @@ impl Node {
             since: now,
             state: State::Held,
         };
-        self.records.insert(id, record);
+        self.records.insert(id, Box::new(record));
         self.tallies.holds_made += 1;
         let conference = uri.to_string();
         self.notice(Notice::Held { conference, asker, seats, until });

@@ -151,7 +151,7 @@ fn fingerprint(essentials: &Essentials) -> u64 {
 const ASKED_MAX: usize = 4;
 
 /// All records, found by identity.
-pub(crate) type Records = BTreeMap<ConferenceId, Record>;
+pub(crate) type Records = BTreeMap<ConferenceId, Box<Record>>;
 
 /// How long copies of one request may arrive: 64*T1, as long as a client resends
 /// (RFC 3261 §17.1.1.2), and as long again for the network (T4 is less).

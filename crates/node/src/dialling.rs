@@ -11,7 +11,6 @@ use sip::{ClientTxnId, Method, NextHop, Request, Response, SipUri, Source};
 use units::Instant;
 
 use crate::Notice;
-use crate::conference::Record;
 use crate::node::{Node, Phase, Sent};
 
 /// How often whom the focuses of this node have called lately.
@@ -74,7 +73,7 @@ impl Node {
         if !self.called.note(now, target) {
             return Err(Refused::CalledTooOften { max: CALLS_PER_TARGET_MAX });
         }
-        let Some(active) = self.records.get_mut(&id).and_then(Record::active) else {
+        let Some(active) = self.records.get_mut(&id).and_then(|record| record.active()) else {
             return Err(Refused::NotFound);
         };
         // His own family if he is at an address; for a name the one that everybody has.

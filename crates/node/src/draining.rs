@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use units::Instant;
 
 use crate::Notice;
-use crate::conference::{Record, State};
+use crate::conference::State;
 use crate::node::{Node, Phase};
 
 /// How far a node that drains has come. Serialised as JSON; fields are added, never renamed.
@@ -129,11 +129,13 @@ impl Node {
 
     /// What is held or runs. A reservation is neither: it is kept for when it is due, by the next process too.
     fn living(&self) -> impl Iterator<Item = ConferenceId> {
-        let is_living = |(id, record): &(&ConferenceId, &Record)| match record.state {
-            State::Held => !self.pool.is_reserved(**id),
-            State::Active(_) => true,
-            State::Ended => false,
-        };
-        self.records.iter().filter(is_living).map(|(id, _)| *id)
+        self.records.iter().filter_map(|(id, record)| {
+            let is_living = match record.state {
+                State::Held => !self.pool.is_reserved(*id),
+                State::Active(_) => true,
+                State::Ended => false,
+            };
+            is_living.then_some(*id)
+        })
     }
 }

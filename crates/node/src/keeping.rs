@@ -174,7 +174,8 @@ impl Node {
         let asked = Asked::before(now);
         let reserved = matches!(it.state, StoredState::Reserved { .. }).then_some(it.state);
         let creator = it.creator.clone();
-        self.records.insert(it.id, Record { creator, asked, reserved, state, ..record });
+        let record = Record { creator, asked, reserved, state, ..record };
+        self.records.insert(it.id, Box::new(record));
     }
 
     /// A conference begins.
@@ -309,7 +310,7 @@ impl Node {
         let policy = Policy::of(self.factories[0].config());
         let record = Record::unasked(now, uri, (0, policy), token.deadline());
         let asked = Asked::before(now);
-        self.records.insert(token.id, Record { asked, ..record });
+        self.records.insert(token.id, Box::new(Record { asked, ..record }));
     }
 
     /// The moment of our clock that is this one of the wall's; now if it is over.

@@ -43,7 +43,7 @@ impl Node {
             holds: self.pool.hold_count(),
             conferences: self.pool.conference_count() - self.pool.hold_count(),
             dialogs: self.dialogs.len(),
-            subscriptions: self.records.values().map(watchers).sum(),
+            subscriptions: self.records.values().map(|record| watchers(record)).sum(),
             transactions: self.stack.transaction_count(),
             timers: self.focus_agenda.len()
                 + usize::from(self.stack.deadline().is_some())

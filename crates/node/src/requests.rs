@@ -194,7 +194,7 @@ impl Node {
 
     fn conference_of(&self, user: &str) -> Result<Option<ConferenceId>, TokenError> {
         let token = pool::read(&self.keys.token, user)?;
-        let alive = self.records.get(&token.id).is_some_and(crate::conference::Record::is_alive);
+        let alive = self.records.get(&token.id).is_some_and(|record| record.is_alive());
         Ok(alive.then_some(token.id))
     }
 

@@ -213,7 +213,8 @@ impl Node {
         let user = pool::mint(&self.keys.token, self.number, id, request.until);
         let uri = SipUri::new(host, Some(port)).with_user(&user);
         let policy = Policy::of(self.factories[0].config());
-        self.records.insert(id, Record::unasked(now, uri, (0, policy), request.until));
+        let record = Record::unasked(now, uri, (0, policy), request.until);
+        self.records.insert(id, Box::new(record));
         Ok(Made::New(id))
     }
 
