@@ -204,6 +204,12 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
+/// Shows how far something is, over the line that stands there (ECMA-48 EL). Nobody may be looking.
+pub(crate) fn draw(line: &str) {
+    let mut error = io::stderr().lock();
+    let _ = write!(error, "\r\x1b[K{line}").and_then(|()| error.flush());
+}
+
 /// Writes what is wrong to standard error, in one line.
 pub(crate) fn complain(line: &str) {
     let _ = writeln!(io::stderr().lock(), "convoke: {line}");

@@ -38,23 +38,30 @@ impl Calibration {
         Self { costs, at, machine: machine() }
     }
 
-    /// Measures this machine: some seconds of one core. The median of some rounds, because others use the
-    /// machine too.
+    /// Measures this machine: a quarter of a minute of one core. The median of some rounds, because others use the
+    /// machine too. Says how many of so many steps are done.
     ///
     /// # Errors
     /// [`CalibrationError::Measure`]
-    pub fn measure() -> Result<Self, CalibrationError> {
-        let run = |legs, conferences, ptime_ms| {
+    pub fn measure(tell: &mut dyn FnMut(usize, usize)) -> Result<Self, CalibrationError> {
+        // A socket for each leg and one for its peer. With too few files the error says so.
+        media::raise_file_limit();
+        let mut done = 0;
+        let mut run = |(legs, conferences, ptime_ms)| {
+            tell(done, ROUNDS * SHAPES.len());
+            done += 1;
             let trial = Trial { legs, conferences, ptime_ms, ticks: TICKS };
             let measured = media::measure(trial);
-            measured.map_err(|error| CalibrationError::Measure { kind: error.kind() })
+            let measured =
+                measured.map_err(|error| CalibrationError::Measure { kind: error.kind() })?;
+            Ok(measured.cpu_us_per_s())
         };
         let mut rounds = Vec::new();
         for _ in 0..ROUNDS {
-            let (few, one) = (run(FEW, 1, 20)?, run(LEGS, 1, 20)?);
-            let (many, long) = (run(LEGS, CONFERENCES, 20)?, run(LEGS, 1, 40)?);
-            rounds.push(costs_of([few, one, many, long].map(|it| it.cpu_us_per_s())));
+            let [few, one, many, long] = SHAPES;
+            rounds.push(costs_of([run(few)?, run(one)?, run(many)?, run(long)?]));
         }
+        tell(done, ROUNDS * SHAPES.len());
         let median = |of: fn(&CostModel) -> u64| {
             let mut all: Vec<u64> = rounds.iter().map(of).collect();
             all.sort_unstable();
@@ -106,10 +113,10 @@ fn costs_of([few, one, many, long]: [u64; 4]) -> CostModel {
     CostModel { packet_ns, leg_us_per_s, conference_us_per_s }
 }
 
-/// The processor and how many of it: measures of another are worth nothing.
+/// The processor and how many of it: measures of another are worth nothing. However many of them this process may use.
 fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cores = text.lines().filter(|line| line.starts_with("processor")).count().max(1);
     let name = text.lines().find(|line| line.starts_with("model name"));
     let name =
         name.and_then(|line| line.split_once(':')).map_or("unknown", |(_, name)| name.trim());
@@ -118,13 +125,18 @@ fn machine() -> String {
 
 const FILE: &str = "calibration.json";
 
-/// Enough that what the clock cannot see does not matter, and no more files than any process may have.
-const LEGS: u16 = 200;
-const FEW: u16 = 40;
-const CONFERENCES: u16 = 20;
-/// Three seconds of sound, in less than one of processor time.
-const TICKS: u32 = 300;
-const ROUNDS: usize = 5;
+/// As many as half fill a core: with a quarter of them all they need is in the processor's caches, and a leg costs two thirds of
+/// what it costs in life.
+const LEGS: u16 = 800;
+const FEW: u16 = 80;
+const CONFERENCES: u16 = 80;
+/// Two seconds of sound, in about one of processor time.
+const TICKS: u32 = 200;
+const ROUNDS: usize = 3;
+
+/// Legs, conferences and packet time in ms of what is measured in a round, as [`costs_of`] wants it.
+const SHAPES: [(u16, u16, u32); 4] =
+    [(FEW, 1, 20), (LEGS, 1, 20), (LEGS, CONFERENCES, 20), (LEGS, 1, 40)];
 
 #[cfg(test)]
 mod tests {
@@ -133,8 +145,8 @@ mod tests {
     #[test]
     fn four_measures_give_three_costs_and_leave_out_what_is_no_legs() {
         // 7 ms a second for nothing; legs at 50 packets of 5 µs and 150 µs each, 100 µs a conference.
-        let one = 7_000 + 100 + 200 * 400;
-        let (few, many, long) = (7_000 + 100 + 40 * 400, one + 19 * 100, one - 200 * 25 * 5);
+        let one = 7_000 + 100 + 800 * 400;
+        let (few, many, long) = (7_000 + 100 + 80 * 400, one + 79 * 100, one - 800 * 25 * 5);
         let costs = costs_of([few, one, many, long]);
         assert_eq!(
             costs,

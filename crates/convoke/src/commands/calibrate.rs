@@ -1,5 +1,6 @@
 //! `convoke calibrate`.
 
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -7,10 +8,18 @@ use server::Calibration;
 
 use super::table::thousands;
 use crate::cli::CalibrateArgs;
-use crate::output::say;
+use crate::output::{draw, say};
 
 pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
-    let calibration = Calibration::measure()?;
+    let bar = io::stderr().is_terminal();
+    let calibration = Calibration::measure(&mut |done, of| {
+        if bar {
+            draw(&format!("measuring [{}{}]", "=".repeat(done * 2), " ".repeat((of - done) * 2)));
+        }
+    })?;
+    if bar {
+        draw("");
+    }
     let kept = args.state_dir.as_deref().map(|folder| calibration.keep(folder)).transpose()?;
     if args.json {
         say(&serde_json::to_string(&calibration).context("this cannot be written as JSON")?);

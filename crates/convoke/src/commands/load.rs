@@ -1,7 +1,7 @@
 //! `convoke load`.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::cli::{LoadArgs, USAGE};
-use crate::output::{Paint, Tone, complain, harmless, say};
+use crate::output::{Paint, Tone, complain, draw, harmless, say};
 
 pub(crate) fn run(args: &LoadArgs) -> anyhow::Result<ExitCode> {
     let plan = args.plan();
@@ -63,12 +63,6 @@ impl Stop {
             Ok(None) | Err(_) => ControlFlow::Continue(()),
         }
     }
-}
-
-/// Over the line that stands there (ECMA-48 EL). Nobody may be looking.
-fn draw(line: &str) {
-    let mut error = io::stderr().lock();
-    let _ = write!(error, "\r\x1b[K{line}").and_then(|()| error.flush());
 }
 
 /// How far it is, in one line.
