@@ -82,8 +82,10 @@ pub(super) fn run(root: &Path, extent: Extent, repetitions: u32) -> anyhow::Resu
     let mut saturation = Vec::new();
     for shape in &SHAPES {
         for kind in [Kind::Convoke, shape.floor] {
+            // Nobody asks how much the floor could carry: what it costs is what it is for.
             let (loads_wanted, tries) = match (extent, shape.loads) {
-                (Extent::Whole, all) => (all.to_vec(), shape.tries),
+                (Extent::Whole, all) if kind == Kind::Convoke => (all.to_vec(), shape.tries),
+                (Extent::Whole, all) => (all.to_vec(), &[][..]),
                 (Extent::Bars, [least, .., most]) => (vec![*least, *most], &[][..]),
                 (Extent::Bars, few) => (few.to_vec(), &[][..]),
             };
@@ -92,20 +94,21 @@ pub(super) fn run(root: &Path, extent: Extent, repetitions: u32) -> anyhow::Resu
                     loads.push(load(root, shape, kind, *legs)?);
                 }
             }
-            let mut is_carried_by = |legs| -> anyhow::Result<bool> {
+            let mut outcome = |legs| -> anyhow::Result<Outcome> {
                 let tried = load(root, shape, kind, legs)?;
-                let carried = is_carried(&tried["report"]);
+                let outcome = Outcome::of(&tried["report"]);
                 loads.push(tried);
-                Ok(carried)
+                Ok(outcome)
             };
-            let most = most_carried(tries, &mut is_carried_by)?;
+            let most = most_carried(tries, &mut outcome)?;
             if kind == Kind::Convoke {
                 let fits = predicted[shape.predicted].as_u64();
                 saturation.push(json!({
                     "shape": shape.name,
                     "predicted": fits,
-                    "measured": most,
-                    "error_percent": error_percent(fits, most),
+                    "measured": most.legs,
+                    "is_limit": most.is_limit,
+                    "error_percent": error_percent(fits, most.legs.filter(|_| most.is_limit)),
                 }));
             }
         }
@@ -130,30 +133,65 @@ pub(super) fn run(root: &Path, extent: Extent, repetitions: u32) -> anyhow::Resu
     page::write(root)
 }
 
+/// What became of a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Carried,
+    TooMuch,
+    /// The load could not have sent more, or not even this: nothing is said of the server.
+    LoadIsTheLimit,
+}
+
+impl Outcome {
+    fn of(report: &Value) -> Self {
+        match (page::has_limits(report), is_carried(report)) {
+            (true, _) => Self::LoadIsTheLimit,
+            (false, true) => Self::Carried,
+            (false, false) => Self::TooMuch,
+        }
+    }
+}
+
+/// The most legs that were carried; `None`: not even the fewest were, or nothing was tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Most {
+    legs: Option<u64>,
+    /// Whether more were too many; else it is not known how many more there could have been.
+    is_limit: bool,
+}
+
 /// The most legs that are carried: of those in `tries`, and then between the last that was and the first that was not.
-/// `None`: not even the first one is, or nothing is tried.
 fn most_carried(
     tries: &[u64],
-    is_carried: &mut impl FnMut(u64) -> anyhow::Result<bool>,
-) -> anyhow::Result<Option<u64>> {
-    let mut most = None;
+    outcome: &mut impl FnMut(u64) -> anyhow::Result<Outcome>,
+) -> anyhow::Result<Most> {
+    let mut most = Most::default();
     for legs in tries {
-        if is_carried(*legs)? {
-            most = Some(*legs);
-            continue;
+        match (outcome(*legs)?, most.legs) {
+            (Outcome::Carried, _) => most.legs = Some(*legs),
+            (Outcome::LoadIsTheLimit, _) => return Ok(most),
+            (Outcome::TooMuch, None) => return Ok(Most { legs: None, is_limit: true }),
+            (Outcome::TooMuch, Some(carried)) => return between(carried, *legs, outcome),
         }
-        let Some(mut carried) = most else { return Ok(None) };
-        let mut too_much = *legs;
-        for _ in 0..HALVINGS {
-            let middle = carried.midpoint(too_much) / 10 * 10;
-            match is_carried(middle)? {
-                true => carried = middle,
-                false => too_much = middle,
-            }
-        }
-        return Ok(Some(carried));
     }
     Ok(most)
+}
+
+/// The same where so many are carried and so many are too much.
+fn between(
+    mut carried: u64,
+    mut too_much: u64,
+    outcome: &mut impl FnMut(u64) -> anyhow::Result<Outcome>,
+) -> anyhow::Result<Most> {
+    for _ in 0..HALVINGS {
+        let middle = carried.midpoint(too_much) / 10 * 10;
+        match outcome(middle)? {
+            Outcome::Carried => carried = middle,
+            Outcome::TooMuch => too_much = middle,
+            Outcome::LoadIsTheLimit => break,
+        }
+    }
+    Ok(Most { legs: Some(carried), is_limit: true })
 }
 
 /// After these a step of 250 legs is one of 30: less than the figure differs from run to run.
@@ -285,19 +323,27 @@ mod tests {
 
     #[test]
     fn most_is_found_between_two_tries() {
-        let find = |limit: u64, tries: &[u64]| {
+        let find = |limit: u64, load_limit: u64, tries: &[u64]| {
             let mut asked = Vec::new();
             let most = most_carried(tries, &mut |legs| {
                 asked.push(legs);
-                Ok(legs <= limit)
+                Ok(match legs {
+                    legs if legs > load_limit => Outcome::LoadIsTheLimit,
+                    legs if legs <= limit => Outcome::Carried,
+                    _ => Outcome::TooMuch,
+                })
             });
-            (most.expect("no fault"), asked)
+            let most = most.expect("no fault");
+            (most.legs, most.is_limit, asked)
         };
         let tries = [1_000, 1_250, 1_500];
-        assert_eq!(find(1_100, &tries), (Some(1_090), vec![1_000, 1_250, 1_120, 1_060, 1_090]));
-        assert_eq!(find(900, &tries), (None, vec![1_000]));
-        assert_eq!(find(5_000, &tries).0, Some(1_500));
-        assert_eq!(find(5_000, &[]).0, None);
+        let asked = vec![1_000, 1_250, 1_120, 1_060, 1_090];
+        assert_eq!(find(1_100, 9_000, &tries), (Some(1_090), true, asked));
+        assert_eq!(find(900, 9_000, &tries), (None, true, vec![1_000]));
+        assert_eq!(find(5_000, 9_000, &tries), (Some(1_500), false, tries.to_vec()));
+        assert_eq!(find(5_000, 1_300, &tries), (Some(1_250), false, tries.to_vec()));
+        assert_eq!(find(5_000, 900, &tries), (None, false, vec![1_000]));
+        assert_eq!(find(5_000, 9_000, &[]), (None, false, vec![]));
     }
 
     #[test]

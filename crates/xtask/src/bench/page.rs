@@ -112,8 +112,10 @@ fn cost_model(results: &Value) -> String {
         let error = it["error_percent"].as_f64().map(|error| format!("{error:+.1} %"));
         let shape = it["shape"].as_str().unwrap_or_default();
         let error = error.unwrap_or_else(|| "-".to_owned());
-        let _ =
-            writeln!(out, "| {shape} | {} | {} | {error} |", text("predicted"), text("measured"));
+        // Where the load could not do more, or no more was tried.
+        let more = if it["is_limit"] == false { " or more" } else { "" };
+        let (predicted, measured) = (text("predicted"), text("measured"));
+        let _ = writeln!(out, "| {shape} | {predicted} | {measured}{more} | {error} |");
     }
     out
 }
@@ -182,7 +184,7 @@ fn number(report: &Value, pointer: &str) -> f64 {
 }
 
 /// Whether the load says that it was itself the limit.
-fn has_limits(report: &Value) -> bool {
+pub(super) fn has_limits(report: &Value) -> bool {
     report["limits"].as_array().is_some_and(|limits| !limits.is_empty())
 }
 
@@ -222,6 +224,7 @@ mod tests {
                 "saturation": [
                     { "shape": "a", "predicted": 2_000, "measured": 1_900, "error_percent": 5.3 },
                     { "shape": "b", "predicted": 2_000, "measured": null, "error_percent": null },
+                    { "shape": "c", "predicted": 2_000, "measured": 2_500, "is_limit": false, "error_percent": null },
                 ],
             },
             "decisions": [{ "mixers": 100, "us": 1.234 }],
@@ -229,6 +232,7 @@ mod tests {
         assert!(page.contains("in and out 8.1 µs, a leg 90 µs"), "{page}");
         assert!(page.contains("| a | 2000 | 1900 | +5.3 % |"), "{page}");
         assert!(page.contains("| b | 2000 | - | - |"), "{page}");
+        assert!(page.contains("| c | 2000 | 2500 or more | - |"), "{page}");
         assert!(page.contains("| 100 | 1.23 |"), "{page}");
     }
 

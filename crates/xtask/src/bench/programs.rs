@@ -296,8 +296,11 @@ impl Kamailio {
 
 impl Drop for Kamailio {
     fn drop(&mut self) {
-        // In the foreground, without forks, it is one process.
-        let _ = self.child.kill();
+        // Even in the foreground it has children (a timer), which it ends itself when it is asked to end.
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status();
+        if !asked.is_ok_and(|status| status.success()) {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
