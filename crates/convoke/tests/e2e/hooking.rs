@@ -1,111 +1,14 @@
 //! What happens is posted: signed, in order, until the receiver has it.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::net::{SocketAddr, TcpListener};
 
-use data_encoding::BASE64;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use nix::sys::signal::Signal;
-use serde_json::Value;
-use sha2::Sha256;
 
 use crate::processes::{Alone, Process, run, text};
-
-/// What it says to the next ones; when nothing is left, 204.
-type Answers = Arc<Mutex<VecDeque<u16>>>;
-
-/// Somebody who wants to know what happens.
-struct Listening {
-    address: SocketAddr,
-    answers: Answers,
-    posts: Receiver<Post>,
-}
-
-/// What was posted, and what was answered.
-#[derive(Debug)]
-struct Post {
-    answered: u16,
-    headers: BTreeMap<String, String>,
-    body: String,
-}
-
-impl Listening {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
-        let address = listener.local_addr().expect("an address");
-        let (posted, posts) = channel();
-        let answers = Answers::default();
-        let theirs = Arc::clone(&answers);
-        // It ends with the process; what it holds is the test's.
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if take(stream, &theirs, &posted).is_none() {
-                    return;
-                }
-            }
-        });
-        Self { address, answers, posts }
-    }
-
-    fn answer(&self, with: impl IntoIterator<Item = u16>) {
-        *self.answers.lock().expect("whole") = with.into_iter().collect();
-    }
-
-    fn next(&self) -> Post {
-        self.posts.recv_timeout(std::time::Duration::from_secs(30)).expect("something is posted")
-    }
-}
-
-/// `None`: the test is over.
-fn take(mut stream: TcpStream, answers: &Answers, posted: &Sender<Post>) -> Option<()> {
-    let mut reader = BufReader::new(&stream);
-    let mut headers = BTreeMap::new();
-    let mut line = String::new();
-    while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-        if let Some((name, value)) = line.split_once(':') {
-            headers.insert(name.trim().to_ascii_lowercase(), value.trim().to_owned());
-        }
-        line.clear();
-    }
-    let length = headers.get("content-length").and_then(|it| it.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; length];
-    // Whoever was killed in the middle is not heard.
-    if length == 0 || reader.read_exact(&mut body).is_err() {
-        return Some(());
-    }
-    let answered = answers.lock().expect("whole").pop_front().unwrap_or(204);
-    let _ =
-        write!(stream, "HTTP/1.1 {answered} So\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    let body = String::from_utf8(body).expect("text");
-    posted.send(Post { answered, headers, body }).ok()
-}
-
-impl Post {
-    fn event(&self) -> Value {
-        serde_json::from_str(&self.body).expect("JSON")
-    }
-
-    fn id(&self) -> &str {
-        &self.headers["webhook-id"]
-    }
-
-    /// Standard Webhooks: HMAC-SHA-256 over id, time and body.
-    fn is_signed_with(&self, secret: &[u8]) -> bool {
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("a key");
-        let time = &self.headers["webhook-timestamp"];
-        mac.update(format!("{}.{time}.{}", self.id(), self.body).as_bytes());
-        self.headers["webhook-signature"]
-            == format!("v1,{}", BASE64.encode(&mac.finalize().into_bytes()))
-    }
-}
-
-const SECRET: [u8; 32] = [7; 32];
+use crate::receiver::{Listening, SECRET, make, written_secret};
 
 fn configured(alone: &Alone, to: SocketAddr) -> String {
-    alone.write("hook.secret", &format!("whsec_{}\n", BASE64.encode(&SECRET)));
+    alone.write("hook.secret", &written_secret());
     let state = alone.text("state");
     alone.write(
         "c.toml",
@@ -114,13 +17,6 @@ fn configured(alone: &Alone, to: SocketAddr) -> String {
              url = \"http://{to}/hook?key=hidden\"\nsecret_file = \"hook.secret\"\nevents = [\"held\"]\n"
         ),
     )
-}
-
-fn make(server: &Process) -> String {
-    let (code, out, error) =
-        run(&["ctl", "create", "--json", "--admin", &server.greeting("admin")]);
-    assert_eq!((code, error.as_str()), (Some(0), ""));
-    text(&serde_json::from_str(&out).expect("JSON"), "id")
 }
 
 /// Refused twice, cut by kill -9, and then again refused: each comes, in order, under one id.
