@@ -1,18 +1,14 @@
 //! How a server reaches a phone in its dialog, over real sockets.
 
-use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::time::Duration;
+mod phone;
+
+use std::net::{IpAddr, SocketAddr};
 
 use server::config::Flags;
 use server::{Config, Running, Server};
-use sip::{
-    Frame, HeaderName, Message, Method, Request, Response, StatusCode, StreamFramer, parse_datagram,
-};
-use socket2::SockRef;
+use sip::{HeaderName, Method, StatusCode};
 
-/// Longer than anything here takes on the slowest machine: a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::phone::{Phone, to_tag};
 
 const V4: &str = "127.0.0.1";
 const V6: &str = "::1";
@@ -29,153 +25,6 @@ fn start_both(text: &str) -> Running {
     let text = format!("{text}\n[admin]\nbind = \"127.0.0.1:0\"");
     let config = Config::from_toml("convoke.toml", &text, &Flags::default()).expect("good");
     Server::start(&config, false).expect("started")
-}
-
-/// A phone that calls over UDP, or over TCP if it has a stream; it listens for TCP on the same port or does not.
-struct Phone {
-    udp: UdpSocket,
-    tcp: Option<TcpListener>,
-    stream: Option<TcpStream>,
-    own: SocketAddr,
-    server: SocketAddr,
-    user: String,
-    cseq: u32,
-}
-
-impl Phone {
-    fn new(server: &Running, user: &str) -> Self {
-        Self::at(server.sip()[0], user)
-    }
-
-    /// A phone of the family of this address of a server.
-    fn at(server: SocketAddr, user: &str) -> Self {
-        let udp = UdpSocket::bind(SocketAddr::new(server.ip(), 0)).expect("a port");
-        udp.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let own = udp.local_addr().expect("bound");
-        Self { udp, tcp: None, stream: None, own, server, user: user.to_owned(), cseq: 0 }
-    }
-
-    /// The same phone, which calls over a connection.
-    fn by_stream(self) -> Self {
-        let stream = TcpStream::connect(self.server).expect("connected");
-        Self { stream: Some(stream), ..self }
-    }
-
-    /// The same phone, which takes connections too.
-    fn with_tcp(self) -> Self {
-        let tcp = TcpListener::bind(self.own).expect("free for TCP too");
-        SockRef::from(&tcp).set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        Self { tcp: Some(tcp), ..self }
-    }
-
-    fn offer(&self) -> String {
-        let (ip, net) = (self.own.ip(), if self.own.is_ipv4() { "IP4" } else { "IP6" });
-        format!(
-            "v=0\r\no=- 1 1 IN {net} {ip}\r\ns=-\r\nc=IN {net} {ip}\r\nt=0 0\r\n\
-             m=audio 4000 RTP/AVP 8\r\n"
-        )
-    }
-
-    fn send(&mut self, method: &str, uri: &str, to_tag: &str, body: &str) {
-        if method != "ACK" {
-            self.cseq += 1;
-        }
-        let Self { own, user, cseq, .. } = self;
-        let by = if self.stream.is_some() { "TCP" } else { "UDP" };
-        let tag = if to_tag.is_empty() { String::new() } else { format!(";tag={to_tag}") };
-        let text = format!(
-            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{by} {own};rport;branch=z9hG4bK-{method}-{cseq}\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:{user}@example.com>;tag=a\r\nTo: <{uri}>{tag}\r\n\
-             Call-ID: {user}\r\nCSeq: {cseq} {method}\r\nContact: <sip:alice@{own}>\r\n\
-             Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        match &mut self.stream {
-            Some(stream) => stream.write_all(text.as_bytes()).expect("written"),
-            None => drop(self.udp.send_to(text.as_bytes(), self.server).expect("sent")),
-        }
-    }
-
-    fn message(&mut self) -> Message {
-        if let Some(stream) = &mut self.stream {
-            return from_stream(stream);
-        }
-        let mut buffer = vec![0; 65_535];
-        let length = self.udp.recv(&mut buffer).expect("a message");
-        parse_datagram(&buffer[..length]).expect("a good message")
-    }
-
-    fn response(&mut self) -> Response {
-        loop {
-            match self.message() {
-                Message::Response(response) if response.status.is_final() => return response,
-                Message::Response(_) | Message::Request(_) => {}
-            }
-        }
-    }
-
-    fn request(&mut self, method: &Method) -> Request {
-        loop {
-            match self.message() {
-                Message::Request(request) if request.method == *method => return request,
-                Message::Response(_) | Message::Request(_) => {}
-            }
-        }
-    }
-
-    /// Asks the factory; gives the URI in the 302.
-    fn conference(&mut self) -> String {
-        let factory = format!("sip:conference@{}", self.server);
-        self.send("INVITE", &factory, "", &self.offer());
-        let moved = self.response();
-        assert_eq!(moved.status, StatusCode::MOVED_TEMPORARILY);
-        self.send("ACK", &factory, &to_tag(&moved), "");
-        let contact = moved.headers.contact().expect("good").expect("a Contact");
-        contact.uri.to_string()
-    }
-
-    /// Asks the factory, follows it and joins; gives the 200.
-    fn join(&mut self) -> Response {
-        let conference = self.conference();
-        self.send("INVITE", &conference, "", &self.offer());
-        let joined = self.response();
-        assert_eq!(joined.status, StatusCode::OK, "{}", joined.reason);
-        self.send("ACK", &conference, &to_tag(&joined), "");
-        joined
-    }
-
-    fn answer(&mut self, request: &Request) {
-        let response = Response::answering(request, StatusCode::OK).to_bytes();
-        match &mut self.stream {
-            Some(stream) => stream.write_all(&response).expect("written"),
-            None => drop(self.udp.send_to(&response, self.server).expect("sent")),
-        }
-    }
-
-    /// Waits for a connection, and goes on by that.
-    fn accept(self) -> Self {
-        let (stream, _) = self.tcp.as_ref().expect("a listener").accept().expect("connected");
-        Self { stream: Some(stream), ..self }
-    }
-}
-
-fn to_tag(response: &Response) -> String {
-    let to = response.headers.to().expect("a To");
-    to.tag().expect("a tag").to_owned()
-}
-
-/// Reads the next message of a connection.
-fn from_stream(stream: &mut TcpStream) -> Message {
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    let mut framer = StreamFramer::new();
-    let mut byte = [0];
-    loop {
-        stream.read_exact(&mut byte).expect("more of the message");
-        framer.push(&byte);
-        if let Some(Ok(Frame::Message(bytes))) = framer.next() {
-            return parse_datagram(&bytes).expect("a good message");
-        }
-    }
 }
 
 /// A user part that brings every request of the dialog above 1300 bytes.
@@ -279,10 +128,7 @@ fn phones_of_both_families_meet_in_one_conference() {
     let conference = alice.conference();
     for phone in [&mut alice, &mut bob] {
         phone.udp.connect(phone.server).expect("answers of no other address are taken");
-        phone.send("INVITE", &conference, "", &phone.offer());
-        let joined = phone.response();
-        assert_eq!(joined.status, StatusCode::OK, "{}", joined.reason);
-        phone.send("ACK", &conference, &to_tag(&joined), "");
+        let joined = phone.enter(&conference);
         let family =
             if phone.own.is_ipv4() { "c=IN IP4 127.0.0.1\r\n" } else { "c=IN IP6 ::1\r\n" };
         let description = String::from_utf8(joined.body.clone()).expect("text");

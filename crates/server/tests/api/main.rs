@@ -1,6 +1,10 @@
 //! The HTTP interface of a server in this process, by hand.
 
 mod described;
+mod people;
+#[path = "../phone/mod.rs"]
+#[expect(dead_code, reason = "here nobody calls by TCP")]
+mod phone;
 mod refusals;
 mod whole;
 
@@ -141,6 +145,35 @@ fn a_conference_is_made_shown_changed_and_ended() {
     assert_eq!(api.ask(OPERATOR, &format!("DELETE {path}"), Value::Null).status, 204);
     let gone = api.ask(OPERATOR, &format!("GET {path}"), Value::Null);
     assert_eq!((gone.status, kind(&gone).as_str()), (404, "/v1/problems/no-conference"));
+}
+
+/// Who pays may be named; then his limits count, whatever factory it is.
+#[test]
+fn a_conference_is_paid_for_by_the_tenant_that_is_named() {
+    let api = Api::with(
+        "[tenants.acme]\nquota = 4\n[tenants.other]\n[[factory]]\ntenant = \"other\"\nexpect = 1\n",
+    );
+    let ask = |body: Value| api.ask(OPERATOR, "POST /v1/conferences", body);
+    assert_eq!(ask(json!({})).body["tenant"], "other");
+    let made = ask(json!({ "tenant": "acme", "seats": 3 }));
+    assert_eq!((made.status, &made.body["tenant"]), (201, &json!("acme")), "{}", made.body);
+    let over = ask(json!({ "tenant": "acme", "seats": 2 }));
+    assert_eq!((over.status, kind(&over).as_str()), (429, "/v1/problems/tenant-full"));
+    let words = over.body["detail"].as_str().expect("words");
+    assert!(words.contains("acme has 3 of its 4 seats"), "{words}");
+    let unknown = ask(json!({ "tenant": "acne" }));
+    assert_eq!((unknown.status, kind(&unknown).as_str()), (422, "/v1/problems/no-tenant"));
+    assert_eq!(ask(json!({ "tenant": null })).status, 400);
+    let explained = api.ask(OPERATOR, "GET /v1/explain", Value::Null);
+    let of_acme: Vec<&Value> = explained.body["decisions"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|it| it["tenant"] == "acme")
+        .map(|it| &it["state"])
+        .collect();
+    assert_eq!(of_acme.len(), 2, "{}", explained.body);
+    assert!(of_acme.contains(&&json!("held")) && of_acme.contains(&&json!("refused")));
 }
 
 /// draft-ietf-httpapi-idempotency-key-header-07 §2.6

@@ -86,6 +86,8 @@ fn ask_wrongly(api: &Api) {
         ("POST /v1/reservations".to_owned(), later(0, "small"), 422),
         ("POST /v1/reservations".to_owned(), later(9, "small"), 429),
         ("POST /v1/conferences".to_owned(), json!({ "seats": 9 }), 429),
+        ("POST /v1/conferences".to_owned(), json!({ "seats": 9, "tenant": "small" }), 429),
+        ("POST /v1/conferences".to_owned(), json!({ "tenant": "nobody" }), 422),
     ] {
         let answer = api.ask(ADMIN, &line, body);
         assert_eq!(answer.status, status, "{line}: {}", answer.body);
