@@ -38,7 +38,7 @@ pub(crate) struct CheckArgs {
 /// Print what a server would go by: every key, its value, and where that comes from.
 ///
 /// It is TOML, and `convoke serve --config` goes by it just the same. Passwords and tokens stand in files of their own and
-/// are not shown.
+/// are not shown. PINs are masked, and what is masked is no configuration, unless --secrets is said.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -48,6 +48,9 @@ pub(crate) struct PrintConfigArgs {
     /// The TOML file [default: flags and defaults alone]
     #[arg(value_name = "CONFIG")]
     pub(crate) config: Option<PathBuf>,
+    /// Print PINs too: whoever reads them can join
+    #[arg(long)]
+    pub(crate) secrets: bool,
     /// Keep every SIP message in a capture file
     #[arg(long, value_name = "FILE")]
     pub(crate) pcap: Option<PathBuf>,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use server::config::{Flags, Place, Sources};
+use server::config::{Flags, Place, Secrets, Sources};
 use server::{Config, Finding, Weight, checkup};
 
 use crate::cli::{CheckArgs, PrintConfigArgs, SettingArgs, USAGE};
@@ -72,7 +72,8 @@ pub(crate) fn print(args: &PrintConfigArgs) -> anyhow::Result<ExitCode> {
         }
     };
     let config = config.with_absolute_paths().context("the working directory is gone")?;
-    say(config.to_toml(&Sources::of(name, text, flags)).trim_end());
+    let secrets = if args.secrets { Secrets::Shown } else { Secrets::Masked };
+    say(config.to_toml(&Sources::of(name, text, flags), secrets).trim_end());
     Ok(ExitCode::SUCCESS)
 }
 

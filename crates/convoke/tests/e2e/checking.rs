@@ -46,3 +46,25 @@ fn what_is_printed_is_gone_by() {
     let server = Process::serve(&["--config", &whole]);
     assert!(server.greeting("factory").starts_with("sip:8000@127.0.0.1:"));
 }
+
+/// What is printed of a PIN is said to be masked and is refused; with --secrets it is what was read.
+#[test]
+fn a_pin_is_printed_only_when_it_is_asked_for() {
+    let alone = Alone::wait();
+    let config = alone.write("c.toml", "[[factory]]\npin = \"471147\"\n");
+    let (code, masked, _) = run(&["print-config", &config]);
+    assert!(code == Some(0) && masked.contains("pin = \"not shown\""), "{masked}");
+    assert!(!masked.contains("471147"), "{masked}");
+    let whole = alone.write("whole.toml", &masked);
+    let check = ["check", &whole, "--running", "--sip", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let (code, out, _) = run(&check);
+    assert!(
+        code == Some(1) && out.contains("print it with `convoke print-config --secrets`"),
+        "{out}"
+    );
+    let (code, shown, _) = run(&["print-config", &config, "--secrets"]);
+    assert!(code == Some(0) && shown.contains("pin = \"471147\""), "{shown}");
+    alone.write("whole.toml", &shown);
+    let (code, out, _) = run(&check);
+    assert_eq!(code, Some(0), "{out}");
+}

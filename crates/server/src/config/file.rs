@@ -14,6 +14,7 @@ use toml::de::DeTable;
 
 use super::error::{ConfigError, Place, Problem};
 use super::lenient::leniently;
+use super::print::NOT_SHOWN;
 use super::value::ValueError;
 use super::{
     Advertise, Answer, End, PortRange, answering, auth, parse_duration, tenants, webhooks,
@@ -282,15 +283,24 @@ impl Written for Pin {
     type Error = &'static str;
     const IS_SECRET: bool = true;
     fn read(text: &str) -> Result<Self, Self::Error> {
-        text.parse().map_err(|BadPin| "is no PIN: write 4 to 12 digits, in quotes")
+        text.parse().map_err(|BadPin| match text {
+            NOT_SHOWN => {
+                "takes the place of a PIN: write 4 to 12 digits, or print it with `convoke print-config --secrets`"
+            }
+            _ => "is no PIN: write 4 to 12 digits, in quotes",
+        })
     }
 }
 
 impl Written for DialRule {
-    type Error = &'static str;
-    fn read(text: &str) -> Result<Self, Self::Error> {
-        text.parse().map_err(|_| {
-            "is no rule for calls: write \"sip:*@example.com\", \"sip:+4930*@gw.example.com\" or a network as \"192.0.2.0/24\""
+    type Error = String;
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| match text.parse::<Network>() {
+            Err(error @ (NetworkError::BadPrefix { .. } | NetworkError::HostBits { .. })) => error.to_string(),
+            Err(NetworkError::NotANetwork) | Ok(_) => {
+                "is no rule for calls: write \"sip:*@example.com\", \"sip:+4930*@gw.example.com\" or a network as \"192.0.2.0/24\""
+                    .to_owned()
+            }
         })
     }
 }

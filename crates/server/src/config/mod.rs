@@ -139,6 +139,7 @@ use sip::{Host, Nat};
 
 pub use auth::{Auth, Entry, Md5};
 pub use error::{ConfigError, Place, Problem};
+pub use print::Secrets;
 pub use sources::{Source, Sources};
 pub use value::{Advertise, PortRange, ValueError, parse_duration};
 

@@ -21,18 +21,32 @@ use crate::{AllowList, RecordsTo};
 /// Where comments begin, as long as values are short.
 const COMMENT_COLUMN: usize = 44;
 
+/// What stands in the place of a secret that is not shown. It is no secret itself, so that whoever takes the page for a
+/// configuration opens nothing that was shut: it is refused, in words of its own.
+pub(super) const NOT_SHOWN: &str = "not shown";
+
+/// Whether PINs stand in what is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrets {
+    /// They do: it can be read again.
+    Shown,
+    /// They do not: it can be shown around.
+    Masked,
+}
+
 /// The page that is written.
 struct Page<'a> {
     text: String,
     sources: &'a Sources,
+    secrets: Secrets,
     /// The table that is written just now, as `Sources` names it, with a dot; empty at the top.
     table: String,
 }
 
 impl Config {
-    /// The whole as TOML. Read again, with no flags, it is the same configuration. Secrets stand in files of their own:
-    /// only their names are here.
-    pub fn to_toml(&self, sources: &Sources) -> String {
+    /// The whole as TOML. Read again, with no flags, it is the same configuration; with a PIN that is masked it is refused.
+    /// Other secrets stand in files of their own: only their names are here.
+    pub fn to_toml(&self, sources: &Sources, secrets: Secrets) -> String {
         // A key that is not named here does not compile.
         let Self {
             sip,
@@ -61,7 +75,7 @@ impl Config {
             overload,
             fault_in_conference,
         } = self;
-        let mut page = Page { text: String::new(), sources, table: String::new() };
+        let mut page = Page { text: String::new(), sources, secrets, table: String::new() };
         page.table("[sip]", "sip");
         page.put(
             "nat",
@@ -198,8 +212,13 @@ impl Page<'_> {
         );
         self.put_some("max", max.map(i64::from), "as many as there is room for");
         self.put_some("max_time", max_time.map(duration), "as long as somebody is in");
-        // Whoever takes this for a configuration must not open what was shut: it cannot be read so.
-        let secret = |pin: &Option<Pin>| pin.map(|_| "not shown");
+        let secrets = self.secrets;
+        let secret = |pin: &Option<Pin>| {
+            pin.map(|pin| match secrets {
+                Secrets::Shown => String::from(pin),
+                Secrets::Masked => NOT_SHOWN.to_owned(),
+            })
+        };
         self.put_some("pin", secret(pin), "nobody is asked");
         self.put_some("moderator_pin", secret(moderator_pin), "none");
         self.put("lobby", *lobby);

@@ -458,6 +458,7 @@ fn whom_conferences_may_call_is_written_down() {
     assert_eq!(some.refers_per_minute, 5);
     for (text, told) in [
         ("[dial_out]\nallow = [\"*\"]\n", "sip:*@example.com"),
+        ("[dial_out]\nallow = [\"10.0.0.5/8\"]\n", "write 10.0.0.0/8"),
         ("[dial_out]\nrefers_per_minute = 0\n", "refers_per_minute"),
     ] {
         let error = error(text);
@@ -621,7 +622,7 @@ proptest::proptest! {
         };
         let config = Config::from_toml("/etc/convoke.toml", &text, &flags);
         let config = config.map_err(|error| proptest::test_runner::TestCaseError::fail(format!("{error}\n{text}")))?;
-        let printed = config.to_toml(&Sources::of("/etc/convoke.toml", &text, &flags));
+        let printed = config.to_toml(&Sources::of("/etc/convoke.toml", &text, &flags), Secrets::Shown);
         let again = Config::from_toml("/elsewhere/c.toml", &printed, &Flags::default());
         proptest::prop_assert_eq!(again, Ok(config), "{}\n{}", text, printed);
     }
@@ -632,8 +633,9 @@ fn it_is_printed_where_each_value_comes_from() {
     let text = "[pool]\n\ncapacity = 9\n[[sip.listen]]\nbind = \"127.0.0.1:1\"\nadvertise = \"h\"\n\
                 [auth]\nrealm = \"h\"\nusers = \"/secret/users\"\n";
     let flags = Flags { admin: Some(address("127.0.0.1:0")), ..Flags::default() };
-    let print =
-        |flags: &Flags| read_with(text, flags).to_toml(&Sources::of("c\n.toml", text, flags));
+    let print = |flags: &Flags| {
+        read_with(text, flags).to_toml(&Sources::of("c\n.toml", text, flags), Secrets::Masked)
+    };
     let line = |printed: &str, start: &str| {
         let found = printed.lines().find(|line| line.starts_with(start)).expect("a line");
         found.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -660,10 +662,15 @@ fn read_with(text: &str, flags: &Flags) -> Config {
 fn pins_are_shown_by_nothing() {
     let text = "[[factory]]\npin = \"471147\"\nmoderator_pin = \"80047\"\n";
     let config = read(text).expect("good");
-    let printed = config.to_toml(&Sources::of("c.toml", text, &Flags::default()));
+    let sources = Sources::of("c.toml", text, &Flags::default());
+    let printed = config.to_toml(&sources, Secrets::Masked);
     let shown = format!("{printed}{config:?}");
     assert!(!shown.contains("471147") && !shown.contains("80047"), "{shown}");
-    assert!(read(&printed).is_err(), "{printed}");
+    let told = error(&printed);
+    assert!(told.contains("takes the place of a PIN"), "{told}");
+    assert!(told.contains("print-config --secrets"), "{told}");
+    let whole = config.to_toml(&sources, Secrets::Shown);
+    assert_eq!(read(&whole), Ok(config), "{whole}");
     for bad in ["pin = \"12x45\"", "pin = \"123\"", "moderator_pin = \"1234567890123\""] {
         let told = error(&format!("[[factory]]\n{bad}"));
         assert!(
