@@ -1,8 +1,8 @@
 //! What outlives the process: reservations, which conferences ran, and which are over.
 //!
-//! The store is at the rim; here are only its messages. A reservation is answered when it is on the disk. That a
-//! conference began or ended is told to the disk at once, and nobody waits for it: what a cut takes away of that is
-//! what a URI itself can prove (see [`Node::recall`]).
+//! The store is at the rim; here are only its messages. A reservation is answered when it is on the disk, and so is what an
+//! administrator had made, changed or ended. That a conference of callers began or ended is told to the disk at once, and
+//! nobody waits for it: what a cut takes away of that is what a URI itself can prove (see [`Node::recall`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -84,13 +84,18 @@ pub(crate) struct Keeping {
     next_ticket: u64,
     /// What is in the store, or on its way there. Bounded by records and reservations.
     kept: BTreeSet<ConferenceId>,
-    /// Who waits for what to be on the disk. Bounded by reservations.
+    /// Who waits for what to be on the disk. Bounded by reservations, and by the questions of administrators that go on.
     pub(crate) waiting: BTreeMap<u64, Waiting>,
     /// Until when a URI that was made before the start is believed.
     recall_until: Instant,
 }
 
 impl Keeping {
+    /// The number of the last change that the store was told.
+    pub(crate) const fn last_ticket(&self) -> u64 {
+        self.next_ticket
+    }
+
     /// Conferences in the store, or on their way there.
     pub(crate) fn count(&self) -> usize {
         self.kept.len()
@@ -104,6 +109,8 @@ pub(crate) enum Waiting {
     Reserve { ticket: u64, id: ConferenceId },
     /// One is to be given up.
     Cancel { ticket: u64, id: ConferenceId },
+    /// An administrator had a conference made: if this fails it is not.
+    Make { id: ConferenceId },
 }
 
 impl Node {

@@ -278,7 +278,7 @@ impl Node {
     pub(crate) fn stored(&mut self, now: Instant, number: u64, is_kept: bool) {
         let waiting = self.keeping.as_mut().and_then(|keeping| keeping.waiting.remove(&number));
         match (waiting, is_kept) {
-            (None, true) => {}
+            (None | Some(Waiting::Make { .. }), true) => {}
             (None, false) => self.notice(Notice::NotKept),
             (Some(Waiting::Reserve { ticket, id }), true) => {
                 let answer = self.answer_of(now, id);
@@ -302,6 +302,10 @@ impl Node {
                 let answer = self.answer_of(now, id);
                 self.give_up(now, id);
                 self.output(Output::Reserved { ticket, answer });
+            }
+            (Some(Waiting::Make { id }), false) => {
+                self.notice(Notice::NotKept);
+                self.unmake(now, id);
             }
             (Some(Waiting::Cancel { ticket, .. }), false) => {
                 self.notice(Notice::NotKept);

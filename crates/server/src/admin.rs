@@ -33,7 +33,7 @@ use axum::Json;
 use axum::extract::{FromRef, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use node::{DrainStatus, Node, Readiness};
+use node::{DrainStatus, Node, Readiness, SteerError};
 use tokio::sync::{mpsc, oneshot};
 use units::Instant;
 
@@ -42,16 +42,17 @@ use self::access::Caller;
 use self::connections::{Connections, Life};
 pub(crate) use self::counts::{Counts, HttpFigures};
 pub(crate) use self::feed::{Feed, Happened, KINDS, Subscription};
-use self::problem::Fault;
+use self::problem::{Fault, Problem};
 use self::room::RoomQuestion;
 use crate::StatusPage;
+use crate::keeping::Tell;
 use crate::metrics::{self, Snapshot};
 
 /// Questions that wait for the loop. Each is answered in the loop's next turn; one more hears 503.
 pub(crate) const ASKED_MAX: usize = 32;
 
-/// What the node is to do at the time that it is.
-type Work = Box<dyn FnOnce(&mut Node, Instant) + Send>;
+/// What the node is to do at the time that it is; gives whom to tell when it is on the disk, if anybody is to be told then.
+type Work = Box<dyn FnOnce(&mut Node, Instant) -> Option<Tell> + Send>;
 
 /// A question to the loop.
 pub(crate) enum Asked {
@@ -136,6 +137,28 @@ async fn ask<T>(
     answered.await.ok()
 }
 
+/// Has the node do something that is to outlive the process, and waits until it is on the disk. If it cannot be written, that
+/// is the answer, with these words of what has come of it.
+async fn steer_kept<T: Send + 'static>(
+    shared: &Shared,
+    unkept: &str,
+    what: impl FnOnce(&mut Node, Instant) -> Result<T, SteerError> + Send + 'static,
+) -> Result<T, Fault> {
+    let asked = |answer: oneshot::Sender<(Result<T, SteerError>, bool)>| {
+        Asked::Steer(Box::new(move |node, now| match what(node, now) {
+            // Whoever asked may have gone away; it is done all the same.
+            Ok(done) => Some(Box::new(move |is_kept| drop(answer.send((Ok(done), is_kept))))),
+            Err(refused) => {
+                drop(answer.send((Err(refused), true)));
+                None
+            }
+        }))
+    };
+    let (done, is_kept) = ask(&shared.asked, asked).await.ok_or_else(Fault::busy)?;
+    let done = done?;
+    if is_kept { Ok(done) } else { Err(Fault::new(Problem::NotKept, unkept)) }
+}
+
 /// Has the node do something, or show something.
 async fn steer<T: Send + 'static>(
     shared: &Shared,
@@ -143,7 +166,10 @@ async fn steer<T: Send + 'static>(
 ) -> Result<T, Fault> {
     let asked = |answer: oneshot::Sender<T>| {
         // Whoever asked may have gone away; it is done all the same.
-        Asked::Steer(Box::new(move |node, now| drop(answer.send(what(node, now)))))
+        Asked::Steer(Box::new(move |node, now| {
+            drop(answer.send(what(node, now)));
+            None
+        }))
     };
     ask(&shared.asked, asked).await.ok_or_else(Fault::busy)
 }

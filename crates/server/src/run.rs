@@ -331,13 +331,19 @@ impl Loop {
             // Whoever asked may have gone away.
             Wake::Asked(Asked::Status(asked)) => drop(asked.send(self.status(now))),
             Wake::Asked(Asked::Metrics(asked)) => drop(asked.send(self.snapshot(now))),
-            Wake::Asked(Asked::Steer(work)) => work(&mut self.node, now),
+            Wake::Asked(Asked::Steer(work)) => {
+                if let Some(tell) = work(&mut self.node, now) {
+                    // What it had stored comes before whoever waits for it.
+                    self.drain_node();
+                    self.keeping.when_kept(tell);
+                }
+            }
             Wake::Asked(Asked::Subscribe(last, asked)) => {
                 drop(asked.send(self.feed.subscribe(last.as_deref())));
             }
             Wake::Asked(Asked::Room(question)) => self.asked_of_room(now, question),
             Wake::Stored(ticket, is_kept) => {
-                self.keeping.count(is_kept);
+                self.keeping.known(ticket, is_kept);
                 self.node.handle_input(now, Input::Stored { ticket, is_kept });
             }
             Wake::Asked(Asked::Ready(asked)) => drop(asked.send(self.node.readiness(now))),

@@ -186,4 +186,6 @@ fn read<T: DeserializeOwned>(
 }
 
 #[cfg(test)]
+pub(crate) mod cut;
+#[cfg(test)]
 mod tests;

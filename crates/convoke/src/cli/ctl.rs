@@ -104,6 +104,9 @@ pub(crate) struct CtlCreateArgs {
     /// The user of the factory whose rules it goes by [default: the first factory]
     #[arg(long, value_name = "USER")]
     pub(crate) factory: Option<String>,
+    /// The tenant who pays [default: whoever pays for that factory]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tenant: Option<String>,
     /// When it ends [default: as its factory has it]
     #[arg(long, value_enum)]
     pub(crate) end: Option<CtlEnd>,

@@ -189,6 +189,7 @@ fn shown(conference: &Value, people: &[Value], paint: Paint) -> String {
         ("uri", text(conference, "uri")),
         ("state", format!("{} since {}", text(conference, "state"), moment(conference, "since"))),
         ("held until", moment(conference, "holdUntil")),
+        ("paid by", text(conference, "tenant")),
         ("seats", text(conference, "seats")),
         ("at most", text(conference, "max")),
         ("time is up", moment(conference, "endsAt")),
@@ -244,6 +245,7 @@ fn create(client: &Client, is_json: bool, args: &CtlCreateArgs) -> anyhow::Resul
     set("moderatorPin", args.moderator_pin.map(|pin| String::from(pin).into()));
     set("lobby", args.lobby.then(|| true.into()));
     set("title", args.title.clone().map(Value::from));
+    set("tenant", args.tenant.clone().map(Value::from));
     set("factory", args.factory.clone().map(Value::from));
     set("end", args.end.map(ends));
     set("locked", args.locked.then(|| true.into()));

@@ -7,8 +7,9 @@ use server::config::Flags;
 
 use crate::processes::{Alone, Process, convoke, run};
 
-/// Each block of commands with what it is to print.
-fn recipes(page: &str) -> Vec<(String, String)> {
+/// Each block of commands with what it is to print, and the first block of configuration, which is the server's.
+fn recipes(page: &str) -> (Vec<(String, String)>, String) {
+    let mut config = None;
     let mut recipes: Vec<(String, String)> = Vec::new();
     let mut blocks = page.split("\n```");
     blocks.next();
@@ -20,12 +21,13 @@ fn recipes(page: &str) -> Vec<(String, String)> {
             "toml" => {
                 let read = server::Config::from_toml("c.toml", text, &Flags::default());
                 assert_eq!(read.err().map(|error| error.to_string()), None, "{text}");
+                config.get_or_insert_with(|| text.to_owned());
             }
             other => panic!("what is a block of {other}?"),
         }
         assert!(next.is_some(), "every block has an end");
     }
-    recipes
+    (recipes, config.expect("a configuration"))
 }
 
 /// Whether each piece between two `…` comes in order.
@@ -47,7 +49,9 @@ fn the_recipes_print_what_the_page_says() {
     let folder = alone.path(".");
     let state = alone.write("state", "");
     let mut server = None;
-    for (commands, wanted) in recipes(page) {
+    let (recipes, config) = recipes(page);
+    let config = alone.write("c.toml", &config);
+    for (commands, wanted) in recipes {
         let admin = server.as_ref().map(admin_of);
         let commands = commands.replace("127.0.0.1:5080", admin.as_deref().unwrap_or_default());
         let bin = convoke();
@@ -62,7 +66,12 @@ fn the_recipes_print_what_the_page_says() {
         assert!(done.status.success(), "{commands}\n{printed}\n{error}");
         assert!(is_like(&printed, &wanted), "{commands}\nprinted\n{printed}\nnot\n{wanted}");
         if server.is_none() && alone.path("tokens").exists() {
-            server = Some(Process::serve(&["--admin-tokens", &alone.text("tokens")]));
+            server = Some(Process::serve(&[
+                "--config",
+                &config,
+                "--admin-tokens",
+                &alone.text("tokens"),
+            ]));
         }
     }
     assert!(!is_like("{\"a\":1}", "{…\"b\"…}") && !is_like("ba", "a…b"), "the check itself");

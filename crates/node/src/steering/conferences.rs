@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use focus::factory::{Who, identity};
 use focus::{End, EntryRules};
-use pool::{ConferenceId, Firmness, HoldRequest, Seats};
+use pool::{ConferenceId, Firmness, HoldRequest, Seats, TenantId};
 use units::Instant;
 
 use super::{
@@ -15,11 +15,13 @@ use crate::Notice;
 use crate::asking::Granted;
 use crate::conference::{Asked, State};
 use crate::explaining::Asking;
+use crate::keeping::Keeping;
 use crate::node::Node;
 
 impl Node {
     /// Holds room for a conference and mints its URI, as a factory does. The hold is firm: who asks has shown that
-    /// he may. The same asker with the same key gets what he got before.
+    /// he may. The same asker with the same key gets what he got before. With a store it may be told of when all is on the disk
+    /// that was to be stored; what cannot be stored is not made after all.
     ///
     /// # Errors
     /// [`SteerError`]; nothing is held.
@@ -42,6 +44,7 @@ impl Node {
         if self.records.contains_key(&id) {
             return Err(SteerError::KeyUsed);
         }
+        let told = self.keeping.as_ref().map_or(0, Keeping::last_ticket);
         let made = self.make(now, new, asker, id);
         if let Err(SteerError::Refused(why)) = &made {
             let notice = Notice::Refused {
@@ -57,6 +60,7 @@ impl Node {
         if asker.key.is_some() {
             self.note_key(now, id, new.clone(), made.clone());
         }
+        self.made_when_kept(id, told);
         self.settle(now);
         Ok(made)
     }
@@ -81,6 +85,7 @@ impl Node {
     ) -> Result<ConferenceView, SteerError> {
         self.takes_new().map_err(SteerError::Refused)?;
         let factory = self.factory_named(new.factory.as_deref())?;
+        let tenant = self.payer(new.tenant.as_deref(), factory)?;
         let config = self.factories[factory].config();
         let legs_max = within("max", new.max)?.or(config.legs_max);
         let usual = legs_max.map_or(config.expect, |max| config.expect.min(max));
@@ -102,7 +107,8 @@ impl Node {
             entry,
             is_locked: new.locked,
         };
-        let is_own = policy != Policy::of(config);
+        let comes_back_so =
+            policy == Policy::of(config) && factory == 0 && tenant == TenantId::NOBODYS;
         let hold = config.hold;
         let request = HoldRequest {
             id,
@@ -111,7 +117,7 @@ impl Node {
             hold,
             firmness: Firmness::Firm,
             legs_max,
-            tenant: self.tenants.of_factory(factory),
+            tenant,
         };
         let asking = Asking { asker: asker.name.clone(), asked: None, answering: None };
         let told = self.hold(now, &request, asking).map_err(SteerError::Refused)?;
@@ -119,8 +125,8 @@ impl Node {
         let asker = asker.name.clone();
         let granted = Granted { id, factory, seats, hold, advertise, asker, policy, told };
         self.book(now, granted, None, Asked::default());
-        if is_own {
-            // Its URI alone would bring it back after a restart without what was asked for.
+        if !comes_back_so {
+            // Its URI alone would bring it back after a restart as nobody's, by the rules of the first factory.
             self.keep_start(id);
         }
         self.conference(now, id)
@@ -132,6 +138,14 @@ impl Node {
             |factory: &focus::factory::Factory| factory.config().users.iter().any(|it| it == user);
         let found = self.factories.iter().position(has);
         found.ok_or_else(|| SteerError::NoFactory(focus::masked(user)))
+    }
+
+    /// Who pays: whoever is named, and where nobody is, who pays for this factory.
+    fn payer(&self, name: Option<&str>, factory: usize) -> Result<TenantId, SteerError> {
+        let Some(name) = name else { return Ok(self.tenants.of_factory(factory)) };
+        // The empty name is nobody's, and is none that anybody can have meant.
+        let found = self.pool.tenant(name).filter(|_| !name.is_empty());
+        found.ok_or_else(|| SteerError::NoTenant(focus::masked(name)))
     }
 
     /// Changes what is asked for. Nothing is changed if one of it cannot be.
@@ -176,6 +190,8 @@ impl Node {
         policy.is_locked = change.locked.unwrap_or(before.is_locked);
         let after = record.policy.clone();
         if after == before {
+            // It may have been asked before, and the disk did not take it.
+            self.keep_policy(id);
             return self.conference(now, id);
         }
         self.pool.limit(id, after.legs_max);

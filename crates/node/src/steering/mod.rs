@@ -24,7 +24,8 @@ use serde::{Deserialize, Serialize};
 use units::{Instant, UnixTime};
 
 pub use self::view::{ConferenceView, ParticipantView, Stage};
-use crate::keeping::StoreChange;
+use crate::conference::Record;
+use crate::keeping::{StoreChange, Waiting};
 use crate::node::Node;
 
 /// A conference that somebody wants made. What is `None` is as the factory has it.
@@ -32,6 +33,8 @@ use crate::node::Node;
 pub struct NewConference {
     /// A user part of the factory whose rules it goes by; `None`: the first one's.
     pub factory: Option<String>,
+    /// Who pays: a tenant's name; `None`: whoever the configuration says for that factory.
+    pub tenant: Option<String>,
     /// Legs that are expected: room for so many is held.
     pub seats: Option<u32>,
     /// Legs that there may be at most.
@@ -94,6 +97,11 @@ pub enum SteerError {
     /// No factory goes by this name.
     #[error("no factory has the user {0:?}: name one that the status shows, or none for the first")]
     NoFactory(String),
+    /// No tenant of that name.
+    #[error(
+        "there is no tenant {0:?}: name one of [tenants] in the configuration, or none, and whoever pays for the factory does"
+    )]
+    NoTenant(String),
     /// A number that cannot be.
     #[error("{what} must be {least} to {most}, found {found}")]
     OutOfRange {
@@ -263,8 +271,28 @@ impl Node {
         let stored = StoredKey { id, at, asked: asked.clone(), made: made.clone() };
         let forgotten = self.keys_used.note(at, id, Used { at, asked, made });
         self.forget_keys(forgotten);
-        // Nobody waits for it: who asks again in the moment before a cut may get a second conference.
         self.store(StoreChange::PutKey(Box::new(stored)));
+    }
+
+    /// Whoever has this made is told of it when the disk has taken all that it was told since `before`; what it does not take
+    /// is not made.
+    fn made_when_kept(&mut self, id: ConferenceId, before: u64) {
+        if let Some(keeping) = &mut self.keeping {
+            let numbers = before + 1..=keeping.last_ticket();
+            keeping.waiting.extend(numbers.map(|number| (number, Waiting::Make { id })));
+        }
+    }
+
+    /// The disk has not taken it: the same request may come again, and makes it anew.
+    pub(crate) fn unmake(&mut self, now: Instant, id: ConferenceId) {
+        if self.keys_used.0.remove(&id).is_some() {
+            self.forget_keys(vec![id]);
+        }
+        self.take_back(now, id);
+        if self.records.get(&id).is_some_and(Record::is_alive) {
+            // Who was quick is in already.
+            let _ = self.end_conference(now, id);
+        }
     }
 
     fn forget_keys(&mut self, ids: Vec<ConferenceId>) {

@@ -26,6 +26,8 @@ pub struct ConferenceView {
     pub stage: Stage,
     /// The first user part of its factory.
     pub factory: String,
+    /// Who pays, by name; `None`: nobody in particular.
+    pub tenant: Option<String>,
     /// Seats promised to it.
     pub seats: u32,
     /// Legs that there may be at most.
@@ -165,7 +167,9 @@ impl Node {
 
     pub(super) fn view(&self, id: ConferenceId, record: &Record) -> ConferenceView {
         let view = self.pool.conference(id);
+        let reserved = self.pool.reservation(id).map(|it| it.tenant);
         let hold = view.filter(|view| matches!(view.state, ViewState::Soft | ViewState::Firm));
+        let tenant = view.map(|view| view.tenant).or(reserved);
         let users = &self.factories[record.factory].config().users;
         let policy = &record.policy;
         let ends_at = record.running().and_then(|active| active.focus.ends_at());
@@ -183,6 +187,7 @@ impl Node {
             title: policy.title.clone(),
             stage,
             factory: users.first().cloned().unwrap_or_default(),
+            tenant: tenant.map(|it| self.tenant_name(it)).filter(|name| !name.is_empty()),
             seats: view.map_or(0, |view| view.seats.0),
             max: policy.legs_max,
             max_time: policy.max_time,

@@ -399,3 +399,44 @@ fn a_key_survives_a_restart_until_its_time_is_over() {
     let late = late.with_disk(disk.clone()).with_keys(keys.clone());
     assert_eq!(late.keys.len(), 0);
 }
+
+/// What the disk does not take is not made: the same key makes it when the disk is there again, and only once.
+#[test]
+fn what_the_disk_does_not_take_is_not_made() {
+    let mut rig = Rig::new().with_disk(BTreeMap::new());
+    let new = NewConference { title: Some("m".to_owned()), ..NewConference::default() };
+    for key in [Some("k"), None] {
+        rig.disk_fails = true;
+        let lost = create(&mut rig, &new, key).expect("until the disk has said no");
+        let now = rig.now;
+        assert_eq!(rig.node.conference(now, lost.id), Err(SteerError::NoConference));
+        assert!(rig.notices.contains(&Notice::NotKept));
+        assert_eq!((rig.used_and_held(), rig.keys.len(), rig.disk.len()), ((0, 0), 0, 0));
+        assert_eq!(rig.node.leftovers(), Leftovers::default());
+        rig.disk_fails = false;
+        let made = create(&mut rig, &new, key).expect("made");
+        assert_eq!(made.id == lost.id, key.is_some());
+        if key.is_some() {
+            assert_eq!(create(&mut rig, &new, key), Ok(made.clone()), "and only once");
+        }
+        assert!(rig.disk.contains_key(&made.id));
+        rig = Rig::new().with_disk(BTreeMap::new());
+    }
+}
+
+/// A change that the disk did not take is put there when it is asked for again, though nothing is new.
+#[test]
+fn a_change_that_the_disk_did_not_take_is_written_when_it_is_asked_again() {
+    let mut rig = Rig::new().with_disk(BTreeMap::new());
+    let view = made(&mut rig);
+    let change = Change { locked: Some(true), ..Change::default() };
+    let lock =
+        |rig: &mut Rig| rig.steer(|node, now| node.change_conference(now, view.id, &change)).0;
+    rig.disk_fails = true;
+    assert!(lock(&mut rig).is_ok_and(|view| view.locked));
+    assert_eq!(rig.disk.len(), 0);
+    rig.disk_fails = false;
+    assert!(lock(&mut rig).is_ok_and(|view| view.locked));
+    let kept = rig.disk.get(&view.id).expect("kept");
+    assert!(kept.policy.is_some());
+}

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use node::{Refusal, ReserveError, ReserveRequest, TenantRules};
+use node::{
+    Asker, ConferenceView, ExplainQuery, ExplainedState, NewConference, Notice, Refusal,
+    ReserveError, ReserveRequest, SteerError, TenantRules,
+};
 use pool::{TenantId, TenantTerms};
 use sip::HeaderName;
 use units::UnixTime;
@@ -129,4 +132,69 @@ fn quota_is_for_reserved_and_other_room_together() {
     };
     let pays: Vec<String> = rig.records.iter().filter_map(pays).collect();
     assert_eq!(pays, ["acme", "acme"], "and the books say who pays");
+}
+
+fn create(rig: &mut Rig, seats: u32, tenant: Option<&str>) -> Result<ConferenceView, SteerError> {
+    let tenant = tenant.map(str::to_owned);
+    let new = NewConference { seats: Some(seats), tenant, ..NewConference::default() };
+    let asker = Asker { name: "ops".to_owned(), key: None };
+    rig.steer(|node, now| node.create_conference(now, &new, &asker)).0
+}
+
+/// Who asks by HTTP names who pays; quota, reserved share and rate are the same as for callers.
+#[test]
+fn administrator_names_who_pays_and_the_tenants_limits_count() {
+    let mut rig = Rig::with(setting(TenantRules::default()));
+    let refused = create(&mut rig, 1, Some("acne")).expect_err("nobody");
+    assert_eq!(refused, SteerError::NoTenant("acne".to_owned()));
+    assert!(refused.to_string().contains("name one of [tenants]"), "{refused}");
+    assert_eq!(create(&mut rig, 1, Some("")), Err(SteerError::NoTenant(String::new())));
+    // Two of the ten seats are acme's: nobody's conference of nine does not fit, acme's of six does.
+    assert!(matches!(create(&mut rig, 9, None), Err(SteerError::Refused(_))));
+    let over = create(&mut rig, 7, Some("acme")).expect_err("above its quota").to_string();
+    assert!(over.contains("acme has 0 of its 6 seats") && over.contains("its own limit"), "{over}");
+    assert_eq!(rig.used_and_held(), (0, 0), "no refusal holds anything");
+    let made = create(&mut rig, 4, Some("acme")).expect("within its quota");
+    assert_eq!((made.tenant.as_deref(), made.seats), (Some("acme"), 4));
+    assert_eq!(rig.node.holds()[0].tenant, "acme");
+    assert_eq!(create(&mut rig, 1, None).expect("nobody's").tenant, None);
+    assert!(create(&mut rig, 2, Some("acme")).is_ok());
+    let fast = create(&mut rig, 1, Some("acme")).expect_err("full, and the third in a minute");
+    assert!(matches!(fast, SteerError::Refused(_)), "{fast}");
+    assert!(matches!(rig.notices.last(), Some(Notice::Refused { status: 486, .. })));
+
+    // Both what was given and what was not is explained as the tenant's.
+    let explained = rig.node.explain(rig.now, &ExplainQuery::Recent).expect("of late");
+    let of = |state, tenant: &str| {
+        explained.iter().filter(|it| it.state == state && it.tenant == tenant).count()
+    };
+    assert_eq!((of(ExplainedState::Held, "acme"), of(ExplainedState::Held, "")), (2, 1));
+    assert_eq!((of(ExplainedState::Refused, "acme"), of(ExplainedState::Refused, "")), (2, 1));
+}
+
+#[test]
+fn administrator_asks_too_fast_for_a_tenant() {
+    let mut rig = Rig::with(setting(TenantRules::default()));
+    for _ in 0..2 {
+        create(&mut rig, 1, Some("acme")).expect("as fast as it may");
+    }
+    let fast = create(&mut rig, 1, Some("acme")).expect_err("too fast").to_string();
+    assert!(fast.contains("acme") && fast.contains('2'), "{fast}");
+    assert!(create(&mut rig, 1, None).is_ok(), "others may");
+    rig.pass(Duration::from_secs(31));
+    assert!(create(&mut rig, 1, Some("acme")).is_ok());
+}
+
+/// Where nobody is named the factory's tenant pays, and a restart makes no gift of it.
+#[test]
+fn who_pays_for_what_an_administrator_made_is_the_same_after_a_restart() {
+    let rules = TenantRules { factories: vec![Some(TenantId(1))], ..TenantRules::default() };
+    let mut rig = Rig::with(setting(rules.clone())).with_disk(BTreeMap::new());
+    let made = create(&mut rig, 3, None).expect("made");
+    assert_eq!(made.tenant.as_deref(), Some("acme"));
+    let mut rig = rig.killed(Duration::from_secs(3), setting(rules));
+    let mut alice = Caller::new("alice", 1);
+    assert_eq!(rig.join(&mut alice, &made.uri).status.code(), 200);
+    let shown = rig.node.conference(rig.now, made.id).expect("there");
+    assert_eq!(shown.tenant.as_deref(), Some("acme"));
 }

@@ -154,6 +154,8 @@ pub(crate) struct Create {
     #[serde(deserialize_with = "present")]
     factory: Option<String>,
     #[serde(deserialize_with = "present")]
+    tenant: Option<String>,
+    #[serde(deserialize_with = "present")]
     seats: Option<u32>,
     #[serde(deserialize_with = "present")]
     max: Option<u32>,
@@ -177,6 +179,7 @@ impl From<Create> for NewConference {
     fn from(asked: Create) -> Self {
         Self {
             factory: asked.factory,
+            tenant: asked.tenant,
             seats: asked.seats,
             max: asked.max,
             max_time: asked.max_time.map(Duration::from_secs),
@@ -279,6 +282,8 @@ pub(crate) struct Conference {
     title: Option<String>,
     state: &'static str,
     factory: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
     seats: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     max: Option<u32>,
@@ -310,6 +315,7 @@ impl Conference {
                 Stage::Ending => "ending",
             },
             factory: view.factory,
+            tenant: view.tenant,
             seats: view.seats,
             max: view.max,
             max_time: view.max_time.map(|time| time.as_secs()),

@@ -4,13 +4,20 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use node::{Asker, ConferenceView};
+use node::{Asker, ConferenceView, Node};
 use pool::ConferenceId;
 
 use super::access::Caller;
 use super::bodies::{Conference, Conferences, Create, Id, Json, Page, Patch, idempotency_key};
 use super::problem::Fault;
-use super::{Shared, steer};
+use super::{Shared, steer, steer_kept};
+
+/// What has come of a conference that the disk did not take.
+const NOT_MADE: &str =
+    "it could not be written to the disk, so nothing was made: see the server's log, and ask again";
+
+/// And of a change.
+const NOT_FOR_LONG: &str = "it counts now, but could not be written to the disk: a restart would undo it. See the server's log, and ask again";
 
 pub(super) async fn create(
     State(shared): State<Shared>,
@@ -20,7 +27,8 @@ pub(super) async fn create(
 ) -> Result<Response, Fault> {
     let asker = Asker { name: caller.principal(), key: idempotency_key(&headers)? };
     let new = body.into();
-    let made = steer(&shared, move |node, now| node.create_conference(now, &new, &asker)).await??;
+    let create = move |node: &mut Node, now| node.create_conference(now, &new, &asker);
+    let made = steer_kept(&shared, NOT_MADE, create).await?;
     let location = format!("/v1/conferences/{}", made.id);
     let body = axum::Json(Conference::shown(made, &caller));
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())
@@ -55,12 +63,13 @@ pub(super) async fn change(
     Json(body): Json<Patch>,
 ) -> Result<axum::Json<Conference>, Fault> {
     let change = body.into();
-    let view = steer(&shared, move |node, now| node.change_conference(now, id, &change)).await??;
+    let change = move |node: &mut Node, now| node.change_conference(now, id, &change);
+    let view = steer_kept(&shared, NOT_FOR_LONG, change).await?;
     Ok(shown(view, &caller))
 }
 
 pub(super) async fn end(State(shared): State<Shared>, Id(id): Id) -> Result<StatusCode, Fault> {
-    steer(&shared, move |node, now| node.end_conference(now, id)).await??;
+    steer_kept(&shared, NOT_FOR_LONG, move |node, now| node.end_conference(now, id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -53,6 +53,8 @@ causes! {
         NoReservation => "no_reservation",
         /// There is no such path: 404.
         NoRoute => "no_route",
+        /// There is no such tenant: 422.
+        NoTenant => "no_tenant",
         /// It needs a token, and came without: 401.
         NoToken => "no_token",
         /// What must be kept cannot be: 503.
@@ -90,9 +92,11 @@ impl Problem {
             Self::ConferenceFull | Self::Ending | Self::NotInYet => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::BadTarget | Self::KeyUsed | Self::NoFactory | Self::OutOfRange => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Self::BadTarget
+            | Self::KeyUsed
+            | Self::NoFactory
+            | Self::NoTenant
+            | Self::OutOfRange => StatusCode::UNPROCESSABLE_ENTITY,
             Self::CallRate | Self::TenantFull => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy
             | Self::NoRoom
@@ -126,6 +130,7 @@ impl Problem {
             Self::NoRoom => "There is no room",
             Self::NotKept => "What must be kept cannot be",
             Self::NoRoute => "There is no such path",
+            Self::NoTenant => "There is no such tenant",
             Self::NoToken => "A token is needed",
             Self::NotInYet => "The participant is not in yet",
             Self::OutOfRange => "A value is outside of what it may be",
@@ -202,6 +207,7 @@ impl From<SteerError> for Fault {
             SteerError::NoConference => Problem::NoConference,
             SteerError::NoParticipant => Problem::NoParticipant,
             SteerError::NoFactory(_) => Problem::NoFactory,
+            SteerError::NoTenant(_) => Problem::NoTenant,
             SteerError::BadTime { .. }
             | SteerError::OutOfRange { .. }
             | SteerError::SamePins(_)

@@ -112,7 +112,101 @@ impl Spool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::store::cut::{Backend, cut_everywhere, made, open};
+
+    /// Events that were written, those that were delivered, and what was under way when the power went.
+    #[derive(Debug, Default)]
+    struct Told {
+        kept: BTreeSet<u64>,
+        /// Whether that is on the disk nobody waits for: they may come once more.
+        delivered: BTreeSet<u64>,
+        doubtful: BTreeSet<u64>,
+    }
+
+    fn event(number: u64) -> (String, u64, Row) {
+        let url = format!("https://{}.example.com/", number % 2);
+        let id = format!("msg_{number}");
+        (url, number, Row { id, unix_micros: number, body: "x".repeat(40) })
+    }
+
+    /// Keeps twelve events, some together, and delivers every third.
+    fn live(disk: &Backend) -> Told {
+        let mut told = Told::default();
+        let Ok(database) = open(disk) else { return told };
+        let spool = Spool(database);
+        for numbers in [0..1, 1..4, 4..5, 5..9, 9..12] {
+            let put = numbers.clone().map(event).collect();
+            if spool.write(&Change { put, remove: Vec::new() }).is_err() {
+                told.doubtful.extend(numbers);
+                return told;
+            }
+            told.kept.extend(numbers.clone());
+            let over: Vec<u64> = numbers.filter(|number| number % 3 == 0).collect();
+            told.delivered.extend(&over);
+            let remove = over.into_iter().map(|number| (event(number).0, number)).collect();
+            if spool.write(&Change { put: Vec::new(), remove }).is_err() {
+                return told;
+            }
+        }
+        told
+    }
+
+    fn check(disk: &Backend, told: &Told, what: &str) {
+        let database = open(disk).unwrap_or_else(|error| panic!("{what}: not opened: {error}"));
+        let spool = Spool(database);
+        let waiting = spool.read_all().unwrap_or_else(|error| panic!("{what}: {error}"));
+        let mut found = BTreeSet::new();
+        for (url, waiting) in &waiting {
+            assert!(waiting.iter().is_sorted_by_key(|it| it.number), "{what}: out of order");
+            for number in waiting.iter().map(|it| it.number) {
+                let (its, _, row) = event(number);
+                assert_eq!((url, spool.read(url, number)), (&its, Some(row)), "{what}: {number}");
+                found.insert(number);
+            }
+        }
+        let must = told.kept.difference(&told.delivered);
+        assert!(must.clone().all(|it| found.contains(it)), "{what}: {found:?} of {told:?}");
+        let may = |it: &u64| told.kept.contains(it) || told.doubtful.contains(it);
+        assert!(found.iter().all(may), "{what}: {found:?} of {told:?}");
+        // What was handed over together is there together.
+        let doubtful = told.doubtful.iter().filter(|it| found.contains(*it)).count();
+        assert!(doubtful == 0 || doubtful == told.doubtful.len(), "{what}: {found:?}");
+    }
+
+    fn empty() -> Vec<u8> {
+        made(|database| {
+            let transaction = database.begin_write().expect("begun");
+            transaction.open_table(EVENTS).expect("made");
+            transaction.commit().expect("written");
+        })
+    }
+
+    /// What is in the spool is posted at least once: a cut at any write takes nothing away that was kept and not delivered.
+    #[test]
+    fn a_cut_at_every_write_loses_no_event_that_was_kept() {
+        let whole = live(&Backend::of(empty(), None));
+        assert_eq!((whole.kept.len(), whole.delivered.len()), (12, 4));
+        cut_everywhere(&empty(), live, check);
+    }
+
+    /// The checker must see an event that is counted on before it is on the disk.
+    #[test]
+    fn canary_spool_that_counts_on_what_is_not_written_is_caught() {
+        let whole = Backend::of(empty(), None);
+        live(&whole);
+        let is_lost = (0..whole.operations()).any(|cut| {
+            let disk = Backend::of(empty(), Some(cut));
+            let mut told = live(&disk);
+            let early = std::mem::take(&mut told.doubtful);
+            told.kept.extend(early);
+            let left = Backend::of(disk.safe(), None);
+            std::panic::catch_unwind(|| check(&left, &told, "counted on too early")).is_err()
+        });
+        assert!(is_lost);
+    }
 
     #[test]
     fn what_was_put_is_there_in_order_after_the_next_start_and_what_was_removed_is_not() {
