@@ -23,7 +23,7 @@ const TRIES: [&str; 13] = [
     "--max-examples",
     "15",
     "--phases",
-    "examples,coverage,fuzzing",
+    "examples,coverage,fuzzing,stateful",
     "--exclude-operation-id",
     "readEvents",
     "--exclude-operation-id",
