@@ -166,7 +166,7 @@ fn administrator_names_who_pays_and_the_tenants_limits_count() {
     // Both what was given and what was not is explained as the tenant's.
     let explained = rig.node.explain(rig.now, &ExplainQuery::Recent).expect("of late");
     let of = |state, tenant: &str| {
-        explained.iter().filter(|it| it.state == state && it.tenant == tenant).count()
+        explained.decisions.iter().filter(|it| it.state == state && it.tenant == tenant).count()
     };
     assert_eq!((of(ExplainedState::Held, "acme"), of(ExplainedState::Held, "")), (2, 1));
     assert_eq!((of(ExplainedState::Refused, "acme"), of(ExplainedState::Refused, "")), (2, 1));
