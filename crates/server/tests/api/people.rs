@@ -86,30 +86,36 @@ struct Person {
 }
 
 impl Person {
-    /// Sends a packet of his sound.
-    fn send(&mut self, payload_type: u8, payload: &[u8]) {
+    /// Sends a packet of his sound that begins at this time of its clock.
+    fn send(&mut self, payload_type: u8, stamp: u32, payload: &[u8]) {
         self.packets += 1;
         let [high, low] = self.packets.to_be_bytes();
-        let stamp = (u32::from(self.packets) * 1_600).to_be_bytes();
         let mut packet = vec![0x80, payload_type, high, low];
-        packet.extend(stamp);
+        packet.extend(stamp.to_be_bytes());
         packet.extend([0, 0, 0, 7]);
         packet.extend(payload);
         let media = self.phone.media.as_ref().expect("it has sound");
         media.send_to(&packet, self.port).expect("sent");
     }
 
-    /// Presses keys one after another, each told once, with its end (RFC 4733 §2.3).
+    /// Presses keys one after another. The end of each is told again until it is taken (RFC 4733 §2.5.1.4): what comes faster
+    /// than a phone talks is dropped.
     fn key(&mut self, api: &Api, keys: &str) {
-        // Some silence first: who is heard for the first time is believed after a few packets.
-        for _ in 0..SILENCE_PACKETS {
-            self.send(8, &[0xd5; 160]);
+        if self.packets == 0 {
+            // Some silence first: who is heard for the first time is believed after a few packets.
+            (0..SILENCE_PACKETS).for_each(|at| self.send(8, at * 160, &[0xd5; 160]));
         }
         for key in keys.bytes() {
             let code = if key == b'#' { 11 } else { key - b'0' };
+            let stamp = u32::from(self.packets) * 1_600;
             let before = keys_pressed(api);
-            self.send(101, &[code, 0x80 | 10, 3, 0x20]);
-            assert!((0..TRIES_MAX).any(|_| keys_pressed(api) > before), "the key is not taken");
+            let is_taken = (0..TRIES_MAX).any(|tried| {
+                if tried % AGAIN_AFTER == 0 {
+                    self.send(101, stamp, &[code, 0x80 | 10, 3, 0x20]);
+                }
+                keys_pressed(api) > before
+            });
+            assert!(is_taken, "{key}");
         }
     }
 
@@ -123,10 +129,11 @@ impl Person {
 }
 
 /// Packets of silence before keys.
-const SILENCE_PACKETS: usize = 8;
+const SILENCE_PACKETS: u32 = 8;
 
-/// How often it is asked whether a key is there: each time takes longer than a tick of the mixer as a rule.
+/// How often it is asked whether a key is there, and after how often it is told once more: some ten times a second.
 const TRIES_MAX: usize = 10_000;
+const AGAIN_AFTER: usize = 50;
 
 /// Keys that the mixer has told of.
 fn keys_pressed(api: &Api) -> u64 {
