@@ -14,8 +14,9 @@ use crate::run::{self, Call};
 const WANTED: &str = "schemathesis==4.32.5";
 
 /// Bounded, and the same each time. A stream of events has no end to wait for, and a server that drains refuses what is to be
-/// tried. A 503 that is described is no fault, one that is not is found by what holds each status to the description; and what
-/// is right by its shape may still be wrong, as a reservation for yesterday.
+/// tried. A 503 that is described is no fault, one that is not is found by what holds each status to the description; what
+/// is right by its shape may still be wrong, as a reservation for yesterday; and a repeated idempotency key answers what it made
+/// once, whether or not that is over.
 const TRIES: [&str; 13] = [
     "--no-color",
     "--seed",
@@ -29,8 +30,14 @@ const TRIES: [&str; 13] = [
     "--exclude-operation-id",
     "drain",
     "--exclude-checks",
-    "ignored_auth,not_a_server_error,positive_data_acceptance",
+    "ensure_resource_availability,ignored_auth,not_a_server_error,positive_data_acceptance",
 ];
+
+/// How far the links of the description are followed, from what makes something to what ends it.
+const SETTINGS: (&str, &str) = ("schemathesis.toml", "[phases.stateful]\nmax-steps = 15\n");
+
+/// The example of whom to call may be called. Nobody is: from a socket on loopback nothing gets there.
+const SERVED: (&str, &str) = ("convoke.toml", "[dial_out]\nallow = [\"192.0.2.7\"]\n");
 
 /// A server of our own, ended with this.
 struct Served(Child);
@@ -57,16 +64,22 @@ pub(crate) fn schema(root: &Path) -> anyhow::Result<()> {
     let state = scratch.join("state");
     // What another run has left there would be in the way of this one.
     let _ = std::fs::remove_dir_all(&state);
-    let (_served, admin) = serve(root, &text(&state))?;
+    for (name, content) in [SETTINGS, SERVED] {
+        std::fs::write(scratch.join(name), content)
+            .with_context(|| format!("cannot write {name}"))?;
+    }
+    let (_served, admin) = serve(root, &text(&scratch.join(SERVED.0)), &text(&state))?;
     let program = text(&scratch.join("bin").join("schemathesis"));
     let url = format!("http://{admin}/v1/openapi.json");
+    // What it leaves behind, it leaves there.
     run::command(&scratch, &Call::new(&program, &["run", &url]).with_args(&TRIES))
 }
 
 /// A server that lets us do everything, and where that is asked for.
-fn serve(root: &Path, state: &str) -> anyhow::Result<(Served, String)> {
+fn serve(root: &Path, config: &str, state: &str) -> anyhow::Result<(Served, String)> {
     let mut child = Command::new(root.join("target/debug/convoke"))
-        .args(["serve", "--json", "--with-parent", "--admin-open", "--state-dir", state])
+        .args(["serve", "--config", config, "--json", "--with-parent", "--admin-open"])
+        .args(["--state-dir", state])
         .args(["--sip", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
