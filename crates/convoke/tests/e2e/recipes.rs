@@ -84,16 +84,24 @@ fn admin_of(server: &Process) -> String {
 /// From the making of a conference to its end, with somebody in it who is muted and removed.
 #[test]
 fn ctl_steers_a_conference_from_its_making_to_its_end() {
-    let _alone = Alone::wait();
-    let server = Process::serve(&["--admin-open"]);
+    let alone = Alone::wait();
+    let config = alone.write("c.toml", "[tenants.acme]\nquota = 5\n");
+    let server = Process::serve(&["--admin-open", "--config", &config]);
     let admin = admin_of(&server);
     let ctl = |words: &[&str]| {
         let (code, out, error) = run(&[&["ctl", "--admin", &admin], words].concat());
         assert_eq!(code, Some(0), "{words:?}: {error}");
         out
     };
-    let made: Value =
-        serde_json::from_str(&ctl(&["create", "--json", "--title", "Ops"])).expect("JSON");
+    for (tenant, seats, why) in
+        [("acne", "1", "there is no tenant"), ("acme", "6", "acme has 0 of its 5")]
+    {
+        let words = ["ctl", "--admin", &admin, "create", "--tenant", tenant, "--seats", seats];
+        let (code, _, error) = run(&words);
+        assert!(code == Some(1) && error.contains(why), "{error}");
+    }
+    let words = ["create", "--json", "--title", "Ops", "--tenant", "acme"];
+    let made: Value = serde_json::from_str(&ctl(&words)).expect("JSON");
     let text = |field: &str| made[field].as_str().expect("text").to_owned();
     let (id, uri) = (text("id"), text("uri"));
     let list = ctl(&["list"]);
@@ -103,6 +111,7 @@ fn ctl_steers_a_conference_from_its_making_to_its_end() {
     let short = &id[..6];
     let shown = ctl(&["show", short]);
     assert!(shown.contains("active since") && shown.contains("joined"), "{shown}");
+    assert!(shown.contains("paid by") && shown.contains("acme"), "{shown}");
     assert!(ctl(&["mute", short, "0"]).contains("is muted"));
     assert!(ctl(&["show", &uri]).contains("muted"));
     assert!(ctl(&["unmute", short, "0"]).contains("is heard again"));

@@ -71,3 +71,37 @@ fn what_fits_is_shown_and_explained() {
     assert_eq!(code, Some(1));
     assert!(error.contains("--state-dir"), "{error}");
 }
+
+/// Makes a conference with a PIN under a key; gives the answer as soon as it is there.
+fn made_under(key: &str, server: &Process) -> Value {
+    let url = format!("http://{}/v1/conferences", server.greeting("admin"));
+    let request = ureq::post(url).header("Idempotency-Key", format!("\"{key}\""));
+    let answer = request.content_type("application/json").send(r#"{"pin":"471147"}"#);
+    let text = answer.expect("made").body_mut().read_to_string().expect("a body");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// draft-ietf-httpapi-idempotency-key-header-07 §2.6: whoever was answered when the server was killed asks again and gets the same
+/// conference, which still asks for the PIN.
+#[test]
+fn what_was_answered_under_a_key_is_the_same_after_kill_9() {
+    let alone = Alone::wait();
+    let state = alone.text("state");
+    let serve = || Process::serve(&["--admin-open", "--state-dir", &state]);
+    let mut server = serve();
+    let mut before: Vec<(String, Value)> = Vec::new();
+    for life in 0..6 {
+        let key = format!("life-{life}");
+        before.push((key.clone(), made_under(&key, &server)));
+        server.signal(Signal::SIGKILL);
+        assert!(!server.ended().success());
+        server = serve();
+        for (key, made) in &before {
+            assert_eq!(made_under(key, &server)["uri"], made["uri"], "{key} in life {life}");
+        }
+        let (_, last) = before.last().expect("one");
+        let id = text(last, "id");
+        let shown = json(&["ctl", "show", &id, "--json", "--admin", &server.greeting("admin")]);
+        assert_eq!(shown["pin"], true, "{shown}");
+    }
+}
