@@ -111,12 +111,12 @@ async fn status(
     State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<StatusPage>, Fault> {
-    let page = ask(&shared.asked, Asked::Status).await.ok_or_else(Fault::busy)?;
+    let page = ask(&shared.asked, Asked::Status).await?;
     Ok(Json(if caller.sees_uris { page } else { page.without_secrets() }))
 }
 
 async fn metrics(State(shared): State<Shared>) -> Result<Response, Fault> {
-    let snapshot = ask(&shared.asked, Asked::Metrics).await.ok_or_else(Fault::busy)?;
+    let snapshot = ask(&shared.asked, Asked::Metrics).await?;
     let headers = [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)];
     Ok((headers, metrics::render(&snapshot)).into_response())
 }
@@ -127,14 +127,17 @@ async fn description() -> Response {
     (headers, include_str!("../../../docs/openapi.json")).into_response()
 }
 
-/// Asks the loop. `None`: it has too many questions, or has ended.
+/// Asks the loop. It may have too many questions, and it may end before it answers.
 async fn ask<T>(
     asked: &mpsc::Sender<Asked>,
     what: impl FnOnce(oneshot::Sender<T>) -> Asked,
-) -> Option<T> {
+) -> Result<T, Fault> {
     let (answer, answered) = oneshot::channel();
-    asked.try_send(what(answer)).ok()?;
-    answered.await.ok()
+    asked.try_send(what(answer)).map_err(|_| Fault::busy())?;
+    answered.await.map_err(|_| {
+        let detail = "the server ended before it answered, and may have done it: ask again when it is back, under the same key if there was one";
+        Fault::new(Problem::ShuttingDown, detail)
+    })
 }
 
 /// Has the node do something that is to outlive the process, and waits until it is on the disk. If it cannot be written, that
@@ -154,7 +157,7 @@ async fn steer_kept<T: Send + 'static>(
             }
         }))
     };
-    let (done, is_kept) = ask(&shared.asked, asked).await.ok_or_else(Fault::busy)?;
+    let (done, is_kept) = ask(&shared.asked, asked).await?;
     let done = done?;
     if is_kept { Ok(done) } else { Err(Fault::new(Problem::NotKept, unkept)) }
 }
@@ -171,5 +174,5 @@ async fn steer<T: Send + 'static>(
             None
         }))
     };
-    ask(&shared.asked, asked).await.ok_or_else(Fault::busy)
+    ask(&shared.asked, asked).await
 }

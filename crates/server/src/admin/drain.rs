@@ -33,7 +33,7 @@ pub struct DrainPage {
 
 /// The loop turns. Whether it takes conferences is another question.
 pub(super) async fn health(State(asked): Loop) -> Result<Response, Fault> {
-    ask(&asked, Asked::Ready).await.ok_or_else(Fault::busy)?;
+    ask(&asked, Asked::Ready).await?;
     Ok(Json(serde_json::json!({ "alive": true })).into_response())
 }
 
@@ -42,7 +42,7 @@ pub(super) async fn ready(
     State(shared): State<Shared>,
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
-    let mut readiness = ask(&shared.asked, Asked::Ready).await.ok_or_else(Fault::busy)?;
+    let mut readiness = ask(&shared.asked, Asked::Ready).await?;
     if shared.access.admit(&headers, TokenRole::Reader).is_err() {
         readiness.why.clear();
     }
@@ -63,8 +63,8 @@ pub(super) async fn undrain(State(asked): Loop) -> Result<Json<DrainPage>, Fault
     page(ask(&asked, Asked::Undrain).await)
 }
 
-fn page(draining: Option<Option<DrainStatus>>) -> Result<Json<DrainPage>, Fault> {
-    Ok(Json(DrainPage { draining: draining.ok_or_else(Fault::busy)? }))
+fn page(draining: Result<Option<DrainStatus>, Fault>) -> Result<Json<DrainPage>, Fault> {
+    Ok(Json(DrainPage { draining: draining? }))
 }
 
 /// Longest deadline: a week. Whoever wants longer wants none.

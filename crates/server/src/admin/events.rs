@@ -55,7 +55,7 @@ pub(super) async fn events(
     let last =
         headers.get("last-event-id").map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
     let subscribed = ask(&shared.asked, |answer| Asked::Subscribe(last, answer)).await;
-    let subscription = subscribed.ok_or_else(Fault::busy)?;
+    let subscription = subscribed?;
     life.prolong();
     let mut waiting =
         VecDeque::from([Bytes::from_static(b"retry: 1000\n: here is what happens\n\n")]);

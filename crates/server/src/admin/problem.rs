@@ -195,7 +195,7 @@ impl Fault {
         Self { problem, detail: detail.into() }
     }
 
-    /// The loop did not answer.
+    /// The loop does not take it.
     pub(crate) fn busy() -> Self {
         Self::new(Problem::Busy, "ask again in a second; nothing was done")
     }

@@ -108,7 +108,7 @@ pub(super) async fn explain(
     let query = explain_query(read(query)?).map_err(bad)?;
     for_owners(&caller)?;
     let asked = ask(&asked, |answer| Asked::Room(RoomQuestion::Explain(query, answer))).await;
-    asked.ok_or_else(Fault::busy)?.map(Json).map_err(|error| missing(&error))
+    asked?.map(Json).map_err(|error| missing(&error))
 }
 
 pub(super) async fn holds(
@@ -117,7 +117,7 @@ pub(super) async fn holds(
 ) -> Result<Json<HoldsPage>, Fault> {
     for_owners(&caller)?;
     let page = ask(&asked, |answer| Asked::Room(RoomQuestion::Holds(answer))).await;
-    page.map(Json).ok_or_else(Fault::busy)
+    page.map(Json)
 }
 
 /// `?legs=N`, with `conferences`, `codec`, `ptime` in ms and `tenant`; nothing: only how much there is.
@@ -142,7 +142,7 @@ pub(super) async fn capacity(
     let legs = read_amount("legs", query.legs).map_err(bad)?;
     let what_if = legs.map(|legs| CapacityQuery { conferences, legs, codec, ptime, tenant });
     let asked = ask(&asked, |answer| Asked::Room(RoomQuestion::Capacity(what_if, answer))).await;
-    asked.ok_or_else(Fault::busy)?.map(Json).map_err(|error| missing(&error))
+    asked?.map(Json).map_err(|error| missing(&error))
 }
 
 pub(super) async fn reserve(
@@ -170,8 +170,8 @@ pub(super) async fn cancel(
     reservation(ask(&asked, cancel).await).map(Json)
 }
 
-fn reservation(reserved: Option<Reserved>) -> Result<ReservationStatus, Fault> {
-    reserved.ok_or_else(Fault::busy)?.map_err(|error| {
+fn reservation(reserved: Result<Reserved, Fault>) -> Result<ReservationStatus, Fault> {
+    reserved?.map_err(|error| {
         let problem = match &error {
             ReserveError::NoStore | ReserveError::NotKept => Problem::NotKept,
             ReserveError::Ending | ReserveError::Draining => Problem::ShuttingDown,

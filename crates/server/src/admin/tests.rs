@@ -50,3 +50,13 @@ fn when_the_loop_takes_no_question_each_operation_says_so() {
         assert_eq!(is_busy, answers.get("503").is_some(), "{method} {path}: {answer}");
     }
 }
+
+/// Whoever waits when the loop ends must not hear that nothing was done: it may be on the disk.
+#[tokio::test]
+async fn who_is_not_answered_any_more_is_told_that_it_may_be_done() {
+    let (asked, mut questions) = mpsc::channel(1);
+    let waits = tokio::spawn(async move { ask(&asked, Asked::Ready).await });
+    drop(questions.recv().await);
+    let fault = waits.await.expect("no panic").expect_err("nobody answers");
+    assert_eq!(fault.problem, Problem::ShuttingDown);
+}
