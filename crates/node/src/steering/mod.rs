@@ -24,7 +24,6 @@ use serde::{Deserialize, Serialize};
 use units::{Instant, UnixTime};
 
 pub use self::view::{ConferenceView, ParticipantView, Stage};
-use crate::conference::Record;
 use crate::keeping::{StoreChange, Waiting};
 use crate::node::Node;
 
@@ -289,7 +288,7 @@ impl Node {
             self.forget_keys(vec![id]);
         }
         self.take_back(now, id);
-        if self.records.get(&id).is_some_and(Record::is_alive) {
+        if self.records.get(&id).is_some_and(|record| record.is_alive()) {
             // Who was quick is in already.
             let _ = self.end_conference(now, id);
         }
