@@ -25,7 +25,7 @@ const PACKETS_MAX: usize = 4;
 
 fn txn(data: &[u8], trail: &mut Trail) {
     let config =
-        StackConfig { advertise: vec![], tag_prefix: "n1s0".to_owned(), asks_for_control: false };
+        StackConfig { advertise: vec![], tag_prefix: "n1s0".to_owned(), asks_for_control: true };
     let mut world = World {
         stack: Stack::new(config, Rng::from_number(1)),
         now: Instant::ZERO,
@@ -166,7 +166,20 @@ impl World<'_> {
         let Some(request) = self.asked.get(index) else { return };
         let status = StatusCode::new(self.choices.pick(&[100, 180, 200, 302, 401, 487, 603]));
         let tag = self.choices.pick(&["one", "two"]);
-        let response = Response::answering(request, status.expect("a status")).with_to_tag(tag);
+        let mut response = Response::answering(request, status.expect("a status")).with_to_tag(tag);
+        if self.choices.percent(30)
+            && let Ok(mut via) = response.headers.top_via()
+        {
+            for (name, values) in [
+                ("oc", ["0", "40", "100", "x"]),
+                ("oc-algo", ["\"loss\"", "loss", "\"loss\"", "\"rate\""]),
+                ("oc-validity", ["0", "500", "60000", "99999999999999999999"]),
+                ("oc-seq", ["1.0", "1.1", "2.00001", "x"]),
+            ] {
+                via.params.set(name, Some(self.choices.pick(&values)));
+            }
+            response.headers.set_top_via(&via);
+        }
         let transport = self.transport();
         let packet = Packet { path: path(transport), bytes: response.to_bytes() };
         self.stack.handle_packet(self.now, packet);

@@ -132,10 +132,13 @@ impl Params {
 /// Each parameter with its semicolon in front.
 impl fmt::Display for Params {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Piece by piece: every message has some, and a format string costs as much again as what it writes.
         for (name, value) in self.iter() {
-            write!(f, ";{name}")?;
+            f.write_str(";")?;
+            f.write_str(name)?;
             if let Some(value) = value {
-                write!(f, "={value}")?;
+                f.write_str("=")?;
+                f.write_str(value)?;
             }
         }
         Ok(())

@@ -101,7 +101,9 @@ impl Via {
 
 impl fmt::Display for Via {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{} {}", self.protocol, self.transport, self.host)?;
+        for part in [&self.protocol, "/", &self.transport, " ", self.host.as_str()] {
+            f.write_str(part)?;
+        }
         if let Some(port) = self.port {
             write!(f, ":{port}")?;
         }

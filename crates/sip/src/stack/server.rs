@@ -177,14 +177,14 @@ impl Stack {
         let Some(mut via) = request.top_via() else { return false };
         stamp(&mut via, &source, self.overload);
         let retry = match request.is_forwarded || request.has_oc {
-            true => String::new(),
-            false => format!("Retry-After: {}\r\n", self.retry_after()),
+            true => "",
+            false => self.retry_line(),
         };
         let start = "SIP/2.0 503 Service Unavailable";
         let ip = source.remote.ip();
         let tag = self.refusal_tag(ip, (request.call_id, request.from_tag, request.cseq));
         let way = (answer_path(&via, source), &via);
-        let mut packet = request.answer(way, (start, &tag, &retry));
+        let mut packet = request.answer(way, (start, &tag, retry));
         if packet.bytes.len() + OVERLOADED.len() <= came && packet.bytes.ends_with(NO_BODY) {
             packet.bytes.truncate(packet.bytes.len() - NO_BODY.len());
             packet.bytes.extend_from_slice(OVERLOADED.as_bytes());
@@ -203,12 +203,27 @@ impl Stack {
     }
 
     fn refusal_tag(&self, source: IpAddr, of: (&str, Option<&str>, u32)) -> String {
-        format!("{}{}", self.tag_prefix, self.stateless.of_refusal(source, of))
+        self.stateless.of_refusal(&self.tag_prefix, source, of)
     }
 
     /// RFC 3261 §21.5.4: the time is drawn, so that those who are refused do not all come back at once.
     fn retry_after(&mut self) -> u64 {
         2 + self.rng.below(9)
+    }
+
+    /// The same as a line of a header.
+    fn retry_line(&mut self) -> &'static str {
+        match self.retry_after() {
+            2 => "Retry-After: 2\r\n",
+            3 => "Retry-After: 3\r\n",
+            4 => "Retry-After: 4\r\n",
+            5 => "Retry-After: 5\r\n",
+            6 => "Retry-After: 6\r\n",
+            7 => "Retry-After: 7\r\n",
+            8 => "Retry-After: 8\r\n",
+            9 => "Retry-After: 9\r\n",
+            _ => "Retry-After: 10\r\n",
+        }
     }
 
     /// Sends a 2xx to an INVITE once more, past its transaction, as [`crate::SuccessRetransmit`] asks

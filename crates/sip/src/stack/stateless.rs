@@ -30,16 +30,23 @@ impl StatelessTags {
         format!("{:016x}", hasher.finish())
     }
 
-    /// The same for a request that was only looked at: by what its ACK has from it (RFC 3261 §17.1.1.3), and where it came from.
+    /// The same, with the prefix, for a request that was only looked at: by what its ACK has from it (RFC 3261 §17.1.1.3), and where it came from.
     pub(super) fn of_refusal(
         &self,
+        prefix: &str,
         source: IpAddr,
         (call_id, from_tag, cseq): (&str, Option<&str>, u32),
     ) -> String {
         let mut hasher = DefaultHasher::new();
         (self.secret, "refusal", source, call_id, from_tag.unwrap_or_default(), cseq)
             .hash(&mut hasher);
-        format!("r{:016x}", hasher.finish())
+        let mut tag = String::with_capacity(prefix.len() + 1 + 16);
+        tag.push_str(prefix);
+        tag.push('r');
+        let hash = hasher.finish();
+        let digits = (0..16).rev().map(|at| b"0123456789abcdef"[(hash >> (4 * at) & 15) as usize]);
+        tag.extend(digits.map(char::from));
+        tag
     }
 }
 
