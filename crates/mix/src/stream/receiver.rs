@@ -49,6 +49,8 @@ struct MadeUp {
     concealed: u64,
     lengthened: u64,
     shortened: u64,
+    /// How often something was looked for that could be left out.
+    searches: u64,
 }
 
 /// A stretch without payload.
@@ -186,6 +188,12 @@ impl Receiver {
         self.jitter.delay()
     }
 
+    /// How often something was looked for that could be left out.
+    #[cfg(test)]
+    pub(super) const fn searches(&self) -> u64 {
+        self.made_up.searches
+    }
+
     /// Puts what this half of the stream knows into a port's report.
     pub fn report(&self, report: &mut PortReport) {
         let jitter = self.jitter.counters();
@@ -310,6 +318,7 @@ impl Receiver {
             }
             self.add(at);
         }
+        self.made_up.searches += 1;
         let seam = if self.found_nothing < FOUND_NOTHING_MAX { Seam::Unheard } else { Seam::Least };
         let cut = stretch::shorten(&mut self.pending[..self.pending_samples], spare, seam);
         self.pending_samples -= cut;

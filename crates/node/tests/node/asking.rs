@@ -144,6 +144,29 @@ fn the_ack_makes_the_hold_firm() {
     }
 }
 
+/// Half of what comes to a factory are ACKs to redirections: who they are from is seen without reading them, so that what
+/// else one says does not matter. What is no ACK of ours is read, and dropped.
+#[test]
+fn the_ack_to_a_redirection_is_not_read() {
+    for proves in [true, false] {
+        let mut rig = Rig::with(Setting { seats: 40, ..Setting::default() });
+        let mut alice = Caller::new("alice", 1);
+        let response = rig.ask(alice.address, &alice.invite(FACTORY));
+        alice.to_tag = if proves { to_tag(&response) } else { Some("1-0-invented".to_owned()) };
+        let ack = alice.request("ACK", FACTORY).replace("Max-Forwards: 70", "Max-Forwards: many");
+        assert_eq!(rig.receive(alice.address, &ack), []);
+        // 40 seats: soft holds together get 32 of them, which is eight conferences of four.
+        for number in 0..8 {
+            let mut other = Caller::new("flood", 10 + number);
+            other.address.set_ip([127, 0, 0, 2].into());
+            rig.conference(&other);
+        }
+        alice.to_tag = None;
+        let status = rig.join(&mut alice, &contact(&response)).status.code();
+        assert_eq!(status, if proves { 200 } else { 404 }, "proves: {proves}");
+    }
+}
+
 /// A flood pushes an honest caller's soft hold out before his ACK comes: the ACK brings it back.
 #[test]
 fn the_ack_brings_back_a_hold_that_a_flood_pushed_out() {

@@ -156,6 +156,24 @@ fn who_sends_noise_gets_rid_of_delay_too() {
     assert_eq!(after.late, before.late);
 }
 
+/// However much there is too much of: where nothing was found, the next search waits. A search is most of what a leg costs, and
+/// those of a thousand legs in each tick once took the whole core.
+#[test]
+fn what_finds_nothing_does_not_search_in_each_tick() {
+    let mut rng = Rng::from_number(2);
+    let noise = (0..8_000).map(|_| i16::try_from(rng.below(8_000)).unwrap() - 4_000).collect();
+    let mut net = Net { talker: Talker::saying(1, PCMU, noise), ..Net::new(3 * MS) };
+    net.run(10, &mut |_| Some(rng.below(180_000) * 1_000));
+    let mut most = 0;
+    for _ in 0..40 {
+        let before = net.receiver.searches();
+        net.run(1, &mut |_| Some(0));
+        most = most.max(net.receiver.searches() - before);
+    }
+    assert!(net.delay_ms() <= 70, "it got rid of more than 60 ms: {:?}", net.report());
+    assert!((2..=20).contains(&most), "{most} in 100 ticks");
+}
+
 /// How long the delay may take to be as it was, after everything stood still for half a second.
 const BACK_WITHIN_S: u64 = 2;
 
