@@ -16,10 +16,11 @@ const PROGRAM: &str = "target/release/bench";
 
 /// How often a case is done: enough that what one pass costs does not drown in its beginning, and no more than takes a few
 /// seconds. Each case belongs to the first name that it begins with.
-const TIMES: [(&str, u64); 8] = [
+const TIMES: [(&str, u64); 9] = [
     ("parse", 1_000),
     ("print", 1_000),
     ("ask", 200),
+    ("refuse", 200),
     ("decide", 200),
     ("mix-1x1000", 5),
     ("mix-100x10", 5),
