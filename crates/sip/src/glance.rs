@@ -6,6 +6,8 @@
 
 use std::fmt::Write as _;
 
+use memchr::memchr;
+
 use crate::header::Via;
 use crate::{Packet, Source, scan};
 
@@ -163,8 +165,7 @@ impl<'a> Glimpse<'a> {
 
 /// Cuts off the first line. `None`: it does not end as it must, or goes on in the next one.
 fn line(text: &str) -> Option<(&str, &str)> {
-    // A search for one byte is a fast one; for two, or for any of two, it is not.
-    let at = text.find('\r')?;
+    let at = memchr(b'\r', text.as_bytes())?;
     let rest = text[at + 1..].strip_prefix('\n')?;
     let is_folded = rest.starts_with([' ', '\t']);
     (!is_folded).then_some((&text[..at], rest))
@@ -181,14 +182,15 @@ fn for_each_field<'a>(
             return Some(());
         }
         rest = after;
-        let name = line.split([':', ' ', '\t']).next().unwrap_or_default();
+        let ends_name = |byte: u8| matches!(byte, b':' | b' ' | b'\t');
+        let name = &line[..line.bytes().position(ends_name).unwrap_or(line.len())];
         let field = Field::of(name.as_bytes());
         if field == Field::Other {
             continue;
         }
         let value = scan::trim(&line[name.len()..]).strip_prefix(':').map(scan::trim)?;
         // The parser finds a line end in it, and something else behind.
-        (!value.contains('\n')).then(|| show(field, value))??;
+        memchr(b'\n', value.as_bytes()).is_none().then(|| show(field, value))??;
     }
 }
 
@@ -212,7 +214,7 @@ impl Field {
 
 /// What stands before the first comma that is in no quoted string.
 fn first_value(value: &str) -> &str {
-    if !value.contains(',') {
+    if memchr(b',', value.as_bytes()).is_none() {
         return value;
     }
     let mut quoted = false;
