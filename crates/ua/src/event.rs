@@ -4,8 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use sdp::Negotiated;
+use sip::header::Reason;
 use sip::subscription::Ended;
-use sip::{NameAddr, Packet, StatusCode, Uri, Wanted};
+use sip::{Headers, NameAddr, Packet, StatusCode, Uri, Wanted};
 
 use crate::roster::{DocumentError, Roster};
 
@@ -283,14 +284,17 @@ impl CallFailure {
 }
 
 /// Why an established call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndCause {
     /// We hung up.
     #[error("we hung up")]
     Local,
     /// The peer hung up.
-    #[error("the peer hung up")]
-    Remote,
+    #[error("the peer hung up{}", because(reason.as_deref()))]
+    Remote {
+        /// Why, in the words of its Reason field (RFC 3326); at most 200 characters.
+        reason: Option<String>,
+    },
     /// The peer never acknowledged our 200 (RFC 3261 §13.3.1.4).
     #[error("the answer was never acknowledged")]
     NoAck,
@@ -310,6 +314,27 @@ pub enum EndCause {
     #[error("the peer's session description cannot be used")]
     BadDescription,
 }
+
+impl EndCause {
+    /// A BYE of the peer's, with these fields.
+    pub(crate) fn remote(headers: &Headers) -> Self {
+        let reasons = headers.reasons();
+        let said = reasons.iter().find_map(Reason::text);
+        let numbered = || {
+            let first = reasons.first()?;
+            Some(format!("{} cause {}", first.protocol, first.cause()?))
+        };
+        let shown = |text: String| text.chars().take(REASON_CHARS_MAX).collect();
+        Self::Remote { reason: said.or_else(numbered).map(shown) }
+    }
+}
+
+fn because(reason: Option<&str>) -> String {
+    reason.map_or_else(String::new, |reason| format!(": {reason}"))
+}
+
+/// Longest reason that is shown. A peer writes what he likes; one line of it is enough.
+const REASON_CHARS_MAX: usize = 200;
 
 /// How a REFER goes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -67,6 +67,8 @@ fn who_keys_a_pin_waits_and_is_let_in_and_then_the_time_is_up() {
     let ended = server.until("ended");
     assert_eq!(text(&ended, "cause"), "its time is up");
     for phone in [&mut alice, &mut bob, &mut eve] {
+        let why = text(&phone.until("ended"), "why");
+        assert!(why.contains("hung up: The time of the conference is up"), "{why}");
         phone.ended();
     }
     let books = || std::fs::read_to_string(&records).unwrap_or_default();

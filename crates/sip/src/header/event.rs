@@ -96,7 +96,7 @@ impl FromStr for SubscriptionState {
     }
 }
 
-fn token_and_params(text: &str) -> Result<(String, Params), ValueError> {
+pub(super) fn token_and_params(text: &str) -> Result<(String, Params), ValueError> {
     let end = text.find(';').unwrap_or(text.len());
     let token = scan::trim(&text[..end]);
     if !scan::is_token(token) {

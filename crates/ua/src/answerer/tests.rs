@@ -71,7 +71,10 @@ fn a_call_is_answered_with_a_voice_and_ends_with_it() {
     }
     assert!(matches!(&seen[2], Seen::Answerer(AnswererEvent::Joined { conference: None, .. })));
     assert_eq!(seen[3], Seen::Media(MediaNotice::Stopped { slot: SlotId(0) }));
-    assert!(matches!(&seen[4], Seen::Answerer(AnswererEvent::Ended { why: EndCause::Remote, .. })));
+    assert!(matches!(
+        &seen[4],
+        Seen::Answerer(AnswererEvent::Ended { why: EndCause::Remote { reason: None }, .. })
+    ));
     assert_eq!(seen.len(), 5, "it waits for more calls");
 }
 

@@ -338,7 +338,7 @@ fn a_conference_that_ends_under_us_is_an_outcome() {
     world.at(FOCUS, |machine, now| machine.as_focus().end(now));
     world.run_until_ms(6_000);
     let steps = world.steps(ALICE);
-    let outcome = Outcome::ConferenceEnded(EndCause::Remote);
+    let outcome = Outcome::ConferenceEnded(EndCause::Remote { reason: None });
     let abandoned = Step::InviteeRefused { invitee: 1, why: InviteeFailure::Abandoned };
     assert_eq!(steps[steps.len() - 3..], [abandoned, Step::Ended { outcome }, Step::Finished]);
     world.run_until_ms(200_000);

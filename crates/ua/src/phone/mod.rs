@@ -405,7 +405,7 @@ impl Phone {
         for watch in watches.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.ua.unwatch(now, watch);
         }
-        self.tell(PhoneNews::Ended { line, why });
+        self.tell(PhoneNews::Ended { line, why: why.clone() });
         self.merge_call_ended(now, line, why);
     }
 

@@ -233,7 +233,7 @@ fn the_focus_calls_a_party_in_the_place_of_our_call() {
     run(&mut world, 1_000);
     let moved = MergeStep::Moved { line: LineId(1), way: Way::Replacing };
     assert!(steps(&world).contains(&moved), "{:?}", steps(&world));
-    assert_eq!(ended(&world), [(LineId(1), EndCause::Remote)], "bob has ended it");
+    assert_eq!(ended(&world), [(LineId(1), EndCause::Remote { reason: None })], "bob has ended it");
     assert_eq!((world.sent(BOB, ALICE, "BYE"), world.sent(ALICE, BOB, "BYE")), (1, 0));
     assert_eq!(world.sent(DIALLER, BOB, "INVITE"), 1);
     let replaced = world.seen_by(BOB).into_iter().find_map(|seen| match seen {
@@ -288,7 +288,7 @@ fn a_party_that_hangs_up_first_has_moved_all_the_same() {
         ua.as_ua().hangup(now, call);
     });
     run(&mut world, 2_000);
-    assert_eq!(ended(&world), [(LineId(1), EndCause::Remote)]);
+    assert_eq!(ended(&world), [(LineId(1), EndCause::Remote { reason: None })]);
     let last = MergeStep::Ended(MergeOutcome::Done { moved: 1, kept: 0 });
     assert_eq!(steps(&world).last(), Some(&last));
 }
@@ -306,9 +306,10 @@ fn when_the_conference_ends_the_merge_does_and_the_calls_stay() {
     run(&mut world, 1_000);
     world.at(FOCUS, |focus, now| focus.as_focus().end(now));
     run(&mut world, 1_000);
-    let outcome = MergeStep::Ended(MergeOutcome::ConferenceEnded(EndCause::Remote));
+    let outcome =
+        MergeStep::Ended(MergeOutcome::ConferenceEnded(EndCause::Remote { reason: None }));
     assert_eq!(steps(&world).last(), Some(&outcome));
-    assert_eq!(ended(&world), [(LineId(2), EndCause::Remote)]);
+    assert_eq!(ended(&world), [(LineId(2), EndCause::Remote { reason: None })]);
     tell(&mut world, PhoneCommand::Merge);
     run(&mut world, 1_000);
     assert!(matches!(steps(&world).last(), Some(MergeStep::Asked { .. })));

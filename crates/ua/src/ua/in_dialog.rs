@@ -70,12 +70,13 @@ impl Ua {
             Some(CallState::Established { .. } | CallState::Leaving { .. }) => {
                 let Some(Call { state, .. }) = self.calls.remove(&call) else { return };
                 self.dialogs.release(key);
+                let why = EndCause::remote(&incoming.request.headers);
                 match state {
                     CallState::Established { unacked: Some(unacked), .. }
                     | CallState::Leaving { unacked, .. } => {
-                        self.report_end(call, &unacked, EndCause::Remote);
+                        self.report_end(call, &unacked, why);
                     }
-                    _ => self.emit(Event::CallEnded { call, why: EndCause::Remote }),
+                    _ => self.emit(Event::CallEnded { call, why }),
                 }
             }
             Some(

@@ -455,6 +455,26 @@ fn a_stray_200_is_not_acknowledged() {
     assert!(solo.take_events().is_empty());
 }
 
+/// RFC 3326 §2: why the peer hung up is told as it says it.
+#[test]
+fn the_reason_of_the_peers_bye_is_told() {
+    let long = "x".repeat(300);
+    for (fields, shown) in [
+        ("Reason: SIP;cause=403;text=\"Wrong PIN\"\n", ": Wrong PIN"),
+        ("Reason: Q.850;cause=16\nReason: SIP;cause=200;text=\"Elsewhere\"\n", ": Elsewhere"),
+        ("Reason: Q.850;cause=16\n", ": Q.850 cause 16"),
+        ("Reason: ;;\n", ""),
+        (&format!("Reason: SIP;text=\"{long}\"\n"), &format!(": {}", &long[..200])),
+    ] {
+        let mut solo = Solo::new();
+        let (id, invite, _) = solo.established();
+        solo.receive_text(&Solo::in_dialog(&invite, "BYE", 5, &format!("{fields}\n")));
+        solo.next_response(200);
+        let Event::CallEnded { call, why } = solo.event() else { panic!("not ended") };
+        assert_eq!((call, why.to_string()), (id, format!("the peer hung up{shown}")));
+    }
+}
+
 /// RFC 3261 §15.1.2: the peer's BYE is answered, and the call over; a copy finds no dialog.
 #[test]
 fn the_peers_bye_ends_the_call() {
@@ -462,7 +482,9 @@ fn the_peers_bye_ends_the_call() {
     let (id, invite, _) = solo.established();
     solo.receive_text(&Solo::in_dialog(&invite, "BYE", 5, "\n"));
     solo.next_response(200);
-    assert_eq!(solo.event(), Event::CallEnded { call: id, why: EndCause::Remote });
+    let why = EndCause::Remote { reason: None };
+    assert_eq!(why.to_string(), "the peer hung up");
+    assert_eq!(solo.event(), Event::CallEnded { call: id, why });
     assert!(solo.ua.is_quiet());
     assert_eq!(solo.ua.dialogs.count(), 0);
     // A29 · RFC 3261 §12.2.2

@@ -359,7 +359,7 @@ fn the_peer_may_hang_up_before_it_reports() {
     solo.take_events();
     solo.receive_text(&Solo::in_dialog(&invite, "BYE", 5, "\n"));
     solo.next_response(200);
-    assert_eq!(solo.event(), Event::CallEnded { call, why: EndCause::Remote });
+    assert_eq!(solo.event(), Event::CallEnded { call, why: EndCause::Remote { reason: None } });
     assert!(!solo.ua.is_quiet());
     let ok = "SIP/2.0 200 OK\n";
     solo.receive_text(&notify(&request, "bob", 6, "refer", "terminated", ok));
