@@ -197,6 +197,20 @@ impl Focus {
         legs.map(Leg::role).min().unwrap_or(Role::Guest)
     }
 
+    /// Whether a request is a moderator's by his call: inside its dialog, or it names that (RFC 4538). He keyed the
+    /// moderators' PIN in that call, or was made one: where others prove who they are, he has shown what he may.
+    /// Neither his name nor his connection counts here, which a proxy's other callers have too.
+    pub fn is_of_moderator(&self, incoming: &Incoming) -> bool {
+        let inside = incoming.essentials.to.tag().is_some();
+        let dialog = if inside {
+            Some(DialogId::of_request(&incoming.essentials))
+        } else {
+            incoming.request.headers.target_dialog()
+        };
+        let leg = dialog.and_then(|dialog| self.leg_of(&dialog));
+        leg.is_some_and(|leg| leg.entry.is_in() && leg.is_moderator)
+    }
+
     /// The dialog that a REFER is in, or makes.
     fn dialog_for(&mut self, incoming: &Incoming) -> Result<Dialog, Response> {
         let known = self.dialog_mut(&DialogId::of_request(&incoming.essentials)).cloned();

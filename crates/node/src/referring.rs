@@ -11,13 +11,13 @@ use crate::node::Node;
 
 impl Node {
     /// Takes a REFER that is to bring somebody in or to remove him. Where users are known, it takes one who
-    /// may steer; where nobody is, the focus knows its creator by his dialog.
+    /// may steer, or the call of somebody who keyed the moderators' PIN in it; where nobody is, the focus knows its
+    /// creator by his dialog.
     pub(crate) fn steered(&mut self, now: Instant, incoming: &Incoming, id: ConferenceId) {
-        let right = match &self.auth {
-            Some(_) => Right::Proved,
-            None => Right::ByDialog,
-        };
-        if self.admit(now, incoming, Door::Steer(id)).is_none() {
+        let by_dialog = self.auth.is_none()
+            || self.active(id).is_some_and(|active| active.focus.is_of_moderator(incoming));
+        let right = if by_dialog { Right::ByDialog } else { Right::Proved };
+        if !by_dialog && self.admit(now, incoming, Door::Steer(id)).is_none() {
             return;
         }
         let Some(active) = self.active(id) else {
