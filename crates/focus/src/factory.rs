@@ -16,6 +16,7 @@ use sip::{HeaderName, Host, Incoming, Response, SipUri, StatusCode, Uri, uas};
 pub use self::answering::{
     ANSWER_RULES_MAX, AnswerForm, AnswerRule, Answering, Wildcard, WildcardError,
 };
+pub(crate) use self::identity::Labelled;
 pub use self::identity::{Who, identity, is_tag_of, proves_source, stateless_tag};
 pub use self::refusal::{Refused, refusal};
 use crate::answers::{CAPABILITIES, focus_contact};

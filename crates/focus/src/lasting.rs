@@ -11,8 +11,10 @@ use crate::{End, Focus, Output};
 /// The time of one conference. A leaf: the focus ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lasting {
-    /// When it began.
+    /// When it began here.
     since: Instant,
+    /// How long it had lasted by then, elsewhere or before a restart.
+    before: Duration,
     /// How long it may last.
     max: Option<Duration>,
     /// Whether those who are in were told that it ends soon.
@@ -37,17 +39,18 @@ pub(crate) struct LastingSnapshot {
 
 impl Lasting {
     pub(crate) const fn new(now: Instant, max: Option<Duration>) -> Self {
-        Self { since: now, max, was_told: false }
+        Self { since: now, before: Duration::ZERO, max, was_told: false }
     }
 
     fn ends_at(&self) -> Option<Instant> {
-        Some(self.since + self.max?)
+        Some(self.since + self.max?.saturating_sub(self.before))
     }
 
     /// When it is told: [`TOLD_BEFORE`], or after half of a time that is not twice that long.
     fn tell_at(&self) -> Option<Instant> {
         let max = self.max.filter(|_| !self.was_told)?;
-        Some(self.since + max.saturating_sub(TOLD_BEFORE.min(max / 2)))
+        let told_after = max.saturating_sub(TOLD_BEFORE.min(max / 2));
+        Some(self.since + told_after.saturating_sub(self.before))
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -75,7 +78,8 @@ impl Lasting {
     }
 
     pub(crate) fn snapshot(&self, now: Instant) -> LastingSnapshot {
-        let age_ms = u64::try_from(now.since(self.since).as_millis()).unwrap_or(u64::MAX);
+        let age = self.before.saturating_add(now.since(self.since));
+        let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         LastingSnapshot { age_ms, was_told: self.was_told }
     }
 
@@ -84,12 +88,19 @@ impl Lasting {
         max: Option<Duration>,
         LastingSnapshot { age_ms, was_told }: LastingSnapshot,
     ) -> Self {
-        let since = Instant::from_millis(now.as_millis().saturating_sub(age_ms));
-        Self { since, max, was_told }
+        // It may be older than the clock here.
+        Self { since: now, before: Duration::from_millis(age_ms), max, was_told }
     }
 }
 
 impl Focus {
+    /// The same conference, which had lasted so long before it came here: that counts.
+    #[must_use]
+    pub const fn lasting_since(mut self, before: Duration) -> Self {
+        self.lasting.before = before;
+        self
+    }
+
     /// How long it may last from its beginning on; `None`: as long as somebody is in. When that time is over
     /// already, it ends now.
     pub fn set_max_time(&mut self, now: Instant, max: Option<Duration>) {

@@ -33,8 +33,9 @@ mod terms;
 pub use answers::{CAPABILITIES, bad_event, options};
 pub use dialling::DialEnd;
 pub use entry::{
-    BadPin, Deed, EntryRules, Key, LOBBY_WAIT_MAX, NOT_IN_MAX, PIN_DIGITS_MAX, PIN_DIGITS_MIN, Pin,
-    Prompt, Role, SamePins, Shut,
+    BadPin, BadPrint, Deed, EntryChange, EntryPolicy, EntryRules, Key, LOBBY_WAIT_MAX, NOT_IN_MAX,
+    PIN_DIGITS_MAX, PIN_DIGITS_MIN, Pin, PinPrint, PinSalt, Prompt, Role, SamePins, Shut,
+    WrongPins,
 };
 pub use event::{
     EventTerms, PACKAGE, Subscriber, UNPROVED_WATCHERS_MAX, WATCHERS_MAX, WATCHERS_OF_ADDRESS_MAX,

@@ -24,10 +24,10 @@ use crate::leg::{Leg, Probe, RefreshSnapshot, Standing, State, Unacked};
 use crate::negotiation::Session;
 use crate::referral::ReferralSnapshot;
 use crate::terms::Likeness;
-use crate::{DialEnd, Focus, FocusConfig, LegEnd, LegId, LegMedia, MediaPort, Output};
+use crate::{DialEnd, Focus, FocusConfig, LegEnd, LegId, LegMedia, MediaPort, Output, WrongPins};
 
 /// The version written now. It rises with every change that an older reader would misunderstand.
-pub const FOCUS_SNAPSHOT_VERSION: u16 = 6;
+pub const FOCUS_SNAPSHOT_VERSION: u16 = 7;
 
 /// A conference with the version of its form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,7 @@ pub struct FocusSnapshot {
     #[serde(default)]
     is_locked: bool,
     lasting: LastingSnapshot,
+    wrong_pins: Vec<WrongPins>,
     creator_leg: Option<(LegId, Likeness)>,
     phase: Phase,
     legs: Vec<LegSnapshot>,
@@ -138,6 +139,7 @@ impl Focus {
             empty_ms: self.empty_until.map(|until| millis(until.since(now))),
             is_locked: self.is_locked,
             lasting: self.lasting.snapshot(now),
+            wrong_pins: self.wrong_pins(now),
             creator_leg: self.creator_leg,
             phase: self.phase,
             legs: self.legs.values().filter_map(|leg| LegSnapshot::of(now, leg)).collect(),
@@ -167,7 +169,7 @@ impl Focus {
         if got != FOCUS_SNAPSHOT_VERSION {
             return Err(RestoreError::Version { got, expected: FOCUS_SNAPSHOT_VERSION });
         }
-        let mut focus = Self::new(now, config, rng);
+        let mut focus = Self::new(now, config, rng).with_wrong_pins(now, &snapshot.wrong_pins);
         focus.session = snapshot.session;
         for leg in snapshot.legs {
             let leg = leg.restore(now, &mut focus.outputs)?;

@@ -13,7 +13,7 @@ use sip::{
 use units::{Instant, causes};
 
 use crate::event::WatcherId;
-use crate::{DialEnd, DialRules, EntryRules, Prompt, ReferralId, Role};
+use crate::{DialEnd, DialRules, EntryPolicy, Prompt, ReferralId, Role};
 
 /// When a conference ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +116,7 @@ pub struct FocusConfig {
     pub max_time: Option<Duration>,
     /// Who is let in, and how.
     #[serde(default)]
-    pub entry: EntryRules,
+    pub entry: EntryPolicy,
     /// Who asked for it.
     pub creator: Option<Creator>,
     /// What our tags begin with: node and shard.
@@ -486,6 +486,11 @@ pub enum Output {
     Joined(Participant),
     /// The ACK came, or his PIN: the participant is asked for it, or waits in the lobby.
     Waits(Participant),
+    /// A wrong PIN was keyed; it counts for a while, see [`Focus::wrong_pins`](crate::Focus::wrong_pins).
+    WrongPin {
+        /// Who keyed it.
+        leg: LegId,
+    },
     /// Tell one leg something by a few tones.
     Prompt {
         /// The leg.

@@ -22,6 +22,9 @@ use crate::steering::Policy;
 /// does not; and each costs an HMAC whenever he asks again. After that he is refused.
 const GENERATIONS_MAX: u32 = 64;
 
+/// Why a conference ends that was asked for and that nobody joined.
+const NOBODY_CAME: &str = "nobody came";
+
 /// Room that is held, and what its conference is to be.
 #[derive(Debug)]
 pub(crate) struct Granted {
@@ -152,22 +155,33 @@ impl Node {
         self.unproved_seats -= seats.unwrap_or(0);
     }
 
-    /// A hold that was made for nothing.
+    /// A hold that was made for nothing: nobody has its URI.
     pub(crate) fn take_back(&mut self, now: Instant, id: ConferenceId) {
-        if let Some(record) = self.records.get(&id)
-            && matches!(record.state, State::Held)
-        {
+        if self.records.get(&id).is_some_and(|record| matches!(record.state, State::Held)) {
             self.pool.end(now, id);
-            self.hold_expired(id);
+            self.tallies.holds_expired += 1;
+            self.forget_hold(id);
         }
     }
 
     /// Nobody came, or nobody could be let in.
-    pub(crate) fn hold_expired(&mut self, id: ConferenceId) {
+    pub(crate) fn hold_expired(&mut self, now: Instant, id: ConferenceId) {
+        let Some(record) = self.records.get(&id) else { return };
+        self.tallies.holds_expired += 1;
+        // Its URI would bring it back as its factory makes one: without the PIN that it was asked for with, and with all its
+        // time. See [`Node::recall`].
+        let is_plain = record.began.is_none() && record.policy == self.usual(record.factory);
+        if is_plain || self.keeping.is_none() {
+            self.forget_hold(id);
+        } else {
+            self.conference_ended(now, id, NOBODY_CAME);
+        }
+    }
+
+    fn forget_hold(&mut self, id: ConferenceId) {
         let Some(mut record) = self.records.remove(&id) else { return };
         self.put_away(&mut record);
         self.keep_none(id);
-        self.tallies.holds_expired += 1;
         self.notice(Notice::HoldExpired { conference: record.uri.to_string() });
     }
 
@@ -239,7 +253,7 @@ impl Node {
         let asking = Asking { asker: asker.clone(), asked: Some(uri), answering: Some(answering) };
         let told = self.hold(now, &request, asking)?;
         let hold = request.hold;
-        let policy = Policy::of(self.factories[index].config());
+        let policy = self.usual(index);
         let advertise = self.listen_for(incoming).advertise.clone();
         let creator = Creator::of(incoming).with_user(caller.user());
         let asked = Asked::of(&incoming.essentials, now);
@@ -288,6 +302,8 @@ impl Node {
             told: Some(Box::new(told)),
             reserved: None,
             policy,
+            began: None,
+            wrong_pins: Vec::new(),
             creator,
             asked,
             since: now,

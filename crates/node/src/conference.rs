@@ -11,6 +11,7 @@ use sip::{ClientTxnId, Essentials, SipUri};
 use units::{Instant, UnixTime};
 
 use crate::explaining::Told;
+use crate::guessing::StoredWrongPins;
 use crate::keeping::StoredState;
 use crate::media_link::MediaKey;
 use crate::steering::Policy;
@@ -30,6 +31,10 @@ pub(crate) struct Record {
     pub(crate) reserved: Option<StoredState>,
     /// What may be set of it.
     pub(crate) policy: Policy,
+    /// When it began, while it runs; also if that was before a restart, and nobody has come back.
+    pub(crate) began: Option<UnixTime>,
+    /// Wrong PINs that counted when the last one was keyed.
+    pub(crate) wrong_pins: Vec<StoredWrongPins>,
     /// Who asked; nobody once it is over, because this may be long.
     pub(crate) creator: Option<Creator>,
     /// The requests that asked for it.
@@ -172,6 +177,8 @@ impl Record {
             told: None,
             reserved: None,
             policy,
+            began: None,
+            wrong_pins: Vec::new(),
             creator: None,
             asked: Asked::default(),
             since: now,

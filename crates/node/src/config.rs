@@ -37,7 +37,7 @@ pub struct SipListen {
 /// URIs shall survive a restart.
 #[derive(Clone)]
 pub struct Keys {
-    /// Derives the identity of a conference from the request that asks for it.
+    /// Derives the identity of a conference from the request that asks for it, and the prints of PINs.
     pub identity: [u8; 32],
     /// Proves that an ACK answers one of our stateless answers.
     pub stateless: [u8; 32],

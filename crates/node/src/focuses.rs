@@ -88,6 +88,7 @@ impl Node {
             FocusOutput::UpdateMedia { leg, media } => self.update_media((id, leg), &media),
             FocusOutput::MuteMedia { leg, is_muted } => self.mute_media((id, leg), is_muted),
             FocusOutput::Waits(participant) => self.waits(id, participant),
+            FocusOutput::WrongPin { leg: _ } => self.wrong_pin_keyed(now, id),
             FocusOutput::Prompt { leg, prompt } => {
                 self.play(id, Listeners::Port(PortId(leg.0)), tones(prompt));
             }
@@ -242,10 +243,16 @@ impl Node {
     pub(crate) fn conference_ended(&mut self, now: Instant, id: ConferenceId, cause: &str) {
         self.pool.end(now, id);
         self.asker_proved(id);
-        self.keep_end(id);
         let wall = self.wall(now);
         // While a reservation stands, its conference may begin again.
         let is_reserved = self.pool.is_reserved(id);
+        if let Some(record) = self.records.get_mut(&id) {
+            record.began = None;
+            if !is_reserved {
+                record.wrong_pins.clear();
+            }
+        }
+        self.keep_end(id);
         let Some(record) = self.records.get_mut(&id) else { return };
         let next = if is_reserved { State::Held } else { State::Ended };
         if let State::Active(active) = std::mem::replace(&mut record.state, next) {

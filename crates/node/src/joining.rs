@@ -191,14 +191,15 @@ impl Node {
         id: ConferenceId,
         family: Family,
     ) -> Result<First, Refused> {
-        let Some(record) = self.records.get_mut(&id) else { return Err(Refused::NotFound) };
+        let Some(record) = self.records.get(&id) else { return Err(Refused::NotFound) };
         match &record.state {
             State::Active(_) => return Ok(First::No),
             State::Ended => return Err(Refused::NotFound),
             State::Held => {}
         }
-        let is_locked = record.policy.is_locked;
-        let users_max = record.policy.legs_max;
+        if self.ends_unseen(now, id) {
+            return Err(Refused::NotFound);
+        }
         self.begins(id)?;
         let view = self.pool.conference(id);
         let shard = match view {
@@ -211,8 +212,10 @@ impl Node {
         };
         let empty_until = view.map(|view| view.until);
         let Some(media) = self.media.open(family, shard) else { return Err(Refused::NoPort) };
-        let terms = self.event_terms(now, users_max);
-        let Some(record) = self.records.get_mut(&id) else { return Err(Refused::NotFound) };
+        let Some(record) = self.records.get(&id) else { return Err(Refused::NotFound) };
+        let terms = self.event_terms(now, record.policy.legs_max);
+        let (lasted, wrong_pins) = (self.lasted(now, record), self.wrong_pins(now, record));
+        let is_locked = record.policy.is_locked;
         let config = FocusConfig {
             conference_uri: record.uri.clone(),
             end: record.policy.end,
@@ -223,11 +226,15 @@ impl Node {
             dial_out: self.dial_out.clone(),
             nat: self.nat,
         };
-        let mut focus = Focus::new(now, config, self.rng.fork()).telling(terms);
+        let mut focus = Focus::new(now, config, self.rng.fork())
+            .telling(terms)
+            .lasting_since(lasted)
+            .with_wrong_pins(now, &wrong_pins);
         if let Some(until) = empty_until {
             focus = focus.kept_empty_until(until);
         }
         focus.lock(now, is_locked);
+        let Some(record) = self.records.get_mut(&id) else { return Err(Refused::NotFound) };
         record.since = now;
         record.state = State::Active(Box::new(Active {
             focus,
@@ -252,7 +259,8 @@ impl Node {
             self.media.close(active.media);
         }
         if self.pool.conference(id).is_none_or(|view| view.state == ViewState::Active) {
-            self.take_back(now, id); // the pool does not hold it any more
+            self.pool.end(now, id);
+            self.hold_expired(now, id); // the pool does not hold it any more
         }
     }
 
@@ -271,8 +279,12 @@ impl Node {
 
     pub(crate) fn started(&mut self, now: Instant, id: ConferenceId) {
         let tenant = self.pool.conference(id).map(|view| self.tenant_name(view.tenant));
-        if let Some(record) = self.records.get_mut(&id)
-            && let Some(shard) = record.active().map(|active| active.media.shard)
+        let wall = self.wall(now);
+        if let Some(record) = self.records.get_mut(&id) {
+            record.began.get_or_insert(wall);
+        }
+        if let Some(record) = self.records.get(&id)
+            && let Some(shard) = record.running().map(|active| active.media.shard)
         {
             let conference = record.uri.to_string();
             let creator = record.creator.as_ref();
@@ -281,7 +293,7 @@ impl Node {
             self.tallies.conferences_started += 1;
             self.notice(Notice::Started { conference, shard });
         }
-        self.keep_start(id);
+        self.keep_now(id);
     }
 }
 

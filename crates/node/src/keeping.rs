@@ -14,6 +14,7 @@ use sip::{Incoming, SipUri, Uri};
 use units::{Instant, UnixTime};
 
 use crate::conference::{Asked, Record, State};
+use crate::guessing::{StoredWrongPins, is_up};
 use crate::node::{Node, Output, TOMBSTONE_FOR};
 use crate::steering::{Policy, StoredKey};
 
@@ -37,6 +38,12 @@ pub struct StoredConference {
     /// What it goes by, if an administrator said so; `None`: as its factory has it.
     #[serde(default)]
     pub policy: Option<Policy>,
+    /// When it began, while it runs: its time counts from then, whatever happens in between.
+    #[serde(default)]
+    pub began: Option<UnixTime>,
+    /// Wrong PINs that count.
+    #[serde(default)]
+    pub wrong_pins: Vec<StoredWrongPins>,
 }
 
 /// Where a conference stood.
@@ -151,7 +158,12 @@ impl Node {
         // A tenant that is no more pays no more.
         let tenant = self.pool.tenant(&it.tenant).unwrap_or_default();
         let mut state = State::Held;
-        match it.state {
+        let policy = it.policy.clone().unwrap_or_else(|| self.usual(factory));
+        let stood = match it.state {
+            StoredState::Running { .. } if is_up(wall, it.began, &policy) => StoredState::Over,
+            stood => stood,
+        };
+        match stood {
             StoredState::Reserved { legs, codec, ptime_ms, from, until } => {
                 let leg = self.pool.config().costs.leg(codec, millis(ptime_ms));
                 let (from, until) = (self.moment(now, from), self.moment(now, until));
@@ -175,29 +187,22 @@ impl Node {
                 state = State::Ended;
             }
         }
-        let usual = || Policy::of(self.factories[factory].config());
-        let policy = it.policy.clone().unwrap_or_else(usual);
         let record = Record::unasked(now, uri, (factory, policy), it.activate_by);
         let asked = Asked::before(now);
         let reserved = matches!(it.state, StoredState::Reserved { .. }).then_some(it.state);
-        let creator = it.creator.clone();
-        let record = Record { creator, asked, reserved, state, ..record };
-        self.records.insert(it.id, Box::new(record));
-    }
-
-    /// A conference begins.
-    pub(crate) fn keep_start(&mut self, id: ConferenceId) {
-        if self.pool.reservation(id).is_some() {
-            return; // it is kept as that
+        let (creator, began, wrong_pins) = (it.creator.clone(), it.began, it.wrong_pins.clone());
+        let known = Record { creator, asked, reserved, state, began, wrong_pins, ..record };
+        self.records.insert(it.id, Box::new(known));
+        if stood != it.state {
+            self.keep_end(it.id);
         }
-        let seats = self.pool.conference(id).map_or(1, |view| view.seats.0.max(view.used.0));
-        self.keep(id, StoredState::Running { seats });
     }
 
-    /// What a conference goes by has changed: a restart must not undo that.
-    pub(crate) fn keep_policy(&mut self, id: ConferenceId) {
+    /// A conference begins, or what is kept of it has changed: a restart must not undo that.
+    pub(crate) fn keep_now(&mut self, id: ConferenceId) {
         if self.pool.reservation(id).is_none() {
-            return self.keep_start(id);
+            let seats = self.pool.conference(id).map_or(1, |view| view.seats.0.max(view.used.0));
+            return self.keep(id, StoredState::Running { seats });
         }
         // One that is being given up stays so.
         let is_kept = self.keeping.as_ref().is_some_and(|keeping| keeping.kept.contains(&id));
@@ -210,8 +215,9 @@ impl Node {
 
     /// A conference is over.
     pub(crate) fn keep_end(&mut self, id: ConferenceId) {
-        if self.pool.reservation(id).is_none() {
-            self.keep(id, StoredState::Over);
+        match self.pool.reservation(id) {
+            None => self.keep(id, StoredState::Over),
+            Some(_) => self.keep_now(id),
         }
     }
 
@@ -225,7 +231,7 @@ impl Node {
     /// A reservation is over.
     pub(crate) fn reservation_over(&mut self, id: ConferenceId) {
         match self.records.get(&id).map(|record| &record.state) {
-            Some(State::Active(_)) => self.keep_start(id),
+            Some(State::Active(_)) => self.keep_now(id),
             Some(State::Held) => {
                 self.keep_none(id);
                 self.records.remove(&id);
@@ -253,7 +259,7 @@ impl Node {
             .reservation(id)
             .map(|it| it.tenant)
             .or_else(|| self.pool.conference(id).map(|view| view.tenant));
-        let usual = Policy::of(self.factories[record.factory].config());
+        let usual = self.usual(record.factory);
         Some(StoredConference {
             id,
             uri: record.uri.to_string(),
@@ -263,6 +269,8 @@ impl Node {
             tenant: tenant.map(|tenant| self.tenant_name(tenant)).unwrap_or_default(),
             state,
             policy: (record.policy != usual).then(|| record.policy.clone()),
+            began: record.began,
+            wrong_pins: record.wrong_pins.clone(),
         })
     }
 
@@ -298,6 +306,13 @@ impl Node {
         if now >= keeping.recall_until {
             return;
         }
+        // The URI does not say which factory made it. Where they let people in in different ways, it could be one that
+        // asks for a PIN: then whoever made it has to ask for it again.
+        let mut entries = self.factories.iter().map(|factory| factory.config().entry);
+        let first = entries.next();
+        if entries.any(|entry| Some(entry) != first) {
+            return;
+        }
         let Some(uri) = incoming.request.uri.as_sip() else { return };
         let Some(user) = uri.user_unescaped() else { return };
         let user = String::from_utf8_lossy(&user).to_ascii_lowercase();
@@ -314,7 +329,7 @@ impl Node {
         }
         let (host, port) = self.listen_for(incoming).advertise.clone();
         let uri = SipUri::new(host, Some(port)).with_user(&user);
-        let policy = Policy::of(self.factories[0].config());
+        let policy = self.usual(0);
         let record = Record::unasked(now, uri, (0, policy), token.deadline());
         let asked = Asked::before(now);
         self.records.insert(token.id, Box::new(Record { asked, ..record }));

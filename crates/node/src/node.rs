@@ -487,7 +487,7 @@ impl Node {
                     sip::Output::Event(event) => self.stack_event(now, event),
                 }
             } else if let Some(output) = self.pool.poll_output() {
-                self.pool_output(output);
+                self.pool_output(now, output);
             } else if let Some((shard, command)) = self.media.poll_command() {
                 self.outputs.push_back(Output::Media { shard, command });
             } else {
@@ -589,8 +589,9 @@ impl Node {
             MediaFact::KeyPressed(media, port, key) => {
                 self.tallies.keys_pressed += 1;
                 if let Some(id) = self.by_media.get(&media).copied() {
+                    let secret = self.keys.identity;
                     if let Some(active) = self.active(id) {
-                        active.focus.key(now, LegId(port.0), crate::focuses::key(key));
+                        active.focus.key(now, LegId(port.0), crate::focuses::key(key), &secret);
                     }
                     self.drain_focus(now, id);
                 }
@@ -629,11 +630,11 @@ impl Node {
         }
     }
 
-    fn pool_output(&mut self, output: pool::Output) {
+    fn pool_output(&mut self, now: Instant, output: pool::Output) {
         match output {
             pool::Output::Expired { id } | pool::Output::Evicted { id } => {
                 if self.records.get(&id).is_some_and(|it| matches!(it.state, State::Held)) {
-                    self.hold_expired(id);
+                    self.hold_expired(now, id);
                 }
             }
             pool::Output::ReservationOver { id } => self.reservation_over(id),

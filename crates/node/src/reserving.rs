@@ -12,7 +12,6 @@ use units::{Instant, UnixTime};
 use crate::conference::{Record, State};
 use crate::keeping::{StoreChange, StoredState, Waiting};
 use crate::node::{Node, Output, Phase};
-use crate::steering::Policy;
 use crate::{ExplainError, Notice};
 
 /// What somebody wants to reserve.
@@ -212,7 +211,7 @@ impl Node {
         let (host, port) = self.listens[0].advertise.clone();
         let user = pool::mint(&self.keys.token, self.number, id, request.until);
         let uri = SipUri::new(host, Some(port)).with_user(&user);
-        let policy = Policy::of(self.factories[0].config());
+        let policy = self.usual(0);
         let record = Record::unasked(now, uri, (0, policy), request.until);
         self.records.insert(id, Box::new(record));
         Ok(Made::New(id))
@@ -323,7 +322,7 @@ impl Node {
     fn give_up(&mut self, now: Instant, id: ConferenceId) {
         self.pool.cancel(now, id);
         match self.records.get(&id).map(|record| &record.state) {
-            Some(State::Active(_)) => self.keep_start(id),
+            Some(State::Active(_)) => self.keep_now(id),
             Some(State::Held) => {
                 self.records.remove(&id);
             }

@@ -133,9 +133,10 @@ impl Server {
         mixers::check_files(config, capacity, media::raise_file_limit())?;
         let measured = Measured::of(config, calibration.as_ref());
         let clock = Clock::start();
+        let identity = keys.identity;
         let node_config = node_config(config, &sockets, pool, keys);
         let node = Node::new(node_config, clock.now(), unix_time(), rng.fork())?;
-        let (node, keeping) = furnished(config, node, auth, clock.now())?;
+        let (node, keeping) = furnished(config, node, auth, (clock.now(), &identity))?;
         let webhooks = webhooks(config, clock, &mut rng)?;
         let factories = factory_uris(config, &sockets);
         let own = own_hosts(&sockets);
@@ -296,7 +297,7 @@ fn furnished(
     config: &Config,
     node: Node,
     auth: Option<AuthConfig>,
-    now: Instant,
+    (now, identity): (Instant, &[u8; 32]),
 ) -> Result<(Node, Keeping), StartError> {
     let node = node
         .with_nat(config.nat)
@@ -306,7 +307,7 @@ fn furnished(
         .with_tenants(room::tenant_rules(config));
     let (node, keeping) = match &config.state_dir {
         Some(folder) => {
-            let (store, (kept, keys), answers) = Store::open(folder)?;
+            let (store, (kept, keys), answers) = Store::open(folder, identity)?;
             (node.with_store(now, kept).with_keys(now, keys), Keeping::new(store, answers))
         }
         None => (node, Keeping::default()),

@@ -3,6 +3,8 @@
 //! What waits when the thread looks is written in one transaction; each change is answered when that is on the disk. A
 //! cut at any write leaves what was answered before, whole.
 
+mod sealing;
+
 use std::io;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -13,11 +15,17 @@ use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition}
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
+/// A table of the store: JSON by identity.
+type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+/// The rows of one.
+type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// The conferences by identity, each as JSON.
-const CONFERENCES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("conferences");
+const CONFERENCES: Table = TableDefinition::new("conferences");
 
 /// What was made under idempotency keys, by the identity of asker and key, each as JSON.
-const KEYS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("keys");
+const KEYS: Table = TableDefinition::new("keys");
 
 const FILE: &str = "convoke.redb";
 
@@ -49,13 +57,16 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens the store of a state folder, or makes it; gives what is in it, and where its answers come.
+    /// Opens the store of a state folder, or makes it; gives what is in it, and where its answers come. `key` is that of
+    /// the prints of PINs.
     pub(crate) fn open(
         folder: &Path,
+        key: &[u8; 32],
     ) -> Result<(Self, Kept, mpsc::UnboundedReceiver<Answer>), StoreError> {
         let path = folder.join(FILE);
         let failed = |why: String| StoreError::Open { path: path.display().to_string(), why };
-        let database = database(&path).map_err(|error| failed(error.to_string()))?;
+        let opened = database(&path).and_then(|database| sealing::sealed(&path, database, key));
+        let database = opened.map_err(|error| failed(error.to_string()))?;
         let read_all = || Ok((read(&database, CONFERENCES)?, read(&database, KEYS)?));
         let kept = read_all().map_err(|error: redb::Error| failed(error.to_string()))?;
         let (changes, receiver) = sync_channel(WAITING_MAX);
@@ -91,21 +102,28 @@ impl Drop for Store {
 /// The database in this file, which is made if there is none.
 pub(crate) fn database(path: &Path) -> Result<Database, redb::Error> {
     if !path.exists() {
-        create(path)?;
+        create(path, &[])?;
     }
     Ok(Database::builder().set_cache_size(CACHE_BYTES).open(path)?)
 }
 
-/// Makes an empty database under another name first: one that was cut while it was made could never be opened
-/// again.
-fn create(path: &Path) -> Result<(), redb::Error> {
+/// Makes a database with these rows, under another name first: one that was cut while it was made could never be opened
+/// again. It takes the place of one that there is.
+fn create(path: &Path, tables: &[(Table, Rows)]) -> Result<(), redb::Error> {
     let part = path.with_extension("part");
     match std::fs::remove_file(&part) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         Ok(()) | Err(_) => {}
     }
     let database = Database::create(&part)?;
-    database.begin_write()?.commit()?;
+    let transaction = database.begin_write()?;
+    for (table, rows) in tables {
+        let mut table = transaction.open_table(*table)?;
+        for (id, row) in rows {
+            table.insert(id.as_slice(), row.as_slice())?;
+        }
+    }
+    transaction.commit()?;
     drop(database);
     std::fs::rename(&part, path)?;
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -164,25 +182,31 @@ fn write<'a>(
 }
 
 /// All that a table keeps. What cannot be read, of a later version perhaps, is left where it is.
-fn read<T: DeserializeOwned>(
-    database: &Database,
-    table: TableDefinition<'_, &[u8], &[u8]>,
-) -> Result<Vec<T>, redb::Error> {
+fn read<T: DeserializeOwned>(database: &Database, table: Table) -> Result<Vec<T>, redb::Error> {
+    let mut kept = Vec::new();
+    for (_, row) in rows(database, table)? {
+        match serde_json::from_slice(&row) {
+            Ok(stored) => kept.push(stored),
+            Err(error) => tracing::warn!(%error, "a row of the store cannot be read"),
+        }
+    }
+    Ok(kept)
+}
+
+/// A table as it is.
+fn rows(database: &Database, table: Table) -> Result<Rows, redb::Error> {
     let transaction = database.begin_read()?;
     let table = match transaction.open_table(table) {
         Ok(table) => table,
         Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),
     };
-    let mut kept = Vec::new();
+    let mut rows = Vec::new();
     for row in table.iter()? {
-        let (_, value) = row?;
-        match serde_json::from_slice(value.value()) {
-            Ok(stored) => kept.push(stored),
-            Err(error) => tracing::warn!(%error, "a row of the store cannot be read"),
-        }
+        let (id, value) = row?;
+        rows.push((id.value().to_vec(), value.value().to_vec()));
     }
-    Ok(kept)
+    Ok(rows)
 }
 
 #[cfg(test)]

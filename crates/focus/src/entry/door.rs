@@ -7,7 +7,8 @@ use sip::Incoming;
 use units::Instant;
 
 use super::{
-    BAD_TONES, Entry, EntryRules, KEY_WITHIN, NOT_IN_MAX, Prompt, Role, TONE_EVERY, Verdict,
+    BAD_TONES, Entry, EntryPolicy, Guesses, KEY_WITHIN, NOT_IN_MAX, Prompt, Role, TONE_EVERY,
+    Verdict, WrongPins,
 };
 use crate::focus::Phase;
 use crate::leg::{Leg, Standing, State};
@@ -89,15 +90,16 @@ impl Focus {
         entry
     }
 
-    /// A participant has pressed a key. It means something while he is asked for his PIN.
-    pub fn key(&mut self, now: Instant, id: LegId, key: Key) {
+    /// A participant has pressed a key. It means something while he is asked for his PIN, the prints of which were made
+    /// under `secret`.
+    pub fn key(&mut self, now: Instant, id: LegId, key: Key, secret: &[u8; 32]) {
         let rules = self.config.entry;
         let Some(leg) = self.legs.get_mut(&id).filter(|leg| leg.is_confirmed()) else { return };
         let Entry::AskedForPin(asking) = &mut leg.entry else { return };
         match key {
             Key::Digit(digit) if digit < 10 && asking.keyed.push(digit) => {
                 asking.until = now + KEY_WITHIN;
-                if rules.wants_more(&asking.keyed) {
+                if rules.wants_more(secret, &asking.keyed) {
                     return self.settle(now);
                 }
             }
@@ -114,7 +116,7 @@ impl Focus {
             leg.turn_away(now, LegEnd::PinLocked, &mut self.outputs);
             return self.settle(now);
         }
-        match rules.verdict(&keyed) {
+        match rules.verdict(secret, &keyed) {
             Verdict::Nothing => {}
             Verdict::Moderator => {
                 leg.is_moderator = true;
@@ -123,6 +125,7 @@ impl Focus {
             Verdict::Guest => self.pin_passed(now, id, Role::Guest),
             Verdict::Wrong => {
                 self.guesses.note(now, source);
+                self.outputs.push_back(Output::WrongPin { leg: id });
                 leg.wrong_pin(now, &mut self.outputs);
             }
         }
@@ -193,7 +196,7 @@ impl Focus {
     }
 
     /// How people are let in from now on. Who is in stays; who need not key or wait any more goes on.
-    pub fn set_entry(&mut self, now: Instant, rules: EntryRules) {
+    pub fn set_entry(&mut self, now: Instant, rules: EntryPolicy) {
         self.config.entry = rules;
         for id in self.legs.keys().copied().collect::<Vec<_>>() {
             let Some(leg) = self.legs.get(&id) else { continue };
@@ -211,6 +214,18 @@ impl Focus {
             }
         }
         self.settle(now);
+    }
+
+    /// Wrong PINs that count still: at most some sixty.
+    pub fn wrong_pins(&self, now: Instant) -> Vec<WrongPins> {
+        self.guesses.kept(now)
+    }
+
+    /// The same conference, at which these wrong PINs were keyed before.
+    #[must_use]
+    pub fn with_wrong_pins(mut self, now: Instant, kept: &[WrongPins]) -> Self {
+        self.guesses = Guesses::restored(now, kept);
+        self
     }
 
     /// Does what is due for those who are not in yet.

@@ -1,13 +1,17 @@
 //! Who is let in, and how: by PIN, through the lobby, as what.
 //!
-//! - this file: the rules, and how far in a leg is
+//! - this file: how far in a leg is
 //! - `door`: what the focus makes of keys, time and administrators
-//! - `pin`: PINs, and how often they may be guessed
+//! - `guesses`: how often PINs may be guessed
+//! - `pin`: PINs, and what is kept of them
+//! - `rules`: the rules, as they are asked for and as a conference has them
 //! - `roles`: who may do what
 
 mod door;
+mod guesses;
 mod pin;
 mod roles;
+mod rules;
 
 use std::time::Duration;
 
@@ -15,91 +19,14 @@ use serde::{Deserialize, Serialize};
 use units::Instant;
 
 pub use self::door::{Key, Shut};
-pub use self::pin::{BadPin, PIN_DIGITS_MAX, PIN_DIGITS_MIN, Pin};
-pub(crate) use self::pin::{Digits, Guesses};
+pub(crate) use self::guesses::Guesses;
+pub use self::guesses::WrongPins;
+pub(crate) use self::pin::Digits;
+pub use self::pin::{BadPin, BadPrint, PIN_DIGITS_MAX, PIN_DIGITS_MIN, Pin, PinPrint, PinSalt};
 pub use self::roles::{Deed, Role};
+use self::rules::Verdict;
+pub use self::rules::{EntryChange, EntryPolicy, EntryRules, SamePins};
 use crate::{LegEnd, ParticipantState};
-
-/// How a conference lets people in. Those whom it calls are in at once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EntryRules {
-    /// What a guest has to key; `None`: nothing.
-    pub pin: Option<Pin>,
-    /// What makes a moderator of whoever keys it. Where there is only this one, a guest keys `#`, or nothing for 30 s.
-    pub moderator_pin: Option<Pin>,
-    /// Whether guests wait until somebody lets them in.
-    pub lobby: bool,
-}
-
-/// One PIN begins with the other, or is the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "neither of the PIN and the moderators' PIN may begin with the other: nobody could tell them apart"
-)]
-pub struct SamePins;
-
-/// What a PIN was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Moderator,
-    Guest,
-    Wrong,
-    /// Nothing was keyed, where something must be.
-    Nothing,
-}
-
-impl EntryRules {
-    /// Whether they can be.
-    ///
-    /// # Errors
-    /// [`SamePins`].
-    pub fn check(&self) -> Result<(), SamePins> {
-        match (self.pin, self.moderator_pin) {
-            (Some(pin), Some(other)) if pin.begins_like(&other) => Err(SamePins),
-            (Some(_) | None, Some(_) | None) => Ok(()),
-        }
-    }
-
-    /// Whether callers are asked for a PIN.
-    pub const fn asks(&self) -> bool {
-        self.pin.is_some() || self.moderator_pin.is_some()
-    }
-
-    /// Whether not everybody who calls is let in at once.
-    pub const fn guards(&self) -> bool {
-        self.asks() || self.lobby
-    }
-
-    /// Whether what was keyed is no PIN yet, and may be the beginning of one.
-    fn wants_more(&self, keyed: &Digits) -> bool {
-        let longest = self.pin.iter().chain(&self.moderator_pin).map(Pin::len).max();
-        self.verdict(keyed) == Verdict::Wrong && longest.is_some_and(|most| keyed.len() < most)
-    }
-
-    /// What was keyed. Both PINs are always looked at.
-    fn verdict(&self, keyed: &Digits) -> Verdict {
-        let is = |pin: Option<Pin>| pin.map(|pin| bool::from(pin.is(keyed)));
-        match (keyed.len(), is(self.moderator_pin), is(self.pin)) {
-            (0, _, Some(_)) => Verdict::Nothing,
-            (0, _, None) => Verdict::Guest,
-            (_, Some(true), _) => Verdict::Moderator,
-            (_, Some(false) | None, Some(true)) => Verdict::Guest,
-            (_, Some(false) | None, Some(false) | None) => Verdict::Wrong,
-        }
-    }
-
-    /// How somebody comes in who calls: what he is has been seen by his call.
-    fn first(&self, now: Instant, role: Role) -> Entry {
-        if self.asks() && !role.may(Deed::PassPin) {
-            return Entry::AskedForPin(Asking::new(now));
-        }
-        self.behind_pin(now, role)
-    }
-
-    fn behind_pin(&self, now: Instant, role: Role) -> Entry {
-        if self.lobby && !role.may(Deed::PassLobby) { Entry::waiting(now) } else { Entry::In }
-    }
-}
 
 /// How far in a leg is.
 ///

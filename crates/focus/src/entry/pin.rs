@@ -1,14 +1,19 @@
-//! PINs, and how often they may be guessed.
+//! PINs, and what is kept of them.
+//!
+//! A conference keeps no PIN but [`PinPrint`]s: HMACs under a key of the node. A slow hash would be no better. Of four to
+//! eight digits there are so few that whoever has hash and salt tries them all within hours, however slow one try is; and
+//! every honest one would hold up the thread that serves all calls. The key is in another file than the prints: whoever
+//! has a copy of the store alone learns how many digits a PIN has and nothing more, whatever he computes. Whoever has the
+//! key too can make conference URIs as he likes, and needs no PIN to do harm.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
-use std::time::Duration;
 
+use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
 use subtle::{Choice, ConstantTimeEq as _};
-use units::Instant;
+
+use crate::factory::Labelled;
 
 /// Fewest digits of a PIN: fewer are guessed within the hour.
 pub const PIN_DIGITS_MIN: usize = 4;
@@ -36,14 +41,15 @@ impl Digits {
         self.count
     }
 
-    fn is_same(&self, other: &Self) -> Choice {
-        self.digits.ct_eq(&other.digits)
+    /// What was pushed.
+    fn pushed(&self) -> &[u8] {
+        &self.digits[..self.count]
     }
 }
 
 impl PartialEq for Digits {
     fn eq(&self, other: &Self) -> bool {
-        self.is_same(other).into()
+        self.digits.ct_eq(&other.digits).into()
     }
 }
 
@@ -55,9 +61,9 @@ impl fmt::Debug for Digits {
     }
 }
 
-/// What a caller has to key to be let in: 4 to 12 digits. It is written down only where conferences are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+/// What a caller has to key to be let in: 4 to 12 digits, as it was asked for. It cannot be written down: see [`PinPrint`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Pin(Digits);
 
 /// What cannot be a PIN.
@@ -66,7 +72,7 @@ pub struct Pin(Digits);
 pub struct BadPin;
 
 impl Pin {
-    pub(crate) const fn len(&self) -> usize {
+    const fn len(&self) -> usize {
         self.0.len()
     }
 
@@ -76,8 +82,14 @@ impl Pin {
         self.0.digits[..least] == other.0.digits[..least]
     }
 
-    pub(crate) fn is(&self, keyed: &Digits) -> Choice {
-        self.0.is_same(keyed)
+    /// What is kept of it, under this key. The same PIN with the same salt gives the same.
+    pub fn print(&self, key: &[u8; 32], salt: PinSalt) -> PinPrint {
+        let mut prints = [[0; PRINT_BYTES]; PRINTS_MAX];
+        let count = self.len() + 1 - PIN_DIGITS_MIN;
+        for (place, print) in prints[..count].iter_mut().enumerate() {
+            *print = salt.print(key, &self.0.pushed()[..PIN_DIGITS_MIN + place]);
+        }
+        PinPrint { salt, prints, count }
     }
 }
 
@@ -104,80 +116,134 @@ impl TryFrom<String> for Pin {
 }
 
 impl From<Pin> for String {
-    fn from(Pin(Digits { digits, count }): Pin) -> Self {
-        digits[..count].iter().map(|digit| char::from(b'0' + digit - 1)).collect()
+    fn from(Pin(digits): Pin) -> Self {
+        digits.pushed().iter().map(|digit| char::from(b'0' + digit - 1)).collect()
     }
 }
 
-/// Wrong PINs of a conference, of late.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Guesses {
-    /// Of all callers. At least as many as of all sources together.
-    all: Window,
-    /// By where the calls come from: at most [`GUESSES_MAX`], since each has made one of those.
-    by_source: BTreeMap<IpAddr, Window>,
-}
+/// Keeps the same PIN in two places from having the same prints: what names the place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PinSalt(pub [u8; SALT_BYTES]);
 
-/// So many since then.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Window {
-    since: Option<Instant>,
-    count: u32,
-}
-
-impl Window {
-    fn count(&self, now: Instant) -> u32 {
-        let is_fresh = self.since.is_some_and(|since| now.since(since) < GUESSES_WITHIN);
-        if is_fresh { self.count } else { 0 }
+impl PinSalt {
+    /// That of the PINs that a factory's conferences have by its rules.
+    pub fn of_factory(key: &[u8; 32], canonical_uri: &str) -> Self {
+        let mut mac = Labelled::new(key, "convoke factory pins 1");
+        mac.field(canonical_uri.as_bytes());
+        Self(mac.cut())
     }
 
-    fn note(&mut self, now: Instant) {
-        match self.count(now) {
-            0 => *self = Self { since: Some(now), count: 1 },
-            count => self.count = count + 1,
+    fn print(self, key: &[u8; 32], digits: &[u8]) -> [u8; PRINT_BYTES] {
+        let mut mac = Labelled::new(key, "convoke pin 1");
+        mac.field(&self.0);
+        mac.field(digits);
+        mac.cut()
+    }
+}
+
+/// What is kept of a PIN: what shows that it was keyed, but not what it is. Each of its beginnings of at least
+/// [`PIN_DIGITS_MIN`] digits has a print, the last one is that of the whole: so it can be seen whether another PIN, which is
+/// asked for later, begins with this one or the other way round.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PinPrint {
+    salt: PinSalt,
+    prints: [[u8; PRINT_BYTES]; PRINTS_MAX],
+    count: usize,
+}
+
+/// What is no print of a PIN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is not what is kept of a PIN")]
+pub struct BadPrint;
+
+impl PinPrint {
+    /// How many digits the PIN has.
+    pub(crate) const fn len(&self) -> usize {
+        PIN_DIGITS_MIN - 1 + self.count
+    }
+
+    /// Whether these digits are the PIN. How long that takes tells nothing of it.
+    pub(crate) fn is(&self, key: &[u8; 32], keyed: &Digits) -> Choice {
+        let print = self.salt.print(key, keyed.pushed());
+        let is_as_long = Choice::from(u8::from(keyed.len() == self.len()));
+        self.prints[self.count - 1].ct_eq(&print) & is_as_long
+    }
+
+    /// Whether this PIN or that one begins with the other.
+    pub(crate) fn begins_like(&self, key: &[u8; 32], other: &Pin) -> bool {
+        let least = self.len().min(other.len());
+        let print = self.salt.print(key, &other.0.pushed()[..least]);
+        self.prints[least - PIN_DIGITS_MIN].ct_eq(&print).into()
+    }
+}
+
+impl fmt::Debug for PinPrint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PinPrint(..)")
+    }
+}
+
+impl From<PinPrint> for String {
+    /// `hmac1:SALT:PRINT:PRINT...`, each in base32. A reader that knows PINs only takes it for none, and so does not read
+    /// what it stands in: better than a conference without its PIN.
+    fn from(PinPrint { salt, prints, count }: PinPrint) -> Self {
+        let parts = std::iter::once(&salt.0[..]).chain(prints[..count].iter().map(|it| &it[..]));
+        parts.fold(PRINT_PREFIX.to_owned(), |text, part| {
+            format!("{text}:{}", BASE32_NOPAD.encode(part))
+        })
+    }
+}
+
+impl TryFrom<String> for PinPrint {
+    type Error = BadPrint;
+
+    fn try_from(text: String) -> Result<Self, BadPrint> {
+        let mut parts = text.split(':');
+        if parts.next() != Some(PRINT_PREFIX) {
+            return Err(BadPrint);
         }
-    }
-
-    fn over(&self, now: Instant, most: u32) -> Option<Duration> {
-        let since = self.since.filter(|_| self.count(now) >= most)?;
-        Some((since + GUESSES_WITHIN).since(now))
-    }
-}
-
-impl Guesses {
-    /// Until when nobody there may try, if there were too many: there, or of all.
-    pub(crate) fn are_over(&self, now: Instant, source: IpAddr) -> Option<Duration> {
-        let there = self.by_source.get(&source.to_canonical());
-        let there = there.and_then(|window| window.over(now, GUESSES_OF_SOURCE_MAX));
-        there.or_else(|| self.all.over(now, GUESSES_MAX))
-    }
-
-    pub(crate) fn note(&mut self, now: Instant, source: IpAddr) {
-        self.all.note(now);
-        self.by_source.retain(|_, window| window.count(now) > 0);
-        if self.by_source.len() < GUESSES_MAX as usize {
-            self.by_source.entry(source.to_canonical()).or_default().note(now);
+        let mut part = || {
+            let bytes = parts.next().map(|part| BASE32_NOPAD.decode(part.as_bytes()));
+            bytes.transpose().map_err(|_| BadPrint)
+        };
+        let salt = part()?.and_then(|bytes| bytes.try_into().ok()).ok_or(BadPrint)?;
+        let (mut prints, mut count) = ([[0; PRINT_BYTES]; PRINTS_MAX], 0);
+        while let Some(bytes) = part()? {
+            let print = prints.get_mut(count).ok_or(BadPrint)?;
+            *print = bytes.try_into().map_err(|_| BadPrint)?;
+            count += 1;
         }
+        if count == 0 { Err(BadPrint) } else { Ok(Self { salt: PinSalt(salt), prints, count }) }
     }
 }
 
-/// How long a wrong PIN counts.
-const GUESSES_WITHIN: Duration = Duration::from_secs(600);
+/// As long as what names a conference.
+const SALT_BYTES: usize = 10;
 
-/// Wrong PINs from one address within that: three calls. Who is in an office with somebody who mistypes waits with him.
-const GUESSES_OF_SOURCE_MAX: u32 = 9;
+/// 80 bits: without the key nobody can try digits on it, and chance opens nothing.
+const PRINT_BYTES: usize = 10;
 
-/// Wrong PINs of one conference within that: a PIN of six digits stands for months.
-const GUESSES_MAX: u32 = 60;
+/// One for each length that a PIN may have.
+const PRINTS_MAX: usize = PIN_DIGITS_MAX - PIN_DIGITS_MIN + 1;
+
+const PRINT_PREFIX: &str = "hmac1";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const KEY: [u8; 32] = [7; 32];
+    const SALT: PinSalt = PinSalt([3; 10]);
+
     fn keyed(text: &str) -> Digits {
         let mut digits = Digits::default();
         assert!(text.bytes().all(|byte| digits.push(byte - b'0')));
         digits
+    }
+
+    fn print(text: &str) -> PinPrint {
+        text.parse::<Pin>().unwrap().print(&KEY, SALT)
     }
 
     #[test]
@@ -192,38 +258,71 @@ mod tests {
 
     #[test]
     fn only_the_same_digits_are_the_same() {
-        let pin: Pin = "0001".parse().unwrap();
-        assert!(bool::from(pin.is(&keyed("0001"))));
+        let kept = print("0001");
+        assert!(bool::from(kept.is(&KEY, &keyed("0001"))));
         for other in ["", "0", "000", "0000", "00010", "1000"] {
-            assert!(!bool::from(pin.is(&keyed(other))), "{other}");
+            assert!(!bool::from(kept.is(&KEY, &keyed(other))), "{other}");
         }
+        assert!(!bool::from(kept.is(&[8; 32], &keyed("0001"))), "another node's");
+        // A beginning of it has a print as well, and is not it.
+        assert!(!bool::from(print("471100").is(&KEY, &keyed("4711"))));
+    }
+
+    #[test]
+    fn of_two_that_begin_alike_either_may_be_the_longer() {
+        for (kept, asked, alike) in [
+            ("4711", "471100", true),
+            ("471100", "4711", true),
+            ("471100", "471100", true),
+            ("471100", "471101", false),
+            ("4711", "4712", false),
+            ("123456789012", "12345678901", true),
+        ] {
+            assert_eq!(
+                print(kept).begins_like(&KEY, &asked.parse().unwrap()),
+                alike,
+                "{kept} {asked}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_same_pin_elsewhere_has_other_prints() {
+        let pin: Pin = "4711".parse().unwrap();
+        let all = [
+            pin.print(&KEY, SALT),
+            pin.print(&KEY, PinSalt([4; 10])),
+            pin.print(&[8; 32], SALT),
+            pin.print(&KEY, PinSalt::of_factory(&KEY, "sip:a@example.com")),
+            pin.print(&KEY, PinSalt::of_factory(&KEY, "sip:b@example.com")),
+        ];
+        let texts: std::collections::BTreeSet<String> = all.map(String::from).into();
+        assert_eq!(texts.len(), 5);
+        assert_eq!(pin.print(&KEY, SALT), pin.print(&KEY, SALT));
     }
 
     #[test]
     fn a_pin_is_shown_by_nothing() {
         let pin: Pin = "4711".parse().unwrap();
-        assert_eq!(format!("{pin:?} {:?}", keyed("4711")), "Pin(Digits(..)) Digits(..)");
+        let shown = format!("{pin:?} {:?} {:?}", keyed("4711"), print("4711"));
+        assert_eq!(shown, "Pin(Digits(..)) Digits(..) PinPrint(..)");
+        assert!(!String::from(print("471147114711")).contains("4711"));
     }
 
     #[test]
-    fn wrong_pins_are_counted_by_source_and_in_all_and_forgotten() {
-        let at = |seconds: u64| Instant::from_millis(1_000 * seconds);
-        let source = |n: u8| IpAddr::from([192, 0, 2, n]);
-        let mut guesses = Guesses::default();
-        for n in 0..GUESSES_OF_SOURCE_MAX {
-            assert_eq!(guesses.are_over(at(1), source(1)), None, "{n}");
-            guesses.note(at(1), source(1));
+    fn what_is_kept_is_read_again_and_nothing_else_is() {
+        for digits in ["0000", "12345", "123456789012"] {
+            let text = serde_json::to_string(&print(digits)).unwrap();
+            assert_eq!(serde_json::from_str::<PinPrint>(&text).unwrap(), print(digits));
+            // Nor does who knows PINs only take it for one.
+            assert!(serde_json::from_str::<Pin>(&text).is_err());
         }
-        assert_eq!(guesses.are_over(at(2), source(1)), Some(Duration::from_secs(599)));
-        assert!(guesses.are_over(at(2), "::ffff:192.0.2.1".parse().unwrap()).is_some());
-        assert_eq!(guesses.are_over(at(2), source(2)), None, "others may");
-        for n in 0..GUESSES_MAX {
-            guesses.note(at(3), source(u8::try_from(n).unwrap()));
+        let (good, salt) = (String::from(print("4711")), "AAAAAAAAAAAAAAAA");
+        let many = format!("hmac1:{salt}{}", format!(":{salt}").repeat(10));
+        let none = format!("hmac1:{salt}");
+        let other = good.replace("hmac1", "hmac2");
+        for bad in ["", "4711", "hmac1", "hmac1:", "hmac1:AA:AA", &none, &many, &other] {
+            assert_eq!(PinPrint::try_from(bad.to_owned()), Err(BadPrint), "{bad}");
         }
-        assert!(guesses.are_over(at(4), source(200)).is_some(), "nobody may any more");
-        assert!(guesses.by_source.len() <= GUESSES_MAX as usize);
-        assert_eq!(guesses.are_over(at(604), source(1)), None);
-        guesses.note(at(604), source(9));
-        assert_eq!(guesses.by_source.len(), 1);
     }
 }

@@ -76,17 +76,17 @@ fn tag_of(key: &[u8; 32], prefix: &str, request: Identifiers<'_>, source: IpAddr
 
 /// An HMAC-SHA-256 over fields, each with its length in front, so that no two lists of fields look
 /// alike; the label keeps uses of one key apart.
-struct Labelled(Hmac<Sha256>);
+pub(crate) struct Labelled(Hmac<Sha256>);
 
 impl Labelled {
-    fn new(key: &[u8; 32], label: &str) -> Self {
+    pub(crate) fn new(key: &[u8; 32], label: &str) -> Self {
         let mac = Hmac::new_from_slice(key).expect("invariant: HMAC takes any key length");
         let mut labelled = Self(mac);
         labelled.field(label.as_bytes());
         labelled
     }
 
-    fn field(&mut self, bytes: &[u8]) {
+    pub(crate) fn field(&mut self, bytes: &[u8]) {
         self.0.update(&(bytes.len() as u64).to_be_bytes());
         self.0.update(bytes);
     }
@@ -105,7 +105,7 @@ impl Labelled {
         }
     }
 
-    fn cut<const N: usize>(self) -> [u8; N] {
+    pub(crate) fn cut<const N: usize>(self) -> [u8; N] {
         let mut cut = [0; N];
         cut.copy_from_slice(&self.0.finalize().into_bytes()[..N]);
         cut

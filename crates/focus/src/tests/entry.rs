@@ -7,16 +7,22 @@ use units::{Instant, Rng};
 
 use super::rig::{CONFERENCE, Caller, OFFER, Rig};
 use crate::{
-    Creator, End, EndPolicy, EntryRules, Focus, Key, LegEnd, LegId, NOT_IN_MAX, NoSuchLeg, Output,
-    ParticipantState, Prompt, Role, Shut,
+    Creator, End, EndPolicy, EntryPolicy, EntryRules, Focus, Key, LegEnd, LegId, NOT_IN_MAX,
+    NoSuchLeg, Output, ParticipantState, PinSalt, Prompt, Role, Shut,
 };
 
-fn rules(pin: &str, moderator_pin: &str, lobby: bool) -> EntryRules {
+const KEY: [u8; 32] = [7; 32];
+
+fn asked(pin: &str, moderator_pin: &str, lobby: bool) -> EntryRules {
     let read = |text: &str| (!text.is_empty()).then(|| text.parse().unwrap());
     EntryRules { pin: read(pin), moderator_pin: read(moderator_pin), lobby }
 }
 
-fn guarded(entry: EntryRules) -> Rig {
+fn rules(pin: &str, moderator_pin: &str, lobby: bool) -> EntryPolicy {
+    asked(pin, moderator_pin, lobby).policy(&KEY, || PinSalt([1; 10]))
+}
+
+fn guarded(entry: EntryPolicy) -> Rig {
     let mut rig = Rig::new();
     rig.focus.set_entry(rig.now, entry);
     rig.drain();
@@ -33,7 +39,7 @@ impl Rig {
                 b'0'..=b'9' => Key::Digit(key - b'0'),
                 _ => Key::Other,
             };
-            self.focus.key(self.now, leg, key);
+            self.focus.key(self.now, leg, key, &KEY);
         }
         self.drain();
     }
@@ -260,7 +266,7 @@ fn pins_that_cannot_be_told_apart_are_none() {
         ("1234", "", true),
         ("", "1234", true),
     ] {
-        assert_eq!(rules(pin, other, false).check().is_ok(), is_good, "{pin} {other}");
+        assert_eq!(asked(pin, other, false).check().is_ok(), is_good, "{pin} {other}");
     }
 }
 
@@ -356,7 +362,7 @@ fn other_rules_let_on_who_need_not_key_or_wait_any_more() {
     rig.focus.set_entry(rig.now, rules("", "", true));
     rig.drain();
     assert_eq!([asked, waits].map(|leg| rig.state(leg).0), [ParticipantState::Waiting; 2]);
-    rig.focus.set_entry(rig.now, EntryRules::default());
+    rig.focus.set_entry(rig.now, EntryPolicy::default());
     rig.drain();
     assert_eq!([asked, waits].map(|leg| rig.state(leg).0), [ParticipantState::Joined; 2]);
     rig.focus.set_entry(rig.now, rules("9999", "", true));

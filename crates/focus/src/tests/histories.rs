@@ -317,7 +317,8 @@ fn check(log: &[(u64, Output)]) -> Result<(), String> {
             | Output::Refer { .. }
             | Output::Inform { .. }
             | Output::EndsSoon { .. }
-            | Output::Waits(_) => continue,
+            | Output::Waits(_)
+            | Output::WrongPin { .. } => continue,
         };
         let so_far = marks.entry(*mark.0).or_default();
         ensure(so_far.last() < Some(&mark.1), &format!("{ms}: {mark:?} after {so_far:?}"))?;

@@ -99,3 +99,22 @@ fn the_time_goes_on_where_the_conference_goes() {
     copy.run_to_ms(1_040_000);
     assert_eq!((told(&copy), copy.sent(&Method::Bye).len()), (vec![], 1));
 }
+
+/// A clock that has just begun to run is younger than the conference.
+#[test]
+fn what_it_lasted_before_counts_on_any_clock() {
+    let mut rig = limited(100);
+    rig.join(&mut Caller::new("alice", 1));
+    rig.run_to_ms(60_000);
+    let snapshot = rig.focus.snapshot(rig.now);
+    let there = Instant::from_millis(1_000);
+    let focus = Focus::restore(there, snapshot, Rng::from_number(2)).unwrap();
+    assert_eq!(focus.ends_at(), Some(Instant::from_millis(41_000)));
+    // Not told yet: at once, since the time for it is over.
+    let mut rig = limited(100);
+    rig.focus = rig.focus.lasting_since(Duration::from_secs(70));
+    rig.join(&mut Caller::new("alice", 1));
+    rig.run_to_ms(30_000);
+    assert_eq!(told(&rig), [(0, 30)]);
+    assert_eq!(rig.sent(&Method::Bye).len(), 1);
+}

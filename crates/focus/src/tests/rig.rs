@@ -131,7 +131,7 @@ impl Rig {
             conference_uri: CONFERENCE.parse().unwrap(),
             end,
             max_time: None,
-            entry: crate::EntryRules::default(),
+            entry: crate::EntryPolicy::default(),
             creator,
             tag_prefix: "n1s0".to_owned(),
             dial_out: DialRules {

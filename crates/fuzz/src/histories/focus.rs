@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use focus::{
-    Creator, DialEnd, DialRules, End, EndPolicy, EntryRules, Focus, FocusConfig, Key, LEGS_MAX,
-    LegId, MediaPort, MediaSeat, Output, ReferralId,
+    Creator, DialEnd, DialRules, End, EndPolicy, EntryPolicy, EntryRules, Focus, FocusConfig, Key,
+    LEGS_MAX, LegId, MediaPort, MediaSeat, Output, PinSalt, ReferralId,
 };
 use sip::{
     Essentials, FlowId, HeaderName, Incoming, Message, Method, Request, Response, ServerTxnId,
@@ -100,7 +100,7 @@ fn focus(data: &[u8], trail: &mut Trail) {
 }
 
 /// How it lets people in: mostly at once.
-fn entry(choices: &mut Choices<'_>) -> EntryRules {
+fn entry(choices: &mut Choices<'_>) -> EntryPolicy {
     let pins =
         [None, None, None, Some("1234")].map(|pin| pin.map(|pin| pin.parse().expect("a PIN")));
     let others = [None, None, Some("56789")].map(|pin| pin.map(|pin| pin.parse().expect("a PIN")));
@@ -110,8 +110,11 @@ fn entry(choices: &mut Choices<'_>) -> EntryRules {
         lobby: choices.percent(25),
     };
     assert_eq!(rules.check(), Ok(()));
-    rules
+    rules.policy(&KEY, || PinSalt([1; 10]))
 }
+
+/// What the prints of PINs are made under.
+const KEY: [u8; 32] = [7; 32];
 
 /// What a leg went through, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -229,7 +232,7 @@ impl World<'_> {
                 b'0'..=b'9' => Key::Digit(key - b'0'),
                 _ => Key::Other,
             };
-            self.focus.key(self.now, leg, key);
+            self.focus.key(self.now, leg, key, &KEY);
         }
         self.trail.step("key");
     }

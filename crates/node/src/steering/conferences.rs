@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use focus::factory::{Who, identity};
-use focus::{End, EntryRules};
+use focus::{End, EntryChange, PinSalt};
 use pool::{ConferenceId, Firmness, HoldRequest, Seats, TenantId};
 use units::Instant;
 
@@ -35,7 +35,7 @@ impl Node {
         let id = self.identity_for(asker);
         let wall = self.wall(now);
         if let Some(used) = self.keys_used.get(wall, id) {
-            return if used.asked == *new {
+            return if used.asked == new.kept(&self.keys.identity, PinSalt(id.0)) {
                 Ok(used.made.clone())
             } else {
                 Err(SteerError::KeyUsed)
@@ -58,7 +58,7 @@ impl Node {
         }
         let made = made?;
         if asker.key.is_some() {
-            self.note_key(now, id, new.clone(), made.clone());
+            self.note_key(now, id, new, made.clone());
         }
         self.made_when_kept(id, told);
         self.settle(now);
@@ -93,12 +93,13 @@ impl Node {
         if let Some(max) = legs_max.filter(|max| seats > *max) {
             return Err(SteerError::SeatsAboveMax { seats, max });
         }
-        let entry = EntryRules {
-            pin: new.pin.or(config.entry.pin),
-            moderator_pin: new.moderator_pin.or(config.entry.moderator_pin),
-            lobby: new.lobby.unwrap_or(config.entry.lobby),
+        let usual_policy = self.usual(factory);
+        let change = EntryChange {
+            pin: new.pin.map(Some),
+            moderator_pin: new.moderator_pin.map(Some),
+            lobby: new.lobby,
         };
-        entry.check()?;
+        let entry = usual_policy.entry.changed(&self.keys.identity, PinSalt(id.0), change)?;
         let policy = Policy {
             title: new.title.as_deref().map(titled).transpose()?,
             end: new.end.unwrap_or(config.end),
@@ -107,8 +108,7 @@ impl Node {
             entry,
             is_locked: new.locked,
         };
-        let comes_back_so =
-            policy == Policy::of(config) && factory == 0 && tenant == TenantId::NOBODYS;
+        let comes_back_so = policy == usual_policy && factory == 0 && tenant == TenantId::NOBODYS;
         let hold = config.hold;
         let request = HoldRequest {
             id,
@@ -127,7 +127,7 @@ impl Node {
         self.book(now, granted, None, Asked::default());
         if !comes_back_so {
             // Its URI alone would bring it back after a restart as nobody's, by the rules of the first factory.
-            self.keep_start(id);
+            self.keep_now(id);
         }
         self.conference(now, id)
     }
@@ -175,12 +175,9 @@ impl Node {
         let record = self.records.get_mut(&id).filter(|record| record.is_alive());
         let record = record.ok_or(SteerError::NoConference)?;
         let before = record.policy.clone();
-        let entry = EntryRules {
-            pin: change.pin.unwrap_or(before.entry.pin),
-            moderator_pin: change.moderator_pin.unwrap_or(before.entry.moderator_pin),
-            lobby: change.lobby.unwrap_or(before.entry.lobby),
-        };
-        entry.check()?;
+        let Change { pin, moderator_pin, lobby, .. } = *change;
+        let asked = EntryChange { pin, moderator_pin, lobby };
+        let entry = before.entry.changed(&self.keys.identity, PinSalt(id.0), asked)?;
         let policy = &mut record.policy;
         policy.title = title.unwrap_or_else(|| before.title.clone());
         policy.legs_max = max.unwrap_or(before.legs_max);
@@ -191,7 +188,7 @@ impl Node {
         let after = record.policy.clone();
         if after == before {
             // It may have been asked before, and the disk did not take it.
-            self.keep_policy(id);
+            self.keep_now(id);
             return self.conference(now, id);
         }
         self.pool.limit(id, after.legs_max);
@@ -212,7 +209,7 @@ impl Node {
             moderator_pin: after.entry.moderator_pin.is_some(),
             lobby: after.entry.lobby,
         });
-        self.keep_policy(id);
+        self.keep_now(id);
         self.end_steering(now, id);
         // By the new rule it may be over, which is what was asked for.
         self.conference(now, id)

@@ -17,8 +17,8 @@ mod view;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use focus::factory::{FactoryConfig, Refused};
-use focus::{CallRefused, EndPolicy, EntryRules, LegId, Pin, SamePins};
+use focus::factory::{Factory, Refused};
+use focus::{CallRefused, EndPolicy, EntryPolicy, LegId, Pin, PinPrint, PinSalt, SamePins};
 use pool::ConferenceId;
 use serde::{Deserialize, Serialize};
 use units::{Instant, UnixTime};
@@ -27,9 +27,10 @@ pub use self::view::{ConferenceView, ParticipantView, Stage};
 use crate::keeping::{StoreChange, Waiting};
 use crate::node::Node;
 
-/// A conference that somebody wants made. What is `None` is as the factory has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewConference {
+/// A conference that somebody wants made. What is `None` is as the factory has it. As it is kept it has the prints of its
+/// PINs in their place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewConference<P = Pin> {
     /// A user part of the factory whose rules it goes by; `None`: the first one's.
     pub factory: Option<String>,
     /// Who pays: a tenant's name; `None`: whoever the configuration says for that factory.
@@ -41,9 +42,9 @@ pub struct NewConference {
     /// How long it may last, from when somebody joins.
     pub max_time: Option<Duration>,
     /// What guests have to key.
-    pub pin: Option<Pin>,
+    pub pin: Option<P>,
     /// What makes a moderator of whoever keys it.
-    pub moderator_pin: Option<Pin>,
+    pub moderator_pin: Option<P>,
     /// Whether guests wait until they are let in.
     pub lobby: Option<bool>,
     /// A name for people, at most [`TITLE_CHARS_MAX`] characters.
@@ -52,6 +53,58 @@ pub struct NewConference {
     pub end: Option<EndPolicy>,
     /// Whether only those get in who are called.
     pub locked: bool,
+}
+
+impl<P> Default for NewConference<P> {
+    fn default() -> Self {
+        Self {
+            factory: None,
+            tenant: None,
+            seats: None,
+            max: None,
+            max_time: None,
+            pin: None,
+            moderator_pin: None,
+            lobby: None,
+            title: None,
+            end: None,
+            locked: false,
+        }
+    }
+}
+
+impl NewConference {
+    /// The same as it is kept. With the same salt the same gives the same.
+    fn kept(&self, key: &[u8; 32], salt: PinSalt) -> NewConference<PinPrint> {
+        let Self {
+            factory,
+            tenant,
+            seats,
+            max,
+            max_time,
+            pin,
+            moderator_pin,
+            lobby,
+            title,
+            end,
+            locked,
+        } = self.clone();
+        let print = |pin: Option<Pin>| pin.map(|pin| pin.print(key, salt));
+        let (pin, moderator_pin) = (print(pin), print(moderator_pin));
+        NewConference {
+            factory,
+            tenant,
+            seats,
+            max,
+            max_time,
+            pin,
+            moderator_pin,
+            lobby,
+            title,
+            end,
+            locked,
+        }
+    }
 }
 
 /// Who wants it, and by which key he would ask for the same one again.
@@ -167,19 +220,20 @@ pub struct Policy {
     pub(crate) end: EndPolicy,
     pub(crate) legs_max: Option<u32>,
     pub(crate) max_time: Option<Duration>,
-    pub(crate) entry: EntryRules,
+    pub(crate) entry: EntryPolicy,
     pub(crate) is_locked: bool,
 }
 
 impl Policy {
-    /// As the factory has it.
-    pub(crate) fn of(factory: &FactoryConfig) -> Self {
+    fn of(factory: &Factory, key: &[u8; 32]) -> Self {
+        let config = factory.config();
+        let salt = || PinSalt::of_factory(key, &factory.canonical_uri());
         Self {
             title: None,
-            end: factory.end,
-            legs_max: factory.legs_max,
-            max_time: factory.max_time,
-            entry: factory.entry,
+            end: config.end,
+            legs_max: config.legs_max,
+            max_time: config.max_time,
+            entry: config.entry.policy(key, salt),
             is_locked: false,
         }
     }
@@ -197,7 +251,7 @@ pub struct StoredKey {
     /// When it was used.
     pub at: UnixTime,
     /// For what.
-    pub asked: NewConference,
+    pub asked: NewConference<PinPrint>,
     /// What was answered.
     pub made: ConferenceView,
 }
@@ -205,7 +259,7 @@ pub struct StoredKey {
 #[derive(Debug)]
 struct Used {
     at: UnixTime,
-    asked: NewConference,
+    asked: NewConference<PinPrint>,
     made: ConferenceView,
 }
 
@@ -244,6 +298,11 @@ impl KeysUsed {
 }
 
 impl Node {
+    /// What the conferences of a factory go by.
+    pub(crate) fn usual(&self, factory: usize) -> Policy {
+        Policy::of(&self.factories[factory], &self.keys.identity)
+    }
+
     /// The same node, which had kept these keys. Those whose time is over are forgotten.
     #[must_use]
     pub fn with_keys(mut self, now: Instant, kept: Vec<StoredKey>) -> Self {
@@ -263,10 +322,11 @@ impl Node {
         &mut self,
         now: Instant,
         id: ConferenceId,
-        asked: NewConference,
+        new: &NewConference,
         made: ConferenceView,
     ) {
         let at = self.wall(now);
+        let asked = new.kept(&self.keys.identity, PinSalt(id.0));
         let stored = StoredKey { id, at, asked: asked.clone(), made: made.clone() };
         let forgotten = self.keys_used.note(at, id, Used { at, asked, made });
         self.forget_keys(forgotten);

@@ -1,15 +1,17 @@
 //! Who is let in: PIN, lobby and roles, from the caller's key to the mixer's port.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use focus::factory::FactoryConfig;
-use focus::{EntryRules, NOT_IN_MAX, ParticipantState, Pin, Role};
+use focus::{DialRules, EntryRules, NOT_IN_MAX, ParticipantState, Pin, Role};
 use mix::message::{Action, ConferenceKey, Event, Key, Listeners, PortId, Prompt};
 use node::{Asker, Change, ConferenceView, Leftovers, NewConference, Notice, Record, SteerError};
-use sip::{HeaderName, Method};
+use sip::{HeaderName, Message, Method};
 use units::Cause as _;
 
+use crate::auth;
 use crate::rig::{Caller, Rig, Setting, header, requests};
 
 fn pin(text: &str) -> Option<Pin> {
@@ -142,6 +144,44 @@ fn wrong_pins_end_the_call_and_then_the_door_is_shut_for_a_while() {
     assert_eq!(rig.node.figures().tallies.refusals.of(node::Refusal::TooManyPins), 1);
 }
 
+/// Where users prove who they are, he has shown by the moderators' PIN that he may steer: his call does, and what names
+/// it (RFC 4538). Nobody else's does, nor his before and after.
+#[test]
+fn who_keyed_the_moderators_pin_steers_without_a_password() {
+    let allow = vec!["127.0.0.0/8".parse().expect("a rule")];
+    let dial_out = DialRules { allow, ..DialRules::default() };
+    let setting = Setting { auth: Some(auth::config()), dial_out, ..Setting::default() };
+    let mut rig = Rig::with(setting);
+    let view = made(&mut rig, NewConference { moderator_pin: pin("8000"), ..with_pin() });
+    let (mut mo, mut guest) = (Caller::new("mo", 1), Caller::new("guest", 2));
+    rig.join(&mut mo, &view.uri);
+    rig.join(&mut guest, &view.uri);
+    let refer = |rig: &mut Rig, caller: &mut Caller, extra: &str| {
+        caller.cseq += 1;
+        caller.extra = format!("Refer-To: <sip:carol@127.0.0.1:6009>\r\n{extra}");
+        let got = rig.receive(caller.address, &caller.request("REFER", &view.uri));
+        let Message::Response(response) = &got[0] else { panic!("{got:?}") };
+        response.status.code()
+    };
+    let names = |caller: &Caller| {
+        let tag = caller.to_tag.as_deref().expect("in a call");
+        let Caller { call_id, from_tag, .. } = caller;
+        format!("Target-Dialog: {call_id};local-tag={tag};remote-tag={from_tag}\r\n")
+    };
+    assert_eq!(refer(&mut rig, &mut mo, ""), 401, "he has keyed nothing yet");
+    press(&mut rig, 0, "8000");
+    press(&mut rig, 1, "4711");
+    assert_eq!(state(&rig, &view, 1), (ParticipantState::Joined, Role::Guest));
+    assert_eq!(refer(&mut rig, &mut mo, ""), 200);
+    assert_eq!(refer(&mut rig, &mut guest, ""), 401);
+    let mut outside = Caller::new("mo", 3);
+    assert_eq!(refer(&mut rig, &mut outside, ""), 401, "a name proves nothing");
+    assert_eq!(refer(&mut rig, &mut outside, &names(&guest)), 401);
+    assert_eq!(refer(&mut rig, &mut outside, &names(&mo)), 200);
+    rig.steer(|node, now| node.appoint_participant(now, view.id, 0, false)).0.expect("a guest");
+    assert_eq!(refer(&mut rig, &mut mo, ""), 401);
+}
+
 /// B18 · RFC 4353 §4.1
 #[test]
 fn who_waits_is_let_in_by_an_administrator_or_turned_away() {
@@ -227,4 +267,72 @@ fn a_restart_forgets_no_pin() {
         press(&mut rig, 0, "47115005");
         assert_eq!(state(&rig, &view, 0).0, ParticipantState::Waiting);
     }
+}
+
+/// What is kept of a PIN is enough for all that is asked of it after a restart: the key under which the conference was
+/// asked for, a change of one PIN of two, and whoever keys one.
+#[test]
+fn a_print_serves_as_its_pin_did() {
+    let mut rig = Rig::new().with_disk(BTreeMap::new());
+    let asker = Asker { name: "ops".to_owned(), key: Some("k1".to_owned()) };
+    let new = NewConference {
+        pin: pin("471147114711"),
+        moderator_pin: pin("800480048004"),
+        ..with_pin()
+    };
+    let make = |rig: &mut Rig, new: &NewConference| {
+        rig.steer(|node, now| node.create_conference(now, new, &asker)).0
+    };
+    let view = make(&mut rig, &new).expect("made");
+    rig.join(&mut Caller::new("alice", 1), &view.uri);
+    let later = Change { pin: Some(pin("500550055005")), ..Change::default() };
+    rig.steer(|node, now| node.change_conference(now, view.id, &later)).0.expect("changed");
+    // Under the same key the same request is the same one still, and one with another PIN is not.
+    let mut rig = rig.killed(Duration::from_secs(3), Setting::default());
+    assert_eq!(make(&mut rig, &new), Ok(view.clone()));
+    let other = NewConference { pin: pin("471147114712"), ..new };
+    assert_eq!(make(&mut rig, &other), Err(SteerError::KeyUsed));
+    // Of one PIN there is only the print, and the other is told apart from it all the same.
+    for (digits, is_good) in [("500550055", false), ("8005", true)] {
+        let change = Change { moderator_pin: Some(pin(digits)), ..Change::default() };
+        let changed = rig.steer(|node, now| node.change_conference(now, view.id, &change)).0;
+        assert_eq!(changed.is_ok(), is_good, "{digits}: {changed:?}");
+    }
+    rig.join(&mut Caller::new("bob", 2), &view.uri);
+    press(&mut rig, 0, "8005");
+    assert_eq!(state(&rig, &view, 0), (ParticipantState::Joined, Role::Moderator));
+}
+
+/// Who makes the server crash has no fresh set of tries at a PIN: neither from his address nor from all there are.
+#[test]
+fn a_restart_forgets_no_wrong_pin() {
+    let mut rig = Rig::new().with_disk(BTreeMap::new());
+    let view = made(&mut rig, with_pin());
+    let call = |rig: &mut Rig, host: u8, n: u16| {
+        let mut eve = Caller::new("eve", n);
+        eve.address.set_ip(Ipv4Addr::new(127, 0, 0, host).into());
+        rig.join(&mut eve, &view.uri).status.code()
+    };
+    let mut n = 0;
+    // Three wrong PINs before each crash: the fourth call from there finds the door shut.
+    for _ in 0..3 {
+        n += 1;
+        assert_eq!(call(&mut rig, 1, n), 200);
+        press(&mut rig, 0, "000011112222");
+        rig = rig.killed(Duration::from_secs(3), Setting::default());
+    }
+    assert_eq!(call(&mut rig, 1, 90), 480, "nine from there");
+    // And of all addresses together.
+    for host in 2..19 {
+        n += 1;
+        assert_eq!(call(&mut rig, host, n), 200, "{host}");
+        press(&mut rig, 0, "000011112222");
+        rig = rig.killed(Duration::from_secs(1), Setting::default());
+    }
+    assert_eq!(call(&mut rig, 200, 91), 480, "sixty in all");
+    let kept = &rig.disk[&view.id].wrong_pins;
+    assert_eq!((kept.len(), kept[0].source, kept[0].count), (19, None, 60));
+    // Ten minutes after the first one all is forgotten.
+    let mut rig = rig.killed(Duration::from_secs(600), Setting::default());
+    assert_eq!(call(&mut rig, 1, 92), 200);
 }

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use node::{Input, ReserveRequest};
+use focus::factory::FactoryConfig;
+use focus::{EntryRules, Pin};
+use node::{Asker, Change, Input, NewConference, ReserveRequest};
+use sip::Method;
 
 use crate::reserving::later;
-use crate::rig::{Caller, FACTORY, Rig, Setting};
+use crate::rig::{Caller, FACTORY, Rig, Setting, requests};
 
 const DOWN: Duration = Duration::from_secs(3);
 
@@ -141,10 +144,123 @@ fn conference_that_nobody_comes_back_to_ends() {
     rig.join(&mut alice, &uri);
     let mut rig = killed(rig);
     rig.pass(Duration::from_secs(601));
-    assert_eq!((rig.used_and_held(), rig.disk.len()), ((0, 0), 0));
+    assert_eq!(rig.used_and_held(), (0, 0));
     alice.cseq += 9;
     alice.to_tag = None;
     assert_eq!(rig.ask(alice.address, &alice.invite(&uri)).status.code(), 404);
+    // It stays dead for as long as its URI could bring it back, and is forgotten then.
+    let mut rig = killed(rig);
+    assert_eq!(rig.ask(alice.address, &alice.invite(&uri)).status.code(), 404);
+    rig.pass(Duration::from_secs(3 * 3_600));
+    assert_eq!(rig.disk.len(), 0);
+}
+
+/// A factory whose conferences last ten minutes.
+fn limited() -> Setting {
+    let usual = Setting::default();
+    let factory = FactoryConfig { max_time: Some(Duration::from_secs(600)), ..usual.factory };
+    Setting { factory, ..Setting::default() }
+}
+
+/// kill -9 does not give a conference more time than it has.
+#[test]
+fn the_end_of_a_conference_that_ran_stays_where_it_was() {
+    let mut rig = Rig::with(limited()).with_disk(BTreeMap::new());
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    rig.join(&mut alice, &uri);
+    rig.pass(Duration::from_secs(400));
+    let mut rig = rig.killed(Duration::from_secs(20), limited());
+    rig.pass(Duration::from_secs(80));
+    let mut again = Caller::new("alice", 21);
+    assert_eq!(rig.join(&mut again, &uri).status.code(), 200);
+    // Once more: what it has lasted adds up.
+    let mut rig = rig.killed(Duration::from_secs(40), limited());
+    let mut again = Caller::new("alice", 22);
+    assert_eq!(rig.join(&mut again, &uri).status.code(), 200);
+    let byes = |rig: &mut Rig, seconds| {
+        let sent = requests(rig.pass(Duration::from_secs(seconds)));
+        sent.iter().filter(|request| request.method == Method::Bye).count()
+    };
+    assert_eq!(byes(&mut rig, 58), 0);
+    assert!(byes(&mut rig, 2) > 0, "600 s after it began, but for the seconds of the wall clock");
+}
+
+/// Whether it was over before the new process began, or since then, with nobody in.
+#[test]
+fn a_conference_whose_time_was_up_meanwhile_is_over() {
+    for (down, waits) in [(700, 0), (100, 150)] {
+        let mut rig = Rig::with(limited()).with_disk(BTreeMap::new());
+        let mut alice = Caller::new("alice", 1);
+        let uri = rig.conference(&alice);
+        rig.join(&mut alice, &uri);
+        rig.pass(Duration::from_secs(400));
+        let mut rig = rig.killed(Duration::from_secs(down), limited());
+        rig.pass(Duration::from_secs(waits));
+        let mut again = Caller::new("alice", 21);
+        assert_eq!(rig.join(&mut again, &uri).status.code(), 404, "{down} {waits}");
+        assert_eq!(rig.used_and_held(), (0, 0));
+        let mut rig = rig.killed(DOWN, limited());
+        assert_eq!(rig.join(&mut again, &uri).status.code(), 404, "nor is it revived");
+    }
+}
+
+/// More time for one that waits for its callers to come back; and less.
+#[test]
+fn its_time_may_be_changed_before_anybody_is_back() {
+    for (seconds, status) in [(3_600, 200), (300, 404)] {
+        let mut rig = Rig::with(limited()).with_disk(BTreeMap::new());
+        let mut alice = Caller::new("alice", 1);
+        let uri = rig.conference(&alice);
+        rig.join(&mut alice, &uri);
+        rig.pass(Duration::from_secs(500));
+        let mut rig = rig.killed(DOWN, limited());
+        let id = rig.node.conferences(rig.now, None, 1).0[0].id;
+        let time = Some(Some(Duration::from_secs(seconds)));
+        let change = Change { max_time: time, ..Change::default() };
+        rig.steer(|node, now| node.change_conference(now, id, &change)).0.expect("changed");
+        rig.pass(Duration::from_secs(200));
+        let mut again = Caller::new("alice", 21);
+        assert_eq!(rig.join(&mut again, &uri).status.code(), status, "{seconds}");
+    }
+}
+
+/// Its URI alone knows nothing of its PIN: once its hold has run out it is dead, in this life and in the next.
+#[test]
+fn who_comes_too_late_is_not_let_in_without_the_pin() {
+    let mut rig = rig();
+    let new = NewConference {
+        pin: Some("4711".parse::<Pin>().expect("a PIN")),
+        ..NewConference::default()
+    };
+    let asker = Asker { name: "ops".to_owned(), key: None };
+    let made = rig.steer(|node, now| node.create_conference(now, &new, &asker)).0.expect("made");
+    rig.pass(Duration::from_secs(62));
+    let mut eve = Caller::new("eve", 1);
+    assert_eq!(rig.join(&mut eve, &made.uri).status.code(), 404);
+    let mut rig = killed(rig);
+    assert_eq!(rig.join(&mut eve, &made.uri).status.code(), 404);
+}
+
+/// A URI does not say which factory made it, and one of the two asks for a PIN.
+#[test]
+fn what_was_only_held_is_not_recalled_where_factories_ask_for_different_things() {
+    let setting = |pin: &str| {
+        let usual = Setting::default().factory;
+        let pin = (!pin.is_empty()).then(|| pin.parse().expect("a PIN"));
+        let entry = EntryRules { pin, ..usual.entry };
+        let more = FactoryConfig { users: vec!["other".to_owned()], entry, ..usual };
+        Setting { more: vec![more], ..Setting::default() }
+    };
+    for (pin, status) in [("", 200), ("4711", 404)] {
+        let mut rig = Rig::with(setting(pin)).with_disk(BTreeMap::new());
+        let mut alice = Caller::new("alice", 1);
+        let other = FACTORY.replace("conference", "other");
+        let asked = rig.ask(alice.address, &alice.invite(&other));
+        let uri = crate::rig::contact(&asked);
+        let mut rig = rig.killed(DOWN, setting(pin));
+        assert_eq!(rig.join(&mut alice, &uri).status.code(), status, "{pin}");
+    }
 }
 
 /// Without a disk nothing is kept, and nothing is believed.

@@ -54,6 +54,8 @@ pub(crate) struct Rig {
 pub(crate) struct Setting {
     pub(crate) seats: u32,
     pub(crate) factory: FactoryConfig,
+    /// Other factories.
+    pub(crate) more: Vec<FactoryConfig>,
     pub(crate) auth: Option<AuthConfig>,
     pub(crate) dial_out: DialRules,
     pub(crate) nat: Nat,
@@ -81,6 +83,7 @@ impl Default for Setting {
                 max_time: None,
                 entry: focus::EntryRules::default(),
             },
+            more: Vec::new(),
             auth: None,
             dial_out: DialRules::default(),
             nat: Nat::Auto,
@@ -108,7 +111,7 @@ impl Rig {
             node: 1,
             listens: vec![SipListen { bind: NODE, advertise: (NODE.ip().into(), NODE.port()) }],
             media_advertise: vec![setting.media.clone(); usize::from(setting.mixers)],
-            factories: vec![setting.factory],
+            factories: std::iter::once(setting.factory).chain(setting.more).collect(),
             pool: PoolConfig {
                 tenants: setting.tenants.0,
                 ..pool_config(setting.seats, setting.mixers)
@@ -177,7 +180,7 @@ impl Rig {
     /// The process is killed; another one begins so much later, with the same keys and the same disk.
     pub(crate) fn killed(self, down: Duration, setting: Setting) -> Self {
         let wall = self.wall_now().after(down);
-        Self::with(Setting { wall, ..setting }).with_disk(self.disk)
+        Self::with(Setting { wall, ..setting }).with_disk(self.disk).with_keys(self.keys)
     }
 
     /// The wall clock.

@@ -1,6 +1,7 @@
 //! Programs that other people wrote against ours, one test after another.
 
 mod crowd;
+mod doors;
 mod flows;
 mod linphone;
 mod overload;

@@ -1,14 +1,18 @@
 //! What was answered is on the disk, wherever the power goes.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
 
-use focus::EndPolicy;
+use focus::{EndPolicy, Pin, PinSalt};
 use node::{ConferenceView, NewConference, Stage, StoredState};
 use pool::{Codec, ConferenceId};
+use serde_json::{Value, json};
 use units::UnixTime;
 
 use super::cut::{Backend, cut_everywhere, made, open};
 use super::*;
+
+const KEY: [u8; 32] = [7; 32];
 
 fn stored(number: u8) -> StoredConference {
     StoredConference {
@@ -26,6 +30,8 @@ fn stored(number: u8) -> StoredConference {
             until: UnixTime(1_795_503_600),
         },
         policy: None,
+        began: None,
+        wrong_pins: Vec::new(),
     }
 }
 
@@ -149,7 +155,7 @@ fn what_was_kept_is_there_when_it_is_opened_again() {
     let folder = tempfile::tempdir().expect("a folder");
     // A process before this one was killed while it made the database.
     std::fs::write(folder.path().join("convoke.part"), "half of it").expect("written");
-    let (store, kept, mut answers) = Store::open(folder.path()).expect("opened");
+    let (store, kept, mut answers) = Store::open(folder.path(), &KEY).expect("opened");
     assert_eq!(kept, (vec![], vec![]));
     for number in 0..4_u8 {
         assert!(store.change(number.into(), put(number)));
@@ -158,7 +164,85 @@ fn what_was_kept_is_there_when_it_is_opened_again() {
     drop(store);
     let answered: Vec<Answer> = std::iter::from_fn(|| answers.try_recv().ok()).collect();
     assert_eq!(answered, [(0, true), (1, true), (2, true), (3, true), (9, true)]);
-    let (_store, kept, _answers) = Store::open(folder.path()).expect("opened again");
+    let (_store, kept, _answers) = Store::open(folder.path(), &KEY).expect("opened again");
     assert_eq!(kept, ([0, 1, 3].map(stored).into(), vec![]));
-    assert!(Store::open(folder.path()).is_err(), "two servers would write over each other");
+    assert!(Store::open(folder.path(), &KEY).is_err(), "two servers would write over each other");
+}
+
+/// A row as earlier versions wrote it, with its PINs in clear.
+fn old_row(number: u8) -> Vec<u8> {
+    let mut row = serde_json::to_value(stored(number)).expect("JSON");
+    let fields = row.as_object_mut().expect("an object");
+    fields.remove("began").expect("a new field");
+    fields.remove("wrong_pins").expect("a new field");
+    row["policy"] = json!({
+        "title": "Board", "end": "last-leaves", "legs_max": null, "max_time": null,
+        "entry": { "pin": GUESTS, "moderator_pin": MODERATORS, "lobby": true }, "is_locked": false,
+    });
+    serde_json::to_vec(&row).expect("text")
+}
+
+const GUESTS: &str = "471147114711";
+const MODERATORS: &str = "800480048004";
+
+/// What was asked for under a key, likewise; the rest of the row is not looked at here.
+fn old_key() -> Vec<u8> {
+    json!({ "asked": { "pin": GUESTS, "moderator_pin": null }, "made": {} }).to_string().into()
+}
+
+fn raw(folder: &Path, table: Table, number: u8) -> Value {
+    let database = database(&folder.join(FILE)).expect("opened");
+    let transaction = database.begin_read().expect("a view");
+    let table = transaction.open_table(table).expect("there");
+    let row = table.get([number; 10].as_slice()).expect("read").expect("a row");
+    serde_json::from_slice(row.value()).expect("JSON")
+}
+
+/// What is kept in clear is sealed when an earlier version's store is opened, and nothing of it is left in the file.
+#[test]
+fn the_pins_of_an_old_store_are_sealed_and_gone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(FILE);
+    let unreadable = (vec![3; 10], b"of a later version".to_vec());
+    let conferences = vec![(vec![1; 10], old_row(1)), (vec![2; 10], old_row(2)), unreadable];
+    create(&path, &[(CONFERENCES, conferences), (KEYS, vec![(vec![4; 10], old_key())])])
+        .expect("made");
+    let holds = |text: &str| {
+        let bytes = std::fs::read(&path).expect("the file");
+        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    };
+    assert!(holds(GUESTS) && holds(MODERATORS));
+    let (store, (kept, _), _answers) = Store::open(folder.path(), &KEY).expect("opened");
+    drop(store);
+    let print = |text: &str, number| {
+        let pin: Pin = text.parse().expect("a PIN");
+        serde_json::to_value(pin.print(&KEY, PinSalt([number; 10]))).expect("text")
+    };
+    assert_eq!(kept.len(), 2);
+    for it in &kept {
+        let entry = &serde_json::to_value(&it.policy).expect("JSON")["entry"];
+        let number = it.id.0[0];
+        assert_eq!(entry["pin"], print(GUESTS, number));
+        assert_eq!(entry["moderator_pin"], print(MODERATORS, number));
+        assert_eq!((&entry["lobby"], it.began, it.wrong_pins.len()), (&json!(true), None, 0));
+    }
+    assert_eq!(raw(folder.path(), KEYS, 4)["asked"]["pin"], print(GUESTS, 4));
+    assert!(!holds(GUESTS) && !holds(MODERATORS), "not even where it was overwritten");
+    assert!(holds("of a later version") && holds("hmac1:"));
+    // Once is enough.
+    let before = std::fs::metadata(&path).expect("the file").ino();
+    let (_store, (again, _), _answers) = Store::open(folder.path(), &KEY).expect("opened again");
+    assert_eq!(again, kept);
+    assert_eq!(std::fs::metadata(&path).expect("the file").ino(), before);
+}
+
+/// A server that was killed between writing the new file and putting it in place begins again with the old one.
+#[test]
+fn a_cut_while_pins_are_sealed_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(FILE);
+    create(&path, &[(CONFERENCES, vec![(vec![1; 10], old_row(1))])]).expect("made");
+    std::fs::write(path.with_extension("part"), "half of it").expect("written");
+    let (_store, (kept, _), _answers) = Store::open(folder.path(), &KEY).expect("opened");
+    assert_eq!(kept.len(), 1);
 }

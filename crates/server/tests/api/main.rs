@@ -27,7 +27,7 @@ struct Api {
     description: Description,
     /// The operations that were asked, with the status that came.
     asked: RefCell<BTreeSet<(String, u16)>>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 const OPERATOR: usize = 1;
@@ -69,7 +69,7 @@ impl Api {
         let config = Config::from_toml("convoke.toml", &text, &flags).expect("good");
         let server = Server::start(&config, false).expect("started");
         let (description, asked) = (Description::new(), RefCell::default());
-        Self { server, tokens, description, asked, _folder: folder }
+        Self { server, tokens, description, asked, folder }
     }
 
     fn send(&self, who: usize, line: &str, more: &str, body: &str) -> TcpStream {
@@ -174,6 +174,32 @@ fn a_conference_is_paid_for_by_the_tenant_that_is_named() {
         .collect();
     assert_eq!(of_acme.len(), 2, "{}", explained.body);
     assert!(of_acme.contains(&&json!("held")) && of_acme.contains(&&json!("refused")));
+}
+
+/// Whatever is kept of a PIN cannot be read back: neither with the conference nor with the key that it was asked for under.
+#[test]
+fn no_pin_stands_in_the_state_folder() {
+    let api = Api::start();
+    let more = "Content-Type: application/json\r\nIdempotency-Key: \"with-pins\"\r\n";
+    let pins = ["471147114711", "800480048004", "500550055005"];
+    let asked = json!({ "title": "Board", "pin": pins[0], "moderatorPin": pins[1] }).to_string();
+    let made = api.ask_with(OPERATOR, "POST /v1/conferences", more, &asked);
+    assert_eq!(made.status, 201);
+    let id = made.body["id"].as_str().expect("an id");
+    let changed =
+        api.ask(OPERATOR, &format!("PATCH /v1/conferences/{id}"), json!({ "pin": pins[2] }));
+    assert_eq!(changed.body["pin"], true);
+    let Api { server, folder, .. } = api;
+    server.finish().expect("no panic");
+    let mut kept = Vec::new();
+    for file in std::fs::read_dir(folder.path().join("state")).expect("the folder") {
+        kept.extend(std::fs::read(file.expect("a file").path()).expect("read"));
+    }
+    let holds = |text: &str| kept.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds("Board") && holds("hmac1:"));
+    for pin in pins {
+        assert!(!holds(pin), "{pin}");
+    }
 }
 
 /// draft-ietf-httpapi-idempotency-key-header-07 §2.6
