@@ -1,4 +1,4 @@
-//! One conference (RFC 4353 §3): a leg per dialog, the roster, the end.
+//! One conference (RFC 4353 §3): a leg per dialog, and what follows from what happens to them.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,6 +11,7 @@ use sip::{
 use units::{Instant, Rng, soonest};
 
 use crate::answers::{CAPABILITIES, focus_contact};
+use crate::creator::Likeness;
 use crate::dialling::{DialEnd, Dialling};
 use crate::entry::Guesses;
 use crate::event::Watch;
@@ -19,9 +20,7 @@ use crate::leg::{Leg, Standing};
 use crate::negotiation::{Session, Wanted, check_offer};
 use crate::refer::{Pace, Right};
 use crate::referral::{Referral, ReferralId};
-use crate::roster::masked;
-use crate::terms::Likeness;
-use crate::{End, EndPolicy, FocusConfig, LegEnd, LegId, MediaSeat, Output, Participant};
+use crate::{End, FocusConfig, LegEnd, LegId, MediaSeat, Output};
 
 /// One conference. A root machine: one mutation, then drain [`Focus::poll_output`] to `None`, then
 /// read [`Focus::deadline`].
@@ -293,15 +292,6 @@ impl Focus {
         self.settle(now);
     }
 
-    /// Ends the conference: BYE to all. A leg whose 2xx is not acknowledged waits for the ACK or
-    /// for the 2xx to time out (RFC 3261 §15). Without effect once it is ending.
-    pub fn end(&mut self, now: Instant, cause: End) {
-        if self.phase == Phase::Running {
-            self.begin_end(now, cause);
-        }
-        self.settle(now);
-    }
-
     /// Does what is due.
     pub fn handle_deadline(&mut self, now: Instant) {
         for leg in self.legs.values_mut() {
@@ -345,55 +335,6 @@ impl Focus {
         self.legs.get(&leg)?.dialog.session
     }
 
-    /// Who is in, and who is being called, by leg.
-    pub fn roster(&self) -> Vec<Participant> {
-        let legs = self.legs.values().map(Leg::participant);
-        let mut roster: Vec<_> =
-            legs.chain(self.dialling.values().filter_map(Dialling::participant)).collect();
-        roster.sort_by_key(|line| line.leg);
-        roster
-    }
-
-    /// Whether this leg has its dialog.
-    pub fn has_leg(&self, leg: LegId) -> bool {
-        self.legs.contains_key(&leg)
-    }
-
-    /// Legs there are, those on their way in and out included.
-    pub fn leg_count(&self) -> usize {
-        self.legs.len() + self.dialling.values().filter(|dialling| dialling.is_pending()).count()
-    }
-
-    /// The participant of this leg has proved to be a user: the roster shows it, and nothing says
-    /// better whether he is the creator.
-    pub fn identify(&mut self, now: Instant, leg: LegId, user: &str) {
-        let Some(entry) = self.legs.get_mut(&leg) else { return };
-        entry.user = Some(masked(user));
-        let creator = self.config.creator.as_ref().and_then(|creator| creator.user.as_deref());
-        if creator == Some(user) {
-            self.take_for_creator(now, leg, Likeness::Proved);
-        }
-    }
-
-    /// The same dialog identifiers are better than the same name and address: several people may
-    /// share those. Among equals the first one is it.
-    fn recognise_creator(&mut self, now: Instant, id: LegId, incoming: &Incoming) {
-        let likeness =
-            self.config.creator.as_ref().map_or(Likeness::No, |creator| creator.likeness(incoming));
-        self.take_for_creator(now, id, likeness);
-    }
-
-    fn take_for_creator(&mut self, now: Instant, id: LegId, likeness: Likeness) {
-        let known = self.creator_leg.map_or(Likeness::No, |(_, likeness)| likeness);
-        if likeness > known {
-            self.creator_leg = Some((id, likeness));
-            for leg in self.legs.values_mut() {
-                leg.is_creator = leg.id == id;
-            }
-            self.let_in(now, id);
-        }
-    }
-
     /// Draws the consequences of what happened to the legs.
     pub(crate) fn settle(&mut self, now: Instant) {
         self.settle_replaced(now);
@@ -426,48 +367,6 @@ impl Focus {
             self.outputs.push_back(Output::Ended { cause });
         }
         self.settle_watch(now);
-    }
-
-    fn cause_to_end(&self, now: Instant) -> Option<End> {
-        let creator_left = self.creator_leg.is_some_and(|(leg, _)| !self.is_staying(leg));
-        match self.config.end {
-            EndPolicy::CreatorLeaves if creator_left => return Some(End::CreatorLeft),
-            EndPolicy::CreatorLeaves | EndPolicy::LastLeaves => {}
-        }
-        if self.had_leg {
-            // Who waits to be let in keeps no conference alive that everybody else has left.
-            let is_there = |leg: &Leg| leg.standing() == Standing::Staying && leg.entry.is_in();
-            return (!self.legs.values().any(is_there)).then_some(End::LastLeft);
-        }
-        // Before anybody was in, those who are called or wait are waited for; when the last of them does not come, nobody is.
-        match self.next_leg > 0 && self.is_deserted() {
-            true if self.waits_for_others(now) => None,
-            true if self.was_guarded => Some(End::NobodyGotIn),
-            true => Some(End::LastLeft),
-            false => None,
-        }
-    }
-
-    fn is_staying(&self, leg: LegId) -> bool {
-        self.legs.get(&leg).is_some_and(|leg| leg.standing() == Standing::Staying)
-    }
-
-    pub(crate) fn begin_end(&mut self, now: Instant, cause: End) {
-        self.phase = Phase::Ending(cause);
-        let of_leg = match cause {
-            // A fault of ours: the participant's books should not say that it was over (RFC 3326).
-            End::MediaFailed => LegEnd::MediaFailed,
-            End::TimeUp => LegEnd::TimeUp,
-            End::CreatorLeft | End::LastLeft | End::NobodyGotIn | End::Ordered => {
-                LegEnd::ConferenceEnded
-            }
-        };
-        for leg in self.legs.values_mut() {
-            leg.let_go(now, of_leg, &mut self.outputs);
-        }
-        for leg in self.dialling.keys().copied().collect::<Vec<_>>() {
-            self.call_off(now, leg, DialEnd::ConferenceEnded);
-        }
     }
 }
 

@@ -9,8 +9,10 @@
 //! [`Output::OpenMedia`] and its kin into media commands.
 
 mod answers;
+mod creator;
 mod dial_out;
 mod dialling;
+mod ends;
 mod entry;
 mod event;
 pub mod factory;
@@ -20,6 +22,7 @@ mod leg;
 mod negotiation;
 mod network;
 mod order;
+mod output;
 mod refer;
 mod referral;
 mod reporting;
@@ -31,7 +34,9 @@ mod targets;
 mod terms;
 
 pub use answers::{CAPABILITIES, bad_event, options};
+pub use creator::{Creator, Place};
 pub use dialling::DialEnd;
+pub use ends::{End, EndPolicy, LegEnd};
 pub use entry::{
     BadPin, BadPrint, Deed, EntryChange, EntryPolicy, EntryRules, Key, LOBBY_WAIT_MAX, NOT_IN_MAX,
     PIN_DIGITS_MAX, PIN_DIGITS_MIN, Pin, PinPrint, PinSalt, Prompt, Role, SamePins, Shut,
@@ -44,17 +49,15 @@ pub use event::{
 pub use focus::{Focus, LEGS_MAX, check};
 pub use negotiation::Wanted;
 pub use network::{Network, NetworkError};
+pub use output::Output;
 pub use refer::Right;
 pub use referral::ReferralId;
-pub use roster::masked;
+pub use roster::{Participant, ParticipantState, masked};
 pub use snapshot::{FOCUS_SNAPSHOT_VERSION, FocusSnapshot, RestoreError};
 pub use steering::{CallRefused, NoSuchLeg};
 pub use takeover::Named;
 pub use targets::{DialRule, DialRuleError, DialRules, HostPattern, Pattern};
-pub use terms::{
-    Creator, End, EndPolicy, FocusConfig, LegEnd, LegId, LegMedia, MediaPort, MediaSeat, Output,
-    Participant, ParticipantState, Place,
-};
+pub use terms::{FocusConfig, LegId, LegMedia, MediaPort, MediaSeat};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,78 @@
-//! What people read of a participant.
+//! Who is in, and what people read of him.
 
+use serde::Serialize;
 use sip::NameAddr;
+use units::Instant;
+
+use crate::dialling::Dialling;
+use crate::leg::Leg;
+use crate::{Focus, LegId, Role};
+
+/// A line of the roster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Participant {
+    /// The leg.
+    pub leg: LegId,
+    /// From URI; control characters masked.
+    pub uri: String,
+    /// Display name; control characters masked.
+    pub display: Option<String>,
+    /// The user that he proved to be: unlike the other two not his own word alone.
+    pub user: Option<String>,
+    /// Where the leg stands.
+    pub state: ParticipantState,
+    /// When the leg was made.
+    pub since: Instant,
+    /// Whether he asked for the conference.
+    pub creator: bool,
+    /// What he is in it.
+    pub role: Role,
+    /// Whether the focus called him.
+    pub dialled: bool,
+    /// Whether his sound is kept out of the mix.
+    pub muted: bool,
+}
+
+/// Where a participant's leg stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ParticipantState {
+    /// Called by us; it rings.
+    Alerting,
+    /// Asked for his PIN: not in yet.
+    AskedForPin,
+    /// Being called by us.
+    Dialling,
+    /// In.
+    Joined,
+    /// Answered; the ACK is awaited.
+    Joining,
+    /// Being let go.
+    Leaving,
+    /// In the lobby: not in yet.
+    Waiting,
+}
+
+impl Focus {
+    /// Who is in, and who is being called, by leg.
+    pub fn roster(&self) -> Vec<Participant> {
+        let legs = self.legs.values().map(Leg::participant);
+        let mut roster: Vec<_> =
+            legs.chain(self.dialling.values().filter_map(Dialling::participant)).collect();
+        roster.sort_by_key(|line| line.leg);
+        roster
+    }
+
+    /// Whether this leg has its dialog.
+    pub fn has_leg(&self, leg: LegId) -> bool {
+        self.legs.contains_key(&leg)
+    }
+
+    /// Legs there are, those on their way in and out included.
+    pub fn leg_count(&self) -> usize {
+        self.legs.len() + self.dialling.values().filter(|dialling| dialling.is_pending()).count()
+    }
+}
 
 /// A URI or display name as it may be shown: what could move the cursor, reverse the text or hide
 /// in it becomes U+FFFD, what is too long is cut. A peer chooses these, and they end up in

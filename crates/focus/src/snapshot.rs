@@ -16,6 +16,7 @@ use sip::{
 };
 use units::{Instant, Rng};
 
+use crate::creator::Likeness;
 use crate::entry::EntrySnapshot;
 use crate::event::Manner;
 use crate::focus::Phase;
@@ -23,7 +24,6 @@ use crate::lasting::{Lasting, LastingSnapshot};
 use crate::leg::{Leg, Probe, RefreshSnapshot, Standing, State, Unacked};
 use crate::negotiation::Session;
 use crate::referral::ReferralSnapshot;
-use crate::terms::Likeness;
 use crate::{DialEnd, Focus, FocusConfig, LegEnd, LegId, LegMedia, MediaPort, Output, WrongPins};
 
 /// The version written now. It rises with every change that an older reader would misunderstand.

@@ -10,10 +10,10 @@ use super::{
     BAD_TONES, Entry, EntryPolicy, Guesses, KEY_WITHIN, NOT_IN_MAX, Prompt, Role, TONE_EVERY,
     Verdict, WrongPins,
 };
+use crate::creator::Likeness;
 use crate::focus::Phase;
 use crate::leg::{Leg, Standing, State};
 use crate::steering::NoSuchLeg;
-use crate::terms::Likeness;
 use crate::{Focus, LegEnd, LegId, Output};
 
 /// A key of a telephone.
