@@ -13,7 +13,7 @@ use crate::{DialEnd, Focus, LegId};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EndPolicy {
-    /// When the creator's leg leaves; with no creator known as [`EndPolicy::LastLeaves`]. How he is known: [`Creator`].
+    /// When the creator's leg leaves; with no creator known as [`EndPolicy::LastLeaves`]. How he is known: [`Creator`](crate::Creator).
     CreatorLeaves,
     /// When the last leg leaves.
     #[default]
