@@ -184,7 +184,12 @@ impl JitterBuffer {
 
     /// How much of that is for the sake of those that come late.
     pub fn depth(&self) -> Duration {
-        self.time(self.depth.ticks())
+        self.time(self.depth_ticks())
+    }
+
+    /// The same in ticks: how much later than the earliest packets all but the latest few come.
+    pub fn depth_ticks(&self) -> u32 {
+        self.depth.ticks()
     }
 
     /// Packets between the next to play and the newest, holes included.

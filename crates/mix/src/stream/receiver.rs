@@ -302,7 +302,8 @@ impl Receiver {
         let surplus = usize::try_from(self.jitter.surplus_ticks(at, self.held())).unwrap_or(0);
         // A packet is needed for a tick or for the next: so whole ticks can be spared, and what is left of a
         // packet when the next is needed.
-        let whole = surplus.saturating_sub(SURPLUS_SAMPLES_KEPT) / FRAME_SAMPLES * FRAME_SAMPLES;
+        let kept = samples(self.jitter.depth_ticks()).min(SURPLUS_SAMPLES_KEPT_MAX);
+        let whole = surplus.saturating_sub(kept) / FRAME_SAMPLES * FRAME_SAMPLES;
         let spare = whole + self.pending_samples % FRAME_SAMPLES;
         if spare < SPARE_SAMPLES_MIN {
             self.found_nothing = 0;
@@ -404,8 +405,9 @@ const NOISE_PAYLOAD_TYPE: u8 = 13;
 
 /// 5 ms: less delay is not worth a seam.
 const SPARE_SAMPLES_MIN: usize = 40;
-/// 1.5 ms are left, so that what was spared is not missed at once. With less a jittering stream is cut and lengthened in turn.
-const SURPLUS_SAMPLES_KEPT: usize = 12;
+/// As much as packets differ is left, up to 1.5 ms, so that what was spared is not missed at once: with less a jittering stream
+/// would be cut and lengthened in turn.
+const SURPLUS_SAMPLES_KEPT_MAX: usize = 12;
 /// 60 ms too much: no time to rest.
 const HASTE_SAMPLES: usize = 480;
 /// 30 ms between two changes: a quarter faster at most, which is no hurried speech yet.
