@@ -63,6 +63,9 @@ enum Command {
         /// Only the loads that must be carried, without the search for the most
         #[arg(long, requires = "full")]
         bars: bool,
+        /// Writes docs/BENCHMARKS.md again from what was measured last
+        #[arg(long, conflicts_with_all = ["accept", "full"])]
+        page: bool,
         /// How often each load is measured
         #[arg(long, value_name = "N", default_value_t = 3, requires = "full")]
         repetitions: u32,
@@ -92,6 +95,7 @@ fn main() -> ExitCode {
             let extent = if bars { bench::Extent::Bars } else { bench::Extent::Whole };
             bench::full(&root, extent, repetitions)
         }
+        Command::Bench { page: true, .. } => bench::page(&root),
         Command::Bench { accept, .. } => bench::instructions(&root, accept),
         Command::Tidy { write } => tidy::tidy(&root, write),
         Command::Quality => quality::quality(&root),

@@ -22,3 +22,8 @@ pub(crate) fn full(root: &Path, extent: Extent, repetitions: u32) -> anyhow::Res
     full::can_pin()?;
     full::run(root, extent, repetitions)
 }
+
+/// Writes the page from what was measured last.
+pub(crate) fn page(root: &Path) -> anyhow::Result<()> {
+    page::write(root)
+}

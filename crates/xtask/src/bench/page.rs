@@ -41,7 +41,7 @@ pub(super) fn write(root: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(root.join(RESULTS)).context(RESULTS)?;
     let page = page(&serde_json::from_str(&text)?);
     std::fs::write(root.join(PAGE), page)?;
-    println!("written to {PAGE} and {RESULTS}");
+    println!("{PAGE} is written from {RESULTS}");
     Ok(())
 }
 
@@ -173,7 +173,10 @@ fn spread(runs: &[&Value], pointer: &str, factor: f64, decimals: usize) -> Strin
         [] => "-".to_owned(),
         [only] => written(*only),
         [lowest, .., highest] => {
-            let median = values[values.len() / 2];
+            // Of an even number of runs what lies between the middle two.
+            let middle = values.len() / 2;
+            let below = values[(values.len() - 1) / 2];
+            let median = f64::midpoint(below, values[middle]);
             [*lowest, median, *highest].map(written).join(" / ")
         }
     }
@@ -209,6 +212,8 @@ mod tests {
         let page = page(&json!({ "loads": runs, "asked": [] }));
         let row = "| convoke | 100 | 0.300 / 0.310 / 0.350 | 0.9999 / 1.0000 / 1.0000 | - |";
         assert!(page.contains(row), "{page}");
+        let two = page_of_all(&[run(31.0, 1.0, &[]), run(35.0, 1.0, &[])]);
+        assert!(two.contains("| 0.310 / 0.330 / 0.350 |"), "{two}");
         let lossy = page_of(&run(99.0, 0.98, &[]));
         assert!(lossy.contains("| 100 **too much** | 0.990 |"), "{lossy}");
         let limited = page_of(&run(99.0, 0.98, &["own_cpu"]));
@@ -237,6 +242,10 @@ mod tests {
     }
 
     fn page_of(run: &Value) -> String {
-        page(&json!({ "loads": [run], "asked": [] }))
+        page_of_all(std::slice::from_ref(run))
+    }
+
+    fn page_of_all(runs: &[Value]) -> String {
+        page(&json!({ "loads": runs, "asked": [] }))
     }
 }
