@@ -3,8 +3,7 @@
 //! Of what comes to a factory by UDP half are these. Whoever sends one repeats a tag that only he has had and names the
 //! request that it belongs to: which hold that makes firm is known without reading the rest.
 
-use focus::factory::{Who, identity, is_tag_of};
-use pool::ConferenceId;
+use focus::factory::{Who, is_tag_of};
 use sip::{Glance, Identifiers, MessageKind, Packet, Uri};
 use units::Instant;
 
@@ -30,9 +29,7 @@ impl Node {
         let Ok(Uri::Sip(uri)) = ack.uri.parse() else { return false };
         let Addressee::Factory { index, .. } = self.addressee(&uri) else { return false };
         let core = self.factories[index].canonical_uri();
-        let from_tag = request.from_tag.unwrap_or_default();
-        let (key, who) = (&self.keys.identity, Who::Source(source));
-        let id = ConferenceId(identity(key, &core, request.call_id, from_tag, who, 0));
+        let id = self.identity(&core, request, Who::Source(source), 0);
         // Joined, over or pushed out meanwhile: which one is meant then is for who reads it.
         if !self.records.get(&id).is_some_and(|record| matches!(record.state, State::Held)) {
             return false;

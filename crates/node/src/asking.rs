@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use focus::Creator;
-use focus::factory::{AnswerForm, Refused, identity, redirect, stateless_tag};
+use focus::factory::{AnswerForm, Refused, Who, identity, redirect, stateless_tag};
 use pool::{ConferenceId, Firmness, HoldRequest, Refusal, Seats, Shortage};
 use sip::uas;
-use sip::{Host, Incoming, Merged, SipUri, StatusCode};
+use sip::{Host, Identifiers, Incoming, Merged, SipUri, StatusCode};
 use units::Instant;
 
 use crate::Notice;
@@ -194,8 +194,9 @@ impl Node {
         caller: &Caller,
         core: &str,
     ) -> Option<ConferenceId> {
-        let mut candidates = (0..GENERATIONS_MAX)
-            .map(|generation| self.identity(incoming, caller, core, generation));
+        let (request, who) = (incoming.essentials.identifiers(), caller.who(incoming));
+        let mut candidates =
+            (0..GENERATIONS_MAX).map(|generation| self.identity(core, request, who, generation));
         candidates.find(|id| match self.records.get(id) {
             None => true,
             Some(record) => match record.state {
@@ -205,22 +206,17 @@ impl Node {
         })
     }
 
-    fn identity(
+    /// The conference that this request means, of those that it has meant one after the other.
+    pub(crate) fn identity(
         &self,
-        incoming: &Incoming,
-        caller: &Caller,
         core: &str,
+        request: Identifiers<'_>,
+        who: Who<'_>,
         generation: u32,
     ) -> ConferenceId {
-        let essentials = &incoming.essentials;
-        ConferenceId(identity(
-            &self.keys.identity,
-            core,
-            &essentials.call_id,
-            essentials.from.tag().unwrap_or_default(),
-            caller.who(incoming),
-            generation,
-        ))
+        let from_tag = request.from_tag.unwrap_or_default();
+        let key = &self.keys.identity;
+        ConferenceId(identity(key, core, request.call_id, from_tag, who, generation))
     }
 
     /// Holds room and mints the URI, or finds that both were done before.

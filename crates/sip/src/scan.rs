@@ -30,6 +30,11 @@ pub(crate) fn trim_bytes(mut bytes: &[u8]) -> &[u8] {
     {
         bytes = rest;
     }
+    trim_end_bytes(bytes)
+}
+
+/// The same at the end alone.
+pub(crate) fn trim_end_bytes(mut bytes: &[u8]) -> &[u8] {
     while let [rest @ .., last] = bytes
         && is_lws(*last)
     {

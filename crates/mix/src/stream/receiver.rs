@@ -309,7 +309,7 @@ impl Receiver {
             self.found_nothing = 0;
             return false;
         }
-        // Where nothing was found there is no haste: a search takes longer than all else that a leg needs in a tick.
+        // Where nothing was found there is no haste: a search is a good part of what a leg needs in a tick.
         if self.rest_ticks > 0 && (spare < HASTE_SAMPLES || self.found_nothing > 0) {
             return false;
         }

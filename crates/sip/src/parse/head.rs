@@ -98,19 +98,11 @@ fn unfold(line: &[u8]) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned(out))
 }
 
-fn trim_end(mut name: &[u8]) -> &[u8] {
-    while let [rest @ .., last] = name
-        && scan::is_lws(*last)
-    {
-        name = rest;
-    }
-    name
-}
-
 /// Cuts a line into name and value. The value is unfolded and trimmed.
 fn field(line: &[u8]) -> Result<(HeaderName, Cow<'_, [u8]>), ParseError> {
     let colon = line.iter().position(|byte| *byte == b':').ok_or(ParseError::HeaderLine)?;
-    let name = HeaderName::read(trim_end(&line[..colon])).ok_or(ParseError::HeaderLine)?;
+    let name =
+        HeaderName::read(scan::trim_end_bytes(&line[..colon])).ok_or(ParseError::HeaderLine)?;
     let value = match unfold(&line[colon + 1..]).ok_or(ParseError::LineBreak)? {
         Cow::Borrowed(value) => Cow::Borrowed(scan::trim_bytes(value)),
         Cow::Owned(value) => Cow::Owned(scan::trim_bytes(&value).to_vec()),
