@@ -8,14 +8,16 @@ use units::Instant;
 use audio::Limiter;
 use audio::prompt::Player;
 
-use crate::FRAME_SAMPLES;
 use crate::control::RTCP_BYTES_MAX;
 use crate::heard::{self, Voice};
-use crate::message::{Codec, ConferenceKey, Epoch, Event, PortId, Prompt};
+use crate::message::{
+    Codec, ConferenceKey, Epoch, Event, PortId, Prompt, Refused, StreamSpec, TransportSpec,
+};
 use crate::port::Port;
 use crate::shard::{Farewell, Notices, Sink};
 use crate::sources::{Cited, Contributors, Csrcs};
 use crate::stream;
+use crate::{FRAME_SAMPLES, ROUND_FRAMES};
 
 /// The ports of one conference, and their sum.
 #[derive(Debug)]
@@ -27,13 +29,21 @@ pub(crate) struct Conference {
     ports_count: usize,
     /// How many are heard at a time.
     places: usize,
+    /// In which of the shard's ticks it is mixed.
+    phase: usize,
+    /// Ticks that have passed, mixed or left out; a round begins in those that are a multiple of [`ROUND_FRAMES`].
+    ticks: u64,
+    /// When the last round was due.
+    mixed_at: Option<Instant>,
+    /// Whether a packet waits for the tick that its last frame is of.
+    has_held: bool,
     /// What all are told just now.
     prompt: Option<Player>,
-    /// Everything that is heard in this tick.
+    /// Everything that is heard in this frame.
     total: [i32; FRAME_SAMPLES],
     /// Of what those hear who are not heard themselves.
     limiter: Limiter,
-    /// Whose sound is in this tick.
+    /// Whose sound is in this frame.
     contributors: Contributors,
     /// Of whom reports tell.
     cited: Cited,
@@ -41,13 +51,11 @@ pub(crate) struct Conference {
     fault_in_ticks: Option<u32>,
 }
 
-/// A port and its part in the current tick.
+/// A port and its part in the current frame.
 #[derive(Debug)]
 pub(crate) struct Seat {
     pub(crate) id: PortId,
     pub(crate) port: Port,
-    /// Which of the shard's tick phases its packets are sent in.
-    pub(crate) phase: usize,
     voice: Voice,
     /// What it added to the total, if it is heard.
     own: Option<[i16; FRAME_SAMPLES]>,
@@ -64,11 +72,10 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    pub(crate) const fn new(id: PortId, port: Port, phase: usize) -> Self {
+    pub(crate) const fn new(id: PortId, port: Port) -> Self {
         Self {
             id,
             port,
-            phase,
             voice: Voice::new(),
             own: None,
             limiter: Limiter::new(),
@@ -100,14 +107,24 @@ impl Seat {
 }
 
 impl Conference {
-    /// A conference without legs, of which at most `places` are heard at a time.
-    pub(crate) fn new(key: ConferenceKey, epoch: Epoch, places: usize) -> Self {
+    /// A conference without legs, of which at most `places` are heard at a time. It is mixed in those of the shard's ticks,
+    /// of which so many have passed, that are of this phase.
+    pub(crate) fn new(
+        key: ConferenceKey,
+        epoch: Epoch,
+        places: usize,
+        (phase, shard_ticks): (usize, u64),
+    ) -> Self {
         Self {
             key,
             epoch,
             seats: Vec::new(),
             ports_count: 0,
             places,
+            phase,
+            ticks: (shard_ticks + phase as u64) % ROUND_TICKS,
+            mixed_at: None,
+            has_held: false,
             prompt: None,
             total: [0; FRAME_SAMPLES],
             limiter: Limiter::new(),
@@ -139,8 +156,38 @@ impl Conference {
         self.seats.iter().flatten().map(Box::as_ref)
     }
 
+    /// In which of the shard's ticks it is mixed.
+    pub(crate) const fn phase(&self) -> usize {
+        self.phase
+    }
+
+    /// When a packet came, of which the kernel says that it came at `at`. What was not read before a round could not be
+    /// played in it: for the jitter buffer it came after that. Else it would starve again and again, and not know why.
+    pub(crate) fn taken_at(&self, at: Instant) -> Instant {
+        self.mixed_at.map_or(at, |mixed_at| at.max(mixed_at))
+    }
+
+    /// Changes a port; its packets begin with a round, if they are as long as one or more.
+    pub(crate) fn update(
+        &mut self,
+        now: Instant,
+        place: usize,
+        transport: TransportSpec,
+        stream: StreamSpec,
+    ) -> Result<(), Refused> {
+        let position = self.position();
+        let port = &mut self.seat_mut(place).ok_or(Refused::NoSuchPort)?.port;
+        let ptime_ms = port.specs().1.send.ptime_ms;
+        port.update(now, transport, stream)?;
+        if port.specs().1.send.ptime_ms != ptime_ms {
+            port.align(position);
+        }
+        Ok(())
+    }
+
     /// Puts a port in the first free place, and says which.
-    pub(crate) fn add(&mut self, seat: Box<Seat>) -> usize {
+    pub(crate) fn add(&mut self, mut seat: Box<Seat>) -> usize {
+        seat.port.align(self.position());
         self.ports_count += 1;
         if let Some(place) = self.seats.iter().position(Option::is_none) {
             self.seats[place] = Some(seat);
@@ -188,20 +235,42 @@ impl Conference {
 
     /// Lets `ticks` times 10 ms pass in which nothing was mixed.
     pub(crate) fn skip(&mut self, ticks: u32) {
+        let before = self.frames_begun();
+        self.ticks += u64::from(ticks);
+        let frames = u32::try_from(self.frames_begun() - before).unwrap_or(u32::MAX);
+        self.has_held = false;
         for seat in self.seats.iter_mut().flatten() {
-            seat.port.skip(ticks);
+            seat.port.skip(frames);
         }
     }
 
-    /// Mixes the 10 ms that are due `now`.
+    /// Does what is due `now`: a round is mixed, or what the last one has left is sent and told.
     pub(crate) fn tick(&mut self, now: Instant, sink: &mut impl Sink, notices: &mut Notices<'_>) {
         if let Some(left) = &mut self.fault_in_ticks {
             *left = left.checked_sub(1).expect("a fault that was asked for");
         }
-        self.listen(now);
-        self.speak(sink);
-        self.report(now, sink);
-        self.notice(now, notices);
+        if self.ticks.is_multiple_of(ROUND_TICKS) {
+            self.mixed_at = Some(now);
+            for frame in 1..=ROUND_FRAMES {
+                self.listen(now);
+                self.speak(frame, sink);
+            }
+        } else {
+            self.send_held(sink);
+            self.report(now, sink);
+            self.notice(now, notices);
+        }
+        self.ticks += 1;
+    }
+
+    /// Frames that are mixed or left out: of a round that has begun, all.
+    const fn frames_begun(&self) -> u64 {
+        self.ticks.next_multiple_of(ROUND_TICKS)
+    }
+
+    /// How many frames of a packet have passed, for a new leg.
+    fn position(&self) -> u32 {
+        u32::try_from(self.frames_begun() % POSITIONS).unwrap_or(0)
     }
 
     /// Sums what those say who are heard.
@@ -277,8 +346,9 @@ impl Conference {
                 }))
     }
 
-    /// Gives everyone the sum without his own voice.
-    fn speak(&mut self, sink: &mut impl Sink) {
+    /// Gives everyone the sum without his own voice, in this frame of a round, counted from 1. A packet that is shorter than
+    /// a round, or no whole number of them, is held for its own tick: two at once would look like jitter to the peer.
+    fn speak(&mut self, in_round: usize, sink: &mut impl Sink) {
         let mut frame = [0; FRAME_SAMPLES];
         self.limiter.frame(&self.total, &mut frame);
         let mut everything = Everything { frame, pcma: None, pcmu: None };
@@ -289,7 +359,7 @@ impl Conference {
             let his = seat.port.control().ssrc();
             let mut tone = [0; FRAME_SAMPLES];
             let is_told = next_of(&mut seat.prompt, &mut tone);
-            let packet = match &seat.own {
+            match &seat.own {
                 _ if seat.is_apart() => seat.port.say_mixed(&tone, &Csrcs::new()),
                 own if own.is_some() || is_told => {
                     let mut others = self.total;
@@ -304,10 +374,25 @@ impl Conference {
                     let clashes = his.filter(|his| all.contains(*his));
                     let others = clashes.map(|_| self.contributors.to(place, clashes));
                     let csrcs = others.as_ref().unwrap_or(&all);
-                    seat.port.say_encoded(everything.encoded(seat.port.codec()), csrcs)
+                    seat.port.say_encoded(everything.encoded(seat.port.codec()), csrcs);
                 }
-            };
-            if let Some(packet) = packet {
+            }
+            if in_round > 1 && !seat.port.goes_by_rounds() {
+                self.has_held = true;
+            } else if let Some(packet) = seat.port.packet() {
+                sink.send(lent, packet.channel, packet.to, packet.bytes);
+            }
+        }
+    }
+
+    /// Sends what was held.
+    fn send_held(&mut self, sink: &mut impl Sink) {
+        if !std::mem::take(&mut self.has_held) {
+            return;
+        }
+        for seat in self.seats.iter_mut().flatten() {
+            let lent = seat.lent();
+            if let Some(packet) = seat.port.packet() {
                 sink.send(lent, packet.channel, packet.to, packet.bytes);
             }
         }
@@ -393,6 +478,17 @@ fn farewell(now: Instant, seat: &mut Seat, cited: (&Cited, usize)) -> Option<Far
     let (channel, to, bytes) = (packet.channel, packet.to, packet.bytes.to_vec());
     Some(Farewell { lent, channel, to, bytes })
 }
+
+/// Ticks from one round to the next.
+const ROUND_TICKS: u64 = ROUND_FRAMES as u64;
+
+/// A multiple of every packet length in frames, 1 to 6, and of a round.
+const POSITIONS: u64 = 60;
+
+const _: () = assert!(POSITIONS.is_multiple_of(ROUND_TICKS));
+
+// What is held goes out in the one tick that follows.
+const _: () = assert!(ROUND_FRAMES == 2);
 
 /// So long a leg in a loop is muted until it is tried again: two reports, in which the peer says who is in it.
 const LOOP_CUT_FOR: Duration = Duration::from_secs(10);

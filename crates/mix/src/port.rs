@@ -15,14 +15,14 @@ use crate::message::{
     Refused, StreamSpec, TransportSpec,
 };
 use crate::sources::{Cited, Csrcs};
-use crate::stream::{Keying, Press, Receiver, Said, Sender};
+use crate::stream::{self, Keying, Press, Receiver, Said, Sender};
 use crate::transport::{Destination, Judgement, Origin, Transport};
 use crate::{FRAME_SAMPLES, TICK};
 
 /// One RTP leg. Used by a shard's conferences, and by a terminal for its own voice.
 ///
 /// # Order
-/// Packets whenever they come; [`Port::hear`] and then [`Port::say`] once per tick.
+/// Packets whenever they come; [`Port::hear`] and then [`Port::say`] once per tick, or for each frame of a round.
 #[derive(Debug)]
 pub struct Port {
     transport: Transport,
@@ -60,7 +60,7 @@ pub struct Outgoing<'a> {
 }
 
 impl Port {
-    /// Makes a port; all its memory is allocated here.
+    /// Makes a port that is heard `round_frames` at once, see [`Receiver::new`]; all its memory is allocated here.
     ///
     /// # Errors
     /// Those of [`Refused`] that concern the two specs.
@@ -68,6 +68,7 @@ impl Port {
         now: Instant,
         transport: TransportSpec,
         stream: StreamSpec,
+        round_frames: usize,
         rng: &mut Rng,
     ) -> Result<Self, Refused> {
         check(&stream)?;
@@ -75,7 +76,7 @@ impl Port {
         control.hide_name(stream.anonymous);
         Ok(Self {
             transport: Transport::new(now, transport)?,
-            receiver: Receiver::new(stream.receive.clone(), stream.keys),
+            receiver: Receiver::new(stream.receive.clone(), stream.keys, round_frames),
             sender: Sender::new(stream.send, rng),
             keying: Keying::default(),
             control,
@@ -129,7 +130,8 @@ impl Port {
     }
 
     /// The next 10 ms of what the peer says, or `None` if nothing is to be heard. Call it once per
-    /// tick; `at` is when the tick was due, however late it is. Does not allocate.
+    /// tick, or for each frame of a round at its beginning; `at` is when the tick was due, however late it is. Does not
+    /// allocate.
     pub fn hear(&mut self, at: Instant) -> Option<&[i16; FRAME_SAMPLES]> {
         if self.stream.direction.receives() { self.receiver.pull(at) } else { None }
     }
@@ -137,15 +139,19 @@ impl Port {
     /// Gives the peer the next 10 ms; a packet comes out when its packet time is full and there is
     /// an address to send it to. Call it once per tick. Does not allocate.
     pub fn say(&mut self, frame: &[i16; FRAME_SAMPLES]) -> Option<Outgoing<'_>> {
-        let Some(keys) = self.stream.keys else { return self.say_mixed(frame, &Csrcs::new()) };
-        match self.keying.tick(self.sender.timestamp()) {
-            Said::Voice => self.say_mixed(frame, &Csrcs::new()),
+        let said = self.stream.keys.map(|keys| (keys, self.keying.tick(self.sender.timestamp())));
+        let Some((keys, said)) = said else { return self.say_voice(frame) };
+        match said {
+            Said::Voice => self.say_voice(frame),
             Said::Pause => {
                 self.sender.skip(1);
                 None
             }
             Said::Event { is_first, timestamp, payload } => {
-                let to = self.to()?;
+                let to = self.to().or_else(|| {
+                    self.sender.skip(1);
+                    None
+                })?;
                 let bytes = self.sender.push_event((keys, is_first, timestamp), payload)?;
                 Some(counted(&mut self.counts, &mut self.control, to, bytes))
             }
@@ -161,27 +167,38 @@ impl Port {
         self.stream.keys.is_some()
     }
 
-    /// The same with sound that others have contributed to.
-    pub(crate) fn say_mixed(
-        &mut self,
-        frame: &[i16; FRAME_SAMPLES],
-        csrcs: &Csrcs,
-    ) -> Option<Outgoing<'_>> {
-        let to = self.to()?;
-        let bytes = self.sender.push(frame, csrcs)?;
-        Some(counted(&mut self.counts, &mut self.control, to, bytes))
+    fn say_voice(&mut self, frame: &[i16; FRAME_SAMPLES]) -> Option<Outgoing<'_>> {
+        self.say_mixed(frame, &Csrcs::new());
+        self.packet()
+    }
+
+    /// Takes the next 10 ms for the peer, to which others have contributed; then ask for [`Port::packet`].
+    pub(crate) fn say_mixed(&mut self, frame: &[i16; FRAME_SAMPLES], csrcs: &Csrcs) {
+        self.say_encoded(&stream::encoded(self.codec(), frame), csrcs);
     }
 
     /// The same with a frame that is encoded already, in the codec that the port [sends](Self::codec):
-    /// many hear the same.
-    pub(crate) fn say_encoded(
-        &mut self,
-        frame: &[u8; FRAME_SAMPLES],
-        csrcs: &Csrcs,
-    ) -> Option<Outgoing<'_>> {
+    /// many hear the same. If it can go nowhere it passes unsaid, so that the clock stays true.
+    pub(crate) fn say_encoded(&mut self, frame: &[u8; FRAME_SAMPLES], csrcs: &Csrcs) {
+        match self.to() {
+            Some(_) => self.sender.gather(frame, csrcs),
+            None => self.sender.skip(1),
+        }
+    }
+
+    /// The packet that is full with what was said last, if there is still an address to send it to.
+    pub(crate) fn packet(&mut self) -> Option<Outgoing<'_>> {
+        if !self.sender.is_full() {
+            return None;
+        }
         let to = self.to()?;
-        let bytes = self.sender.push_encoded(frame, csrcs)?;
+        let bytes = self.sender.packet()?;
         Some(counted(&mut self.counts, &mut self.control, to, bytes))
+    }
+
+    /// Whether its packets are a whole number of rounds, and go out with them.
+    pub(crate) fn goes_by_rounds(&self) -> bool {
+        self.sender.goes_by_rounds()
     }
 
     /// Whether a report is due: ask once a tick, after [`Port::say`].
@@ -260,7 +277,7 @@ impl Port {
             ssrc: self.sender.ssrc(),
             timestamp: self.sender.timestamp(),
             late: self.receiver.counters().late,
-            buffered: self.receiver.delay() + PACKET + TICK,
+            buffered: self.receiver.delay() + PACKET,
         }
     }
 
@@ -269,19 +286,20 @@ impl Port {
         self.sender.format().codec
     }
 
-    /// Where the next 10 ms go to. If nowhere, they pass unsaid, so that the clock stays true.
+    /// Where the next 10 ms go to.
     fn to(&mut self) -> Option<SocketAddr> {
         let destination = match self.stream.direction.sends() {
             true => self.transport.destination(),
             false => Destination::Nowhere,
         };
         match destination {
-            Destination::To(to) => return Some(to),
-            Destination::Nowhere => {}
-            Destination::Withheld => self.counts.withheld_frames += 1,
+            Destination::To(to) => Some(to),
+            Destination::Nowhere => None,
+            Destination::Withheld => {
+                self.counts.withheld_frames += 1;
+                None
+            }
         }
-        self.sender.skip(1);
-        None
     }
 
     /// Lets `ticks` times 10 ms pass in which nothing was said, so that the clock stays true.

@@ -10,9 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use units::{Histogram, Instant, Rng};
 
-use crate::TICK;
 use crate::conference::Conference;
 use crate::message::{Channel, ConferenceKey, Epoch, Event, LentPort, PortId, PortReport};
+use crate::{ROUND_FRAMES, TICK};
 
 /// How many conferences and legs a shard has places for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,8 +123,8 @@ pub struct Shard {
     events: VecDeque<Event>,
     next_tick: Option<Instant>,
     ports_count: usize,
-    /// Legs whose packets are sent in even and in odd ticks.
-    phase_legs: [usize; PHASES],
+    /// What is mixed in even and in odd ticks.
+    phases: [Load; PHASES],
     counters: ShardCounters,
     /// Ticks, and how late they were together in microseconds, when that was told last.
     pace_told: (u64, u64),
@@ -143,6 +143,13 @@ struct Slot {
 struct Lent {
     family: usize,
     place: Option<Place>,
+}
+
+/// What is mixed in one of the phases, the weightier first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Load {
+    legs: usize,
+    conferences: usize,
 }
 
 /// Where the port of a socket is.
@@ -186,7 +193,7 @@ impl Shard {
             events: VecDeque::with_capacity(EVENTS_MAX),
             next_tick: None,
             ports_count: 0,
-            phase_legs: [0; PHASES],
+            phases: [Load::default(); PHASES],
             counters: ShardCounters::default(),
             pace_told: (0, 0),
         }
@@ -204,15 +211,14 @@ impl Shard {
     ) {
         let place = self.lent.get(&lent).and_then(|lent| lent.place);
         let seat = place.and_then(|place| {
-            self.slots[place.slot].conference.as_mut()?.seat_mut(place.seat).map(|it| (place, it))
+            let conference = self.slots[place.slot].conference.as_mut()?;
+            let at = conference.taken_at(at);
+            conference.seat_mut(place.seat).map(|seat| (place, seat, at))
         });
-        let Some((place, seat)) = seat else {
+        let Some((place, seat, at)) = seat else {
             self.counters.stray_packets += 1;
             return;
         };
-        // What was not read before a tick could not be played in it: for the jitter buffer it came after that. Else it would
-        // starve again and again, and not know why.
-        let at = self.next_tick.map_or(at, |next| at.max(next - TICK));
         let taken =
             catch_unwind(AssertUnwindSafe(|| seat.port.handle_packet(at, channel, from, bytes)));
         if taken.is_err() {
@@ -220,7 +226,7 @@ impl Shard {
         }
     }
 
-    /// Mixes the next 10 ms if [`Shard::deadline`] has come; else does nothing. Does not allocate.
+    /// Does what is due in the next 10 ms if [`Shard::deadline`] has come; else does nothing. Does not allocate.
     ///
     /// Being late by less than [`CATCH_UP_TICKS_MAX`] ticks is made good by ticks that follow at once;
     /// what is overdue by more is left out: no burst leaves a machine that was frozen.
@@ -352,8 +358,10 @@ impl Shard {
         if let Ok(index) = self.open.binary_search(&slot) {
             self.open.remove(index);
         }
+        let phase = conference.phase();
+        self.phases[phase].conferences -= 1;
         for seat in conference.seats() {
-            self.forget(seat.port.specs().0.lent, seat.phase);
+            self.forget(seat.port.specs().0.lent, phase);
         }
         Some(conference)
     }
@@ -362,7 +370,7 @@ impl Shard {
     fn forget(&mut self, lent: u32, phase: usize) {
         self.lent.remove(&lent);
         self.released.push_back(lent);
-        self.phase_legs[phase] -= 1;
+        self.phases[phase].legs -= 1;
         self.ports_count -= 1;
         if self.ports_count == 0 {
             self.next_tick = None;
@@ -393,8 +401,8 @@ pub const HEARD_DEFAULT: u32 = 3;
 /// and then, and what a listener's jitter buffer takes; more would be a burst.
 pub const CATCH_UP_TICKS_MAX: u32 = 3;
 
-/// Tick phases that legs are spread over: a 20 ms packet, the most common, begins in either.
-const PHASES: usize = 2;
+/// Tick phases that conferences are spread over: one is mixed in every second tick.
+const PHASES: usize = ROUND_FRAMES;
 
 /// A second of ticks.
 const PACE_TICKS: u64 = 100;

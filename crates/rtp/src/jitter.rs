@@ -128,11 +128,10 @@ impl JitterBuffer {
     /// What to play at `at`, after `held_ticks` that the caller still has to play; a payload is written
     /// to the front of `out`, which holds `payload_bytes_max` bytes.
     pub fn pop_frame(&mut self, at: Instant, held_ticks: u32, out: &mut [u8]) -> Frame {
-        let clock = self.needed(at, held_ticks);
         // Each turn but the last takes a place or leaves a state.
         for _ in 0..2 * self.ring.len() {
             let frame = match self.state {
-                State::Idle => self.wait(clock, out),
+                State::Idle => self.wait(at, held_ticks, out),
                 State::Playing => self.play(at, held_ticks, out),
                 State::Starved { since } => self.stand_still(at, since),
             };
@@ -149,6 +148,20 @@ impl JitterBuffer {
     pub fn surplus_ticks(&self, at: Instant, held_ticks: u32) -> i32 {
         let (State::Playing, Some(playhead)) = (self.state, self.playhead) else { return 0 };
         self.surplus(self.needed(at, held_ticks), playhead)
+    }
+
+    /// How much could be left out of what is held and waits, in ticks, so that no packet is needed before it has waited
+    /// for as long as it must, and `kept_ticks` more: whole steps, and what is held beyond them.
+    ///
+    /// A packet is needed for one step or for the next, not in between. One that is no whole number of steps long begins now
+    /// at the beginning of a step, now within it, and is needed the sooner for that; then it goes by what is common to both.
+    pub fn spare_ticks(&self, at: Instant, held_ticks: u32, kept_ticks: u32) -> u32 {
+        let grain = self.grain(self.last_ticks);
+        let odd = held_ticks % grain;
+        let sooner = self.sooner(self.last_ticks) + odd - held_ticks % self.config.step_ticks;
+        let surplus = self.surplus_ticks(at, held_ticks).max(0).cast_unsigned();
+        let whole = surplus.saturating_sub(sooner).saturating_sub(kept_ticks) / grain * grain;
+        whole + odd
     }
 
     /// Whether the sound goes on without a gap with a packet that is here.
@@ -253,12 +266,16 @@ impl JitterBuffer {
     }
 
     /// Lets the first packet wait for its time.
-    fn wait(&mut self, clock: u32, out: &mut [u8]) -> Option<Frame> {
+    fn wait(&mut self, at: Instant, held_ticks: u32, out: &mut [u8]) -> Option<Frame> {
         let Some((place, first)) = self.first_waiting() else { return Some(Frame::Idle) };
         match first.content {
-            Content::Sound { .. } => {
-                let (timestamp, target) = (first.timestamp, self.depth.target());
-                if timestamp_distance(target, clock.wrapping_sub(timestamp)) < 0 {
+            Content::Sound { ticks } => {
+                let timestamp = first.timestamp;
+                // One of those that follow may be needed as much sooner, see `spare_ticks`.
+                let sooner = self.sooner(ticks) + held_ticks % self.grain(ticks);
+                let target = self.depth.target().wrapping_add(sooner);
+                let begins = self.clock(at).wrapping_add(held_ticks);
+                if timestamp_distance(target, begins.wrapping_sub(timestamp)) < 0 {
                     return Some(Frame::Idle);
                 }
                 self.skip_to(place);
@@ -467,6 +484,20 @@ impl JitterBuffer {
     fn needed(&self, at: Instant, held_ticks: u32) -> u32 {
         let whole = held_ticks - held_ticks % self.config.step_ticks;
         self.clock(at).wrapping_add(whole)
+    }
+
+    /// What a step and a packet are both a whole number of.
+    fn grain(&self, packet_ticks: u32) -> u32 {
+        let (mut grain, mut rest) = (self.config.step_ticks, packet_ticks);
+        while rest > 0 {
+            (grain, rest) = (rest, grain % rest);
+        }
+        grain
+    }
+
+    /// How much before it is played a packet may be needed, because it begins within a step.
+    fn sooner(&self, packet_ticks: u32) -> u32 {
+        self.config.step_ticks - self.grain(packet_ticks)
     }
 
     fn ticks(&self, time: Duration) -> u32 {

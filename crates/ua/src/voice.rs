@@ -36,7 +36,7 @@ impl Voice {
         mut rng: Rng,
     ) -> Result<Self, Refused> {
         let signalling = signalling.ip();
-        let port = Port::new(now, transport(media, signalling), stream(media), &mut rng)?;
+        let port = Port::new(now, transport(media, signalling), stream(media), 1, &mut rng)?;
         Ok(Self { port, signalling })
     }
 

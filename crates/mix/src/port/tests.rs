@@ -11,7 +11,7 @@ use crate::rig::{PCMA, PCMU, Talker, peer, stream, transport};
 
 fn port(direction: Direction) -> Port {
     let mut rng = Rng::from_number(1);
-    Port::new(Instant::ZERO, transport(1, peer(1)), stream(direction, PCMU), &mut rng)
+    Port::new(Instant::ZERO, transport(1, peer(1)), stream(direction, PCMU), 1, &mut rng)
         .expect("good specs")
 }
 
@@ -130,7 +130,7 @@ fn what_was_buffered_before_a_hold_is_not_heard_after_it() {
 fn specs_that_make_no_sense_are_refused() {
     let good = stream(Direction::SendRecv, PCMU);
     let new = |stream: StreamSpec| {
-        Port::new(Instant::ZERO, transport(1, peer(1)), stream, &mut Rng::from_number(1))
+        Port::new(Instant::ZERO, transport(1, peer(1)), stream, 1, &mut Rng::from_number(1))
             .map(|_| ())
     };
     assert_eq!(new(good.clone()), Ok(()));

@@ -2,14 +2,14 @@
 
 use units::Instant;
 
-use super::{Lent, PHASES, Place, Shard};
-use crate::TICK;
+use super::{Lent, Place, Shard};
 use crate::conference::{Conference, Seat};
 use crate::message::{
     Action, Command, ConferenceKey, Done, Epoch, Event, Listeners, PortId, Prompt, Refused,
     StreamSpec, TransportSpec,
 };
 use crate::port::Port;
+use crate::{ROUND_FRAMES, TICK};
 
 /// What a key leads to.
 #[derive(Clone, Copy, Debug)]
@@ -110,12 +110,16 @@ impl Shard {
     }
 
     fn open(&mut self, slot: usize, key: ConferenceKey, epoch: Epoch) -> Result<Done, Refused> {
+        let ticks = self.ticks_passed();
         let entry = &mut self.slots[slot];
         if let Some(conference) = &entry.conference {
             return Err(Refused::SlotInUse { current: conference.key.generation });
         }
         entry.latest = Some((key.generation, epoch));
-        let mut conference = Conference::new(key, epoch, self.places);
+        // A conference keeps its phase; a new one goes where there is less.
+        let phase = usize::from(self.phases[1] < self.phases[0]);
+        self.phases[phase].conferences += 1;
+        let mut conference = Conference::new(key, epoch, self.places, (phase, ticks));
         self.opened = self.opened.saturating_add(1);
         if self.fault_in == Some(self.opened) {
             conference.fail_after(FAULT_AFTER_TICKS);
@@ -135,7 +139,6 @@ impl Shard {
         transport: TransportSpec,
         stream: StreamSpec,
     ) -> Result<Done, Refused> {
-        let ticks = self.ticks_passed();
         let Some(conference) = &mut self.slots[slot].conference else {
             return Err(Refused::NotOpen);
         };
@@ -151,14 +154,11 @@ impl Shard {
         let Some(socket @ Lent { place: None, .. }) = self.lent.get_mut(&lent) else {
             return Err(Refused::NotLent { lent });
         };
-        let mut port = Port::new(now, transport, stream, &mut self.rng)?;
-        // Stable order: a leg keeps its phase; a new one goes where there are fewer.
-        let phase = usize::from(self.phase_legs[0] > self.phase_legs[1]);
-        port.align(position(ticks, phase));
-        let seat = conference.add(Box::new(Seat::new(id, port, phase)));
+        let port = Port::new(now, transport, stream, ROUND_FRAMES, &mut self.rng)?;
+        let seat = conference.add(Box::new(Seat::new(id, port)));
         socket.place = Some(Place { slot, seat });
         self.unused[socket.family] -= 1;
-        self.phase_legs[phase] += 1;
+        self.phases[conference.phase()].legs += 1;
         self.ports_count += 1;
         self.next_tick.get_or_insert(now + TICK);
         Ok(Done::PortAdded)
@@ -172,15 +172,9 @@ impl Shard {
         transport: TransportSpec,
         stream: StreamSpec,
     ) -> Result<Done, Refused> {
-        let ticks = self.ticks_passed();
-        let conference = self.slots[slot].conference.as_mut();
-        let seat = conference.and_then(|it| it.find(id).and_then(|place| it.seat_mut(place)));
-        let seat = seat.ok_or(Refused::NoSuchPort)?;
-        let ptime_ms = seat.port.specs().1.send.ptime_ms;
-        seat.port.update(now, transport, stream)?;
-        if seat.port.specs().1.send.ptime_ms != ptime_ms {
-            seat.port.align(position(ticks, seat.phase));
-        }
+        let conference = self.slots[slot].conference.as_mut().ok_or(Refused::NoSuchPort)?;
+        let place = conference.find(id).ok_or(Refused::NoSuchPort)?;
+        conference.update(now, place, transport, stream)?;
         Ok(Done::PortUpdated)
     }
 
@@ -205,14 +199,17 @@ impl Shard {
 
     fn remove_port(&mut self, now: Instant, slot: usize, id: PortId) -> Done {
         let conference = self.slots[slot].conference.as_mut();
-        let seat = conference.and_then(|it| it.find(id).and_then(|place| it.remove(now, place)));
-        let Some((seat, farewell)) = seat else { return Done::PortAbsent };
+        let seat = conference.and_then(|it| {
+            let place = it.find(id)?;
+            it.remove(now, place).map(|seat| (seat, it.phase()))
+        });
+        let Some(((seat, farewell), phase)) = seat else { return Done::PortAbsent };
         self.farewells.extend(farewell);
-        self.forget(seat.port.specs().0.lent, seat.phase);
+        self.forget(seat.port.specs().0.lent, phase);
         Done::PortRemoved(Box::new(seat.port.report()))
     }
 
-    /// Ticks since the start, mixed or left out: what the packet boundaries of all legs go by.
+    /// Ticks since the start, mixed or left out: what the phases go by.
     const fn ticks_passed(&self) -> u64 {
         self.counters.ticks + self.counters.ticks_skipped
     }
@@ -223,15 +220,5 @@ impl Shard {
     }
 }
 
-/// How many frames of a packet have passed after so many ticks, for a leg of this phase.
-const fn position(ticks: u64, phase: usize) -> u32 {
-    ((ticks + phase as u64) % POSITIONS) as u32
-}
-
 /// When the fault strikes that tests ask for: a second after the first leg, so that all of it was there.
 const FAULT_AFTER_TICKS: u32 = 100;
-
-/// A multiple of every packet length in frames, 1 to 6, and of the phases.
-const POSITIONS: u64 = 60;
-
-const _: () = assert!(POSITIONS.is_multiple_of(PHASES as u64));

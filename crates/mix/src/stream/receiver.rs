@@ -12,7 +12,7 @@ use super::keys::{Keys, Press};
 use crate::FRAME_SAMPLES;
 use crate::message::{Format, PortReport};
 
-/// Takes a peer's RTP packets and gives one frame per tick: jitter buffer, decoder, concealment, comfort
+/// Takes a peer's RTP packets and gives frame by frame: jitter buffer, decoder, concealment, comfort
 /// noise. Packet times may be anything up to [`PACKET_SAMPLES_MAX`], and may change.
 ///
 /// What the jitter buffer finds too much or too little of is made up here: one vibration of the voice is left
@@ -34,12 +34,18 @@ pub struct Receiver {
     /// What is to be made up before the jitter buffer is asked again.
     gap: Gap,
     frame: [i16; FRAME_SAMPLES],
+    /// How many frames are made at once.
+    round_frames: usize,
+    /// How many of them are left.
+    frames_left: usize,
+    /// Whether they are anything but silence.
+    has_sound: bool,
     /// Whether the sender has told how his silence sounds, and said nothing since.
     is_noisy: bool,
-    /// Ticks until the sound may be made longer or shorter again.
-    rest_ticks: u32,
+    /// Frames until the sound may be made longer or shorter again.
+    rest_frames: usize,
     /// How often in a row nothing was found that could be left out.
-    found_nothing: u32,
+    found_nothing: usize,
     made_up: MadeUp,
 }
 
@@ -73,10 +79,12 @@ enum Sort {
 
 impl Receiver {
     /// Makes a receiver for these formats, and for telephone-event under `keys_type`; all its memory is
-    /// allocated here.
-    pub fn new(formats: Vec<Format>, keys_type: Option<u8>) -> Self {
+    /// allocated here. Frames are made `round_frames` at once, at most [`ROUND_FRAMES`](crate::ROUND_FRAMES): a packet of
+    /// 20 ms that is here need not wait with its second half.
+    pub fn new(formats: Vec<Format>, keys_type: Option<u8>, round_frames: usize) -> Self {
+        let round_frames = round_frames.clamp(1, crate::ROUND_FRAMES);
         let config = JitterConfig {
-            step_ticks: ticks(FRAME_SAMPLES),
+            step_ticks: ticks(round_frames * FRAME_SAMPLES),
             payload_bytes_max: 1 + PACKET_SAMPLES_MAX,
             ..JitterConfig::default()
         };
@@ -92,8 +100,11 @@ impl Receiver {
             pending_samples: 0,
             gap: Gap::None,
             frame: [0; FRAME_SAMPLES],
+            round_frames,
+            frames_left: 0,
+            has_sound: false,
             is_noisy: false,
-            rest_ticks: 0,
+            rest_frames: 0,
             found_nothing: 0,
             made_up: MadeUp::default(),
         }
@@ -151,21 +162,41 @@ impl Receiver {
         self.is_noisy = false;
     }
 
-    /// The next 10 ms, or `None` if they are silent. Call it once per tick; `at` is when the tick is due.
+    /// The next 10 ms, or `None` if they are silent. `at` is when the tick is due in which they are pulled: call it once in a
+    /// tick, or for a whole round, after each other, in the tick in which that begins.
     pub fn pull(&mut self, at: Instant) -> Option<&[i16; FRAME_SAMPLES]> {
-        self.keys.pass(at);
-        self.rest_ticks = self.rest_ticks.saturating_sub(1);
-        let mut has_sound = self.pending_samples > 0;
-        has_sound |= self.fill(at);
-        if self.shorten(at) {
-            has_sound |= self.fill(at);
+        if self.frames_left == 0 {
+            self.begin_round(at);
         }
+        self.frames_left -= 1;
         let played = self.pending_samples.min(FRAME_SAMPLES);
         self.frame[..played].copy_from_slice(&self.pending[..played]);
         self.frame[played..].fill(0);
         self.pending.copy_within(played..self.pending_samples, 0);
         self.pending_samples -= played;
-        has_sound.then_some(&self.frame)
+        self.has_sound.then_some(&self.frame)
+    }
+
+    /// Makes the frames of a round pending.
+    fn begin_round(&mut self, at: Instant) {
+        self.frames_left = self.round_frames;
+        self.keys.pass(at);
+        self.rest_frames = self.rest_frames.saturating_sub(self.round_frames);
+        self.has_sound = self.pending_samples > 0;
+        self.has_sound |= self.fill(at);
+        if self.shorten(at) {
+            self.has_sound |= self.fill(at);
+        }
+    }
+
+    /// Samples of a round.
+    const fn round_samples(&self) -> usize {
+        self.round_frames * FRAME_SAMPLES
+    }
+
+    /// Samples that are still to be made for this round.
+    const fn wanted(&self) -> usize {
+        self.round_samples().saturating_sub(self.pending_samples)
     }
 
     /// The next press of a key, until it is [told](Self::key_told).
@@ -220,11 +251,11 @@ impl Receiver {
         }
     }
 
-    /// Makes a frame pending; whether it was lengthened by anything but silence.
+    /// Makes a round pending; whether it was lengthened by anything but silence.
     fn fill(&mut self, at: Instant) -> bool {
         let mut has_sound = false;
-        for _ in 0..STRETCHES_PER_FRAME_MAX {
-            if self.pending_samples >= FRAME_SAMPLES {
+        for _ in 0..STRETCHES_PER_FRAME_MAX * self.round_frames {
+            if self.wanted() == 0 {
                 break;
             }
             has_sound |= self.add(at);
@@ -237,7 +268,7 @@ impl Receiver {
         if self.gap == Gap::None && self.lengthen(at) {
             return true;
         }
-        let wanted = FRAME_SAMPLES.saturating_sub(self.pending_samples);
+        let wanted = self.wanted();
         match self.gap {
             Gap::Lost(samples) => {
                 let now_samples = samples.min(wanted);
@@ -272,8 +303,9 @@ impl Receiver {
                         self.gap = Gap::Lost(FRAME_SAMPLES);
                         false
                     }
+                    // A frame, not a round: he may begin to speak in the middle of one.
                     Frame::Idle => {
-                        self.gap = rest(wanted, Gap::Silence);
+                        self.gap = rest(wanted.min(FRAME_SAMPLES), Gap::Silence);
                         false
                     }
                 }
@@ -283,34 +315,30 @@ impl Receiver {
 
     /// Says a vibration twice, if packets come later than the delay allows for.
     fn lengthen(&mut self, at: Instant) -> bool {
-        if self.rest_ticks > 0 || self.jitter.surplus_ticks(at, self.held()) >= 0 {
+        if self.rest_frames > 0 || self.jitter.surplus_ticks(at, self.held()) >= 0 {
             return false;
         }
-        // Less than a frame more would not let the next packet come a tick later.
-        let wanted = FRAME_SAMPLES.saturating_sub(self.pending_samples);
+        // Less than a round more would not let the next packet come a round later.
+        let wanted = self.wanted();
         let begin = self.pending_samples;
         let free = &mut self.pending[begin..begin + wanted + LENGTHENED_SAMPLES_MAX];
         let added = self.conceal.lengthen(wanted, free);
         self.pending_samples += added;
         self.made_up.lengthened += added as u64;
-        self.rest_ticks = REST_TICKS;
+        self.rest_frames = REST_FRAMES;
         true
     }
 
     /// Leaves a vibration or some silence out, if packets wait for longer than they need; whether it did.
     fn shorten(&mut self, at: Instant) -> bool {
-        let surplus = usize::try_from(self.jitter.surplus_ticks(at, self.held())).unwrap_or(0);
-        // A packet is needed for a tick or for the next: so whole ticks can be spared, and what is left of a
-        // packet when the next is needed.
-        let kept = samples(self.jitter.depth_ticks()).min(SURPLUS_SAMPLES_KEPT_MAX);
-        let whole = surplus.saturating_sub(kept) / FRAME_SAMPLES * FRAME_SAMPLES;
-        let spare = whole + self.pending_samples % FRAME_SAMPLES;
+        let kept = self.jitter.depth_ticks().min(SURPLUS_TICKS_KEPT_MAX);
+        let spare = samples(self.jitter.spare_ticks(at, self.held(), kept));
         if spare < SPARE_SAMPLES_MIN {
             self.found_nothing = 0;
             return false;
         }
         // Where nothing was found there is no haste: a search is a good part of what a leg needs in a tick.
-        if self.rest_ticks > 0 && (spare < HASTE_SAMPLES || self.found_nothing > 0) {
+        if self.rest_frames > 0 && (spare < HASTE_SAMPLES || self.found_nothing > 0) {
             return false;
         }
         for _ in 0..STRETCHES_PER_FRAME_MAX {
@@ -325,10 +353,10 @@ impl Receiver {
         self.pending_samples -= cut;
         self.made_up.shortened += cut as u64;
         if cut > 0 {
-            (self.found_nothing, self.rest_ticks) = (0, REST_TICKS);
+            (self.found_nothing, self.rest_frames) = (0, REST_FRAMES);
         } else {
             self.found_nothing += 1;
-            self.rest_ticks = NOTHING_FOUND_TICKS * self.found_nothing.min(FOUND_NOTHING_MAX);
+            self.rest_frames = NOTHING_FOUND_FRAMES * self.found_nothing.min(FOUND_NOTHING_MAX);
         }
         cut > 0
     }
@@ -393,8 +421,10 @@ fn ticks(samples: usize) -> u32 {
 pub const PACKET_SAMPLES_MAX: usize = 1_600;
 
 /// What is looked at to be shortened, a packet behind it, and a vibration said twice.
-const PENDING_SAMPLES_MAX: usize =
-    stretch::LOOKED_AT_SAMPLES + PACKET_SAMPLES_MAX + FRAME_SAMPLES + LENGTHENED_SAMPLES_MAX;
+const PENDING_SAMPLES_MAX: usize = stretch::LOOKED_AT_SAMPLES
+    + PACKET_SAMPLES_MAX
+    + crate::ROUND_FRAMES * FRAME_SAMPLES
+    + LENGTHENED_SAMPLES_MAX;
 
 /// Stretches that one frame may consist of: packets of 2.5 ms, each after a gap. Whoever sends shorter
 /// ones hears himself cut.
@@ -407,12 +437,12 @@ const NOISE_PAYLOAD_TYPE: u8 = 13;
 const SPARE_SAMPLES_MIN: usize = 40;
 /// As much as packets differ is left, up to 1.5 ms, so that what was spared is not missed at once: with less a jittering stream
 /// would be cut and lengthened in turn.
-const SURPLUS_SAMPLES_KEPT_MAX: usize = 12;
+const SURPLUS_TICKS_KEPT_MAX: u32 = 12;
 /// 60 ms too much: no time to rest.
 const HASTE_SAMPLES: usize = 480;
 /// 30 ms between two changes: a quarter faster at most, which is no hurried speech yet.
-const REST_TICKS: u32 = 3;
+const REST_FRAMES: usize = 3;
 /// 60 ms: what has no vibration now has none in 10 ms, and looking for one is work. Twice as long after the second time, and so on.
-const NOTHING_FOUND_TICKS: u32 = 6;
+const NOTHING_FOUND_FRAMES: usize = 6;
 /// 0.9 s without silence or vibration: noise, or music. Then one seam a second is better than a delay that stays for ever.
-const FOUND_NOTHING_MAX: u32 = 5;
+const FOUND_NOTHING_MAX: usize = 5;

@@ -6,7 +6,7 @@ use units::Rng;
 
 use crate::message::{Codec, Format, PTIME_MS_MAX};
 use crate::sources::Csrcs;
-use crate::{FRAME_SAMPLES, TICK};
+use crate::{FRAME_SAMPLES, ROUND_FRAMES, TICK};
 
 /// Makes RTP packets of frames, under an SSRC, a sequence and a clock of its own (F11).
 ///
@@ -25,7 +25,9 @@ pub struct Sender {
     payload_bytes: usize,
     /// Whose sound is in it.
     csrcs: Csrcs,
-    /// The packet that is put together: its payload from [`HEADERS_BYTES_MAX`] on, and the header right before.
+    /// The timestamp of the packet that is full, and not sent yet.
+    full: Option<u32>,
+    /// The packet that is put together, or full: its payload from [`HEADERS_BYTES_MAX`] on, and the header right before.
     packet: Box<[u8; HEADERS_BYTES_MAX + SAMPLES_MAX]>,
     spurt: Spurt,
 }
@@ -50,6 +52,7 @@ impl Sender {
             position: 0,
             payload_bytes: 0,
             csrcs: Csrcs::new(),
+            full: None,
             packet: Box::new([0; HEADERS_BYTES_MAX + SAMPLES_MAX]),
             spurt: Spurt::Begins,
         }
@@ -69,6 +72,12 @@ impl Sender {
     pub fn align(&mut self, position: u32) {
         self.position = position % self.frames_per_packet();
         self.payload_bytes = 0;
+        self.full = None;
+    }
+
+    /// Whether a packet is a whole number of rounds of a conference; such a one goes out with its last round.
+    pub(crate) fn goes_by_rounds(&self) -> bool {
+        (self.frames_per_packet() as usize).is_multiple_of(ROUND_FRAMES)
     }
 
     /// How it sends.
@@ -93,16 +102,16 @@ impl Sender {
 
     /// Takes 10 ms to which these sources have contributed; gives a packet when it is full.
     pub fn push(&mut self, frame: &[i16; FRAME_SAMPLES], csrcs: &Csrcs) -> Option<&[u8]> {
-        self.push_encoded(&encoded(self.format.codec, frame), csrcs)
+        self.gather(&encoded(self.format.codec, frame), csrcs);
+        self.packet()
     }
 
-    /// Takes 10 ms that are encoded already, for its own codec; gives a packet when it is full. G.711
+    /// Takes 10 ms that are encoded already, for its own codec; ask for [`Self::packet`] before the next ones. G.711
     /// keeps nothing from one sample to the next, so it does not matter who encoded the one before.
-    pub(crate) fn push_encoded(
-        &mut self,
-        frame: &[u8; FRAME_SAMPLES],
-        csrcs: &Csrcs,
-    ) -> Option<&[u8]> {
+    pub(crate) fn gather(&mut self, frame: &[u8; FRAME_SAMPLES], csrcs: &Csrcs) {
+        if self.full.take().is_some() {
+            self.payload_bytes = 0;
+        }
         let begin = self.payload_bytes;
         // A packet begins at its boundary or not at all.
         if samples(self.position) == begin {
@@ -115,10 +124,10 @@ impl Sender {
             self.packet[begin..begin + FRAME_SAMPLES].copy_from_slice(frame);
             self.payload_bytes += FRAME_SAMPLES;
         }
-        let full = self.payload_bytes == samples(self.frames_per_packet());
+        let is_full = self.payload_bytes == samples(self.frames_per_packet());
         let first_timestamp = self.timestamp.wrapping_sub(self.position * FRAME_TICKS);
+        self.full = is_full.then_some(first_timestamp);
         self.pass(1);
-        if full { self.finish(first_timestamp) } else { None }
     }
 
     /// 10 ms in which a packet of another payload type goes out in the place of sound.
@@ -141,11 +150,19 @@ impl Sender {
     /// Lets `ticks` times 10 ms pass without media.
     pub fn skip(&mut self, ticks: u32) {
         self.payload_bytes = 0;
+        self.full = None;
         self.spurt = Spurt::Begins;
         self.pass(ticks);
     }
 
-    fn finish(&mut self, timestamp: u32) -> Option<&[u8]> {
+    /// Whether a packet is full.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.full.is_some()
+    }
+
+    /// The packet that is full, once. One that is not asked for takes no number.
+    pub(crate) fn packet(&mut self) -> Option<&[u8]> {
+        let timestamp = self.full.take()?;
         let header = Header {
             marker: self.spurt == Spurt::Begins,
             payload_type: self.format.payload_type,

@@ -133,7 +133,7 @@ struct ReceiverRig {
 impl ReceiverRig {
     fn new() -> Self {
         Self {
-            receiver: Receiver::new(vec![PCMU, PCMA], None),
+            receiver: Receiver::new(vec![PCMU, PCMA], None, 1),
             talker: Talker::tone(1, PCMU, 400.0, -10.0),
             now: Instant::from_millis(5),
             heard: vec![],

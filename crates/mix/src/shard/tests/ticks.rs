@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use units::Instant;
 
-use crate::message::{Action, Channel, ConferenceKey, Direction, Epoch, Event, PortId};
+use crate::message::{Action, Channel, ConferenceKey, Direction, Epoch, Event, Format, PortId};
 use crate::rig::{CONFERENCE, PCMU, Rig, stream};
 use crate::{Leftovers, Sink, TICK};
 
@@ -42,27 +42,63 @@ fn a_tick_before_its_time_does_nothing() {
 }
 
 #[test]
-fn the_legs_are_spread_over_both_phases_and_keep_theirs() {
-    let mut rig = Rig::with_conference();
-    for _ in 0..10 {
-        rig.join(None, stream(Direction::SendRecv, PCMU));
-    }
+fn conferences_are_spread_over_both_phases_and_keep_theirs() {
+    let mut rig = Rig::new();
+    let key = |slot| ConferenceKey { slot, generation: 1 };
+    let open = |rig: &mut Rig, slot| {
+        rig.command_as(key(slot), Epoch(1), Action::OpenConference).expect("opened");
+    };
+    let join = |rig: &mut Rig, slot, legs: usize| {
+        (0..legs).for_each(|_| {
+            rig.join_conference(key(slot), None, stream(Direction::SendRecv, PCMU));
+        });
+    };
+    // The first two are empty when the next is opened: they are spread by their number.
+    (0..2).for_each(|slot| open(&mut rig, slot));
+    join(&mut rig, 0, 4);
+    join(&mut rig, 1, 1);
+    // The third goes where there are fewer legs.
+    open(&mut rig, 2);
+    join(&mut rig, 2, 2);
     rig.run_ms(1_000);
     let phase = |rig: &Rig, index: usize| rig.peers[index].ticks[0] % 2;
-    let odd = (0..10).filter(|&index| phase(&rig, index) == 1).count();
-    assert_eq!(odd, 5);
-    for index in [0, 2, 4] {
-        rig.leave(index); // all of the same phase
-    }
-    for _ in 0..3 {
-        rig.join(None, stream(Direction::SendRecv, PCMU));
-    }
+    let phases: Vec<u64> = (0..7).map(|index| phase(&rig, index)).collect();
+    let (first, other) = (phases[0], 1 - phases[0]);
+    assert_eq!(phases, [first, first, first, first, other, other, other]);
+    // What is gone makes room.
+    rig.command_as(key(0), Epoch(1), Action::CloseConference).expect("closed");
+    open(&mut rig, 3);
+    join(&mut rig, 3, 1);
     rig.run_ms(1_000);
-    let odd = (10..13).filter(|&index| phase(&rig, index) == phase(&rig, 0)).count();
-    assert_eq!(odd, 3, "the new ones go where there is room");
-    for index in (0..13).filter(|index| ![0, 2, 4].contains(index)) {
-        let ticks = &rig.peers[index].ticks;
-        assert!(ticks.windows(2).all(|pair| pair[1] - pair[0] == 2), "every 20 ms, never moved");
+    assert_eq!(phase(&rig, 7), first);
+    for peer in &rig.peers {
+        assert!(
+            peer.ticks.windows(2).all(|pair| pair[1] - pair[0] == 2),
+            "every 20 ms, never moved"
+        );
+    }
+}
+
+/// Packets of 10, 30 or 50 ms do not fit into a round. They are sent in time all the same, and none together with another.
+#[test]
+fn packets_that_are_no_whole_number_of_rounds_go_out_one_by_one() {
+    for ptime_ms in [10, 20, 30, 40, 50, 60] {
+        for ticks_before in 0..2 {
+            let mut rig = Rig::with_conference();
+            rig.join_tone(300.0);
+            rig.run_ms(10 * ticks_before);
+            let leg = rig.join(None, stream(Direction::SendRecv, Format { ptime_ms, ..PCMU }));
+            rig.run_ms(3_000);
+            let peer = &rig.peers[leg];
+            let ticks = u64::from(ptime_ms) / 10;
+            assert!(
+                peer.ticks.windows(2).all(|pair| pair[1] - pair[0] == ticks),
+                "{ptime_ms} ms: {:?}",
+                peer.ticks
+            );
+            assert!(peer.headers.len() as u64 >= 300 / ticks - 2, "{ptime_ms} ms");
+            assert!(peer.level(300.0, 1_000) > -22.0, "{ptime_ms} ms");
+        }
     }
 }
 
@@ -119,16 +155,28 @@ fn after_a_freeze_one_tick_is_sent_and_the_clock_has_gone_on() {
 
 #[test]
 fn after_a_freeze_the_phases_still_mean_the_same() {
-    let mut rig = Rig::with_conference();
-    let old = rig.join_tone(300.0);
-    rig.run_ms(100);
-    rig.freeze(Duration::from_millis(10_010));
-    rig.run_ms(100);
-    assert_eq!(rig.shard.counters().ticks_skipped % 2, 1, "else nothing is tested");
-    let new = rig.join_tone(500.0);
-    rig.run_ms(1_000);
-    let last = |index: usize| *rig.peers[index].ticks.last().expect("sent");
-    assert_ne!(last(old) % 2, last(new) % 2, "the new one took the other phase");
+    for more_ms in [0, 10, 20, 30] {
+        let mut rig = Rig::with_conference();
+        let old = rig.join_tone(300.0);
+        rig.run_ms(100 + more_ms);
+        rig.freeze(Duration::from_millis(10_010));
+        rig.run_ms(100);
+        assert_eq!(rig.shard.counters().ticks_skipped % 2, 1, "else nothing is tested");
+        let other = ConferenceKey { slot: 1, generation: 1 };
+        rig.command_as(other, Epoch(1), Action::OpenConference).expect("opened");
+        let new = rig.join_conference(other, None, stream(Direction::SendRecv, PCMU));
+        let short = Format { ptime_ms: 10, ..PCMU };
+        let held = rig.join(None, stream(Direction::SendRecv, short));
+        rig.run_ms(1_000);
+        let last = |index: usize| *rig.peers[index].ticks.last().expect("sent");
+        assert_ne!(last(old) % 2, last(new) % 2, "the new one took the other phase");
+        for (index, ticks) in [(new, 2), (held, 1)] {
+            let sent = &rig.peers[index].ticks;
+            assert!(sent.windows(2).all(|pair| pair[1] - pair[0] == ticks), "{sent:?}");
+        }
+        let after = rig.peers[old].ticks.iter().filter(|tick| **tick > 20).collect::<Vec<_>>();
+        assert!(after.windows(2).all(|pair| pair[1] - pair[0] == 2), "{after:?}");
+    }
 }
 
 #[test]
@@ -153,14 +201,21 @@ fn a_silent_leg_is_told_every_30_s_until_it_speaks() {
     rig.run_ms(29_900);
     assert_eq!(rig.events_but_talking(), []);
     rig.run_ms(60_000);
-    let silent = |for_ms| Event::Silent { conference: CONFERENCE, port: PortId(2), for_ms };
-    assert_eq!(rig.events_but_talking(), [silent(30_000), silent(60_000)]);
+    // Told in every second tick.
+    let silences = |rig: &Rig| -> Vec<u64> {
+        let told = rig.events_but_talking().into_iter().map(|event| match event {
+            Event::Silent { conference: CONFERENCE, port: PortId(2), for_ms } => for_ms / 20 * 20,
+            other => panic!("{other:?}"),
+        });
+        told.collect()
+    };
+    assert_eq!(silences(&rig), [30_000, 60_000]);
     rig.events.clear();
     rig.peers[1].talker = talker;
     rig.run_ms(1_000);
     rig.peers[1].talker = None;
     rig.run_ms(40_000);
-    assert_eq!(rig.events_but_talking(), [silent(30_000)]);
+    assert_eq!(silences(&rig), [30_000]);
 }
 
 /// Fails for one leg's packets, as a fault of ours would.
