@@ -29,6 +29,8 @@ pub struct Port {
     stream: StreamSpec,
     receiver: Receiver,
     sender: Sender,
+    /// Where what was said last goes to; its time is paid for if it goes there blindly.
+    to: Option<SocketAddr>,
     keying: Keying,
     control: Control,
     budget: Budget,
@@ -78,6 +80,7 @@ impl Port {
             transport: Transport::new(now, transport)?,
             receiver: Receiver::new(stream.receive.clone(), stream.keys, round_frames),
             sender: Sender::new(stream.send, rng),
+            to: None,
             keying: Keying::default(),
             control,
             budget: Budget::new(now),
@@ -98,7 +101,11 @@ impl Port {
         stream: StreamSpec,
     ) -> Result<(), Refused> {
         check(&stream)?;
+        let before = (self.transport.spec().remote, self.stream.direction);
         self.transport.update(now, transport)?;
+        if before != (self.transport.spec().remote, stream.direction) {
+            self.to = None;
+        }
         if !stream.direction.receives() {
             self.receiver.reset();
         }
@@ -148,7 +155,7 @@ impl Port {
                 None
             }
             Said::Event { is_first, timestamp, payload } => {
-                let to = self.to().or_else(|| {
+                let to = self.destination().or_else(|| {
                     self.sender.skip(1);
                     None
                 })?;
@@ -180,18 +187,19 @@ impl Port {
     /// The same with a frame that is encoded already, in the codec that the port [sends](Self::codec):
     /// many hear the same. If it can go nowhere it passes unsaid, so that the clock stays true.
     pub(crate) fn say_encoded(&mut self, frame: &[u8; FRAME_SAMPLES], csrcs: &Csrcs) {
-        match self.to() {
+        self.to = self.destination();
+        match self.to {
             Some(_) => self.sender.gather(frame, csrcs),
             None => self.sender.skip(1),
         }
     }
 
-    /// The packet that is full with what was said last, if there is still an address to send it to.
+    /// The packet that is full with what was said last, unless it was meant for an address that has changed since.
     pub(crate) fn packet(&mut self) -> Option<Outgoing<'_>> {
         if !self.sender.is_full() {
             return None;
         }
-        let to = self.to()?;
+        let to = self.to?;
         let bytes = self.sender.packet()?;
         Some(counted(&mut self.counts, &mut self.control, to, bytes))
     }
@@ -287,7 +295,7 @@ impl Port {
     }
 
     /// Where the next 10 ms go to.
-    fn to(&mut self) -> Option<SocketAddr> {
+    fn destination(&mut self) -> Option<SocketAddr> {
         let destination = match self.stream.direction.sends() {
             true => self.transport.destination(),
             false => Destination::Nowhere,

@@ -249,11 +249,22 @@ impl Rig {
         talker: Option<Talker>,
         stream: StreamSpec,
     ) -> usize {
+        let n = u8::try_from(self.peers.len() + 1).expect("few peers");
+        self.join_at(key, talker, transport(u32::from(n), peer(n)), stream)
+    }
+
+    /// The same with all that is known of where the peer is.
+    pub(crate) fn join_at(
+        &mut self,
+        key: ConferenceKey,
+        talker: Option<Talker>,
+        transport: TransportSpec,
+        stream: StreamSpec,
+    ) -> usize {
         let index = self.peers.len();
-        let n = u8::try_from(index + 1).expect("few peers");
-        let (lent, address) = (u32::from(n), peer(n));
+        let (lent, address) = (transport.lent, transport.remote.expect("named"));
         let port = PortId(lent);
-        let action = Action::AddPort { port, transport: transport(lent, address), stream };
+        let action = Action::AddPort { port, transport, stream };
         assert_eq!(self.command_as(key, Epoch(1), action), Ok(Done::PortAdded));
         let (headers, csrcs, reports, packets) = (vec![], vec![], vec![], vec![]);
         let (ticks, heard) = (vec![], vec![]);

@@ -145,11 +145,18 @@ struct Lent {
     place: Option<Place>,
 }
 
-/// What is mixed in one of the phases, the weightier first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// What is mixed in one of the phases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Load {
     legs: usize,
     conferences: usize,
+}
+
+impl Load {
+    /// In legs: those that are there, or those to be expected in conferences that were opened one after the other.
+    fn weight(self) -> usize {
+        self.legs.max(LEGS_EXPECTED * self.conferences)
+    }
 }
 
 /// Where the port of a socket is.
@@ -403,6 +410,9 @@ pub const CATCH_UP_TICKS_MAX: u32 = 3;
 
 /// Tick phases that conferences are spread over: one is mixed in every second tick.
 const PHASES: usize = ROUND_FRAMES;
+
+/// As few make a conference.
+const LEGS_EXPECTED: usize = 3;
 
 /// A second of ticks.
 const PACE_TICKS: u64 = 100;

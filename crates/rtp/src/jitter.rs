@@ -52,6 +52,7 @@ pub struct JitterBuffer {
     playhead: Option<u32>,
     /// Length of the last packet with sound.
     last_ticks: u32,
+    grain: Grain,
     /// Ticks that playout stood still since the last packet was played.
     stood_still_ticks: u32,
     /// The number that would confirm a far jump.
@@ -69,6 +70,40 @@ enum State {
     Playing,
     /// Playing, but nothing has been there since then.
     Starved { since: Instant },
+}
+
+/// What a step and all packets of late are a whole number of. A sender may make them now longer, now shorter.
+#[derive(Clone, Copy, Debug)]
+struct Grain {
+    /// In ticks, at least one.
+    ticks: u32,
+    /// The same of the last few packets alone, and how many these are.
+    of_late: (u32, u32),
+}
+
+impl Grain {
+    const fn new(step_ticks: u32) -> Self {
+        Self { ticks: step_ticks, of_late: (step_ticks, 0) }
+    }
+
+    /// Takes the length of a packet: a finer one counts at once, a coarser one when many have been so.
+    fn fit(&mut self, step_ticks: u32, packet_ticks: u32) {
+        let (of_late, packets) = self.of_late;
+        self.ticks = common(self.ticks, packet_ticks);
+        self.of_late = (common(of_late, packet_ticks), packets + 1);
+        if packets + 1 == GRAIN_PACKETS {
+            (self.ticks, self.of_late) = (self.of_late.0, (step_ticks, 0));
+        }
+    }
+}
+
+/// The greatest common divisor.
+const fn common(a: u32, b: u32) -> u32 {
+    let (mut common, mut rest) = (a, b);
+    while rest > 0 {
+        (common, rest) = (rest, common % rest);
+    }
+    common
 }
 
 impl JitterBuffer {
@@ -91,6 +126,7 @@ impl JitterBuffer {
             floor: 0,
             playhead: None,
             last_ticks: config.clock_hz / PACKETS_PER_SECOND,
+            grain: Grain::new(config.step_ticks),
             stood_still_ticks: 0,
             stray_next: None,
             delay_ticks: 0,
@@ -156,10 +192,13 @@ impl JitterBuffer {
     /// A packet is needed for one step or for the next, not in between. One that is no whole number of steps long begins now
     /// at the beginning of a step, now within it, and is needed the sooner for that; then it goes by what is common to both.
     pub fn spare_ticks(&self, at: Instant, held_ticks: u32, kept_ticks: u32) -> u32 {
-        let grain = self.grain(self.last_ticks);
+        let Ok(surplus) = u32::try_from(self.surplus_ticks(at, held_ticks)) else { return 0 };
+        if self.state != State::Playing {
+            return 0;
+        }
+        let grain = self.grain.ticks;
         let odd = held_ticks % grain;
-        let sooner = self.sooner(self.last_ticks) + odd - held_ticks % self.config.step_ticks;
-        let surplus = self.surplus_ticks(at, held_ticks).max(0).cast_unsigned();
+        let sooner = self.sooner() + odd - held_ticks % self.config.step_ticks;
         let whole = surplus.saturating_sub(sooner).saturating_sub(kept_ticks) / grain * grain;
         whole + odd
     }
@@ -177,6 +216,7 @@ impl JitterBuffer {
     pub fn reset(&mut self) {
         self.ring.clear();
         self.depth = Depth::new(self.config.clock_hz);
+        self.grain = Grain::new(self.config.step_ticks);
         self.state = State::Idle;
         self.extender = Extender::new();
         (self.next, self.floor) = (0, 0);
@@ -245,6 +285,7 @@ impl JitterBuffer {
         }
         if let Content::Sound { ticks } = content {
             self.depth.learn(arrival, arrival.wrapping_sub(timestamp), ticks);
+            self.grain.fit(self.config.step_ticks, ticks);
         }
         if place < self.floor || newest - place >= self.ring.len() {
             self.counters.late += 1;
@@ -269,10 +310,10 @@ impl JitterBuffer {
     fn wait(&mut self, at: Instant, held_ticks: u32, out: &mut [u8]) -> Option<Frame> {
         let Some((place, first)) = self.first_waiting() else { return Some(Frame::Idle) };
         match first.content {
-            Content::Sound { ticks } => {
+            Content::Sound { .. } => {
                 let timestamp = first.timestamp;
                 // One of those that follow may be needed as much sooner, see `spare_ticks`.
-                let sooner = self.sooner(ticks) + held_ticks % self.grain(ticks);
+                let sooner = self.sooner() + held_ticks % self.grain.ticks;
                 let target = self.depth.target().wrapping_add(sooner);
                 let begins = self.clock(at).wrapping_add(held_ticks);
                 if timestamp_distance(target, begins.wrapping_sub(timestamp)) < 0 {
@@ -486,18 +527,9 @@ impl JitterBuffer {
         self.clock(at).wrapping_add(whole)
     }
 
-    /// What a step and a packet are both a whole number of.
-    fn grain(&self, packet_ticks: u32) -> u32 {
-        let (mut grain, mut rest) = (self.config.step_ticks, packet_ticks);
-        while rest > 0 {
-            (grain, rest) = (rest, grain % rest);
-        }
-        grain
-    }
-
     /// How much before it is played a packet may be needed, because it begins within a step.
-    fn sooner(&self, packet_ticks: u32) -> u32 {
-        self.config.step_ticks - self.grain(packet_ticks)
+    const fn sooner(&self) -> u32 {
+        self.config.step_ticks - self.grain.ticks
     }
 
     fn ticks(&self, time: Duration) -> u32 {
@@ -526,6 +558,8 @@ const IDLE_AFTER: Duration = Duration::from_millis(100);
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 /// More delay than needed by so much is dropped at once: it is heard in a conversation.
 const EXCESS_MAX: Duration = Duration::from_millis(100);
+/// A second of 20 ms packets: who has changed his packet time does not change it again so soon.
+const GRAIN_PACKETS: u32 = 50;
 /// What is made up where something was dropped.
 const SEAM: Duration = Duration::from_millis(5);
 /// Until the stream has shown its own packet time: 20 ms (RFC 3551 §4.2).

@@ -117,7 +117,7 @@ impl Shard {
         }
         entry.latest = Some((key.generation, epoch));
         // A conference keeps its phase; a new one goes where there is less.
-        let phase = usize::from(self.phases[1] < self.phases[0]);
+        let phase = usize::from(self.phases[1].weight() < self.phases[0].weight());
         self.phases[phase].conferences += 1;
         let mut conference = Conference::new(key, epoch, self.places, (phase, ticks));
         self.opened = self.opened.saturating_add(1);

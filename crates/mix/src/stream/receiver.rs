@@ -300,7 +300,7 @@ impl Receiver {
                         false
                     }
                     Frame::Starved => {
-                        self.gap = Gap::Lost(FRAME_SAMPLES);
+                        self.gap = Gap::Lost(self.round_samples());
                         false
                     }
                     // A frame, not a round: he may begin to speak in the middle of one.

@@ -60,9 +60,9 @@ impl Sender {
 
     /// Sends in another format from the next frame on; SSRC, sequence and clock stay.
     pub fn set_format(&mut self, format: Format) {
-        let other_ptime = format.ptime_ms != self.format.ptime_ms;
-        self.format = format;
-        if other_ptime {
+        let before = std::mem::replace(&mut self.format, format);
+        // What was gathered in another codec cannot be sent under the new payload type.
+        if (format.ptime_ms, format.codec) != (before.ptime_ms, before.codec) {
             self.align(self.position);
         }
     }

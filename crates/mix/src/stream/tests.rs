@@ -8,7 +8,7 @@ use units::{Instant, Rng};
 
 use super::*;
 use crate::Csrcs;
-use crate::message::{Format, PortReport};
+use crate::message::{Codec, Format, PortReport};
 use crate::rig::{PCMA, PCMU, Talker};
 use crate::{FRAME_SAMPLES, TICK};
 
@@ -101,6 +101,31 @@ fn the_payload_is_what_was_said() {
         assert_eq!(codec(format.codec).decode(payload, &mut samples), 160);
         assert!(samples[..80].iter().all(|s| (950..1_050).contains(s)), "{:?}", &samples[..2]);
         assert!(samples[80..160].iter().all(|s| (-8_300..-7_700).contains(s)));
+    }
+}
+
+/// A packet that is full, or half of it, when another codec is agreed on: it cannot go out under the new payload type.
+#[test]
+fn no_packet_has_the_sound_of_two_codecs() {
+    for (ptime_ms, frames) in [(10, 1), (20, 1), (40, 2), (60, 5)] {
+        let format = Format { ptime_ms, ..PCMU };
+        let mut sender = Sender::new(format, &mut Rng::from_number(3));
+        for _ in 0..frames {
+            sender.gather(&encoded(Codec::Pcmu, &[1_000; FRAME_SAMPLES]), &Csrcs::new());
+        }
+        sender.set_format(Format { ptime_ms, ..PCMA });
+        assert_eq!(sender.packet(), None, "{ptime_ms} ms");
+        let mut packets = 0;
+        for _ in 0..12 {
+            let Some(bytes) = sender.push(&[1_000; FRAME_SAMPLES], &Csrcs::new()) else { continue };
+            packets += 1;
+            let packet = RtpPacket::parse(bytes).expect("RTP");
+            let mut samples = vec![0; packet.payload.len()];
+            codec(Codec::Pcma).decode(packet.payload, &mut samples);
+            assert_eq!(packet.header.payload_type, 8);
+            assert!(samples.iter().all(|sample| (950..1_050).contains(sample)), "{ptime_ms} ms");
+        }
+        assert!(packets >= 1, "{ptime_ms} ms");
     }
 }
 

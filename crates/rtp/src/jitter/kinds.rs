@@ -89,9 +89,9 @@ pub enum Frame {
         /// How much is missing.
         ticks: u32,
     },
-    /// Nothing is here although it should: conceal one tick of yours (10 ms), ask again.
+    /// Nothing is here although it should: conceal one step of yours, ask again.
     Starved,
-    /// Not started, or the sender says nothing: play silence for one tick of yours, ask again.
+    /// Not started, or the sender says nothing: play silence for one step of yours or a part of it, ask again.
     Idle,
 }
 

@@ -73,6 +73,6 @@ fn a_voice_is_held_for_11_ms_at_the_median_and_21_ms_at_most() {
     let mut delays: Vec<u64> = phases.map(delay_us).collect();
     delays.sort_unstable();
     let (median, most) = (delays[40], delays[79]);
-    assert!(median <= 11_000, "{delays:?}");
-    assert!(most <= 21_000, "{delays:?}");
+    assert!((9_000..=11_000).contains(&median), "{delays:?}");
+    assert!((18_000..=21_000).contains(&most), "{delays:?}");
 }

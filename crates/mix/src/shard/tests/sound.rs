@@ -1,8 +1,8 @@
 //! Who hears whom, and what it sounds like.
 
 use crate::message::{Action, Done, Event, PortId, Refused};
-use crate::message::{ConferenceKey, Direction, Epoch, Format};
-use crate::rig::{CONFERENCE, PCMA, PCMU, Peer, Rig, Talker, peer, stream};
+use crate::message::{ConferenceKey, Direction, Epoch, Format, TransportSpec};
+use crate::rig::{CONFERENCE, PCMA, PCMU, Peer, Rig, Talker, peer, stream, transport};
 
 /// A tone is heard above this, in dB below full scale; all tones here are 20 dB below.
 const HEARD_MIN: f64 = -26.0;
@@ -281,6 +281,22 @@ fn five_percent_of_loss_is_heard_through_and_counted() {
     let report = rig.leave(lossy);
     assert!((9..=10).contains(&report.lost), "{report:?}");
     assert!((1_440..=1_700).contains(&report.concealed_samples), "{report:?}");
+}
+
+/// What is sent blindly is counted by its time, whatever the packets: five seconds, and not one packet more.
+#[test]
+fn blind_media_ends_after_five_seconds_in_packets_of_any_length() {
+    for ptime_ms in [10, 20, 30, 40, 50, 60] {
+        let mut rig = Rig::with_conference();
+        let spec = stream(Direction::SendRecv, Format { ptime_ms, ..PCMU });
+        let elsewhere = TransportSpec { signalling: peer(9).ip(), ..transport(1, peer(1)) };
+        let leg = rig.join_at(CONFERENCE, None, elsewhere, spec);
+        rig.run_ms(10_000);
+        let sent_ms = u32::try_from(rig.peers[leg].headers.len()).expect("few") * ptime_ms;
+        assert!((4_940..=5_000).contains(&sent_ms), "{ptime_ms} ms: {sent_ms} ms");
+        let withheld = rig.measured_now(leg).withheld_frames;
+        assert!((499..=501).contains(&withheld), "{ptime_ms} ms: {withheld}");
+    }
 }
 
 /// The media of a caller behind a NAT comes from another address than its SDP says.

@@ -71,6 +71,13 @@ fn conferences_are_spread_over_both_phases_and_keep_theirs() {
     join(&mut rig, 3, 1);
     rig.run_ms(1_000);
     assert_eq!(phase(&rig, 7), first);
+    // Many at once, before anybody is in them.
+    let slots = 4..44;
+    slots.clone().for_each(|slot| open(&mut rig, slot));
+    slots.for_each(|slot| join(&mut rig, slot, 1));
+    rig.run_ms(1_000);
+    let of_first = (8..48).filter(|&index| phase(&rig, index) == first).count();
+    assert!((18..=22).contains(&of_first), "{of_first} of 40");
     for peer in &rig.peers {
         assert!(
             peer.ticks.windows(2).all(|pair| pair[1] - pair[0] == 2),
@@ -91,6 +98,11 @@ fn packets_that_are_no_whole_number_of_rounds_go_out_one_by_one() {
             rig.run_ms(3_000);
             let peer = &rig.peers[leg];
             let ticks = u64::from(ptime_ms) / 10;
+            let runs_on = |pair: &[rtp::Header]| {
+                pair[1].sequence == pair[0].sequence.wrapping_add(1)
+                    && pair[1].timestamp == pair[0].timestamp.wrapping_add(ptime_ms * 8)
+            };
+            assert!(peer.headers.windows(2).all(runs_on), "{ptime_ms} ms: {:?}", peer.headers);
             assert!(
                 peer.ticks.windows(2).all(|pair| pair[1] - pair[0] == ticks),
                 "{ptime_ms} ms: {:?}",
@@ -158,6 +170,8 @@ fn after_a_freeze_the_phases_still_mean_the_same() {
     for more_ms in [0, 10, 20, 30] {
         let mut rig = Rig::with_conference();
         let old = rig.join_tone(300.0);
+        let short = Format { ptime_ms: 10, ..PCMU };
+        let before = rig.join(None, stream(Direction::SendRecv, short));
         rig.run_ms(100 + more_ms);
         rig.freeze(Duration::from_millis(10_010));
         rig.run_ms(100);
@@ -165,7 +179,6 @@ fn after_a_freeze_the_phases_still_mean_the_same() {
         let other = ConferenceKey { slot: 1, generation: 1 };
         rig.command_as(other, Epoch(1), Action::OpenConference).expect("opened");
         let new = rig.join_conference(other, None, stream(Direction::SendRecv, PCMU));
-        let short = Format { ptime_ms: 10, ..PCMU };
         let held = rig.join(None, stream(Direction::SendRecv, short));
         rig.run_ms(1_000);
         let last = |index: usize| *rig.peers[index].ticks.last().expect("sent");
@@ -174,6 +187,14 @@ fn after_a_freeze_the_phases_still_mean_the_same() {
             let sent = &rig.peers[index].ticks;
             assert!(sent.windows(2).all(|pair| pair[1] - pair[0] == ticks), "{sent:?}");
         }
+        let headers = &rig.peers[before].headers;
+        assert!(headers.len() >= 110);
+        let in_sequence =
+            |pair: &[rtp::Header]| pair[1].sequence == pair[0].sequence.wrapping_add(1);
+        assert!(
+            headers.windows(2).all(in_sequence),
+            "what was held when all stood still took no number"
+        );
         let after = rig.peers[old].ticks.iter().filter(|tick| **tick > 20).collect::<Vec<_>>();
         assert!(after.windows(2).all(|pair| pair[1] - pair[0] == 2), "{after:?}");
     }
