@@ -63,6 +63,9 @@ enum Command {
         /// Only the loads that must be carried, without the search for the most
         #[arg(long, requires = "full")]
         bars: bool,
+        /// Only 302s; what else was measured before stays on the page
+        #[arg(long, requires = "full", conflicts_with = "bars")]
+        asked: bool,
         /// Writes docs/BENCHMARKS.md again from what was measured last
         #[arg(long, conflicts_with_all = ["accept", "full"])]
         page: bool,
@@ -91,8 +94,12 @@ fn main() -> ExitCode {
         Command::Demo { args } => run::command(&root, &steps::demo(&args)),
         Command::Sim { args } => run::command(&root, &steps::sim(&args)),
         Command::Fuzz { args } => run::command(&root, &steps::fuzz(&args)),
-        Command::Bench { full: true, bars, repetitions, .. } => {
-            let extent = if bars { bench::Extent::Bars } else { bench::Extent::Whole };
+        Command::Bench { full: true, bars, asked, repetitions, .. } => {
+            let extent = match (bars, asked) {
+                (true, _) => bench::Extent::Bars,
+                (_, true) => bench::Extent::Asked,
+                (false, false) => bench::Extent::Whole,
+            };
             bench::full(&root, extent, repetitions)
         }
         Command::Bench { page: true, .. } => bench::page(&root),

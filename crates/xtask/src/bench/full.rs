@@ -70,12 +70,21 @@ pub(crate) enum Extent {
     Whole,
     /// The least load of each shape, and the greatest that it must carry.
     Bars,
+    /// Only 302s; what else was measured before stays.
+    Asked,
 }
 
 /// Measures each load `repetitions` times and writes it down.
 pub(super) fn run(root: &Path, extent: Extent, repetitions: u32) -> anyhow::Result<()> {
     let build = ["build", "--release", "--locked", "--package", "convoke", "--package", "load"];
     run::command(root, &Call::cargo(&build))?;
+    if extent == Extent::Asked {
+        let text = std::fs::read_to_string(root.join(RESULTS)).context(RESULTS)?;
+        let mut results: Value = serde_json::from_str(&text)?;
+        results["asked"] = asked(root, repetitions)?.into();
+        results["asked_commit"] = commit(root)?.into();
+        return write(root, &results);
+    }
     // Before anything else runs, as an operator does it.
     let predicted = predict(&report(root, "convoke", &["calibrate", "--json"].map(str::to_owned))?);
     let mut loads = Vec::new();
@@ -87,7 +96,7 @@ pub(super) fn run(root: &Path, extent: Extent, repetitions: u32) -> anyhow::Resu
                 (Extent::Whole, all) if kind == Kind::Convoke => (all.to_vec(), shape.tries),
                 (Extent::Whole, all) => (all.to_vec(), &[][..]),
                 (Extent::Bars, [least, .., most]) => (vec![*least, *most], &[][..]),
-                (Extent::Bars, few) => (few.to_vec(), &[][..]),
+                (Extent::Bars | Extent::Asked, few) => (few.to_vec(), &[][..]),
             };
             for legs in &loads_wanted {
                 for _ in 0..repetitions {
@@ -113,13 +122,7 @@ pub(super) fn run(root: &Path, extent: Extent, repetitions: u32) -> anyhow::Resu
             }
         }
     }
-    let mut asked = Vec::new();
-    for _ in 0..repetitions {
-        // In turn: a machine that gets slower does so for both.
-        asked.push(json!({ "server": "convoke", "report": ask_convoke(root, Kind::Convoke)? }));
-        asked.push(json!({ "server": ALL_ON, "report": ask_convoke(root, Kind::AllOn)? }));
-        asked.push(json!({ "server": "kamailio", "report": ask_kamailio(root)? }));
-    }
+    let asked = asked(root, repetitions)?;
     let results = json!({
         "machine": machine(),
         "commit": commit(root)?,
@@ -128,9 +131,27 @@ pub(super) fn run(root: &Path, extent: Extent, repetitions: u32) -> anyhow::Resu
         "cost_model": { "predicted": predicted, "saturation": saturation },
         "decisions": decisions(root)?,
         "asked": asked,
+        "asked_commit": commit(root)?,
     });
-    std::fs::write(root.join(RESULTS), serde_json::to_string_pretty(&results)? + "\n")?;
+    write(root, &results)
+}
+
+fn write(root: &Path, results: &Value) -> anyhow::Result<()> {
+    std::fs::write(root.join(RESULTS), serde_json::to_string_pretty(results)? + "\n")?;
     page::write(root)
+}
+
+/// Asks each server that answers with 302s.
+fn asked(root: &Path, repetitions: u32) -> anyhow::Result<Vec<Value>> {
+    let mut asked = Vec::new();
+    for _ in 0..repetitions {
+        // In turn: a machine that gets slower does so for all.
+        for kind in [Kind::Asked, Kind::AllOn] {
+            asked.push(json!({ "server": kind.name(), "report": ask_convoke(root, kind)? }));
+        }
+        asked.push(json!({ "server": "kamailio", "report": ask_kamailio(root)? }));
+    }
+    Ok(asked)
 }
 
 /// What became of a load.

@@ -29,11 +29,22 @@ pub(super) fn line(shape: &str, server: &str, report: &Value) -> String {
 /// One server that was asked, while it is measured.
 pub(super) fn asked_line(report: &Value) -> String {
     format!(
-        "302s: {:.0} a second, {:.0} a second of its processor, answered in {:.1} ms",
+        "302s: {:.0} a second, {:.0} a second of its processor, answered in {:.1} ms; {:.1} % were refused",
         number(report, "/redirects_per_second"),
         number(report, "/redirects_per_cpu_second"),
         number(report, "/answer_ms/p50"),
+        refused_percent(report),
     )
+}
+
+/// Answers other than 302, of a hundred: where there are many it is not the answer that was measured but a limit.
+fn refused_percent(report: &Value) -> f64 {
+    let answers = report["answers"].as_object().into_iter().flatten();
+    let (found, others) = answers.fold((0.0, 0.0), |(found, others), (status, count)| {
+        let count = count.as_f64().unwrap_or(0.0);
+        if status == "302" { (found + count, others) } else { (found, others + count) }
+    });
+    if found + others > 0.0 { 100.0 * others / (found + others) } else { 0.0 }
 }
 
 /// Writes the page anew from the results that are there.
@@ -74,7 +85,8 @@ fn page(results: &Value) -> String {
             let _ = writeln!(out, "{}", row(&server, legs, &runs));
         }
     }
-    out.push_str("\n### 302s\n\n| server | 302s a second | 302s a second of its processor | answer p50, ms | answer p99, ms |\n|---|---|---|---|---|\n");
+    let _ = writeln!(out, "\n### 302s\n\nCommit `{}`.\n", text("/asked_commit"));
+    out.push_str("| server | 302s a second | 302s a second of its processor | answer p50, ms | answer p99, ms | refused, % |\n|---|---|---|---|---|---|\n");
     let asked = results["asked"].as_array().map_or(&[][..], Vec::as_slice);
     for server in ["convoke", ALL_ON, "kamailio"] {
         let runs: Vec<&Value> =
@@ -82,11 +94,12 @@ fn page(results: &Value) -> String {
         let cell = |pointer, decimals| spread(&runs, pointer, 1.0, decimals);
         let _ = writeln!(
             out,
-            "| {server} | {} | {} | {} | {} |",
+            "| {server} | {} | {} | {} | {} | {} |",
             cell("/redirects_per_second", 0),
             cell("/redirects_per_cpu_second", 0),
             cell("/answer_ms/p50", 2),
             cell("/answer_ms/p99", 2),
+            spread_of(runs.iter().map(|report| refused_percent(report)).collect(), 1),
         );
     }
     out.push_str(&cost_model(&results["cost_model"]));
@@ -166,7 +179,10 @@ fn row(server: &str, legs: u64, runs: &[&Value]) -> String {
 /// `lowest-median-highest`, or the one value that there is; `-`: none.
 fn spread(runs: &[&Value], pointer: &str, factor: f64, decimals: usize) -> String {
     let values = runs.iter().filter_map(|run| run.pointer(pointer)?.as_f64());
-    let mut values: Vec<f64> = values.map(|value| value * factor).collect();
+    spread_of(values.map(|value| value * factor).collect(), decimals)
+}
+
+fn spread_of(mut values: Vec<f64>, decimals: usize) -> String {
     values.sort_by(f64::total_cmp);
     let written = |value: f64| format!("{value:.decimals$}");
     match values.as_slice() {
@@ -239,6 +255,19 @@ mod tests {
         assert!(page.contains("| b | 2000 | - | - |"), "{page}");
         assert!(page.contains("| c | 2000 | 2500 or more | - |"), "{page}");
         assert!(page.contains("| 100 | 1.23 |"), "{page}");
+    }
+
+    /// A limit that is met hides behind cheap refusals.
+    #[test]
+    fn what_was_refused_stands_beside_what_was_not() {
+        let report = json!({ "answers": { "302": 60, "486": 120, "480": 20 } });
+        let page = page(&json!({ "loads": [], "asked": [
+            { "server": ALL_ON, "report": report },
+            { "server": "kamailio", "report": { "answers": { "302": 5 } } },
+        ] }));
+        assert!(page.contains("| convoke, everything on | - | - | - | - | 70.0 |"), "{page}");
+        assert!(page.contains("| kamailio | - | - | - | - | 0.0 |"), "{page}");
+        assert!(page.contains("| convoke | - | - | - | - | - |"), "nothing measured: {page}");
     }
 
     fn page_of(run: &Value) -> String {
