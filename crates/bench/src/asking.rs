@@ -86,7 +86,7 @@ fn node(now: Instant) -> Node {
         keys: Keys {
             identity: [1; 32],
             stateless: [2; 32],
-            token: TokenKeys { current: Key { id: 1, secret: [3; 32] }, previous: vec![] },
+            token: TokenKeys { current: Key::new(1, [3; 32]), previous: vec![] },
         },
     };
     let wall = UnixTime(1_795_400_000);

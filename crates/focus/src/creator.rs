@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
-use sip::{Incoming, Source, Transport, Uri};
+use sip::{HeaderName, Incoming, Source, Transport, Uri};
 use units::Instant;
 
 use crate::roster::masked;
@@ -35,7 +35,8 @@ pub struct Place {
 impl Place {
     fn of(incoming: &Incoming) -> Option<Self> {
         let Source { transport, remote, .. } = incoming.source;
-        let is_direct = incoming.request.headers.vias().is_ok_and(|vias| vias.len() == 1);
+        // The top one has been read.
+        let is_direct = incoming.request.headers.count(&HeaderName::Via) == 1;
         is_direct.then_some(Self { transport, remote })
     }
 }

@@ -17,7 +17,7 @@ pub use self::answering::{
     ANSWER_RULES_MAX, AnswerForm, AnswerRule, Answering, Wildcard, WildcardError,
 };
 pub(crate) use self::identity::Labelled;
-pub use self::identity::{Who, identity, is_tag_of, proves_source, stateless_tag};
+pub use self::identity::{IdentityKey, TagKey, Who};
 pub use self::refusal::{Refused, refusal};
 use crate::answers::{CAPABILITIES, focus_contact};
 use crate::{EndPolicy, EntryRules};
@@ -103,9 +103,9 @@ impl Factory {
         &self.config
     }
 
-    /// The factory's one spelling, `sip:USER@HOST`, whichever alias was called: feeds [`identity`].
-    pub fn canonical_uri(&self) -> String {
-        self.canonical_uri.clone()
+    /// The factory's one spelling, `sip:USER@HOST`, whichever alias was called: feeds [`IdentityKey::identity`].
+    pub fn canonical_uri(&self) -> &str {
+        &self.canonical_uri
     }
 
     /// Whether a Request-URI asks this factory for a conference, and for how big a one. Port,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use focus::Creator;
-use focus::factory::{AnswerForm, Refused, Who, identity, redirect, stateless_tag};
+use focus::factory::{AnswerForm, Refused, Who, redirect};
 use pool::{ConferenceId, Firmness, HoldRequest, Refusal, Seats, Shortage};
 use sip::uas;
 use sip::{Host, Identifiers, Incoming, Merged, SipUri, StatusCode};
@@ -13,7 +13,7 @@ use crate::Notice;
 use crate::auth::Caller;
 use crate::conference::{Asked, Record, State};
 use crate::explaining::{Asking, Told};
-use crate::node::{Node, Phase, known_tag_prefix};
+use crate::node::{Node, Phase, known_tag_prefix, tag_prefix};
 use crate::requests::Addressee;
 use crate::steering::Policy;
 
@@ -70,7 +70,7 @@ impl Node {
             return self.refuse(now, incoming, &Refused::NotServed);
         }
         let seats = self.factories[index].expected(incoming, asked);
-        let core = self.factories[index].canonical_uri();
+        let core = self.factories[index].canonical_uri().to_owned();
         match self.merged.check(now, &core, &incoming.essentials) {
             // RFC 3261 §8.2.2.2
             Merged::Merged => return self.reply_status(incoming, StatusCode::LOOP_DETECTED),
@@ -102,10 +102,8 @@ impl Node {
         let firmness = firmness_of(incoming, caller);
         let uri = self.allocate(now, incoming, caller, asked, id, firmness)?;
         let tag = match caller.user() {
-            Some(_) => {
-                stateless_tag(&self.keys.stateless, &known_tag_prefix(self.number), incoming)
-            }
-            None => self.tag_for(incoming),
+            Some(_) => self.tag_key.tag(&known_tag_prefix(self.number), incoming),
+            None => self.tag_key.tag_about(&tag_prefix(self.number), incoming, id.0),
         };
         match redirect(incoming, &uri, &tag) {
             Ok(response) => self.stack.reply_stateless(incoming, response),
@@ -215,8 +213,8 @@ impl Node {
         generation: u32,
     ) -> ConferenceId {
         let from_tag = request.from_tag.unwrap_or_default();
-        let key = &self.keys.identity;
-        ConferenceId(identity(key, core, request.call_id, from_tag, who, generation))
+        let key = &self.identity_key;
+        ConferenceId(key.identity(core, request.call_id, from_tag, who, generation))
     }
 
     /// Holds room and mints the URI, or finds that both were done before.
@@ -317,7 +315,7 @@ impl Node {
     pub(crate) fn source_proved(&mut self, now: Instant, ack: &Incoming) {
         let sip::Uri::Sip(uri) = &ack.request.uri else { return };
         let Addressee::Factory { index, asked } = self.addressee(uri) else { return };
-        let core = self.factories[index].canonical_uri();
+        let core = self.factories[index].canonical_uri().to_owned();
         let was_going_on = self.merged.done(&core, &ack.essentials);
         let nobody = Caller::default();
         let Some(id) = self.identify(now, ack, &nobody, &core) else { return };
@@ -337,7 +335,7 @@ impl Node {
     pub(crate) fn known_acknowledged(&mut self, ack: &Incoming) {
         let sip::Uri::Sip(uri) = &ack.request.uri else { return };
         let Addressee::Factory { index, .. } = self.addressee(uri) else { return };
-        let core = self.factories[index].canonical_uri();
+        let core = self.factories[index].canonical_uri().to_owned();
         self.merged.done(&core, &ack.essentials);
     }
 }

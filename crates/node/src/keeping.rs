@@ -263,7 +263,7 @@ impl Node {
         Some(StoredConference {
             id,
             uri: record.uri.to_string(),
-            factory: self.factories[record.factory].canonical_uri(),
+            factory: self.factories[record.factory].canonical_uri().to_owned(),
             activate_by: record.activate_by,
             creator: record.creator.clone(),
             tenant: tenant.map(|tenant| self.tenant_name(tenant)).unwrap_or_default(),

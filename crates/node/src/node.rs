@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use focus::factory::{Factory, FactoryError};
+use focus::factory::{Factory, FactoryError, IdentityKey, TagKey};
 use focus::{DialEnd, DialRules, End, Focus, LegId, ReferralId, WatcherId};
 use mix::message::{Command, Event as MediaEvent};
 use pool::{ConferenceId, Pool};
@@ -130,6 +130,8 @@ pub struct Node {
     pub(crate) number: u16,
     pub(crate) listens: Vec<SipListen>,
     pub(crate) keys: Keys,
+    pub(crate) identity_key: IdentityKey,
+    pub(crate) tag_key: TagKey,
     pub(crate) factories: Vec<Factory>,
     pub(crate) nat: Nat,
     pub(crate) locating: Locating,
@@ -242,6 +244,8 @@ impl Node {
         Ok(Self {
             number: config.node,
             listens: config.listens,
+            identity_key: IdentityKey::new(&config.keys.identity),
+            tag_key: TagKey::new(&config.keys.stateless),
             keys: config.keys,
             factories,
             nat: Nat::Auto,

@@ -1,6 +1,6 @@
 //! Whose is this request? The Request-URI decides, never the To header field (RFC 4579 §3.2).
 
-use focus::factory::{Asked, Refused, proves_source, refusal, stateless_tag};
+use focus::factory::{Asked, Refused, refusal};
 use pool::{ConferenceId, TokenError};
 use sip::uas;
 use sip::{DialogId, Incoming, Method, Response, SipUri, StatusCode, Uri};
@@ -85,11 +85,10 @@ impl Node {
                 return self.overload.prove(now, incoming.source.remote.ip());
             }
             // An ACK to a stateless answer of ours carries the tag that only its receiver knows.
-            if proves_source(&self.keys.stateless, &tag_prefix(self.number), incoming) {
+            if self.tag_key.proves_source(&tag_prefix(self.number), incoming) {
                 self.overload.prove(now, incoming.source.remote.ip());
                 self.source_proved(now, incoming);
-            } else if proves_source(&self.keys.stateless, &known_tag_prefix(self.number), incoming)
-            {
+            } else if self.tag_key.proves_source(&known_tag_prefix(self.number), incoming) {
                 self.overload.prove(now, incoming.source.remote.ip());
                 self.known_acknowledged(incoming);
             } else {
@@ -205,7 +204,7 @@ impl Node {
 
     /// The To tag of a stateless answer: the same for every copy of the request.
     pub(crate) fn tag_for(&self, incoming: &Incoming) -> String {
-        stateless_tag(&self.keys.stateless, &tag_prefix(self.number), incoming)
+        self.tag_key.tag(&tag_prefix(self.number), incoming)
     }
 
     /// Answers without keeping anything (RFC 3261 §8.2.7): the source address may be forged, so it

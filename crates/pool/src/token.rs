@@ -19,13 +19,41 @@ use units::UnixTime;
 use crate::ConferenceId;
 
 /// One secret that signs tokens.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Key {
-    /// Tells the keys of a cluster apart; it is the token's first byte.
-    pub id: u8,
-    /// The secret.
-    pub secret: [u8; 32],
+    id: u8,
+    secret: [u8; 32],
+    /// Ready to be used: what HMAC does with the secret alone is done once.
+    mac: Hmac<Sha256>,
 }
+
+impl Key {
+    /// `id` tells the keys of a cluster apart; it is the token's first byte.
+    pub fn new(id: u8, secret: [u8; 32]) -> Self {
+        let mut mac = Hmac::new_from_slice(&secret).expect("invariant: HMAC takes any key length");
+        // The label keeps a signature apart from all else that this secret may ever sign.
+        mac.update(b"convoke conference token 1\0");
+        Self { id, secret, mac }
+    }
+
+    /// What tells it from others.
+    pub const fn id(&self) -> u8 {
+        self.id
+    }
+
+    /// The secret.
+    pub const fn secret(&self) -> &[u8; 32] {
+        &self.secret
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        (self.id, self.secret) == (other.id, other.secret)
+    }
+}
+
+impl Eq for Key {}
 
 /// The key that signs, and older ones whose tokens are still good.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +106,11 @@ pub fn mint(keys: &TokenKeys, node: u16, id: ConferenceId, deadline: UnixTime) -
     bytes[13..SIGNED_BYTES].copy_from_slice(&minutes(deadline).to_be_bytes()[1..]);
     let signature = sign(&keys.current, &bytes[..SIGNED_BYTES]);
     bytes[SIGNED_BYTES..].copy_from_slice(&signature);
-    format!("{PREFIX}{}", BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())
+    let mut user = String::with_capacity(PREFIX.len() + TOKEN_CHARS);
+    user.push_str(PREFIX);
+    BASE32_NOPAD.encode_append(&bytes, &mut user);
+    user.make_ascii_lowercase();
+    user
 }
 
 /// Reads a user part (unescaped, any case).
@@ -142,10 +174,7 @@ fn minutes(deadline: UnixTime) -> u32 {
 }
 
 fn sign(key: &Key, signed: &[u8]) -> [u8; MAC_BYTES] {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(&key.secret).expect("invariant: HMAC takes any key length");
-    // The label keeps a signature apart from all else that this secret may ever sign.
-    mac.update(b"convoke conference token 1\0");
+    let mut mac = key.mac.clone();
     mac.update(signed);
     let mut cut = [0; MAC_BYTES];
     cut.copy_from_slice(&mac.finalize().into_bytes()[..MAC_BYTES]);

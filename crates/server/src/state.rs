@@ -62,7 +62,7 @@ pub(crate) fn new_keys(rng: &mut Rng) -> Keys {
     Keys {
         identity: rng.bytes(),
         stateless: rng.bytes(),
-        token: TokenKeys { current: Key { id: 0, secret: rng.bytes() }, previous: Vec::new() },
+        token: TokenKeys { current: Key::new(0, rng.bytes()), previous: Vec::new() },
     }
 }
 
@@ -120,7 +120,7 @@ pub(crate) fn try_out(folder: &Path) -> io::Result<()> {
 
 fn written(keys: &Keys) -> KeysFile {
     let all = std::iter::once(&keys.token.current).chain(&keys.token.previous);
-    let token = all.map(|key| TokenKeyFile { id: key.id, secret: hex(&key.secret) });
+    let token = all.map(|key| TokenKeyFile { id: key.id(), secret: hex(key.secret()) });
     KeysFile {
         identity: hex(&keys.identity),
         stateless: hex(&keys.stateless),
@@ -130,7 +130,7 @@ fn written(keys: &Keys) -> KeysFile {
 
 /// The first token key signs; the others are only read.
 fn read(file: &KeysFile) -> Option<Keys> {
-    let tokens = file.token.iter().map(|key| Some(Key { id: key.id, secret: unhex(&key.secret)? }));
+    let tokens = file.token.iter().map(|key| Some(Key::new(key.id, unhex(&key.secret)?)));
     let mut tokens: Vec<Key> = tokens.collect::<Option<_>>()?;
     if tokens.is_empty() {
         return None;

@@ -292,7 +292,7 @@ fn node_config(sip: SocketAddr, options: Options) -> NodeConfig {
         keys: Keys {
             identity: [1; 32],
             stateless: [2; 32],
-            token: TokenKeys { current: Key { id: 1, secret: [3; 32] }, previous: Vec::new() },
+            token: TokenKeys { current: Key::new(1, [3; 32]), previous: Vec::new() },
         },
     }
 }

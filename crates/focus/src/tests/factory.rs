@@ -11,8 +11,8 @@ use units::Rng;
 use super::rig::{CONFERENCE, header, incoming};
 use crate::EndPolicy;
 use crate::factory::{
-    AnswerForm, Factory, FactoryConfig, FactoryError, RedirectError, Refused, Who, identity,
-    proves_source, redirect, refusal, stateless_tag,
+    AnswerForm, Factory, FactoryConfig, FactoryError, IdentityKey, RedirectError, Refused, TagKey,
+    Who, redirect, refusal,
 };
 
 const KEY: [u8; 32] = [7; 32];
@@ -182,8 +182,9 @@ fn redirect_to_the_request_uri_is_refused_however_it_is_spelled() {
 #[test]
 fn same_request_means_the_same_conference_and_another_one_another() {
     let source = Who::Source(IpAddr::from([192, 0, 2, 7]));
+    let key = IdentityKey::new(&KEY);
     let of = |factory: &str, call_id: &str, tag: &str, who: Who<'_>, generation: u32| {
-        identity(&KEY, factory, call_id, tag, who, generation)
+        key.identity(factory, call_id, tag, who, generation)
     };
     let first = of("sip:f@h", "c1", "a1", source, 0);
     assert_eq!(of("sip:f@h", "c1", "a1", source, 0), first);
@@ -197,7 +198,7 @@ fn same_request_means_the_same_conference_and_another_one_another() {
         of("sip:f@h", "c1", "a1", Who::Source(IpAddr::from([192, 0, 2, 8])), 0),
         of("sip:f@h", "c1", "a1", Who::Authenticated("192.0.2.7"), 0),
         of("sip:f@h", "c1", "a1", source, 1),
-        identity(&[8; 32], "sip:f@h", "c1", "a1", source, 0),
+        IdentityKey::new(&[8; 32]).identity("sip:f@h", "c1", "a1", source, 0),
     ];
     let different: BTreeSet<_> = others.into_iter().chain([first]).collect();
     assert_eq!(different.len(), 9);
@@ -207,8 +208,9 @@ fn same_request_means_the_same_conference_and_another_one_another() {
 #[test]
 fn hundred_thousand_requests_mean_as_many_conferences() {
     let source = Who::Source(IpAddr::from([192, 0, 2, 7]));
+    let key = IdentityKey::new(&KEY);
     let ids: BTreeSet<_> = (0..100_000)
-        .map(|number| identity(&KEY, "sip:f@h", &format!("c{number}"), "a1", source, 0))
+        .map(|number| key.identity("sip:f@h", &format!("c{number}"), "a1", source, 0))
         .collect();
     assert_eq!(ids.len(), 100_000);
 }
@@ -216,25 +218,40 @@ fn hundred_thousand_requests_mean_as_many_conferences() {
 /// RFC 3261 §8.2.7: the same tag on every copy. Who echoes it receives where he sends from.
 #[test]
 fn ack_with_our_tag_proves_the_source_and_no_other_does() {
+    let key = TagKey::new(&KEY);
+    let about = [5; 10];
     let first = invite("z9hG4bK1", 1, "192.0.2.7:5060");
-    let tag = stateless_tag(&KEY, "n1s0", &first);
-    assert!(tag.starts_with("n1s0") && tag.len() == 20);
-    assert_eq!(stateless_tag(&KEY, "n1s0", &invite("z9hG4bK2", 1, "192.0.2.7:6000")), tag);
-    assert_ne!(stateless_tag(&KEY, "n1s0", &invite("z9hG4bK1", 2, "192.0.2.7:5060")), tag);
+    let tags = [key.tag("n1s0", &first), key.tag_about("n1s0", &first, about)];
+    assert_eq!(tags.each_ref().map(|tag| tag.len()), [20, 36]);
+    let copy = invite("z9hG4bK2", 1, "192.0.2.7:6000");
+    assert_eq!([key.tag("n1s0", &copy), key.tag_about("n1s0", &copy, about)], tags);
+    let next = invite("z9hG4bK1", 2, "192.0.2.7:5060");
+    assert_ne!(key.tag("n1s0", &next), tags[0]);
+    assert_ne!(key.tag_about("n1s0", &next, about)[20..], tags[1][20..]);
+    assert_ne!(key.tag_about("n1s0", &first, [6; 10])[20..], tags[1][20..], "it vouches for both");
 
     let ack = |cseq, remote, tag: &str| {
         let ack = request("ACK", "z9hG4bK1", cseq, remote, &format!(";tag={tag}"));
-        proves_source(&KEY, "n1s0", &ack)
+        let told = key.told_of("n1s0", (ack.essentials.identifiers(), tag), ack.source.remote.ip());
+        (key.proves_source("n1s0", &ack), told)
     };
-    assert!(ack(1, "192.0.2.7:5060", &tag));
-    assert!(ack(1, "192.0.2.7:6000", &tag), "a NAT may have moved the port");
-    assert!(!ack(1, "192.0.2.9:5060", &tag));
-    assert!(!ack(2, "192.0.2.7:5060", &tag));
-    assert!(!ack(1, "192.0.2.7:5060", "n1s0aaaaaaaaaaaaaaaa"));
-    assert!(!ack(1, "192.0.2.7:5060", &tag[..19]));
-    assert!(!proves_source(&KEY, "n1s0", &request("ACK", "z9hG4bK1", 1, "192.0.2.7:5060", "")));
-    let other_key = request("ACK", "z9hG4bK1", 1, "192.0.2.7:5060", &format!(";tag={tag}"));
-    assert!(!proves_source(&[8; 32], "n1s0", &other_key));
+    for (tag, about) in [(&tags[0], None), (&tags[1], Some(about))] {
+        assert_eq!(ack(1, "192.0.2.7:5060", tag), (true, about));
+        assert_eq!(ack(1, "192.0.2.7:6000", tag), (true, about), "a NAT may have moved the port");
+        let no = (false, None);
+        assert_eq!(ack(1, "192.0.2.9:5060", tag), no);
+        assert_eq!(ack(2, "192.0.2.7:5060", tag), no);
+        assert_eq!(ack(1, "192.0.2.7:5060", &tag[..19]), no);
+        assert_eq!(ack(1, "192.0.2.7:5060", &format!("{tag}a")), no);
+        assert_eq!(ack(1, "192.0.2.7:5060", &tag.replacen("n1s0", "n2s0", 1)), no);
+        let other_key = request("ACK", "z9hG4bK1", 1, "192.0.2.7:5060", &format!(";tag={tag}"));
+        assert!(!TagKey::new(&[8; 32]).proves_source("n1s0", &other_key));
+    }
+    let other = key.tag_about("n1s0", &first, [6; 10]);
+    let swapped = format!("{}{}", &other[..20], &tags[1][20..]);
+    assert_eq!(ack(1, "192.0.2.7:5060", &swapped), (false, None), "another conference");
+    assert_eq!(ack(1, "192.0.2.7:5060", "n1s0aaaaaaaaaaaaaaaa"), (false, None));
+    assert!(!key.proves_source("n1s0", &request("ACK", "z9hG4bK1", 1, "192.0.2.7:5060", "")));
 }
 
 fn tenant() -> String {

@@ -14,7 +14,7 @@ const WORDS: &[&str] = &[
 ];
 
 fn keys() -> TokenKeys {
-    let key = |id| Key { id, secret: [id; 32] };
+    let key = |id| Key::new(id, [id; 32]);
     TokenKeys { current: key(1), previous: vec![key(2), key(0)] }
 }
 

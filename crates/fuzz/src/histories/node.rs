@@ -216,7 +216,7 @@ impl<'a> World<'a> {
             keys: Keys {
                 identity: [1; 32],
                 stateless: [2; 32],
-                token: TokenKeys { current: Key { id: 1, secret: [3; 32] }, previous: vec![] },
+                token: TokenKeys { current: Key::new(1, [3; 32]), previous: vec![] },
             },
         };
         let now = Instant::from_millis(1_000);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use focus::factory::{Who, identity};
+use focus::factory::Who;
 use focus::{End, EntryChange, PinSalt};
 use pool::{ConferenceId, Firmness, HoldRequest, Seats, TenantId};
 use units::Instant;
@@ -48,7 +48,7 @@ impl Node {
         let made = self.make(now, new, asker, id);
         if let Err(SteerError::Refused(why)) = &made {
             let notice = Notice::Refused {
-                uri: self.factories[0].canonical_uri(),
+                uri: self.factories[0].canonical_uri().to_owned(),
                 asker: asker.name.clone(),
                 status: why.status().code(),
                 why: why.to_string(),
@@ -71,7 +71,7 @@ impl Node {
             None => ConferenceId(self.rng.bytes()),
             Some(key) => {
                 let who = Who::Authenticated(&asker.name);
-                ConferenceId(identity(&self.keys.identity, "/v1/conferences", key, "", who, 0))
+                ConferenceId(self.identity_key.identity("/v1/conferences", key, "", who, 0))
             }
         }
     }

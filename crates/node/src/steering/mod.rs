@@ -227,7 +227,7 @@ pub struct Policy {
 impl Policy {
     fn of(factory: &Factory, key: &[u8; 32]) -> Self {
         let config = factory.config();
-        let salt = || PinSalt::of_factory(key, &factory.canonical_uri());
+        let salt = || PinSalt::of_factory(key, factory.canonical_uri());
         Self {
             title: None,
             end: config.end,

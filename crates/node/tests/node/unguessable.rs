@@ -24,7 +24,7 @@ fn dead_expired_forged_and_unknown_uris_look_all_alike() {
     let mut forged = live.clone();
     forged.replace_range(last..=last, other);
     // A node with other keys would have made it so.
-    let key = pool::TokenKeys { current: pool::Key { id: 1, secret: [99; 32] }, previous: vec![] };
+    let key = pool::TokenKeys { current: pool::Key::new(1, [99; 32]), previous: vec![] };
     let deadline = crate::rig::WALL.after(Duration::from_secs(3_600));
     let foreign = pool::mint(&key, 1, pool::ConferenceId([7; 10]), deadline);
     let foreign = format!("sip:{foreign}@127.0.0.1:5060");

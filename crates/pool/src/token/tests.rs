@@ -10,7 +10,7 @@ fn keys(current: u8, previous: &[u8]) -> TokenKeys {
 }
 
 fn key(id: u8) -> Key {
-    Key { id, secret: [id; 32] }
+    Key::new(id, [id; 32])
 }
 
 fn at_minutes(minutes: u64) -> UnixTime {
@@ -62,7 +62,7 @@ fn previous_keys_still_read_and_forgotten_ones_do_not() {
 /// T40
 #[test]
 fn foreign_secret_under_a_known_id_is_forged() {
-    let foreign = TokenKeys { current: Key { id: 1, secret: [9; 32] }, previous: vec![] };
+    let foreign = TokenKeys { current: Key::new(1, [9; 32]), previous: vec![] };
     let user = mint(&foreign, 3, ID, at_minutes(5));
     assert_eq!(read(&keys(1, &[]), &user), Err(TokenError::Forged));
 }
@@ -102,7 +102,7 @@ fn last_character_has_one_spelling() {
 
 #[test]
 fn debug_does_not_show_the_secret() {
-    let shown = format!("{:?}", Key { id: 1, secret: [213; 32] });
+    let shown = format!("{:?}", Key::new(1, [213; 32]));
     assert!(!shown.contains("213"));
 }
 
@@ -161,7 +161,7 @@ proptest! {
 #[test]
 fn the_id_can_be_read_off_a_uri_of_ours_and_is_written_as_it_is_read() {
     let id = ConferenceId([7; 10]);
-    let keys = TokenKeys { current: Key { id: 1, secret: [3; 32] }, previous: Vec::new() };
+    let keys = TokenKeys { current: Key::new(1, [3; 32]), previous: Vec::new() };
     let user = mint(&keys, 1, id, TOKEN_EPOCH);
     assert_eq!(id_in(&format!("sip:{user}@127.0.0.1:5060")), Some(id));
     assert_eq!(id_in("sip:alice@127.0.0.1"), None);
