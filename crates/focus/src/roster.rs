@@ -78,6 +78,9 @@ impl Focus {
 /// in it becomes U+FFFD, what is too long is cut. A peer chooses these, and they end up in
 /// terminals, logs and web pages.
 pub fn masked(text: &str) -> String {
+    if text.len() <= SHOWN_CHARS_MAX && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let visible = |c: char| if is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c };
     text.chars().take(SHOWN_CHARS_MAX).map(visible).collect()
 }

@@ -136,7 +136,8 @@ impl<'a> Glimpse<'a> {
         (start, to_tag, more): (&str, &str, &str),
     ) -> Packet {
         let mut text = String::with_capacity(self.fields.len() + 192);
-        let _ = write!(text, "{start}\r\nVia: {via}");
+        text.push_str(start);
+        let _ = write!(text, "\r\nVia: {via}");
         let mut put = |parts: &[&str]| {
             parts.iter().for_each(|part| text.push_str(part));
             text.push_str("\r\n");
@@ -237,11 +238,13 @@ fn tag(value: &str) -> Option<&str> {
 
 /// Whether a Via has the parameter `oc`.
 fn has_oc(via: &str) -> bool {
-    let mut params = via.split(';').skip(1);
-    params.any(|param| {
-        let name = param.split('=').next().unwrap_or_default();
-        scan::trim(name).eq_ignore_ascii_case("oc")
-    })
+    // It is in few, and they are looked for in all.
+    let is_there = via.as_bytes().windows(2).any(|two| two.eq_ignore_ascii_case(b"oc"));
+    is_there
+        && via.split(';').skip(1).any(|param| {
+            let name = param.split('=').next().unwrap_or_default();
+            scan::trim(name).eq_ignore_ascii_case("oc")
+        })
 }
 
 #[cfg(test)]

@@ -147,15 +147,24 @@ impl Response {
     /// Puts a tag on the To header, unless it has one (RFC 3261 §8.2.6.2). Does nothing when To cannot be read.
     #[must_use]
     pub fn with_to_tag(mut self, tag: &str) -> Self {
-        let tagless = self.headers.to().is_ok_and(|to| to.tag().is_none());
         if let Some(value) = self.headers.get(&HeaderName::To)
-            && tagless
+            && self.wants_to_tag()
         {
             // At the end of the bytes that came: nothing of them is lost, whatever their encoding.
             let value = [value.as_bytes(), b";tag=", tag.as_bytes()].concat();
             self.headers.set(HeaderName::To, value);
         }
         self
+    }
+
+    /// Whether To has no tag yet. Without a To that can be read there is no place for one.
+    pub(crate) fn wants_to_tag(&self) -> bool {
+        // The one that was put there a moment ago is seen without reading all of it.
+        let is_put = self.headers.get(&HeaderName::To).is_some_and(|value| {
+            let last = value.as_bytes().rsplit(|byte| *byte == b';').next().unwrap_or_default();
+            last.strip_prefix(b"tag=").is_some_and(|tag| tag.iter().all(u8::is_ascii_alphanumeric))
+        });
+        !is_put && self.headers.to().is_ok_and(|to| to.tag().is_none())
     }
 
     /// Puts the body and its Content-Type, in place of what was there.

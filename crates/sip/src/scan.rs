@@ -1,6 +1,9 @@
 //! Character classes and small scanners that several parsers share (RFC 3261 §25.1).
 
 use std::borrow::Cow;
+use std::net::IpAddr;
+
+use memchr::memchr;
 
 /// Says whether the byte may stand in a `token`.
 pub(crate) const fn is_token_byte(byte: u8) -> bool {
@@ -20,7 +23,41 @@ pub(crate) const fn is_lws(byte: u8) -> bool {
 
 /// Removes linear white space at both ends.
 pub(crate) fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
+    let is_at_end = |byte: Option<&u8>| byte.is_some_and(|byte| is_lws(*byte));
+    // Most texts have nothing to cut.
+    if is_at_end(text.as_bytes().first()) || is_at_end(text.as_bytes().last()) {
+        text.trim_matches([' ', '\t'])
+    } else {
+        text
+    }
+}
+
+/// An address as it is written, without brackets. What an IPv4 address is by `Display` costs ten times as much, and every
+/// message of a datagram has one or two.
+pub(crate) fn address(ip: IpAddr) -> String {
+    let IpAddr::V4(ip) = ip else { return ip.to_string() };
+    let mut text = String::with_capacity("255.255.255.255".len());
+    for (index, octet) in ip.octets().into_iter().enumerate() {
+        if index > 0 {
+            text.push('.');
+        }
+        let digit = |number: u8| char::from(b'0' + number % 10);
+        if octet >= 100 {
+            text.push(digit(octet / 100));
+        }
+        if octet >= 10 {
+            text.push(digit(octet / 10));
+        }
+        text.push(digit(octet));
+    }
+    text
+}
+
+/// Cuts at the first of an ASCII byte, which is in neither part.
+pub(crate) fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
+    debug_assert!(at.is_ascii(), "invariant: elsewhere it might cut a character in two");
+    let index = memchr(at, text.as_bytes())?;
+    Some((&text[..index], &text[index + 1..]))
 }
 
 /// Removes linear white space at both ends.
@@ -141,4 +178,30 @@ pub(crate) fn number(text: &str) -> Option<u64> {
     Some(text.bytes().fold(0u64, |value, digit| {
         value.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_everybody_writes_them() {
+        for octet in 0..=u8::MAX {
+            let ip = IpAddr::from([octet, 255 - octet, 0, octet / 7]);
+            assert_eq!(address(ip), ip.to_string());
+        }
+        let ip: IpAddr = "2001:db8::7".parse().expect("an address");
+        assert_eq!(address(ip), ip.to_string());
+    }
+
+    #[test]
+    fn ends_are_cut_and_nothing_else() {
+        for (text, wanted) in
+            [("", ""), (" ", ""), ("\t a b \t", "a b"), ("ä ", "ä"), (" ä", "ä"), ("a\r", "a\r")]
+        {
+            assert_eq!(trim(text), wanted, "{text:?}");
+        }
+        assert_eq!(cut("ä:b:c", b':'), Some(("ä", "b:c")));
+        assert_eq!(cut("a", b':'), None);
+    }
 }

@@ -101,7 +101,7 @@ impl FromStr for NameAddr {
             }
         };
         let (uri, rest) =
-            rest.strip_prefix('<').and_then(|rest| rest.split_once('>')).ok_or(ValueError)?;
+            rest.strip_prefix('<').and_then(|rest| scan::cut(rest, b'>')).ok_or(ValueError)?;
         let uri = uri.parse().map_err(|_| ValueError)?;
         Ok(Self { display, uri, params: Params::parse_header(rest)? })
     }

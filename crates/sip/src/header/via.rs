@@ -105,7 +105,8 @@ impl fmt::Display for Via {
             f.write_str(part)?;
         }
         if let Some(port) = self.port {
-            write!(f, ":{port}")?;
+            f.write_str(":")?;
+            f.write_str(&port.to_string())?;
         }
         self.params.fmt(f)
     }
@@ -144,7 +145,7 @@ fn parse_sent_by(text: &str) -> Result<(Via, &str), ValueError> {
         None => (None, rest),
     };
     let via = Via {
-        protocol: format!("{name}/{version}"),
+        protocol: [name, "/", version].concat(),
         ..Via::new(transport, host.parse().map_err(|_| ValueError)?, port)
     };
     Ok((via, rest))

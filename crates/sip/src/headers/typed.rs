@@ -228,6 +228,10 @@ impl Headers {
         for value in self.all(&name) {
             let text = value.text();
             let malformed = || HeaderError::Malformed(name.clone());
+            if !text.is_empty() && memchr::memchr(b',', text.as_bytes()).is_none() {
+                list.push(text.parse().map_err(|_| malformed())?);
+                continue;
+            }
             for part in scan::split_text(&text, b',').ok_or_else(malformed)? {
                 // RFC 3261 §20.1: an Accept may be empty. An empty value between commas is an error elsewhere.
                 if !(part.is_empty() && name == HeaderName::Accept) {

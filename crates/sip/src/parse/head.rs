@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
+use memchr::{memchr2, memchr3};
 
 use crate::{
     headers::{HeaderError, HeaderName, HeaderValue, Headers},
@@ -177,6 +177,10 @@ impl<'a> Head<'a> {
             return self.push(name, value.into_owned());
         }
         let malformed = || ParseError::Header(HeaderError::Malformed(name.clone()));
+        // One value in which nothing can be left open, as in most Vias.
+        if !value.is_empty() && memchr3(b',', b'"', b'<', &value).is_none() {
+            return self.push(name, value.into_owned());
+        }
         let Some(parts) = scan::split(&value, b',') else {
             // Something is left open. The piece up to the first comma may still say where an answer must go.
             let first = value.split(|byte| *byte == b',').next().unwrap_or_default();

@@ -454,8 +454,11 @@ impl Stack {
     }
 
     /// Sends an answer past all transactions. `via` is stamped.
-    fn answer_once(&mut self, via: &Via, source: Source, response: Response) {
-        let tag = format!("{}{}", self.tag_prefix, self.stateless.tag(&response.headers));
-        self.send(answer_path(via, source), response.with_to_tag(&tag).to_bytes());
+    fn answer_once(&mut self, via: &Via, source: Source, mut response: Response) {
+        if response.wants_to_tag() {
+            let tag = format!("{}{}", self.tag_prefix, self.stateless.tag(&response.headers));
+            response = response.with_to_tag(&tag);
+        }
+        self.send(answer_path(via, source), response.to_bytes());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::{Source, Via};
+use crate::{Source, Via, scan};
 
 /// What clients are asked to do that speak overload control (RFC 7339), in every answer to them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,10 +20,13 @@ impl OverloadControl {
     /// Writes the four parameters of RFC 7339 §4 into the Via of a client that asks for them, as `received` is written: the
     /// answers, all of them, have it from there. Says whether it did.
     fn write(self, via: &mut Via) -> bool {
+        if !via.params.has("oc") {
+            return false;
+        }
         // §4.2: without a list of algorithms the client can do "loss", as all must.
         let algorithms = via.params.unquoted("oc-algo").unwrap_or_else(|| LOSS.to_owned());
         let knows_loss = algorithms.split(',').any(|name| name.trim().eq_ignore_ascii_case(LOSS));
-        if !via.params.has("oc") || !knows_loss {
+        if !knows_loss {
             return false;
         }
         let Self { loss, decided } = self;
@@ -53,7 +56,7 @@ pub(crate) fn stamp(via: &mut Via, source: &Source, control: OverloadControl) ->
     // RFC 3581 §4: with rport, received is added even if it is equal.
     let differs = via.host.ip() != Some(ip);
     if symmetric || differs {
-        via.params.set("received", Some(&ip.to_string()));
+        via.params.set("received", Some(&scan::address(ip)));
     }
     let controlled = control.write(via);
     lied || symmetric || differs || controlled

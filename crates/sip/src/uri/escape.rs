@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 /// Undoes escapes once: `%2541` gives `%41`. Bytes, because an escape may hide any byte, NUL among them. An escape that
 /// is broken stays as it is.
 pub fn unescape(text: &str) -> Cow<'_, [u8]> {
-    if !text.contains('%') {
+    if memchr(b'%', text.as_bytes()).is_none() {
         return Cow::Borrowed(text.as_bytes());
     }
     Cow::Owned(bytes(text).map(|(byte, _)| byte).collect())
@@ -31,7 +33,8 @@ pub(crate) fn bytes(text: &str) -> impl Iterator<Item = (u8, bool)> {
 
 /// Says whether every `%` begins an escape.
 pub(crate) fn is_well_escaped(text: &str) -> bool {
-    !text.contains('%') || bytes(text).all(|(byte, escaped)| byte != b'%' || escaped)
+    memchr(b'%', text.as_bytes()).is_none()
+        || bytes(text).all(|(byte, escaped)| byte != b'%' || escaped)
 }
 
 /// Writes any bytes as the user part of a SIP URI.
@@ -46,6 +49,12 @@ pub fn escape_header(value: &[u8]) -> String {
 
 fn escape(bytes: &[u8], is_plain: impl Fn(u8) -> bool) -> String {
     let mut out = String::with_capacity(bytes.len());
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && bytes.iter().all(|byte| is_plain(*byte))
+    {
+        out.push_str(text);
+        return out;
+    }
     for &byte in bytes {
         if is_plain(byte) {
             out.push(char::from(byte));

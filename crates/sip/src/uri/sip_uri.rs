@@ -4,6 +4,7 @@ use std::{borrow::Cow, fmt, str::FromStr};
 
 use crate::{
     header::Params,
+    scan,
     uri::{
         Host, UriError,
         escape::{escape_user, is_unreserved, is_user_unreserved, is_well_escaped, unescape},
@@ -139,7 +140,7 @@ impl FromStr for SipUri {
     type Err = UriError;
 
     fn from_str(text: &str) -> Result<Self, UriError> {
-        let (scheme, rest) = text.split_once(':').ok_or(UriError::Scheme)?;
+        let (scheme, rest) = scan::cut(text, b':').ok_or(UriError::Scheme)?;
         let secure = scheme.eq_ignore_ascii_case("sips");
         if !secure && !scheme.eq_ignore_ascii_case("sip") {
             return Err(UriError::Scheme);
@@ -148,18 +149,18 @@ impl FromStr for SipUri {
             return Err(UriError::Character);
         }
         // No part but the userinfo may hold "@", and there it must be escaped: the first one ends it.
-        let (user, password, rest) = match rest.split_once('@') {
+        let (user, password, rest) = match scan::cut(rest, b'@') {
             Some((userinfo, rest)) => {
                 let (user, password) = parse_userinfo(userinfo)?;
                 (Some(user), password, rest)
             }
             None => (None, None, rest),
         };
-        let (rest, headers) = match rest.split_once('?') {
+        let (rest, headers) = match scan::cut(rest, b'?') {
             Some((rest, headers)) => (rest, parse_headers(headers)?),
             None => (rest, Vec::new()),
         };
-        let (hostport, params) = match rest.split_once(';') {
+        let (hostport, params) = match scan::cut(rest, b';') {
             Some((hostport, params)) => (hostport, parse_params(params)?),
             None => (rest, Params::new()),
         };
@@ -181,7 +182,7 @@ pub(crate) fn split_hostport(text: &str) -> Option<(&str, Option<&str>)> {
     let host_end = if text.starts_with('[') {
         text.find(']')? + 1
     } else {
-        text.find(':').unwrap_or(text.len())
+        text.bytes().position(|byte| byte == b':').unwrap_or(text.len())
     };
     let (host, rest) = text.split_at(host_end);
     match rest.strip_prefix(':') {
@@ -193,12 +194,12 @@ pub(crate) fn split_hostport(text: &str) -> Option<(&str, Option<&str>)> {
 
 /// Reads a port: 1 to 65535, leading zeros allowed.
 pub(crate) fn parse_port(text: &str) -> Option<u16> {
-    let number = crate::scan::number(text)?;
+    let number = scan::number(text)?;
     u16::try_from(number).ok().filter(|port| *port != 0)
 }
 
 fn parse_userinfo(userinfo: &str) -> Result<(String, Option<String>), UriError> {
-    let (user, password) = match userinfo.split_once(':') {
+    let (user, password) = match scan::cut(userinfo, b':') {
         Some((user, password)) => (user, Some(password)),
         None => (userinfo, None),
     };
