@@ -10,6 +10,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use datagram::{Reader, stamp};
 use mix::message::{
     Action, Channel, Codec, Command, ConferenceKey, Epoch, Event, Format, LentPort, PortId,
     StreamSpec, TransportSpec,
@@ -20,7 +21,7 @@ use nix::time::{ClockId, clock_gettime};
 use units::{Instant, Rng};
 
 use crate::clock::{Timer, now};
-use crate::datagram::{Reader, stamp};
+use crate::thread::WAITED_MAX;
 
 /// What shall be measured: everybody talks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +112,7 @@ impl Bench {
             epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
             media: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
             timer: Timer::new()?,
-            reader: Reader::new(),
+            reader: Reader::new(WAITED_MAX),
             ptime_looks: (trial.ptime_ms / 10).max(1) * LOOKS,
             received: 0,
             sent: 0,
@@ -181,7 +182,7 @@ impl Bench {
         let (mut bytes, mut ready) = ([0; 2_048], [EpollEvent::empty(); 256]);
         loop {
             let count = self.media.wait(&mut ready, EpollTimeout::ZERO).unwrap_or(0);
-            self.reader.look_at_clocks();
+            self.reader.look_at_clocks(now());
             for event in &ready[..count] {
                 let Ok(lent) = u32::try_from(event.data()) else { continue };
                 let Some(socket) = self.sockets.get(lent as usize) else { continue };

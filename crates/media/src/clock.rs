@@ -15,12 +15,6 @@ pub(crate) fn now() -> Instant {
     time.map_or(Instant::ZERO, |time| Instant::ZERO + Duration::from(time))
 }
 
-/// Reads the clock that the kernel stamps datagrams by: time since 1970. It may be set at any moment.
-pub(crate) fn wall() -> Duration {
-    let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME);
-    time.map_or(Duration::ZERO, Duration::from)
-}
-
 /// Becomes readable at a moment, or never.
 pub(crate) struct Timer {
     fd: TimerFd,

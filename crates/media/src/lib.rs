@@ -9,7 +9,6 @@
 
 mod calibrate;
 mod clock;
-mod datagram;
 mod engine;
 mod report;
 mod rest;

@@ -9,7 +9,6 @@ use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use socket2::{Domain, Protocol, Socket, Type};
 use units::Instant;
 
-use crate::datagram;
 use crate::rest::Rest;
 
 /// Binds ports in turn, and takes them back.

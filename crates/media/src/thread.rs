@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
+use datagram::Reader;
 use mix::message::{Channel, Command, Event};
 use mix::{Farewell, Shard, Sink, TICK};
 use nix::errno::Errno;
@@ -14,7 +15,6 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use units::{Instant, soonest};
 
 use crate::clock::{Timer, now};
-use crate::datagram::Reader;
 use crate::sockets::{Sockets, of_token};
 use crate::stats::Stats;
 use crate::{Delivery, MediaBind, ShardReport, StartError};
@@ -41,6 +41,11 @@ impl Shared {
         let _ = self.wake.write(1);
     }
 }
+
+/// No datagram that is still worth something waits for longer in a socket. When it came counts, and not when it was read: a
+/// thread that has a thousand legs to send to reads milliseconds later, and a jitter buffer that takes this for the network's
+/// doing makes everybody wait for it.
+pub(crate) const WAITED_MAX: Duration = Duration::from_millis(200);
 
 /// Where events go.
 pub(crate) type Deliver = dyn Fn(u16, Event) -> Delivery + Send + Sync;
@@ -110,7 +115,7 @@ impl ShardThread {
             epoll,
             media,
             looks: Looks::AtOnce,
-            reader: Reader::new(),
+            reader: Reader::new(WAITED_MAX),
             timer,
             commands,
             deliver,
@@ -192,7 +197,7 @@ impl ShardThread {
         let mut bytes = [0; DATAGRAM_BYTES_MAX];
         for pass in 1..=PASSES_MAX {
             let count = self.media.wait(&mut ready, EpollTimeout::ZERO).unwrap_or(0);
-            self.reader.look_at_clocks();
+            self.reader.look_at_clocks(now());
             for event in &ready[..count] {
                 let Some(socket) = of_token(event.data()) else { continue };
                 self.receive_one(socket, &mut bytes);

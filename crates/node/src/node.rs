@@ -369,6 +369,7 @@ impl Node {
         }
         self.locating_deadline(now);
         self.drain_deadline(now);
+        self.overload_deadline(now);
         self.settle(now);
     }
 
@@ -383,6 +384,7 @@ impl Node {
             focuses,
             tombstones,
             self.drain_ends_at(),
+            self.overload.deadline(),
         ]
         .into_iter()
         .fold(self.stack.deadline(), soonest)

@@ -146,6 +146,25 @@ pub enum Notice {
         /// Whether guests wait until they are let in.
         lobby: bool,
     },
+    /// More new requests come than can be done, or than the configuration admits: from now on some are refused. What belongs to
+    /// calls and conferences that there are goes on. Told once, until [`Self::OverloadOver`].
+    Overloaded {
+        /// New requests a second that are admitted.
+        per_second: Option<u32>,
+        /// How long they had waited of late, on average.
+        wait_ms: u64,
+        /// How long they may.
+        target_ms: u64,
+    },
+    /// For a minute all new requests have been admitted again.
+    OverloadOver {
+        /// How long it lasted, without that minute.
+        seconds: u64,
+        /// New requests that got 503 since it began.
+        refused: u64,
+        /// Requests that got no answer since it began: their senders send them again.
+        unanswered: u64,
+    },
     /// The server takes no new conferences; those there are go on.
     Draining {
         /// Seconds after which what still runs is ended; `None`: it ends by itself.

@@ -81,9 +81,6 @@ impl Node {
             }
             self.drain_focus(now, id);
         } else if is_ack {
-            if self.stack.acknowledges_refusal(incoming) {
-                return self.overload.prove(now, incoming.source.remote.ip());
-            }
             // An ACK to a stateless answer of ours carries the tag that only its receiver knows.
             if self.tag_key.proves_source(&tag_prefix(self.number), incoming) {
                 self.overload.prove(now, incoming.source.remote.ip());

@@ -240,7 +240,7 @@ impl Loop {
                 Some(asked) = asked.recv() => Wake::Asked(asked),
                 (ticket, is_kept) = self.keeping.next() => Wake::Stored(ticket, is_kept),
                 (id, found) = self.resolver.next() => Wake::Resolved(LookupId(id), found),
-                happening = self.wires.next(&mut buffer) => Wake::Wire(happening),
+                happening = self.wires.next() => Wake::Wire(happening),
                 // It lets the system say first what has come.
                 () = tokio::task::yield_now(), if self.node.has_waiting() => Wake::Waiting,
             };
@@ -383,14 +383,14 @@ impl Loop {
         self.drain_node();
         loop {
             // What was served is sent here, together.
-            while let Some(arrival) = self.wires.poll_arrival() {
+            let mut now = self.clock.now();
+            while let Some((arrived, arrival)) = self.wires.poll_arrival(now) {
                 if let Arrival::Packet(packet) = &arrival {
                     self.show(false, packet);
                 }
-                // What it had waited in the system is not known, and short: the sockets are emptied each slice.
-                let now = self.clock.now();
-                self.node.queue(now, now, arrival);
+                self.node.queue(now, arrived, arrival);
                 self.drain_node();
+                now = self.clock.now();
             }
             if !self.serve(end) {
                 return;
@@ -481,7 +481,7 @@ impl Loop {
     fn finish(mut self) -> Report {
         self.node.give_up_records(self.clock.now());
         self.drain_node();
-        self.wires.flush();
+        self.wires.flush(self.clock.now());
         if let Some(records) = self.records.take() {
             records.finish();
         }

@@ -154,7 +154,7 @@ impl<A: Agent> Driver<A> {
         let mut give_up = None;
         self.drain();
         while !self.is_over {
-            let wake = self.wait([&mut buffer, &mut media], &mut stop, give_up).await;
+            let wake = self.wait(&mut media, &mut stop, give_up).await;
             let now = self.clock.now();
             match wake {
                 Wake::Stop => {
@@ -191,7 +191,7 @@ impl<A: Agent> Driver<A> {
 
     async fn wait(
         &mut self,
-        [buffer, media]: [&mut [u8]; 2],
+        media: &mut [u8],
         stop: &mut Option<oneshot::Receiver<()>>,
         give_up: Option<SystemInstant>,
     ) -> Wake<A::Command> {
@@ -209,7 +209,7 @@ impl<A: Agent> Driver<A> {
             (id, found) = self.resolver.next() => Wake::Resolved(ResolveId(id), found),
             command = next_command(&mut self.commands) => Wake::Command(command),
             wake = self.lines.receive(media) => wake,
-            happening = self.wires.next(buffer) => Wake::Wire(happening),
+            happening = self.wires.next() => Wake::Wire(happening),
         }
     }
 
@@ -218,11 +218,12 @@ impl<A: Agent> Driver<A> {
     fn drain(&mut self) {
         loop {
             self.drain_agent();
-            let Some(arrival) = self.wires.poll_arrival() else { return };
+            let now = self.clock.now();
+            let Some((_, arrival)) = self.wires.poll_arrival(now) else { return };
             if let Arrival::Packet(packet) = &arrival {
                 self.show(false, packet);
             }
-            self.agent.handle_arrival(self.clock.now(), arrival);
+            self.agent.handle_arrival(now, arrival);
         }
     }
 

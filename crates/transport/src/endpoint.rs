@@ -59,6 +59,7 @@ impl Endpoint {
         tcp.set_nonblocking(true)?;
         // A wish: the system cuts it to what it allows.
         let _ = SockRef::from(&udp).set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
+        datagram::stamp(&udp);
         Ok(Self { udp, tcp, local, dscp: 0 })
     }
 

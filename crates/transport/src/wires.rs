@@ -1,5 +1,8 @@
 //! All of SIP's sockets, and the table of connections with its clock.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::future::{pending, poll_fn};
 use std::io;
@@ -7,12 +10,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use datagram::Reader;
 use serde::{Deserialize, Serialize};
 use sip::{
     Arrival, ConnectionCounters, ConnectionOutput, Connections, FlowId, Packet, Source, Transport,
 };
 use socket2::SockRef;
-use tokio::io::ReadBuf;
+use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::{Instant as SystemInstant, sleep_until};
@@ -28,6 +32,9 @@ const CARRIED_MAX: usize = 128;
 /// Datagrams of one socket taken in one turn. Taking one costs a microsecond or two, and what is not wanted a look more: in a
 /// flood they must be taken faster than they come, or the system drops what is wanted with what is not.
 const DATAGRAMS_PER_TURN_MAX: usize = 512;
+
+/// Longer than this nobody waits for an answer (RFC 3261 §17.1.1.2: 64·T1).
+const WAITED_MAX: Duration = Duration::from_secs(32);
 
 /// Datagrams that wait to be sent together.
 const OUTGOING_MAX: usize = 256;
@@ -89,11 +96,8 @@ pub struct Happening(What);
 
 #[derive(Debug)]
 enum What {
-    Datagram {
-        socket: usize,
-        from: SocketAddr,
-        length: usize,
-    },
+    /// A UDP socket has something.
+    Datagrams(usize),
     Accepted {
         socket: usize,
         from: SocketAddr,
@@ -101,8 +105,6 @@ enum What {
     },
     AcceptFailed,
     Carried(FlowId, Carried),
-    /// A socket reported that an earlier packet met nobody.
-    ReceiveFailed,
     Nothing,
 }
 
@@ -124,7 +126,9 @@ pub struct Wires {
     carried: mpsc::Receiver<(FlowId, Carried)>,
     tell: Tell,
     accept_again: Option<SystemInstant>,
-    arrivals: VecDeque<Arrival>,
+    reader: Reader,
+    /// What has come, and when.
+    arrivals: VecDeque<(Instant, Arrival)>,
     /// Datagrams to be sent together; at most [`OUTGOING_MAX`].
     outgoing: Vec<Packet>,
     counters: WireCounters,
@@ -157,6 +161,7 @@ impl Wires {
             carried,
             tell,
             accept_again: None,
+            reader: Reader::new(WAITED_MAX),
             arrivals: VecDeque::new(),
             outgoing: Vec::new(),
             counters: WireCounters::default(),
@@ -174,8 +179,8 @@ impl Wires {
         self.guard = Box::new(guard);
     }
 
-    /// Waits until something happens. A datagram is then in `buffer`. May be dropped at any time.
-    pub async fn next(&mut self, buffer: &mut [u8]) -> Happening {
+    /// Waits until something happens. May be dropped at any time.
+    pub async fn next(&mut self) -> Happening {
         self.first = (self.first + 1) % (2 * self.doors.len()).max(1);
         let Self { doors, first, carried, accept_again, .. } = self;
         let may_accept = accept_again.is_none_or(|at| at <= SystemInstant::now());
@@ -187,26 +192,17 @@ impl Wires {
         };
         // In no fixed order: neither datagrams nor connections can hide the others.
         Happening(tokio::select! {
-            what = poll_fn(|context| look(doors, *first, may_accept, buffer, context)) => what,
+            what = poll_fn(|context| look(doors, *first, may_accept, context)) => what,
             Some((flow, carried)) = carried.recv() => What::Carried(flow, carried),
             () = pause => What::Nothing,
         })
     }
 
-    /// Takes in what happened; `buffer` as [`Self::next`] had it. With a datagram come those that wait behind it, up to
-    /// `DATAGRAMS_PER_TURN_MAX`: a turn of the loop costs as much as a message.
+    /// Takes in what happened. With a datagram, for which there has to be room in `buffer`, come those that wait behind it, up
+    /// to `DATAGRAMS_PER_TURN_MAX`: a turn of the loop costs as much as a message.
     pub fn handle(&mut self, now: Instant, happening: Happening, buffer: &mut [u8]) {
         match happening.0 {
-            What::Datagram { socket, from, length } => {
-                self.datagram(socket, from, &buffer[..length]);
-                for _ in 1..DATAGRAMS_PER_TURN_MAX {
-                    match self.doors[socket].udp.try_recv_from(buffer) {
-                        Ok((length, from)) => self.datagram(socket, from, &buffer[..length]),
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                        Err(_) => self.counters.receive_errors += 1,
-                    }
-                }
-            }
+            What::Datagrams(socket) => self.datagrams(now, socket, buffer),
             What::Accepted { socket, from, stream } => {
                 let local = self.doors[socket].local;
                 if self.lets_in(from.ip())
@@ -222,7 +218,6 @@ impl Wires {
                 self.accept_again = Some(SystemInstant::now() + ACCEPT_PAUSE);
             }
             What::Carried(flow, carried) => self.carried(now, flow, carried),
-            What::ReceiveFailed => self.counters.receive_errors += 1,
             What::Nothing => {}
         }
         self.settle(now);
@@ -239,10 +234,11 @@ impl Wires {
         self.table.deadline()
     }
 
-    /// Takes the next thing to know. Before there is nothing more, what waits is sent.
-    pub fn poll_arrival(&mut self) -> Option<Arrival> {
+    /// Takes the next thing to know, and when it came: a datagram, to the socket, which may be long before it was read.
+    /// Before there is nothing more, what waits is sent.
+    pub fn poll_arrival(&mut self, now: Instant) -> Option<(Instant, Arrival)> {
         if self.arrivals.is_empty() {
-            self.flush();
+            self.flush(now);
         }
         self.arrivals.pop_front()
     }
@@ -254,7 +250,7 @@ impl Wires {
             Transport::Udp => {
                 self.outgoing.push(packet);
                 if self.outgoing.len() >= OUTGOING_MAX {
-                    self.flush();
+                    self.flush(now);
                 }
             }
             Transport::Tcp => {
@@ -265,13 +261,13 @@ impl Wires {
     }
 
     /// Sends the datagrams that wait. Together: whoever gets them is woken once and finds them all.
-    pub fn flush(&mut self) {
+    pub fn flush(&mut self, now: Instant) {
         for packet in std::mem::take(&mut self.outgoing) {
             let Err(error) = self.send_datagram(&packet) else { continue };
             self.counters.send_errors += 1;
             // No room for the moment: lost like any other packet.
             if error.kind() != io::ErrorKind::WouldBlock {
-                self.arrivals.push_back(Arrival::Failed(packet.path));
+                self.arrivals.push_back((now, Arrival::Failed(packet.path)));
             }
         }
     }
@@ -286,13 +282,29 @@ impl Wires {
         (*self.table.counters(), self.table.len())
     }
 
-    fn datagram(&mut self, socket: usize, from: SocketAddr, bytes: &[u8]) {
+    fn datagrams(&mut self, now: Instant, socket: usize, buffer: &mut [u8]) {
+        self.reader.look_at_clocks(now);
+        for _ in 0..DATAGRAMS_PER_TURN_MAX {
+            let Self { doors, reader, .. } = self;
+            let udp = &doors[socket].udp;
+            // By way of tokio, which has to know when there is nothing more.
+            match udp.try_io(Interest::READABLE, || Ok(reader.read(udp, buffer)?)) {
+                Ok((length, from, arrived)) => {
+                    self.datagram(socket, from, arrived, &buffer[..length]);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => self.counters.receive_errors += 1,
+            }
+        }
+    }
+
+    fn datagram(&mut self, socket: usize, from: SocketAddr, arrived: Instant, bytes: &[u8]) {
         if self.lets_in(from.ip()) {
             let (transport, flow) = (Transport::Udp, FlowId::NONE);
             let path = Source { transport, local: self.doors[socket].local, remote: from, flow };
             self.counters.received += 1;
             let bytes = bytes.to_vec();
-            self.arrivals.push_back(Arrival::Packet(Packet { path, bytes }));
+            self.arrivals.push_back((arrived, Arrival::Packet(Packet { path, bytes })));
         }
     }
 
@@ -327,7 +339,7 @@ impl Wires {
             match output {
                 ConnectionOutput::Arrived(arrival) => {
                     self.counters.received += u64::from(matches!(arrival, Arrival::Packet(_)));
-                    self.arrivals.push_back(arrival);
+                    self.arrivals.push_back((now, arrival));
                 }
                 ConnectionOutput::Connect { flow, local, remote } => {
                     let tell = self.tell.clone();
@@ -365,18 +377,12 @@ impl Wires {
 }
 
 /// Looks at all sockets once, beginning with the one numbered `first`: of each door the UDP socket, then the TCP socket.
-fn look(
-    doors: &[Door],
-    first: usize,
-    may_accept: bool,
-    buffer: &mut [u8],
-    context: &mut Context<'_>,
-) -> Poll<What> {
+fn look(doors: &[Door], first: usize, may_accept: bool, context: &mut Context<'_>) -> Poll<What> {
     let sockets = 2 * doors.len();
     for index in (first..first + sockets).map(|index| index % sockets) {
         let (socket, is_udp) = (index / 2, index % 2 == 0);
         let found = if is_udp {
-            datagram(socket, &doors[socket].udp, buffer, context)
+            readable(socket, &doors[socket].udp, context)
         } else if may_accept {
             connection(socket, &doors[socket].tcp, context)
         } else {
@@ -389,16 +395,11 @@ fn look(
     Poll::Pending
 }
 
-fn datagram(
-    socket: usize,
-    udp: &UdpSocket,
-    buffer: &mut [u8],
-    context: &mut Context<'_>,
-) -> Poll<What> {
-    let mut read = ReadBuf::new(buffer);
-    udp.poll_recv_from(context, &mut read).map(|from| match from {
-        Ok(from) => What::Datagram { socket, from, length: read.filled().len() },
-        Err(_) => What::ReceiveFailed,
+fn readable(socket: usize, udp: &UdpSocket, context: &mut Context<'_>) -> Poll<What> {
+    udp.poll_recv_ready(context).map(|ready| match ready {
+        Ok(()) => What::Datagrams(socket),
+        // The runtime ends.
+        Err(_) => What::Nothing,
     })
 }
 

@@ -246,6 +246,12 @@ pub enum CallFailure {
     /// The packets cannot be sent. Acts like 503.
     #[error("cannot be reached")]
     Unreachable,
+    /// Not even asked, because the server there is overloaded and has asked us for fewer calls (RFC 7339 §5.10). Acts like 503.
+    #[error("not called: the server there is overloaded and has asked us for fewer calls")]
+    Overloaded,
+    /// Not even asked, because the server there has answered none of our last requests (RFC 7339 §5.9). Acts like 503.
+    #[error("not called: the server there has answered none of our last requests")]
+    Silent,
     /// The host has no address.
     #[error("the host {host} has no address")]
     Unresolved {
@@ -274,7 +280,9 @@ impl CallFailure {
             Self::TooManyRedirects => StatusCode::LOOP_DETECTED,
             // RFC 3261 §8.1.3.1: a timeout acts like 408, a transport error like 503.
             Self::NoAnswer => StatusCode::REQUEST_TIMEOUT,
-            Self::Unreachable | Self::Unresolved { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unreachable | Self::Overloaded | Self::Silent | Self::Unresolved { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::BadDescription => StatusCode::NOT_ACCEPTABLE_HERE,
             Self::BadAnswer => StatusCode::BAD_GATEWAY,
             Self::Cancelled => StatusCode::REQUEST_TERMINATED,

@@ -334,7 +334,9 @@ fn line_of(event: &Value, paint: Paint) -> String {
     let kind = text(event, "type");
     let tone = match kind.as_str() {
         "joined" | "started" | "calling" | "waits" => Tone::Good,
-        "refused" | "not-reached" | "login-failed" | "gone" | "not-told" => Tone::Bad,
+        "refused" | "overloaded" | "not-reached" | "login-failed" | "gone" | "not-told" => {
+            Tone::Bad
+        }
         "left" | "ended" | "hold-expired" | "talking" => Tone::Quiet,
         _ => Tone::Plain,
     };

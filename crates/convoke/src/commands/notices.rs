@@ -36,13 +36,15 @@ pub(super) fn words(notice: &Notice) -> (Tone, &'static str, String) {
             let who = (participant.as_str(), user.as_deref());
             (Tone::Good, "at the door", at_the_door(who, *state, (*leg, conference)))
         }
-        Notice::Appointed { conference, leg, role } => (
-            Tone::Plain,
-            "appointed",
-            format!("leg {leg} of {conference} is a {} now", named(*role)),
-        ),
+        Notice::Appointed { conference, leg, role } => {
+            (Tone::Plain, "appointed", appointed((*leg, conference), *role))
+        }
         Notice::EndsSoon { conference, seconds } => {
             (Tone::Plain, "ends soon", format!("{conference}: in {seconds} s its time is up"))
+        }
+        Notice::Overloaded { per_second, wait_ms, .. } => overloaded(*per_second, *wait_ms),
+        Notice::OverloadOver { seconds, refused, unanswered } => {
+            (Tone::Good, "no longer overloaded", overload_over(*seconds, *refused, *unanswered))
         }
         Notice::Draining { seconds, conferences } => {
             (Tone::Plain, "draining", draining(*conferences, *seconds))
@@ -79,6 +81,26 @@ pub(super) fn words(notice: &Notice) -> (Tone, &'static str, String) {
 }
 
 const NOT_KEPT: &str = "the store cannot be written: a restart would lose what happens now";
+
+/// What an operator has to know, and can do.
+fn overloaded(per_second: Option<u32>, wait_ms: u64) -> (Tone, &'static str, String) {
+    let admitted = per_second.map_or_else(
+        || "not all new calls are admitted".to_owned(),
+        |rate| format!("{rate} new calls a second are admitted"),
+    );
+    let words = format!(
+        "{admitted}, they waited {wait_ms} ms; others are told to come later, calls that there are go on. If it lasts: \
+         more machine, or see who calls (`convoke explain`)"
+    );
+    (Tone::Bad, "overloaded", words)
+}
+
+fn overload_over(seconds: u64, refused: u64, unanswered: u64) -> String {
+    let lasted = clock(seconds);
+    format!(
+        "it lasted {lasted}; {refused} requests got 503, {unanswered} no answer; all are admitted again"
+    )
+}
 
 fn draining(conferences: usize, seconds: Option<u64>) -> String {
     let end = seconds.map_or_else(String::new, |it| format!(", and end in {}", clock(it)));
@@ -141,6 +163,10 @@ const fn waits(state: ParticipantState) -> &'static str {
         | ParticipantState::Leaving
         | ParticipantState::Waiting => "waits to be let in",
     }
+}
+
+fn appointed((leg, conference): (u32, &str), role: ConferenceRole) -> String {
+    format!("leg {leg} of {conference} is a {} now", named(role))
 }
 
 const fn named(role: ConferenceRole) -> &'static str {

@@ -42,6 +42,10 @@ impl DialEnd {
             Failure::Overloaded => Self::Unreachable(
                 "the server there is overloaded and asks for fewer calls (RFC 7339)".to_owned(),
             ),
+            Failure::Silent => Self::Unreachable(
+                "the server there has answered none of the last requests; it is tried again within a minute or so"
+                    .to_owned(),
+            ),
         }
     }
 

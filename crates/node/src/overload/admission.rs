@@ -1,7 +1,8 @@
 //! How many new requests are admitted: a token bucket whose rate follows how long what was served had waited.
 //!
 //! What counts is the least wait within a while, as in CoDel: a burst empties the queue again and is left alone, a queue
-//! that stands above the target for a whole window is one that more is asked of than can be done. Then no more are admitted
+//! that stands above the target for a whole window is one that more is asked of than can be done. It waits in the system's
+//! sockets as well, where the process does not come to read them. Then no more are admitted
 //! than were served, less a tenth; from then on the rate falls by a tenth or grows by a
 //! thirtieth each window; and whoever comes when nobody waits is admitted anyway.
 //!
@@ -53,6 +54,8 @@ pub(crate) struct Admission {
     last: LastWindow,
     /// When something was refused last.
     refused_at: Option<Instant>,
+    /// When something was served or given up last.
+    served_at: Instant,
     /// By how much clients that speak RFC 7339 are to reduce what they send: a ten-thousandth.
     loss_e4: u32,
 }
@@ -64,6 +67,8 @@ struct Window {
     fresh: Waits,
     proved: Waits,
     known: Waits,
+    /// Whether something found nobody before it.
+    was_empty: bool,
     refused: u32,
     answered: u32,
     /// What came from clients that speak RFC 7339, and what of it was refused.
@@ -134,6 +139,7 @@ impl Admission {
             window: Window::default(),
             last: LastWindow::default(),
             refused_at: None,
+            served_at: Instant::ZERO,
             loss_e4: 0,
         }
     }
@@ -189,6 +195,21 @@ impl Admission {
         take(now, &mut self.whole_at, (each, each + ahead)) || is_idle
     }
 
+    /// Something has come at `arrived`, and finds nobody waiting or somebody. If nobody, and after what came before it was
+    /// served, there was no queue, neither here nor in the sockets.
+    pub(crate) fn came(&mut self, now: Instant, arrived: Instant, nobody_waits: bool) {
+        if nobody_waits && arrived > self.served_at {
+            self.window.was_empty = true;
+        }
+        self.look(now);
+    }
+
+    /// Whether limits held lately: something was refused, or less is admitted than comes.
+    pub(crate) fn has_limited(&self, now: Instant) -> bool {
+        let is_late = |at| now.since(at) >= LIFTED_AFTER;
+        self.is_limiting() || !self.refused_at.is_none_or(is_late)
+    }
+
     /// A request came from a client that speaks RFC 7339.
     pub(crate) const fn count_helping(&mut self) {
         self.window.helping += 1;
@@ -211,6 +232,7 @@ impl Admission {
 
     /// Something is served that has waited so long in this lane.
     pub(crate) fn served(&mut self, now: Instant, lane: Lane, waited: Duration) {
+        self.served_at = now;
         self.window.of(lane).add(waited);
         self.look(now);
     }
@@ -218,6 +240,7 @@ impl Admission {
     /// A new request is given up that has waited so long in this lane: it shows as well as one that is served that more is
     /// admitted than can be done.
     pub(crate) fn given_up(&mut self, now: Instant, lane: Lane, waited: Duration) {
+        self.served_at = now;
         let waits = self.window.of(lane);
         waits.given_up += 1;
         waits.see(waited);
@@ -225,17 +248,19 @@ impl Admission {
     }
 
     /// Ends the window, if it is time.
-    fn look(&mut self, now: Instant) {
+    pub(crate) fn look(&mut self, now: Instant) {
         let span = now.since(self.window.since);
         let waits = [self.window.fresh, self.window.proved, self.window.known];
-        let has_enough = waits.iter().map(Waits::all).sum::<u32>() >= SERVED_MIN;
-        if span < WINDOW || (!has_enough && span < WINDOW_MAX) {
+        let count = waits.iter().map(Waits::all).sum::<u32>();
+        // One without anything begins with the first: while nothing came, or the process stood still, nobody was slow.
+        let is_over = count == 0 || count >= SERVED_MIN || span >= WINDOW_MAX;
+        if span < WINDOW || !is_over {
             return;
         }
         let window =
             std::mem::replace(&mut self.window, Window { since: now, ..Window::default() });
         let target = self.config.target;
-        let is_congested = waits.iter().any(|waits| waits.stand_above(target));
+        let is_congested = !window.was_empty && waits.iter().any(|waits| waits.stand_above(target));
         let served = window.fresh.count + window.proved.count;
         let wait = (window.fresh.sum + window.proved.sum) / served.max(1);
         self.last = LastWindow { wait, is_congested };

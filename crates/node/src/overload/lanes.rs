@@ -50,6 +50,8 @@ const LANES: [Lane; 6] =
 pub(super) struct Waiting {
     /// When it came to the socket.
     pub(super) arrived: Instant,
+    /// When it was read: a process that stood still reads late.
+    pub(super) queued: Instant,
     pub(super) arrival: Arrival,
 }
 
@@ -168,7 +170,7 @@ mod tests {
         let (local, remote) = (([127, 0, 0, 1], 5060).into(), ([127, 0, 0, 2], 5060).into());
         let path = Source { transport: Transport::Udp, local, remote, flow: FlowId::NONE };
         let arrival = Arrival::Packet(Packet { path, bytes: vec![0; bytes] });
-        Waiting { arrived: Instant::ZERO, arrival }
+        Waiting { arrived: Instant::ZERO, queued: Instant::ZERO, arrival }
     }
 
     #[test]

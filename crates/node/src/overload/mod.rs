@@ -8,10 +8,11 @@
 //! read, and nothing is kept of them; and where even that would take more time than there is, no answer.
 //!
 //! **Invariant:** what belongs to a dialog that there is, is never refused here.
-//! **Invariant:** nothing waits for 400 ms while others wait behind it, but answers and what came by a connection, if they belong
+//! **Invariant:** nothing waits here for 400 ms while others wait behind it, but answers and what came by a connection, if they belong
 //! to something: nobody sends those again. How many of them wait is bounded ([`lanes::LANE_MAX`]).
 
 mod admission;
+mod episode;
 mod lanes;
 mod proved;
 mod returning;
@@ -20,13 +21,17 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sip::{Arrival, DialogId, Glance, Glimpse, OverloadControl, Packet, StatusCode};
+use sip::{
+    Arrival, DialogId, Glance, Glimpse, MessageKind, OverloadControl, Packet, StatusCode, T1,
+};
 use units::{Histogram, Instant, Tally, causes};
 
 use self::admission::Admission;
+use self::episode::{Episode, Turn, TurnedAway};
 use self::lanes::{KNOWN_STANDING_MIN, Lane, Lanes, Waiting};
 use self::proved::{Proved, Standing};
 use self::returning::{Copied, Returning};
+use crate::Notice;
 use crate::figures::Refusal;
 use crate::node::Node;
 
@@ -64,7 +69,7 @@ causes! {
         Refusals => "refusals",
         /// It could not be told what it was.
         Unclear => "unclear",
-        /// Its lane was full, or it had waited too long there, and it was none that can be refused.
+        /// Its lane was full, or it had waited too long there, and it was none that can be refused, or had been sent again.
         Late => "late",
     }
 }
@@ -76,6 +81,8 @@ pub struct OverloadFigures {
     pub per_second: Option<u32>,
     /// Whether more came lately than could be done.
     pub is_limiting: bool,
+    /// How often limiting has begun; within a minute of its end it is the same.
+    pub episodes: u64,
     /// Percent of their requests that clients which speak RFC 7339 are asked to keep back.
     pub loss: u8,
     /// How many wait now.
@@ -88,7 +95,7 @@ impl Default for OverloadFigures {
     /// Nothing has come yet.
     fn default() -> Self {
         let wait_us = Histogram::new(&WAIT_US);
-        Self { per_second: None, is_limiting: false, loss: 0, waiting: 0, wait_us }
+        Self { per_second: None, is_limiting: false, episodes: 0, loss: 0, waiting: 0, wait_us }
     }
 }
 
@@ -118,6 +125,9 @@ pub(crate) struct Overload {
     shed: Tally<Shed>,
     wait_us: Histogram<8>,
     told: OverloadControl,
+    episode: Episode,
+    /// How many there were.
+    episodes: u64,
 }
 
 impl Overload {
@@ -131,6 +141,8 @@ impl Overload {
             shed: Tally::default(),
             wait_us: Histogram::new(&WAIT_US),
             told: OverloadControl::default(),
+            episode: Episode::default(),
+            episodes: 0,
         }
     }
 
@@ -153,10 +165,16 @@ impl Overload {
         self.admission.refused_at()
     }
 
+    /// When to look at it though nothing comes.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.episode.deadline()
+    }
+
     pub(crate) fn figures(&self) -> OverloadFigures {
         OverloadFigures {
             per_second: self.admission.per_second(),
             is_limiting: self.admission.is_limiting(),
+            episodes: self.episodes,
             loss: self.admission.loss(),
             waiting: self.lanes.total(),
             wait_us: self.wait_us,
@@ -176,7 +194,7 @@ impl Overload {
     /// Where something new belongs, and whether it is let in.
     fn admits(
         &mut self,
-        now: Instant,
+        (now, arrived): (Instant, Instant),
         packet: &Packet,
         request: Option<&Glimpse<'_>>,
     ) -> (Lane, bool) {
@@ -194,22 +212,28 @@ impl Overload {
             Some(copied) if self.returning.has(now, copied) => (Lane::Fresh, Standing::Returning),
             Some(_) | None => (Lane::Fresh, Standing::Stranger),
         };
-        let nobody_waits = self.lanes.len(Lane::Fresh) + self.lanes.len(Lane::Proved) == 0;
+        // In the socket too: what has waited there has others behind it.
+        let nobody_waits = self.lanes.len(Lane::Fresh) + self.lanes.len(Lane::Proved) == 0
+            && now.since(arrived) <= self.admission.config().target;
         (lane, self.admission.admit(now, standing, nobody_waits))
     }
 
-    fn is_too_late(&self, lane: Lane, waited: Duration, waiting: &Waiting) -> bool {
-        let is_late = match self.admission.is_limiting() {
-            true => waited > WAIT_MAX.min(self.admission.config().target * WAIT_TARGETS),
-            false => waited > WAIT_MAX && self.lanes.total() >= STANDING_MIN,
+    /// What piled up in the sockets while the process stood still has not waited here: it is served, unless it is seen by now
+    /// that more came than can be done.
+    fn is_too_late(&self, now: Instant, lane: Lane, waiting: &Waiting) -> bool {
+        let (here, in_all) = (now.since(waiting.queued), now.since(waiting.arrived));
+        let is_late = |limiting: Duration| match self.admission.is_limiting() {
+            true => limiting > WAIT_MAX.min(self.admission.config().target * WAIT_TARGETS),
+            false => here > WAIT_MAX && self.lanes.total() >= STANDING_MIN,
         };
         match lane {
             Lane::Ending => false,
             Lane::Known | Lane::Conference => {
                 let stands = self.lanes.len(lane) >= KNOWN_STANDING_MIN;
-                waited > WAIT_MAX && stands && waiting.comes_again()
+                here > WAIT_MAX && stands && waiting.comes_again()
             }
-            Lane::Loose | Lane::Proved | Lane::Fresh => is_late,
+            Lane::Loose => is_late(here),
+            Lane::Proved | Lane::Fresh => is_late(in_all),
         }
     }
 }
@@ -230,22 +254,24 @@ impl Node {
         self
     }
 
-    /// Takes what came to a socket at `arrived` and puts it where it waits for its turn; or refuses it, or drops it. Then
-    /// drain [`Node::poll_output`].
+    /// Takes what came to a socket at `arrived`, by the clock of `now` and maybe long before it was read, and puts it where it
+    /// waits for its turn; or refuses it, or drops it. Then drain [`Node::poll_output`].
     pub fn queue(&mut self, now: Instant, arrived: Instant, arrival: Arrival) {
+        let nobody_waits = self.overload.lanes.total() == 0;
+        self.overload.admission.came(now, arrived, nobody_waits);
         let lane = match &arrival {
-            Arrival::Packet(packet) => self.look(now, packet),
+            Arrival::Packet(packet) => self.look((now, arrived), packet),
             Arrival::Malformed { .. } | Arrival::Failed(_) | Arrival::Refused(_) => {
                 Some(Lane::Known)
             }
         };
         if let Some(lane) = lane {
-            let back = self.overload.lanes.push(lane, Waiting { arrived, arrival });
-            if let Some(Waiting { arrival, .. }) = back {
-                self.turn_away(now, lane, &arrival);
+            let waiting = Waiting { arrived, queued: now, arrival };
+            if let Some(waiting) = self.overload.lanes.push(lane, waiting) {
+                self.turn_away(now, lane, &waiting);
             }
         }
-        self.tell_helpers(now);
+        self.tell_of_overload(now);
     }
 
     /// Serves whose turn it is, or gives it up if that comes too late; `false`: nobody waits. Then drain
@@ -253,23 +279,21 @@ impl Node {
     pub fn handle_waiting(&mut self, now: Instant) -> bool {
         let Some((lane, waiting)) = self.overload.lanes.pop() else { return false };
         let waited = now.since(waiting.arrived);
-        let is_too_late = self.overload.is_too_late(lane, waited, &waiting);
-        let arrival = waiting.arrival;
-        if is_too_late {
+        if self.overload.is_too_late(now, lane, &waiting) {
             // What is left to its copy, or belongs to nothing, says nothing of what was admitted.
             if matches!(lane, Lane::Proved | Lane::Fresh) {
                 self.overload.admission.given_up(now, lane, waited);
             }
-            self.turn_away(now, lane, &arrival);
+            self.turn_away(now, lane, &waiting);
         } else {
             if matches!(lane, Lane::Proved | Lane::Fresh) {
                 let micros = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
                 self.overload.wait_us.count(micros);
             }
             self.overload.admission.served(now, lane, waited);
-            self.handle_input(now, crate::Input::Arrival(arrival));
+            self.handle_input(now, crate::Input::Arrival(waiting.arrival));
         }
-        self.tell_helpers(now);
+        self.tell_of_overload(now);
         true
     }
 
@@ -279,7 +303,7 @@ impl Node {
     }
 
     /// Where something belongs; `None`: it was not let in.
-    fn look(&mut self, now: Instant, packet: &Packet) -> Option<Lane> {
+    fn look(&mut self, (now, arrived): (Instant, Instant), packet: &Packet) -> Option<Lane> {
         match Glance::of(&packet.bytes) {
             Glance::Response => Some(Lane::Known),
             Glance::Request(request) => {
@@ -288,17 +312,26 @@ impl Node {
                 }
                 // A CANCEL stays behind its INVITE (RFC 3261 §9.2).
                 let is_cancel = || (request.method == "CANCEL").then_some(Lane::Fresh);
-                if let Some(lane) = self.lane_of(&request).or_else(is_cancel) {
-                    return Some(lane);
+                let lane = self.lane_of(&request).or_else(is_cancel);
+                let source = packet.path.remote.ip();
+                // Whoever has a thousand calls on one connection sends as many of these as he is refused.
+                if lane == Some(Lane::Loose) && self.stack.acknowledges_refusal(&request, source) {
+                    self.stack.count_unread(MessageKind::Ack);
+                    self.overload.prove(now, source);
+                    return None;
                 }
-                let (lane, is_admitted) = self.overload.admits(now, packet, Some(&request));
+                if lane.is_some() {
+                    return lane;
+                }
+                let (lane, is_admitted) =
+                    self.overload.admits((now, arrived), packet, Some(&request));
                 if !is_admitted {
                     self.refuse_new(now, packet, &request);
                 }
                 is_admitted.then_some(lane)
             }
             Glance::Unclear => {
-                let (lane, is_admitted) = self.overload.admits(now, packet, None);
+                let (lane, is_admitted) = self.overload.admits((now, arrived), packet, None);
                 if !is_admitted {
                     self.overload.shed.count(Shed::Unclear);
                 }
@@ -330,10 +363,17 @@ impl Node {
     }
 
     /// It waits in vain.
-    fn turn_away(&mut self, now: Instant, lane: Lane, arrival: &Arrival) {
+    fn turn_away(&mut self, now: Instant, lane: Lane, waiting: &Waiting) {
         let is_new = matches!(lane, Lane::Proved | Lane::Fresh);
-        match arrival {
+        // RFC 3261 §17.1.1.2
+        let has_come_again = now.since(waiting.arrived) > T1 && waiting.comes_again();
+        match &waiting.arrival {
             Arrival::Packet(packet) if is_new => match Glance::of(&packet.bytes) {
+                // A 503 would end what its copy, in the socket behind it or on its way, can still have.
+                Glance::Request(request) if request.method != "CANCEL" && has_come_again => {
+                    self.overload.returning.unanswered(now, copied(packet, &request));
+                    self.overload.shed.count(Shed::Late);
+                }
                 Glance::Request(request) if request.method != "CANCEL" => {
                     self.refuse_new(now, packet, &request);
                 }
@@ -362,8 +402,18 @@ impl Node {
         }
     }
 
-    /// Lets the answers say what clients that speak RFC 7339 are asked for.
-    fn tell_helpers(&mut self, now: Instant) {
+    /// Looks again at what is limited, though nothing comes.
+    pub(crate) fn overload_deadline(&mut self, now: Instant) {
+        if self.overload.episode.deadline().is_some_and(|at| at <= now) {
+            self.overload.admission.look(now);
+            self.tell_of_overload(now);
+        }
+    }
+
+    /// Tells people when limiting begins and when it is over, and lets the answers say what clients that speak RFC 7339 are
+    /// asked for.
+    fn tell_of_overload(&mut self, now: Instant) {
+        self.tell_people(now);
         let loss = self.overload.admission.loss();
         if loss != self.overload.told.loss {
             let (wall, at) = self.wall_read();
@@ -372,6 +422,34 @@ impl Node {
             let decided = since_1970.max(self.overload.told.decided + 1);
             self.overload.told = OverloadControl { loss, decided };
             self.stack.set_overload(self.overload.told);
+        }
+    }
+
+    fn tell_people(&mut self, now: Instant) {
+        let is_limiting = self.overload.admission.has_limited(now);
+        if let (Episode::None, false) = (&self.overload.episode, is_limiting) {
+            return;
+        }
+        let shed = &self.overload.shed;
+        let turned_away = TurnedAway {
+            refused: self.tallies.refusals.of(Refusal::Overload),
+            unanswered: shed.of(Shed::Refusals) + shed.of(Shed::Unclear) + shed.of(Shed::Late),
+        };
+        match self.overload.episode.look(now, is_limiting, turned_away) {
+            None => {}
+            Some(Turn::Begins) => {
+                self.overload.episodes += 1;
+                let status = self.overload.status();
+                self.notice(Notice::Overloaded {
+                    per_second: status.per_second,
+                    wait_ms: status.wait_us / 1_000,
+                    target_ms: status.target_us / 1_000,
+                });
+            }
+            Some(Turn::Ends(lasted, TurnedAway { refused, unanswered })) => {
+                let seconds = lasted.as_secs();
+                self.notice(Notice::OverloadOver { seconds, refused, unanswered });
+            }
         }
     }
 }

@@ -1,13 +1,14 @@
 //! More comes than can be done.
 
 mod known;
+mod standstill;
 mod upstream;
 mod world;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use node::{ExplainQuery, OverloadConfig, WAIT_MAX};
+use node::{ExplainQuery, Notice, OverloadConfig, WAIT_MAX};
 use sip::{Arrival, HeaderName, Packet, Transport};
 
 use crate::rig::{Caller, FACTORY, Rig, header};
@@ -303,6 +304,54 @@ fn that_too_much_comes_is_explained_to_both_sides() {
     world.run(2 * SECOND);
     let words = explained(&world).expect("words");
     assert!(words.starts_with("20 new requests a second are admitted and no more"), "{words}");
+}
+
+/// K10 · that limiting begins is said once, with figures; and once that it is over, when nothing was limited for a minute, however often
+/// it flapped between; by itself, though nothing comes any more.
+#[test]
+fn that_too_much_comes_is_said_once_and_that_it_is_over() {
+    let told = |world: &World| -> Vec<Notice> {
+        let is_of_it =
+            |it: &&Notice| matches!(it, Notice::Overloaded { .. } | Notice::OverloadOver { .. });
+        world.rig.notices.iter().filter(is_of_it).cloned().collect()
+    };
+    let mut world = World::new(OverloadConfig::default());
+    world.crowd(SECOND, CAPACITY / 2);
+    world.run(SECOND + MOMENT);
+    assert_eq!(told(&world), [], "no more comes than can be done");
+    for _ in 0..3 {
+        world.crowd(2 * SECOND, 5 * CAPACITY);
+        world.run(2 * SECOND);
+        assert_eq!(told(&world).len(), 1, "once");
+        for _ in 0..8 {
+            world.crowd(SECOND, CAPACITY / 2);
+            world.run(SECOND);
+        }
+        assert!(!world.rig.node.figures().overload.is_limiting, "it flaps");
+    }
+    let begun = told(&world).remove(0);
+    let Notice::Overloaded { per_second: Some(rate), wait_ms, target_ms: 10 } = begun else {
+        panic!("{begun:?}")
+    };
+    assert!((CAPACITY / 2..=CAPACITY).contains(&rate) && wait_ms >= 10, "{rate} {wait_ms}");
+    world.rig.pass(50 * SECOND);
+    assert_eq!(told(&world).len(), 1, "not yet");
+    world.rig.pass(11 * SECOND);
+    let (notices, figures) = (told(&world), world.rig.node.figures());
+    let Notice::OverloadOver { seconds, refused, unanswered } = notices[1] else {
+        panic!("{notices:?}")
+    };
+    assert!((22..=30).contains(&seconds), "{seconds}");
+    assert_eq!(refused, figures.tallies.refusals.of(node::Refusal::Overload));
+    assert_eq!(unanswered, world.shed());
+    assert!(refused > 100 && unanswered > 100);
+    assert_eq!((notices.len(), figures.overload.episodes), (2, 1));
+    world.rig.pass(200 * SECOND);
+    assert_eq!(told(&world).len(), 2);
+
+    world.crowd(2 * SECOND, 5 * CAPACITY);
+    world.run(2 * SECOND);
+    assert_eq!((told(&world).len(), world.rig.node.figures().overload.episodes), (3, 2), "another");
 }
 
 /// RFC 3261 §9.2: a CANCEL does not overtake its INVITE; and whatever was queued is served, one after the other.

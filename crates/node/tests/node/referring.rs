@@ -204,6 +204,45 @@ fn who_is_overloaded_is_not_called_for_as_long_as_he_says() {
     assert_eq!(rig.node.leftovers(), Leftovers::default());
 }
 
+/// A37 · RFC 7339 §5.9: who has not answered three calls in a row is not called again at once, which the creator need not wait 32 s to
+/// hear; after some seconds he is tried, and when he answers he is called as ever.
+#[test]
+fn who_has_fallen_silent_is_called_again_after_a_pause() {
+    let (mut rig, mut alice, uri) = conference();
+    for n in 0..3 {
+        let got = refer(&mut rig, &mut alice, &uri, BOB);
+        assert_eq!(only(got.clone(), &Method::Invite).len(), 1, "{n}");
+        take_reports(&mut rig, &alice, got);
+        let got = rig.pass(Duration::from_secs(34));
+        assert_eq!(take_reports(&mut rig, &alice, got), ["SIP/2.0 408 Request Timeout"]);
+    }
+    let got = refer(&mut rig, &mut alice, &uri, BOB);
+    assert!(only(got.clone(), &Method::Invite).is_empty(), "it is kept back");
+    assert_eq!(rig.used_and_held(), (1, 3), "seat and port are free again");
+    take_reports(&mut rig, &alice, got);
+    let got = rig.pass(Duration::from_secs(2));
+    assert_eq!(take_reports(&mut rig, &alice, got), ["SIP/2.0 503 Service Unavailable"]);
+    let why = rig.notices.iter().rev().find_map(|notice| match notice {
+        Notice::NotReached { status: 503, why, .. } => Some(why.as_str()),
+        _ => None,
+    });
+    assert!(why.is_some_and(|why| why.contains("has answered none")), "{why:?}");
+    assert_eq!(rig.node.figures().unsent.of(sip::RequestUnsent::NextHopSilent), 1);
+
+    rig.pass(Duration::from_secs(60));
+    for n in 0..2 {
+        let got = refer(&mut rig, &mut alice, &uri, BOB);
+        let invite = only(got.clone(), &Method::Invite).pop().expect("he is tried again");
+        take_reports(&mut rig, &alice, got);
+        say(&mut rig, bob(), &answer(&invite, 486));
+        let got = rig.pass(Duration::from_secs(2));
+        assert_eq!(take_reports(&mut rig, &alice, got), ["SIP/2.0 486 Busy Here"], "{n}");
+    }
+    rig.leave(&mut alice, &uri);
+    rig.pass(Duration::from_secs(70));
+    assert_eq!(rig.node.leftovers(), Leftovers::default());
+}
+
 #[test]
 fn who_answers_nothing_is_given_up() {
     let (mut rig, mut alice, uri) = conference();

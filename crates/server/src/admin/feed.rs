@@ -19,7 +19,7 @@ pub(crate) const KEPT_MAX: usize = 4_096;
 pub(crate) const BEHIND_MAX: usize = 512;
 
 /// The kinds of events there are.
-pub(crate) const KINDS: [&str; 24] = [
+pub(crate) const KINDS: [&str; 26] = [
     "held",
     "reserved",
     "not-kept",
@@ -34,6 +34,8 @@ pub(crate) const KINDS: [&str; 24] = [
     "talking",
     "ends-soon",
     "changed",
+    "overloaded",
+    "overload-over",
     "draining",
     "undrained",
     "shutting-down",

@@ -437,6 +437,8 @@ fn overload(page: &mut Page, node: &Figures) {
     let overload = &node.overload;
     let help = "1 if more came lately than can be done.";
     page.one(Gauge, "overload", help, u64::from(overload.is_limiting));
+    let help = "How often limiting began; again within a minute of its end, it is the same.";
+    page.one(Counter, "overload_begun_total", help, overload.episodes);
     let help = "New requests a second that are admitted; 0: as many as come.";
     page.one(Gauge, "overload_admitted_per_second", help, overload.per_second.unwrap_or(0));
     let help =

@@ -25,13 +25,13 @@ pub(super) struct ClientTxn {
     /// Our Via, to know an answer by its sent-by.
     via: Via,
     /// Where the request went.
-    path: Source,
+    pub(super) path: Source,
     /// The request as sent.
     bytes: Vec<u8>,
     /// Where else it may go; `None`: nowhere.
     pub(super) journey: Option<Journey>,
     /// Whether anything was answered.
-    heard: bool,
+    pub(super) heard: bool,
 }
 
 /// A request that is ready to be sent.
@@ -126,7 +126,8 @@ impl Stack {
     /// Everything else is the caller's: From with a tag, To, Call-ID, CSeq, Max-Forwards. An ACK goes by
     /// [`Self::send_once`], a CANCEL by [`Self::cancel`].
     ///
-    /// If the place is overloaded and this one is kept back, [`Failure::Overloaded`] comes at once.
+    /// If the place is overloaded or does not answer, and this one is kept back, [`Failure::Overloaded`] or [`Failure::Silent`]
+    /// comes at once.
     ///
     /// # Errors
     /// [`Full`] at [`super::TXN_MAX`]; nothing has been sent.
@@ -156,8 +157,8 @@ impl Stack {
         match self.depart(now, Journey::new(request, targets)) {
             Ok(departure) => self.make_client(now, id, departure, Owner::User)?,
             // RFC 7339 §5.10: acts like a 503.
-            Err(Stays::KeptBack) => {
-                self.tell(Event::Failed { txn: id, why: Failure::Overloaded });
+            Err(Stays::KeptBack(why)) => {
+                self.tell(Event::Failed { txn: id, why });
                 self.tell(Event::ClientEnded { txn: id });
             }
             Err(Stays::NoPlace) => return Err(Full),
@@ -232,6 +233,7 @@ impl Stack {
         let place = txn.path.remote;
         if self.asks_for_control {
             self.downstream.answered(now, place, theirs, &mut self.rng);
+            self.silent.answered(place);
         }
         let answer = Answer { response, essentials, source };
         self.run_client(now, id, &Input::Answer(&answer));
@@ -343,6 +345,7 @@ impl Stack {
     fn end_client(&mut self, now: Instant, id: ClientTxnId, end: End) {
         let Some(txn) = self.clients.remove(&id) else { return };
         self.client_keys.remove(&txn.key);
+        self.note_silence(now, &txn, end);
         // Whoever has answered anything has the request, and no other place gets it.
         if !txn.heard
             && let Some(journey) = txn.journey.and_then(|journey| journey.after(end))

@@ -35,6 +35,9 @@ pub struct Counters {
     /// Requests of ours that a place did not get because it asks for fewer (RFC 7339): they failed, or went elsewhere.
     #[serde(default)]
     pub requests_kept_back: u64,
+    /// Requests of ours that a place did not get because it has not answered the last ones (RFC 7339 §5.9).
+    #[serde(default)]
+    pub requests_to_silent: u64,
     /// Requests of ours for which there was no room in the table.
     #[serde(default)]
     pub requests_without_room: u64,
@@ -85,6 +88,8 @@ causes! {
     pub enum RequestUnsent {
         /// That place asks for fewer requests (RFC 7339): it went elsewhere, or failed.
         NextHopOverloaded => "next_hop_overloaded",
+        /// That place has not answered the last ones (RFC 7339 §5.9): it went elsewhere, or failed.
+        NextHopSilent => "next_hop_silent",
         /// The table of transactions was full.
         TransactionsFull => "transactions_full",
     }
@@ -119,6 +124,7 @@ impl Counters {
             refused_full,
             // Came to something, by another way.
             requests_kept_back,
+            requests_to_silent,
             requests_without_room,
             long_requests: _,
             other_targets: _,
@@ -143,6 +149,7 @@ impl Counters {
         ];
         let unsent = [
             (U::NextHopOverloaded, requests_kept_back),
+            (U::NextHopSilent, requests_to_silent),
             (U::TransactionsFull, requests_without_room),
         ];
         ByCause {

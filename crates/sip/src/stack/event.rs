@@ -94,6 +94,9 @@ pub enum Failure {
     Transport,
     /// It was kept back, because whoever it was for asks for fewer requests: acts like a 503 (RFC 7339 §5.10).
     Overloaded,
+    /// It was kept back, because whoever it was for has answered none of the last requests: acts like a 503
+    /// (RFC 7339 §5.9). From time to time one is let through.
+    Silent,
 }
 
 /// The transaction table is full: answer 503 statelessly, or try later.

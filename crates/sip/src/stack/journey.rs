@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use units::Instant;
 
-use super::client::Departure;
-use super::{ClientTxnId, Owner, Stack, TxnId};
+use super::client::{ClientTxn, Departure};
+use super::{ClientTxnId, Failure, Owner, Stack, TxnId};
 use crate::txn::End;
 use crate::{FlowId, HeaderName, Method, Request, Source, Transport};
 
@@ -52,8 +52,8 @@ enum StopKind {
 pub(super) enum Stays {
     /// There is no place, or none is left.
     NoPlace,
-    /// Every place that is left asks for fewer requests.
-    KeptBack,
+    /// Every place that is left asks for fewer requests, or does not answer: so it fails.
+    KeptBack(Failure),
 }
 
 impl Journey {
@@ -66,6 +66,12 @@ impl Journey {
     fn elsewhere(mut self) -> Option<Self> {
         self.stops.retain(|stop| stop.kind == StopKind::Target);
         (!self.stops.is_empty()).then_some(self)
+    }
+
+    /// Whether what does not get through by one way is tried by another, at the same place.
+    pub(super) fn stays_at(&self, place: SocketAddr) -> bool {
+        let next = self.stops.front();
+        next.is_some_and(|next| next.kind != StopKind::Target && next.path.remote == place)
     }
 
     /// What is left after an attempt that ended so.
@@ -113,7 +119,7 @@ impl Stack {
     }
 
     /// The next place that takes the request. Those that ask for less are passed over with what is kept back from them
-    /// (RFC 7339 §5.10).
+    /// (RFC 7339 §5.10), and those that do not answer with everything new (§5.9).
     fn next_stop(&mut self, now: Instant, journey: &mut Journey) -> Result<Stop, Stays> {
         let request = &journey.request;
         let is_new = request.headers.to().is_ok_and(|to| to.tag().is_none());
@@ -124,11 +130,16 @@ impl Stack {
                 StopKind::Target => request.method != Method::Ack,
                 StopKind::InFragments | StopKind::Anew => false,
             };
-            if !is_judged || self.downstream.lets_go(now, stop.path.remote, is_new) {
+            let place = stop.path.remote;
+            if is_judged && !self.downstream.lets_go(now, place, is_new) {
+                self.counters.requests_kept_back += 1;
+                stays = Stays::KeptBack(Failure::Overloaded);
+            } else if is_judged && is_new && !self.silent.lets_go(now, place) {
+                self.counters.requests_to_silent += 1;
+                stays = Stays::KeptBack(Failure::Silent);
+            } else {
                 return Ok(stop);
             }
-            self.counters.requests_kept_back += 1;
-            stays = Stays::KeptBack;
         }
         Err(stays)
     }
@@ -146,6 +157,20 @@ impl Stack {
         let made = departure.is_ok_and(|it| self.make_client(now, id, it, owner).is_ok());
         self.counters.other_targets += u64::from(made);
         made
+    }
+
+    /// RFC 7339 §5.9: a transaction has ended. If nothing came back at all, that is held against its place; whoever answers
+    /// with a 1xx is there.
+    pub(super) fn note_silence(&mut self, now: Instant, txn: &ClientTxn, end: End) {
+        let place = txn.path.remote;
+        let is_failure = match end {
+            End::Timeout => true,
+            End::Transport => !txn.journey.as_ref().is_some_and(|it| it.stays_at(place)),
+            End::Done | End::AckMissing => false,
+        };
+        if is_failure && !txn.heard && self.asks_for_control {
+            self.silent.failed(now, place);
+        }
     }
 
     /// A 503 speaks for one place only: on to the next, if there is one (RFC 3263 §4.3). The transaction lingers, to

@@ -7,6 +7,7 @@ mod event;
 mod journey;
 mod key;
 mod server;
+mod silent;
 mod stateless;
 mod traffic;
 mod via;
@@ -26,6 +27,7 @@ use self::journey::NoStream;
 pub use self::journey::{DATAGRAM_REQUEST_BYTES_MAX, NO_STREAM_FOR};
 use self::key::{ClientKey, ServerKey};
 use self::server::ServerTxn;
+use self::silent::Silent;
 use self::stateless::StatelessTags;
 pub use self::{
     counters::{ByCause, Counters, MessageDropped, RequestUnsent, StackRefusal},
@@ -112,6 +114,7 @@ pub struct Stack {
     overload: OverloadControl,
     asks_for_control: bool,
     downstream: Downstream,
+    silent: Silent,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -154,6 +157,7 @@ impl Stack {
             overload: OverloadControl::default(),
             asks_for_control: config.asks_for_control,
             downstream: Downstream::default(),
+            silent: Silent::default(),
         }
     }
 

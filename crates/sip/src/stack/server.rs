@@ -109,6 +109,12 @@ impl Machine {
 /// cost more than all the rest.
 const OVERLOADED: &str = "Warning: 399 conference \"More new calls come than this server can take now; those under way go on\"\r\n";
 
+/// The same where there is no room for one more transaction.
+const FULL: &str = "399 conference \"This server has as many requests under way as it can keep: call again in a few seconds\"";
+
+/// What a To tag adds to an answer, and more.
+const TAG_BYTES: usize = 64;
+
 /// How an answer to what was only looked at ends.
 const NO_BODY: &[u8] = b"Content-Length: 0\r\n\r\n";
 
@@ -159,12 +165,22 @@ impl Stack {
         }
     }
 
-    /// Refuses a request because there is no room: 503 with Retry-After, statelessly. The stack does so
-    /// itself while it can; this is for a user to whom [`Self::accept`] has said [`Full`].
+    /// Refuses a request because there is no room: 503, statelessly, with Retry-After and Warning where [`Self::refuse_unread`]
+    /// has them. The stack does so itself while it can; this is for a user to whom [`Self::accept`] has said [`Full`].
     pub fn refuse_full(&mut self, incoming: &Incoming) {
-        let seconds = self.retry_after();
-        let response = Response::answering(&incoming.request, StatusCode::SERVICE_UNAVAILABLE)
-            .with_header(HeaderName::RetryAfter, seconds.to_string());
+        let Incoming { request, essentials, source } = incoming;
+        let is_phone =
+            request.headers.count(&HeaderName::Via) == 1 && !essentials.via.params.has("oc");
+        let mut response = Response::answering(request, StatusCode::SERVICE_UNAVAILABLE);
+        if is_phone {
+            let seconds = self.retry_after();
+            response = response.with_header(HeaderName::RetryAfter, seconds.to_string());
+        }
+        let warned = response.clone().with_header(HeaderName::Warning, FULL);
+        let is_longer = warned.to_bytes().len() + TAG_BYTES > request.to_bytes().len();
+        if source.transport.is_reliable() || !is_longer {
+            response = warned;
+        }
         self.reply_stateless(incoming, response);
     }
 
@@ -195,11 +211,11 @@ impl Stack {
         true
     }
 
-    /// Whether this ACK acknowledges what [`Self::refuse_unread`] has answered: its sender receives where he sends from.
-    pub fn acknowledges_refusal(&self, ack: &Incoming) -> bool {
-        let Essentials { call_id, from, cseq, to, .. } = &ack.essentials;
-        let of = (call_id.as_str(), from.tag(), cseq.number);
-        to.tag().is_some_and(|tag| tag == self.refusal_tag(ack.source.remote.ip(), of))
+    /// Whether this is an ACK to what [`Self::refuse_unread`] has answered, from where that went: its sender receives where he
+    /// sends from. There is nothing else to do about it.
+    pub fn acknowledges_refusal(&self, ack: &Glimpse<'_>, source: IpAddr) -> bool {
+        let of = (ack.call_id, ack.from_tag, ack.cseq);
+        ack.method == "ACK" && ack.to_tag.is_some_and(|tag| tag == self.refusal_tag(source, of))
     }
 
     fn refusal_tag(&self, source: IpAddr, of: (&str, Option<&str>, u32)) -> String {

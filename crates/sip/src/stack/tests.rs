@@ -10,6 +10,7 @@ mod overload;
 mod pair;
 mod random;
 mod server;
+mod silent;
 
 use units::{Instant, Rng};
 

@@ -161,6 +161,12 @@ fn advice_on(why: &CallFailure) -> Option<String> {
         CallFailure::NoAnswer | CallFailure::Unreachable => {
             "is the server running, and is its address right?"
         }
+        CallFailure::Overloaded => {
+            "try again in a few seconds; if that lasts, its operator has to know that it is overloaded"
+        }
+        CallFailure::Silent => {
+            "is the server running, and is its address right? It is tried again within a minute or so"
+        }
         CallFailure::Unresolved { .. } => "check the host name, or write its address as a number",
         CallFailure::BadDescription | CallFailure::BadAnswer => {
             "the server does not speak SIP as we do: show its operator this line"

@@ -230,7 +230,9 @@ impl Ua {
                 let status = StatusCode::REQUEST_TIMEOUT;
                 Refused { status, refusal: refusal_of(status), is_lost: true }
             }
-            Answer::Failed(sip::Failure::Transport | sip::Failure::Overloaded) => {
+            Answer::Failed(
+                sip::Failure::Transport | sip::Failure::Overloaded | sip::Failure::Silent,
+            ) => {
                 let status = StatusCode::SERVICE_UNAVAILABLE;
                 Refused { status, refusal: refusal_of(status), is_lost: false }
             }

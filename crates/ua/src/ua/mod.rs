@@ -135,7 +135,11 @@ impl Ua {
     pub fn new(mut config: UaConfig, mut rng: Rng) -> Self {
         let advertise =
             (config.bind, config.advertised_host.as_str().to_owned(), config.advertised_port);
-        let stack_config = StackConfig { advertise: vec![advertise], ..StackConfig::default() };
+        let stack_config = StackConfig {
+            advertise: vec![advertise],
+            asks_for_control: true,
+            ..StackConfig::default()
+        };
         let stack = Stack::new(stack_config, rng.fork());
         let keyring = Keyring::new(std::mem::take(&mut config.credentials), rng.fork());
         let mut stack = SigningStack::new(stack, keyring);
@@ -274,9 +278,9 @@ impl Ua {
                 Some(Purpose::Invite(call)) => {
                     let why = match why {
                         sip::Failure::Timeout => CallFailure::NoAnswer,
-                        sip::Failure::Transport | sip::Failure::Overloaded => {
-                            CallFailure::Unreachable
-                        }
+                        sip::Failure::Transport => CallFailure::Unreachable,
+                        sip::Failure::Overloaded => CallFailure::Overloaded,
+                        sip::Failure::Silent => CallFailure::Silent,
                     };
                     self.invite_failed(now, call, txn, why);
                 }

@@ -260,9 +260,9 @@ impl Ua {
                 (ReferOutcome::Refused(refusal(response)), is_lost)
             }
             Answer::Failed(sip::Failure::Timeout) => (ReferOutcome::NoAnswer, true),
-            Answer::Failed(sip::Failure::Transport | sip::Failure::Overloaded) => {
-                (ReferOutcome::Unreachable, false)
-            }
+            Answer::Failed(
+                sip::Failure::Transport | sip::Failure::Overloaded | sip::Failure::Silent,
+            ) => (ReferOutcome::Unreachable, false),
         };
         self.refer_ended(now, id, outcome);
         let call = inside.filter(|_| is_dialog_lost).and_then(|key| self.established_call_of(key));

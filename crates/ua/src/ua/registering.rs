@@ -122,7 +122,9 @@ impl Ua {
         let came = match answer {
             Answer::Response(response) => Came::Response(response),
             Answer::Failed(sip::Failure::Timeout) => Came::NoAnswer,
-            Answer::Failed(sip::Failure::Transport | sip::Failure::Overloaded) => Came::Unreachable,
+            Answer::Failed(
+                sip::Failure::Transport | sip::Failure::Overloaded | sip::Failure::Silent,
+            ) => Came::Unreachable,
         };
         self.register_came(now, &came);
     }

@@ -4,7 +4,7 @@ use super::Finding;
 use super::tree::{Package, Tree};
 
 /// Our crates. Each may import only what stands before it.
-pub(super) const ORDER: [&str; 22] = [
+pub(super) const ORDER: [&str; 23] = [
     "units",
     "sip",
     "sdp",
@@ -15,6 +15,7 @@ pub(super) const ORDER: [&str; 22] = [
     "mix",
     "ua",
     "node",
+    "datagram",
     "media",
     "store",
     "transport",

@@ -32,6 +32,8 @@ pub(super) struct World {
     /// What is on its way, by when it comes.
     coming: BTreeMap<(Instant, usize), (SocketAddr, String)>,
     number: usize,
+    /// How long all that comes waits in the socket before it is read.
+    pub(super) read_after: Duration,
     pub(super) transport: Transport,
     /// Without control: served in the order in which it came, however late.
     queue: Option<VecDeque<Arrival>>,
@@ -66,6 +68,7 @@ impl World {
             rig,
             coming: BTreeMap::new(),
             number: 0,
+            read_after: Duration::ZERO,
             transport: Transport::Udp,
             queue: None,
             asked: BTreeMap::new(),
@@ -123,14 +126,17 @@ impl World {
             if self.rig.node.deadline().is_some_and(|due| due <= self.rig.now) {
                 self.rig.pass(Duration::ZERO);
             } else if served == 0 {
-                let next = self.coming.keys().next().map_or(end, |(at, _)| *at);
+                let next = self.coming.keys().next().map_or(end, |(at, _)| *at + self.read_after);
                 self.rig.now = self.rig.now.max(next.min(end));
             }
         }
     }
 
     fn take_in(&mut self) {
-        while let Some(first) = self.coming.first_entry().filter(|it| it.key().0 <= self.rig.now) {
+        let late = self.read_after;
+        while let Some(first) =
+            self.coming.first_entry().filter(|it| it.key().0 + late <= self.rig.now)
+        {
             let (arrived, _) = *first.key();
             let (remote, text) = first.remove();
             let path = Source { transport: self.transport, local: NODE, remote, flow: FlowId(7) };

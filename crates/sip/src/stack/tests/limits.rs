@@ -172,6 +172,35 @@ fn full_table_is_told_to_the_user() {
     assert_eq!(bench.sent.len(), 0, "an ACK is never answered");
 }
 
+/// A37 · Whoever finds no room hears in words what to do, and when to come again; a proxy and who asks for overload control do not hear
+/// when (RFC 7339 §5.10.2, RFC 3261 §21.5.4). Nobody who has not proved his address gets more than he has sent.
+#[test]
+fn who_finds_no_room_is_told_what_to_do() {
+    let long = format!("Subject: {}\r\n", "x".repeat(200));
+    let oc = format!("{VIA};oc;oc-algo=\"loss\"");
+    let forwarded = format!("{VIA}, SIP/2.0/UDP 198.51.100.7;branch=z9hG4bK-phone");
+    for (transport, via, more, is_retried, is_warned) in [
+        (Transport::Udp, VIA, long.as_str(), true, true),
+        (Transport::Udp, VIA, "", true, false),
+        (Transport::Tcp, VIA, "", true, true),
+        (Transport::Udp, &oc, &long, false, true),
+        (Transport::Udp, &forwarded, &long, false, true),
+    ] {
+        let mut bench = Bench::new();
+        bench.stack.txn_max = 0;
+        let text = Draft { via, more, ..Draft::default() }.text();
+        bench.receive(0, Source { transport, ..udp_from(PEER) }, &text);
+        let response = bench.last_response();
+        assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
+        let has = |name| response.headers.count(&name) == 1;
+        let told = (has(HeaderName::RetryAfter), has(HeaderName::Warning));
+        assert_eq!(told, (is_retried, is_warned), "{transport:?} {via} {more}");
+        let warning = response.to_bytes();
+        assert_eq!(String::from_utf8_lossy(&warning).contains("call again in"), is_warned);
+        assert!(transport.is_reliable() || response.to_bytes().len() <= text.len());
+    }
+}
+
 /// One call of `handle_deadline` does a bounded amount; the rest stays due.
 #[test]
 fn many_deadlines_are_done_in_batches() {

@@ -91,11 +91,13 @@ fn who_acknowledges_a_refusal_has_received_it() {
         (&to_tag, 8, "192.0.2.9:31234", false),
         (&other, 7, "192.0.2.9:31234", false),
     ] {
-        let ack = Draft { method: "ACK", to_tag, cseq, ..Draft::default() };
-        let before = bench.events.len();
-        bench.receive(0, udp_from(from), &ack.text());
-        let Some((_, Event::Request(ack))) = bench.events.get(before) else { panic!("{from}") };
-        assert_eq!(bench.stack.acknowledges_refusal(ack), proves, "{to_tag} {cseq} {from}");
+        for (method, proves) in [("ACK", proves), ("BYE", false)] {
+            let text = Draft { method, to_tag, cseq, ..Draft::default() }.text();
+            let Glance::Request(ack) = Glance::of(text.as_bytes()) else { panic!("{text}") };
+            let source = udp_from(from).remote.ip();
+            let acknowledges = bench.stack.acknowledges_refusal(&ack, source);
+            assert_eq!(acknowledges, proves, "{method} {to_tag} {cseq} {from}");
+        }
     }
 }
 

@@ -1,8 +1,13 @@
-//! A datagram, and when it came.
+//! A datagram, and when it came: to the socket, by the kernel's stamp, and not when somebody found the time to read it.
+//!
+//! - [`stamp`] has the kernel stamp what comes to a socket.
+//! - [`Reader`] reads it, and turns the stamp into a moment of its user's clock.
+//!
+//! **Invariant:** a datagram never came after it was read, whatever becomes of the wall clock.
 
 use std::io::IoSliceMut;
-use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsRawFd as _;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -10,58 +15,59 @@ use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
 };
 use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, clock_gettime};
 use units::Instant;
 
-use crate::clock::{now, wall};
-
 /// Has the kernel stamp what comes to a socket. A wish: without it a datagram came when it was read.
-pub(crate) fn stamp(socket: &UdpSocket) {
+pub fn stamp(socket: &impl AsFd) {
     let _ = setsockopt(socket, sockopt::ReceiveTimestampns, &true);
 }
 
 /// Reads datagrams: how many bytes, from where, and when each came.
-///
-/// When it came, and not when it was read: a thread that has a thousand legs to send to reads milliseconds later, and a jitter
-/// buffer that takes this for the network's doing makes everybody wait for it.
-pub(crate) struct Reader {
+#[derive(Debug)]
+pub struct Reader {
     control: Vec<u8>,
+    /// No datagram waits in a socket for longer than this.
+    waited_max: Duration,
     /// Both clocks at one moment: the kernel stamps by the wall clock, which may be set.
     now: Instant,
     wall: Duration,
 }
 
 impl Reader {
-    pub(crate) fn new() -> Self {
-        Self { control: nix::cmsg_space!(TimeSpec), now: Instant::ZERO, wall: Duration::ZERO }
+    /// Makes one that holds a longer wait than `waited_max` for the work of whoever has set the wall clock.
+    pub fn new(waited_max: Duration) -> Self {
+        let control = nix::cmsg_space!(TimeSpec);
+        Self { control, waited_max, now: Instant::ZERO, wall: Duration::ZERO }
     }
 
-    /// Looks at the clocks, before a few datagrams are read.
-    pub(crate) fn look_at_clocks(&mut self) {
-        (self.now, self.wall) = (now(), wall());
+    /// Looks at the wall clock, while the user's own shows `now`, before a few datagrams are read.
+    pub fn look_at_clocks(&mut self, now: Instant) {
+        (self.now, self.wall) = (now, wall());
     }
 
-    /// Takes the next datagram of a socket that does not block.
+    /// Takes the next datagram of a socket, without waiting for one.
     ///
     /// # Errors
     /// What the system says; [`Errno::EAGAIN`]: there is none.
-    pub(crate) fn read(
+    pub fn read(
         &mut self,
-        socket: &UdpSocket,
+        socket: &impl AsFd,
         bytes: &mut [u8],
     ) -> Result<(usize, SocketAddr, Instant), Errno> {
         let (length, from, stamp) = self.receive(socket, bytes)?;
-        Ok((length, from, arrival(self.now, self.wall, stamp)))
+        Ok((length, from, self.arrival(stamp)))
     }
 
     fn receive(
         &mut self,
-        socket: &UdpSocket,
+        socket: &impl AsFd,
         bytes: &mut [u8],
     ) -> Result<(usize, SocketAddr, Option<Duration>), Errno> {
         let mut parts = [IoSliceMut::new(bytes)];
         let control = Some(&mut self.control[..]);
-        let flags = MsgFlags::MSG_DONTWAIT;
-        let got = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, control, flags)?;
+        let (fd, flags) = (socket.as_fd().as_raw_fd(), MsgFlags::MSG_DONTWAIT);
+        let got = recvmsg::<SockaddrStorage>(fd, &mut parts, control, flags)?;
         let stamp = got.cmsgs().into_iter().flatten().find_map(|message| match message {
             ControlMessageOwned::ScmTimestampns(time) => Some(Duration::from(time)),
             _ => None, // nothing else was asked for
@@ -75,30 +81,39 @@ impl Reader {
         let from = from.ok_or(Errno::EAFNOSUPPORT)?;
         Ok((got.bytes, from, stamp))
     }
-}
 
-/// When a datagram came that the kernel stamped by the wall clock, which now shows `wall`.
-fn arrival(now: Instant, wall: Duration, stamp: Option<Duration>) -> Instant {
-    let waited = stamp.and_then(|stamp| wall.checked_sub(stamp));
-    match waited {
-        Some(waited) if waited <= WAITED_MAX => now - waited,
-        // After the look at the clocks, or before the wall clock was set.
-        Some(_) | None => now,
+    /// When a datagram came that the kernel has stamped so.
+    fn arrival(&self, stamp: Option<Duration>) -> Instant {
+        let waited = stamp.and_then(|stamp| self.wall.checked_sub(stamp));
+        match waited {
+            Some(waited) if waited <= self.waited_max => self.now - waited,
+            // After the look at the clocks, or before the wall clock was set.
+            Some(_) | None => self.now,
+        }
     }
 }
 
-/// No datagram that is still worth something waits for longer in a socket.
-const WAITED_MAX: Duration = Duration::from_millis(200);
+/// Reads the clock that the kernel stamps datagrams by: time since 1970. It may be set at any moment.
+fn wall() -> Duration {
+    clock_gettime(ClockId::CLOCK_REALTIME).map_or(Duration::ZERO, Duration::from)
+}
 
 #[cfg(test)]
 mod tests {
+    use std::net::UdpSocket;
+
     use super::*;
+
+    const MAX: Duration = Duration::from_millis(200);
 
     #[test]
     fn a_datagram_came_when_it_was_stamped_whatever_the_wall_clock_does() {
+        let mut reader = Reader::new(MAX);
         let (now, wall) = (Instant::from_millis(90_000), Duration::from_secs(1_800_000_000));
-        let came = |stamp| arrival(now, wall, stamp);
+        (reader.now, reader.wall) = (now, wall);
+        let came = |stamp| reader.arrival(stamp);
         assert_eq!(came(Some(wall - Duration::from_millis(7))), Instant::from_millis(89_993));
+        assert_eq!(came(Some(wall - MAX)), Instant::from_millis(89_800));
         assert_eq!(came(Some(wall + Duration::from_millis(7))), now, "stamped since");
         assert_eq!(came(Some(wall - Duration::from_secs(3_600))), now, "the clock was set");
         assert_eq!(came(None), now);
@@ -108,15 +123,15 @@ mod tests {
     fn who_sent_what_and_when_is_read_over_both_families() {
         for ip in ["127.0.0.1:0", "[::1]:0"] {
             let [us, peer] = [ip, ip].map(|ip| UdpSocket::bind(ip).expect("bound"));
-            us.set_nonblocking(true).expect("set");
             stamp(&us);
-            let mut reader = Reader::new();
+            let mut reader = Reader::new(MAX);
             let mut bytes = [0; 64];
-            assert_eq!(reader.receive(&us, &mut bytes), Err(Errno::EAGAIN));
+            assert_eq!(reader.receive(&us, &mut bytes), Err(Errno::EAGAIN), "it does not wait");
+            let before = wall();
             peer.send_to(b"sound", us.local_addr().expect("told")).expect("sent");
             let (length, from, stamp) = reader.receive(&us, &mut bytes).expect("there");
             assert_eq!((&bytes[..length], from), (&b"sound"[..], peer.local_addr().expect("told")));
-            assert!(stamp.is_some_and(|stamp| stamp <= wall()));
+            assert!(stamp.is_some_and(|stamp| before <= stamp && stamp <= wall()));
         }
     }
 }
