@@ -227,7 +227,7 @@ fn spawn(
 }
 
 /// Keeps the calling thread on one core.
-fn pin(core: usize) -> Result<(), Errno> {
+pub(crate) fn pin(core: usize) -> Result<(), Errno> {
     let mut cores = CpuSet::new();
     cores.set(core)?;
     sched_setaffinity(Pid::from_raw(0), &cores)

@@ -16,7 +16,7 @@ mod sockets;
 mod stats;
 mod thread;
 
-pub use calibrate::{Measured, Trial, measure};
+pub use calibrate::{Measured, Trial, cores, measure};
 pub use engine::{
     CommandError, DSCP_EF, Engine, EngineConfig, MediaBind, REST, SHARDS_MAX, StartError,
     files_for, raise_file_limit,

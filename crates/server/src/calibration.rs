@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use media::Trial;
 use pool::CostModel;
@@ -28,6 +29,10 @@ pub struct Calibration {
 pub enum CalibrationError {
     #[error("the system gives no sockets to measure with: {kind}; are there enough files?")]
     Measure { kind: io::ErrorKind },
+    #[error(
+        "others use this machine so much that a mixer gets no core for a second: measure when it is quiet, or with `chrt --rr 10 convoke calibrate`"
+    )]
+    Busy,
     #[error("the measurements cannot be kept in {path}: {kind}")]
     Keep { path: String, kind: io::ErrorKind },
 }
@@ -38,41 +43,30 @@ impl Calibration {
         Self { costs, at, machine: machine() }
     }
 
-    /// Measures this machine: a quarter of a minute of one core. The median of some rounds, because others use the
+    /// Measures this machine: a quarter of a minute of two cores, or of one. The median of some rounds, because others use the
     /// machine too. Says how many of so many steps are done.
     ///
     /// # Errors
-    /// [`CalibrationError::Measure`]
+    /// [`CalibrationError::Measure`], [`CalibrationError::Busy`]
     pub fn measure(tell: &mut dyn FnMut(usize, usize)) -> Result<Self, CalibrationError> {
-        // A socket for each leg and one for its peer. With too few files the error says so.
-        media::raise_file_limit();
-        let mut done = 0;
-        let mut run = |(legs, conferences, ptime_ms)| {
-            tell(done, ROUNDS * SHAPES.len());
-            done += 1;
-            let trial = Trial { legs, conferences, ptime_ms, ticks: TICKS };
-            let measured = media::measure(trial);
-            let measured =
-                measured.map_err(|error| CalibrationError::Measure { kind: error.kind() })?;
-            Ok(measured.cpu_us_per_s())
-        };
-        let mut rounds = Vec::new();
-        for _ in 0..ROUNDS {
-            let [few, one, many, long] = SHAPES;
-            rounds.push(costs_of([run(few)?, run(one)?, run(many)?, run(long)?]));
+        // Two sockets for each leg and one for its phone. With too few files the error says so.
+        let files = media::raise_file_limit().unwrap_or(u64::MAX);
+        let steps = 1 + ROUNDS * SHAPES;
+        tell(0, steps);
+        let few = Shape { legs: FEW_LEGS, conferences: 1, ptime_ms: 20 };
+        let legs = legs_for(few.cpu_us_per_s()?, media::cores().len(), files);
+        let one = Shape { legs, conferences: 1, ptime_ms: 20 };
+        let many = Shape { conferences: legs / LEGS_PER_CONFERENCE, ..one };
+        let long = Shape { ptime_ms: 40, ..one };
+        let mut rounds = [const { Vec::new() }; SHAPES];
+        for round in 0..ROUNDS {
+            for (number, shape) in [one, many, long].iter().enumerate() {
+                tell(1 + round * SHAPES + number, steps);
+                rounds[number].push(shape.cpu_us_per_s()?);
+            }
         }
-        tell(done, ROUNDS * SHAPES.len());
-        let median = |of: fn(&CostModel) -> u64| {
-            let mut all: Vec<u64> = rounds.iter().map(of).collect();
-            all.sort_unstable();
-            all[all.len() / 2]
-        };
-        let costs = CostModel {
-            packet_ns: median(|it| it.packet_ns),
-            leg_us_per_s: median(|it| it.leg_us_per_s),
-            conference_us_per_s: median(|it| it.conference_us_per_s),
-        };
-        Ok(Self::new(costs, unix_time()))
+        tell(steps, steps);
+        Ok(Self::new(costs_of(legs, rounds.map(median)), unix_time()))
     }
 
     /// Keeps it in a state folder.
@@ -100,23 +94,56 @@ impl Calibration {
     }
 }
 
-/// The three costs from four measures: of [`FEW`] legs in one conference, and of [`LEGS`] in one, in many, and in one with
-/// packets half as often. What the thread does whether or not there are legs is in all of them, so what legs cost is the
-/// difference that more of them make. Each is at least what cannot be nothing.
-fn costs_of([few, one, many, long]: [u64; 4]) -> CostModel {
-    let legs = u64::from(LEGS);
-    // 25 packets a second fewer, in each of the legs.
-    let seen_ns = (one.saturating_sub(long) * 1_000 / (legs * 25)).max(500);
-    let packet_ns = seen_ns * WOKEN_FIFTHS / 5;
-    let conference_us_per_s = many.saturating_sub(one) / (u64::from(CONFERENCES) - 1);
-    let per_leg = one.saturating_sub(few).div_ceil(u64::from(LEGS - FEW));
-    let leg_us_per_s = per_leg.saturating_sub(50 * seen_ns / 1_000).max(1);
-    CostModel { packet_ns, leg_us_per_s, conference_us_per_s }
+/// What is measured at a time.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    legs: u16,
+    conferences: u16,
+    ptime_ms: u32,
 }
 
-/// What a packet costs in life, in fifths of what is seen here, where nobody is woken by it: against 1,000 legs on a core of their
-/// own, a packet in and out cost 10 us where 6.3 us had been seen.
-const WOKEN_FIFTHS: u64 = 8;
+impl Shape {
+    /// What a mixer takes for it: microseconds of a core a second.
+    fn cpu_us_per_s(self) -> Result<u64, CalibrationError> {
+        let Self { legs, conferences, ptime_ms } = self;
+        let trial = Trial { legs, conferences, ptime_ms, settle: SETTLE, length: LENGTH };
+        for _ in 0..TRIES {
+            let measured = media::measure(trial)
+                .map_err(|error| CalibrationError::Measure { kind: error.kind() })?;
+            if measured.is_whole() {
+                return Ok(measured.cpu_us_per_s());
+            }
+        }
+        Err(CalibrationError::Busy)
+    }
+}
+
+/// As many legs as fill a core by well more than half, by what few of them took: with fewer all that they need is in the processor's
+/// caches. If phones have no other core to run on, half as many. No more than there are files for.
+fn legs_for(few_cpu_us_per_s: u64, cores: usize, files: u64) -> u16 {
+    let wanted_us_per_s = if cores > 1 { 600_000 } else { 300_000 };
+    let fill = wanted_us_per_s * u64::from(FEW_LEGS) / few_cpu_us_per_s.max(1);
+    let legs = fill.min(files.saturating_sub(FILES_BESIDE) / FILES_PER_LEG);
+    u16::try_from(legs).unwrap_or(u16::MAX).clamp(FEW_LEGS, LEGS_MAX)
+}
+
+fn median(mut all: Vec<u64>) -> u64 {
+    all.sort_unstable();
+    all.get(all.len() / 2).copied().unwrap_or(0)
+}
+
+/// The three costs from three measures of so many legs: in one conference, in many, and in one with packets half as often. What
+/// the thread does whether or not there are legs is shared out among them. Each is at least what cannot be nothing.
+fn costs_of(legs: u16, [one, many, long]: [u64; SHAPES]) -> CostModel {
+    let more_conferences = u64::from(legs / LEGS_PER_CONFERENCE).saturating_sub(1).max(1);
+    let conference_us_per_s = many.saturating_sub(one) / more_conferences;
+    let legs = u64::from(legs).max(1);
+    let leg_us_per_s = one.saturating_sub(conference_us_per_s).div_ceil(legs);
+    // 25 packets a second fewer, in each of the legs.
+    let packet_ns = (one.saturating_sub(long) * 1_000 / (legs * 25)).max(500);
+    let besides = leg_us_per_s.saturating_sub(50 * packet_ns / 1_000).max(1);
+    CostModel { packet_ns, leg_us_per_s: besides, conference_us_per_s }
+}
 
 /// The processor and how many of it: measures of another are worth nothing. However many of them this process may use.
 fn machine() -> String {
@@ -130,41 +157,59 @@ fn machine() -> String {
 
 const FILE: &str = "calibration.json";
 
-/// As many as half fill a core: with a quarter of them all they need is in the processor's caches, and a leg costs two thirds of
-/// what it costs in life.
-const LEGS: u16 = 800;
-const FEW: u16 = 80;
-const CONFERENCES: u16 = 80;
-/// Two seconds of sound, in about one of processor time.
-const TICKS: u32 = 200;
-const ROUNDS: usize = 3;
+/// Measured first, to know how many would be too many for this machine.
+const FEW_LEGS: u16 = 200;
+/// As many as a mixer lets into one conference.
+const LEGS_MAX: u16 = 4_000;
+/// A phone's, and a mixer's two; and what is bound ahead or open anyway.
+const FILES_PER_LEG: u64 = 3;
+const FILES_BESIDE: u64 = 400;
+/// Where there are many conferences.
+const LEGS_PER_CONFERENCE: u16 = 10;
 
-/// Legs, conferences and packet time in ms of what is measured in a round, as [`costs_of`] wants it.
-const SHAPES: [(u16, u16, u32); 4] =
-    [(FEW, 1, 20), (LEGS, 1, 20), (LEGS, CONFERENCES, 20), (LEGS, 1, 40)];
+/// Long enough for jitter buffers, and for each leg to send fifty packets.
+const SETTLE: Duration = Duration::from_millis(400);
+const LENGTH: Duration = Duration::from_secs(1);
+
+const ROUNDS: usize = 3;
+/// Measured in a round, as [`costs_of`] wants them.
+const SHAPES: usize = 3;
+/// How often what others have disturbed is measured again.
+const TRIES: u32 = 4;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn four_measures_give_three_costs_and_leave_out_what_is_no_legs() {
-        // 7 ms a second for nothing; legs at 50 packets of 5 µs and 150 µs each, 100 µs a conference.
-        let one = 7_000 + 100 + 800 * 400;
-        let (few, many, long) = (7_000 + 100 + 80 * 400, one + 79 * 100, one - 800 * 25 * 5);
-        let costs = costs_of([few, one, many, long]);
+    fn three_measures_give_three_costs() {
+        // 1,000 legs at 50 packets of 8 µs and 90 µs each, 100 µs a conference.
+        let one = 100 + 1_000 * 490;
+        let (many, long) = (one + 99 * 100, one - 1_000 * 25 * 8);
         assert_eq!(
-            costs,
-            CostModel { packet_ns: 8_000, leg_us_per_s: 150, conference_us_per_s: 100 }
+            costs_of(1_000, [one, many, long]),
+            CostModel { packet_ns: 8_000, leg_us_per_s: 90, conference_us_per_s: 100 }
         );
     }
 
     /// However busy the machine was, nothing costs nothing, or every caller would be let in.
     #[test]
     fn measures_that_contradict_each_other_still_give_costs() {
-        let costs = costs_of([11_000, 10_000, 9_000, 20_000]);
-        assert!(costs.packet_ns > 0 && costs.leg_us_per_s > 0);
-        assert_eq!(costs.conference_us_per_s, 0);
+        for legs in [0, 1, 9, 200, LEGS_MAX] {
+            let costs = costs_of(legs, [10_000, 9_000, 20_000]);
+            assert!(costs.packet_ns > 0 && costs.leg_us_per_s > 0);
+            assert_eq!(costs.conference_us_per_s, 0);
+        }
+    }
+
+    #[test]
+    fn as_many_legs_are_measured_as_the_machine_is_fast() {
+        assert_eq!(legs_for(120_000, 2, 20_000), 1_000);
+        assert_eq!(legs_for(120_000, 1, 20_000), 500, "the phones run there too");
+        assert_eq!(legs_for(120_000, 2, 1_900), 500, "there are no more files");
+        assert_eq!(legs_for(900_000, 2, 20_000), FEW_LEGS);
+        assert_eq!((legs_for(0, 2, u64::MAX), legs_for(1, 64, 20_000)), (LEGS_MAX, LEGS_MAX));
+        assert_eq!((median(vec![3, 1, 2]), median(vec![])), (2, 0));
     }
 
     #[test]

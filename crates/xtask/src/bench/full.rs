@@ -6,7 +6,10 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::page;
-use super::programs::{Kamailio, Kind, Scraper, Server, has_priority, pinned, report};
+use super::programs::{
+    Kamailio, Kind, LOAD_CORE, SERVER_CORE, Scraper, Server, has_priority, pinned, report,
+    report_on,
+};
 use crate::run::{self, Call};
 
 /// Where everything that was measured is written.
@@ -86,7 +89,10 @@ pub(super) fn run(root: &Path, extent: Extent, repetitions: u32) -> anyhow::Resu
         return write(root, &results);
     }
     // Before anything else runs, as an operator does it.
-    let predicted = predict(&report(root, "convoke", &["calibrate", "--json"].map(str::to_owned))?);
+    let words = ["calibrate", "--json"].map(str::to_owned);
+    // On both cores, as in the runs: mixer on one, phones on the other.
+    let both = format!("{SERVER_CORE},{LOAD_CORE}");
+    let predicted = predict(&report_on(&both, root, "convoke", &words)?, core_us_per_s());
     let mut loads = Vec::new();
     let mut saturation = Vec::new();
     for shape in &SHAPES {
@@ -115,6 +121,7 @@ pub(super) fn run(root: &Path, extent: Extent, repetitions: u32) -> anyhow::Resu
                 saturation.push(json!({
                     "shape": shape.name,
                     "predicted": fits,
+                    "let_in": predicted[format!("{}_let_in", shape.predicted)],
                     "measured": most.legs,
                     "is_limit": most.is_limit,
                     "error_percent": error_percent(fits, most.legs.filter(|_| most.is_limit)),
@@ -218,15 +225,39 @@ fn between(
 /// After these a step of 250 legs is one of 30: less than the figure differs from run to run.
 const HALVINGS: u32 = 3;
 
-/// What one core has time for by the costs that `convoke calibrate` measured: legs in one conference, and in conferences of
-/// ten. The pool promises by these costs, of 70 % of the core.
-fn predict(calibration: &Value) -> Value {
+/// What a core of so many microseconds a second has time for by the costs that `convoke calibrate` measured: legs in one
+/// conference, and in conferences of ten; and how many of them the pool lets in.
+fn predict(calibration: &Value, core_us_per_s: u64) -> Value {
     let cost = |name: &str| calibration["costs"][name].as_u64().unwrap_or(0);
     let leg = cost("leg_us_per_s") + (50 * cost("packet_ns")).div_ceil(1_000);
     let conference = cost("conference_us_per_s");
-    let one = 1_000_000_u64.saturating_sub(conference).checked_div(leg);
-    let tens = 1_000_000_u64.checked_div(10 * leg + conference).map(|count| count * 10);
-    json!({ "costs": calibration["costs"], "leg_us_per_s": leg, "one_conference": one, "tens": tens })
+    let one = |core: u64| core.saturating_sub(conference).checked_div(leg);
+    let tens = |core: u64| core.checked_div(10 * leg + conference).map(|count| count * 10);
+    json!({
+        "costs": calibration["costs"],
+        "leg_us_per_s": leg,
+        "core_us_per_s": core_us_per_s,
+        "one_conference": one(core_us_per_s),
+        "tens": tens(core_us_per_s),
+        "one_conference_let_in": one(LET_IN_US_PER_S),
+        "tens_let_in": tens(LET_IN_US_PER_S),
+    })
+}
+
+/// The pool's share of a core: 70 %, by default (`pool.cpu`).
+const LET_IN_US_PER_S: u64 = 700_000;
+
+/// Microseconds a second that a program with a priority may have of its core: Linux keeps some for all others
+/// (`Documentation/scheduler/sched-rt-group.rst`). Without one all of them.
+fn core_us_per_s() -> u64 {
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(format!("/proc/sys/kernel/sched_rt_{name}_us")).ok()?;
+        text.trim().parse::<u64>().ok() // -1: no limit
+    };
+    let share = read("runtime").zip(read("period")).filter(|_| has_priority());
+    share
+        .and_then(|(runtime, period)| (runtime * 1_000_000).checked_div(period))
+        .unwrap_or(1_000_000)
 }
 
 /// How far the prediction is off, in percent of what was measured; above zero: too many would be let in.
@@ -242,8 +273,7 @@ fn decisions(root: &Path) -> anyhow::Result<Vec<Value>> {
     let mut measured = Vec::new();
     for mixers in [1_u64, 100, 10_000] {
         let seconds = |times: u64| -> anyhow::Result<f64> {
-            let mut command =
-                pinned(super::programs::SERVER_CORE, &root.join("target/release/bench"));
+            let mut command = pinned(SERVER_CORE, &root.join("target/release/bench"));
             let begin = std::time::Instant::now();
             let status = command.args([format!("decide-{mixers}"), times.to_string()]).status()?;
             anyhow::ensure!(status.success(), "bench decide-{mixers} has failed");
@@ -329,7 +359,7 @@ fn commit(root: &Path) -> anyhow::Result<String> {
 
 /// Whether two programs can have a core each.
 pub(super) fn can_pin() -> anyhow::Result<()> {
-    let pins = pinned(super::programs::LOAD_CORE, Path::new("true")).status();
+    let pins = pinned(LOAD_CORE, Path::new("true")).status();
     let pins = pins.context("taskset is missing: install util-linux")?;
     anyhow::ensure!(
         pins.success(),
@@ -370,11 +400,14 @@ mod tests {
     #[test]
     fn prediction_is_what_the_costs_leave_room_for() {
         let costs = json!({ "packet_ns": 8_000, "leg_us_per_s": 100, "conference_us_per_s": 50 });
-        let predicted = predict(&json!({ "costs": costs }));
-        assert_eq!(
-            (&predicted["one_conference"], &predicted["tens"]),
-            (&json!(1_999), &json!(1_980))
-        );
+        let fits = |core, one: &str, tens: &str| {
+            let predicted = predict(&json!({ "costs": costs }), core);
+            (predicted[one].as_u64(), predicted[tens].as_u64())
+        };
+        assert_eq!(fits(1_000_000, "one_conference", "tens"), (Some(1_999), Some(1_980)));
+        assert_eq!(fits(950_000, "one_conference", "tens"), (Some(1_899), Some(1_880)));
+        let let_in = fits(950_000, "one_conference_let_in", "tens_let_in");
+        assert_eq!(let_in, (Some(1_399), Some(1_380)));
         assert_eq!(error_percent(Some(1_999), Some(1_750)), Some(14.2));
         assert_eq!(error_percent(Some(1_500), Some(2_000)), Some(-25.0));
         assert_eq!((error_percent(None, Some(1)), error_percent(Some(1), None)), (None, None));

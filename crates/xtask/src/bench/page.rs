@@ -115,7 +115,7 @@ fn cost_model(results: &Value) -> String {
     let _ = writeln!(
         out,
         "`convoke calibrate` before the run: a packet in and out {:.1} µs, a leg {:.0} µs a second, a conference {:.0} µs a second.\n\n\
-         | shape | legs that one core has time for, predicted | most legs carried | error |\n|---|---|---|---|",
+         | shape | most legs carried | predicted | error | let in |\n|---|---|---|---|---|",
         cost("packet_ns") / 1_000.0,
         cost("leg_us_per_s"),
         cost("conference_us_per_s"),
@@ -127,8 +127,8 @@ fn cost_model(results: &Value) -> String {
         let error = error.unwrap_or_else(|| "-".to_owned());
         // Where the load could not do more, or no more was tried.
         let more = if it["is_limit"] == false { " or more" } else { "" };
-        let (predicted, measured) = (text("predicted"), text("measured"));
-        let _ = writeln!(out, "| {shape} | {predicted} | {measured}{more} | {error} |");
+        let [carried, predicted, let_in] = ["measured", "predicted", "let_in"].map(text);
+        let _ = writeln!(out, "| {shape} | {carried}{more} | {predicted} | {error} | {let_in} |");
     }
     out
 }
@@ -243,7 +243,7 @@ mod tests {
             "cost_model": {
                 "predicted": { "costs": { "packet_ns": 8_123, "leg_us_per_s": 90, "conference_us_per_s": 7 } },
                 "saturation": [
-                    { "shape": "a", "predicted": 2_000, "measured": 1_900, "error_percent": 5.3 },
+                    { "shape": "a", "predicted": 2_000, "let_in": 1_400, "measured": 1_900, "error_percent": 5.3 },
                     { "shape": "b", "predicted": 2_000, "measured": null, "error_percent": null },
                     { "shape": "c", "predicted": 2_000, "measured": 2_500, "is_limit": false, "error_percent": null },
                 ],
@@ -251,9 +251,9 @@ mod tests {
             "decisions": [{ "mixers": 100, "us": 1.234 }],
         }));
         assert!(page.contains("in and out 8.1 µs, a leg 90 µs"), "{page}");
-        assert!(page.contains("| a | 2000 | 1900 | +5.3 % |"), "{page}");
-        assert!(page.contains("| b | 2000 | - | - |"), "{page}");
-        assert!(page.contains("| c | 2000 | 2500 or more | - |"), "{page}");
+        assert!(page.contains("| a | 1900 | 2000 | +5.3 % | 1400 |"), "{page}");
+        assert!(page.contains("| b | - | 2000 | - | - |"), "{page}");
+        assert!(page.contains("| c | 2500 or more | 2000 | - | - |"), "{page}");
         assert!(page.contains("| 100 | 1.23 |"), "{page}");
     }
 

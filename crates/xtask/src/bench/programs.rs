@@ -227,7 +227,17 @@ const PRIORITY: &str = "10";
 
 /// Runs a program of ours on the load's core to its end, and reads the JSON that it prints.
 pub(super) fn report(root: &Path, program: &str, words: &[String]) -> anyhow::Result<Value> {
-    let output = pinned(LOAD_CORE, &release(root, program)).args(words).output()?;
+    report_on(LOAD_CORE, root, program, words)
+}
+
+/// The same on other cores.
+pub(super) fn report_on(
+    cores: &str,
+    root: &Path,
+    program: &str,
+    words: &[String],
+) -> anyhow::Result<Value> {
+    let output = pinned(cores, &release(root, program)).args(words).output()?;
     match serde_json::from_slice(&output.stdout) {
         Ok(report) => Ok(report),
         Err(_) => bail!("{program}: {}", String::from_utf8_lossy(&output.stderr)),
