@@ -79,6 +79,46 @@ pub enum Broken {
         /// Records of legs.
         recorded: usize,
     },
+    /// A mixer has promised more than it has.
+    AboveCapacity {
+        /// Node and shard.
+        mixer: String,
+        /// Seats promised, used ones included.
+        seats: u32,
+    },
+    /// A reservation that was answered is not there, or is another.
+    LostReservation {
+        /// Its conference URI.
+        conference: String,
+    },
+    /// Those who called one URI are not all in one conference.
+    Apart {
+        /// What they called.
+        uri: String,
+        /// How many take themselves for in.
+        callers: usize,
+        /// Legs of each conference of that URI.
+        legs: Vec<usize>,
+    },
+    /// The mixers have more conferences, or fewer, than there are URIs that somebody is in by.
+    Conferences {
+        /// Those of the mixers.
+        mixed: usize,
+        /// Those of the callers.
+        called: usize,
+    },
+    /// A mixer has more than twice the legs of another.
+    Lopsided {
+        /// The fewest.
+        least: usize,
+        /// The most.
+        most: usize,
+    },
+    /// Something is promised to nobody.
+    EndlessHold {
+        /// Holds, reservations, and rows on the disk.
+        left: [usize; 3],
+    },
     /// A terminal never came to its end.
     Unfinished {
         /// Who.
@@ -238,9 +278,10 @@ pub fn nothing_left_over(world: &World) -> Vec<Broken> {
     if left != recorded {
         broken.push(Broken::Records { left, recorded });
     }
-    let mixer = world.serving.shard.leftovers();
-    if mixer != mix::Leftovers::default() {
-        broken.push(Broken::MixerLeftovers(mixer));
+    for shard in &world.serving.shards {
+        if shard.leftovers() != mix::Leftovers::default() {
+            broken.push(Broken::MixerLeftovers(shard.leftovers()));
+        }
     }
     let unfinished = world.terminals.iter().filter(|terminal| !terminal.is_finished());
     broken.extend(unfinished.map(|terminal| Broken::Unfinished { who: terminal.name }));

@@ -12,9 +12,13 @@
 //! **Invariant:** nothing here reads a clock; a run of a minute takes a fraction of a second.
 
 pub mod check;
+pub mod crowd;
+mod disk;
 pub mod loss;
+pub mod mass_join;
 pub mod merging;
 pub mod network;
+pub mod restarting;
 pub mod scenario;
 mod serving;
 mod terminal;

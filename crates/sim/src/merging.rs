@@ -40,7 +40,7 @@ pub enum Bob {
 
 /// Alice calls bob, then carol, then merges. All three talk, they leave, and everything is given back.
 pub fn run(options: Options, bob: Bob) -> Merged {
-    let mut world = build_with(options, |_, rng| phone(rng));
+    let mut world = build_with(options, |_, rng| phone(("alice", 440.0), 1, rng));
     if bob == Bob::Stays {
         let nobody = TrustPolicy { loopback: false, callers: false, patterns: Vec::new() };
         let mut rng = Rng::from_number(options.seed);
@@ -84,14 +84,14 @@ fn outcome(world: &World) -> Option<MergeOutcome> {
     })
 }
 
-fn phone(rng: &mut Rng) -> Terminal {
-    let (sip, media) = sockets(1);
+pub(crate) fn phone((name, tone_hz): (&'static str, f64), number: u8, rng: &mut Rng) -> Terminal {
+    let (sip, media) = sockets(number);
     let config = PhoneConfig {
-        ua: UaConfig::new("alice", sip),
+        ua: UaConfig::new(name, sip),
         trust: TrustPolicy::default(),
         factory: Some(factory_uri()),
         media: slots(&media),
     };
     let phone = Phone::new(config, rng.fork());
-    Terminal::new(("alice", 440.0), sip, media, Machine::Phone(Box::new(phone)), rng.fork())
+    Terminal::new((name, tone_hz), sip, media, Machine::Phone(Box::new(phone)), rng.fork())
 }

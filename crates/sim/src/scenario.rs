@@ -1,6 +1,6 @@
 //! The main flow, start to end, by a seed.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use focus::factory::{AnswerForm, FactoryConfig};
@@ -17,7 +17,7 @@ use units::{Instant, Rng, UnixTime};
 
 use crate::check::{self, Broken};
 use crate::network::{Faults, Network};
-use crate::serving::{MEDIA_IP, SHARD, Serving};
+use crate::serving::{SHARD, Serving, media_ip};
 use crate::terminal::{Machine, Terminal};
 use crate::watching::Watching;
 use crate::world::{Canary, World};
@@ -126,7 +126,7 @@ pub struct Report {
     pub broken: Vec<Broken>,
 }
 
-const NODE_SIP: ([u8; 4], u16) = ([10, 0, 0, 1], 5060);
+pub(crate) const NODE_SIP: ([u8; 4], u16) = ([10, 0, 0, 1], 5060);
 
 /// Runs the main flow: alice asks for a conference, refers bob and carol to it, all three talk, they
 /// leave, and everything is given back.
@@ -247,7 +247,9 @@ pub(crate) fn factory_uri() -> Uri {
 }
 
 pub(crate) fn build(options: Options) -> World {
-    build_with(options, |invitees, rng| convener(factory_uri(), invitees, options.refer, rng))
+    build_with(options, |invitees, rng| {
+        convener(Instant::ZERO, (factory_uri(), invitees), options.refer, 1, rng)
+    })
 }
 
 /// The world with another first terminal.
@@ -263,7 +265,7 @@ pub(crate) fn build_with(
     let node = Node::new(node_config(sip, options), Instant::ZERO, WALL, rng.fork())
         .expect("invariant: the configuration of the simulation is sound")
         .with_dial_out(DialRules { allow, ..DialRules::default() });
-    let serving = Serving::new(node, Shard::new(SHARD, rng.fork()), sip, options.canary);
+    let serving = Serving::new(node, vec![Shard::new(SHARD, rng.fork())], sip, options.canary);
     let bob = answerer("bob", 700.0, 2, &mut rng);
     let carol = answerer("carol", 1_000.0, 3, &mut rng);
     let invitees = vec![uri_of(&bob), uri_of(&carol)];
@@ -271,11 +273,11 @@ pub(crate) fn build_with(
     World::new(network, serving, vec![alice, bob, carol])
 }
 
-fn node_config(sip: SocketAddr, options: Options) -> NodeConfig {
+pub(crate) fn node_config(sip: SocketAddr, options: Options) -> NodeConfig {
     NodeConfig {
         node: 1,
         listens: vec![SipListen { bind: sip, advertise: (sip.ip().into(), sip.port()) }],
-        media_advertise: vec![vec![IpAddr::V4(MEDIA_IP)]],
+        media_advertise: vec![vec![media_ip(0)]],
         factories: vec![FactoryConfig {
             users: vec!["conference".to_owned()],
             hosts: vec![sip.ip().to_string()],
@@ -314,8 +316,15 @@ pub(crate) fn slots(addresses: &[SocketAddr]) -> Vec<MediaSlot> {
     addresses.iter().map(|&advertised| MediaSlot { advertised, keys: false }).collect()
 }
 
-fn convener(factory: Uri, invitees: Vec<Uri>, refer: ReferMode, rng: &mut Rng) -> Terminal {
-    let (sip, media) = sockets(1);
+/// Somebody who asks this factory for a conference with these, at once.
+pub(crate) fn convener(
+    now: Instant,
+    (factory, invitees): (Uri, Vec<Uri>),
+    refer: ReferMode,
+    number: u8,
+    rng: &mut Rng,
+) -> Terminal {
+    let (sip, media) = sockets(number);
     let config = ConvenerConfig {
         ua: UaConfig::new("alice", sip),
         factory,
@@ -324,7 +333,7 @@ fn convener(factory: Uri, invitees: Vec<Uri>, refer: ReferMode, rng: &mut Rng) -
         stay: None,
         media: slots(&media),
     };
-    let convener = Convener::new(Instant::ZERO, config, rng.fork())
+    let convener = Convener::new(now, config, rng.fork())
         .expect("invariant: the convener of the simulation is sound");
     Terminal::new(("alice", 440.0), sip, media, Machine::Convener(Box::new(convener)), rng.fork())
 }
@@ -353,4 +362,4 @@ pub(crate) fn answerer_trusting(
 }
 
 /// A Monday in November 2026.
-const WALL: UnixTime = UnixTime(1_795_400_000);
+pub(crate) const WALL: UnixTime = UnixTime(1_795_400_000);

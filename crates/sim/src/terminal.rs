@@ -52,6 +52,8 @@ pub(crate) struct Terminal {
     /// When the next 10 ms of sound are due, while there is a talk.
     tick_at: Option<Instant>,
     played: u64,
+    /// Whether it neither speaks nor listens: where many are in, and nobody asks what they hear.
+    pub(crate) is_soundless: bool,
     /// What it heard in the conference while `listening`: i16, mono, 8 kHz.
     pub(crate) heard: Vec<i16>,
     pub(crate) listening: bool,
@@ -79,6 +81,7 @@ impl Terminal {
             talks: BTreeMap::new(),
             tick_at: None,
             played: 0,
+            is_soundless: false,
             heard: Vec::new(),
             listening: false,
             steps: Vec::new(),
@@ -280,7 +283,7 @@ impl Terminal {
                 let voice = Voice::new(now, &media, signalling, self.rng.fork())
                     .expect("invariant: what was negotiated can be played");
                 self.talks.insert(slot, Talk { voice, purpose });
-                self.tick_at = self.tick_at.or(Some(now));
+                self.tick_at = self.tick_at.or((!self.is_soundless).then_some(now));
             }
             MediaNotice::Changed { slot, media } => {
                 if let Some(talk) = self.talks.get_mut(&slot) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use units::{Instant, soonest};
 
-use crate::network::Network;
+use crate::network::{Datagram, Kind, Network};
 use crate::serving::Serving;
 use crate::terminal::Terminal;
 use crate::watching::Watching;
@@ -18,10 +18,22 @@ pub enum Canary {
     None,
     /// The mixer sends everybody another one's mix.
     CrossesLegs,
+    /// The disk has forgotten everything when the next process begins.
+    DiskForgets,
+    /// Time passes, and the node is not told.
+    EndlessHolds,
     /// Every copy of a request to the factory looks like another caller's.
     ForgetsWhoAsked,
     /// The mixer is never told to give a port back.
     LeaksPorts,
+    /// One mixer is taken for ten times as large as the others.
+    Lopsided,
+    /// The next process has other keys.
+    OtherKeys,
+    /// The next process sells twice the room that there is.
+    SellsTwice,
+    /// The old process goes on beside the next, and each takes some of those who come.
+    TwoProcesses,
 }
 
 /// One serving side, some terminals, a network between them.
@@ -131,9 +143,25 @@ impl World {
                 self.now,
                 datagram.from,
                 datagram.to,
-                if kind == crate::network::Kind::Signalling { &datagram.bytes } else { &[] },
+                if kind == Kind::Signalling { &datagram.bytes } else { &[] },
             ));
             self.network.send(self.now, kind, datagram);
+        }
+    }
+
+    /// What was sent within this time with `is_copied` is sent once more: as retransmissions that the network kept for long.
+    pub(crate) fn repeat(&mut self, within: Duration, is_copied: impl Fn(&Sniffed) -> bool) {
+        let copies: Vec<Datagram> = self
+            .sniffed
+            .iter()
+            .filter(|sniffed| self.now.since(sniffed.at) < within && is_copied(sniffed))
+            .map(|sniffed| {
+                let Sniffed { from, to, message, .. } = sniffed;
+                Datagram { from: *from, to: *to, bytes: message.to_bytes() }
+            })
+            .collect();
+        for copy in copies {
+            self.network.send(self.now, Kind::Signalling, copy);
         }
     }
 }

@@ -34,6 +34,10 @@ const SIM_SEEDS: &str = "50";
 /// The simulation on a network that loses one SIP message of five.
 const SIM_LOSS: [&str; 4] = ["--loss", "20", "--seeds", "200"];
 
+/// Kill -9 at any moment, and everybody at once.
+const SIM_RESTARTS: [&str; 4] = ["--flow", "restarts", "--seeds", "50"];
+const SIM_MASS_JOIN: [&str; 4] = ["--flow", "mass-join", "--seeds", "5"];
+
 /// Time of the processor that each run of `test` gives each target of the fuzzer.
 const FUZZ_SECONDS: &str = "10";
 
@@ -85,6 +89,18 @@ pub(crate) fn all(root: &Path) -> Vec<Step> {
             "the same, and one SIP message of five is lost",
             Runner::Plain,
             sim(&SIM_LOSS.map(String::from)),
+        ),
+        call(
+            "sim-restarts",
+            "the process is killed at any moment",
+            Runner::Plain,
+            sim(&SIM_RESTARTS.map(String::from)),
+        ),
+        call(
+            "sim-mass-join",
+            "92 calls in 31 s over twelve mixers",
+            Runner::Plain,
+            sim(&SIM_MASS_JOIN.map(String::from)),
         ),
         call(
             "fuzz",
