@@ -78,30 +78,9 @@ pub(crate) fn all(root: &Path) -> Vec<Step> {
         call("tests", "every rule, under virtual time", unit_runner, unit),
         call("doc-tests", "the examples in the documentation", Runner::DocTests, doc_tests()),
         call("torture", "the messages of RFC 4475 and RFC 5118", torture_runner, torture),
-        call(
-            "sim",
-            "the whole world with faults",
-            Runner::Plain,
-            sim(&["--seeds".into(), SIM_SEEDS.into()]),
-        ),
-        call(
-            "sim-loss",
-            "the same, and one SIP message of five is lost",
-            Runner::Plain,
-            sim(&SIM_LOSS.map(String::from)),
-        ),
-        call(
-            "sim-restarts",
-            "the process is killed at any moment",
-            Runner::Plain,
-            sim(&SIM_RESTARTS.map(String::from)),
-        ),
-        call(
-            "sim-mass-join",
-            "92 calls in 31 s over twelve mixers",
-            Runner::Plain,
-            sim(&SIM_MASS_JOIN.map(String::from)),
-        ),
+    ]);
+    steps.extend(simulations());
+    steps.extend([
         call(
             "fuzz",
             "hostile bytes, hostile histories",
@@ -125,6 +104,20 @@ pub(crate) fn all(root: &Path) -> Vec<Step> {
         call("peers", "programs that other people wrote, one after another", peers_runner, peers),
     ]);
     steps
+}
+
+/// Each flow of the simulation, by a few seeds.
+fn simulations() -> impl Iterator<Item = Step> {
+    let flows: [(&str, &str, &[&str]); 4] = [
+        ("sim", "the whole world with faults", &["--seeds", SIM_SEEDS]),
+        ("sim-loss", "the same, and one SIP message of five is lost", &SIM_LOSS),
+        ("sim-restarts", "the process is killed at any moment", &SIM_RESTARTS),
+        ("sim-mass-join", "92 calls in 31 s over twelve mixers", &SIM_MASS_JOIN),
+    ];
+    flows.into_iter().map(|(name, purpose, words)| {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        Step { name, purpose, action: Action::Call(sim(&words)), runner: Runner::Plain }
+    })
 }
 
 /// The demo; `args` go on to it. Named by the program and not by the package, it is built with the features of the whole
