@@ -4,8 +4,6 @@
 //! Under overload most requests are refused, so that a refusal must cost a small part of what an answer costs. What is seen
 //! here is taken for nothing more: whatever is served is read in full first.
 
-use std::fmt::Write as _;
-
 use memchr::memchr;
 
 use crate::header::Via;
@@ -137,7 +135,8 @@ impl<'a> Glimpse<'a> {
     ) -> Packet {
         let mut text = String::with_capacity(self.fields.len() + 192);
         text.push_str(start);
-        let _ = write!(text, "\r\nVia: {via}");
+        text.push_str("\r\nVia: ");
+        let _ = via.put(&mut text);
         let mut put = |parts: &[&str]| {
             parts.iter().for_each(|part| text.push_str(part));
             text.push_str("\r\n");
@@ -238,13 +237,17 @@ fn tag(value: &str) -> Option<&str> {
 
 /// Whether a Via has the parameter `oc`.
 fn has_oc(via: &str) -> bool {
-    // It is in few, and they are looked for in all.
-    let is_there = via.as_bytes().windows(2).any(|two| two.eq_ignore_ascii_case(b"oc"));
-    is_there
-        && via.split(';').skip(1).any(|param| {
-            let name = param.split('=').next().unwrap_or_default();
-            scan::trim(name).eq_ignore_ascii_case("oc")
-        })
+    let mut rest = via.as_bytes();
+    while let Some(at) = memchr(b';', rest) {
+        rest = &rest[at + 1..];
+        if let Some((name, after)) = scan::trim_bytes(rest).split_at_checked(2)
+            && name.eq_ignore_ascii_case(b"oc")
+            && matches!(scan::trim_bytes(after).first(), None | Some(b'=' | b';'))
+        {
+            return true;
+        }
+    }
+    false
 }
 
 #[cfg(test)]

@@ -130,17 +130,23 @@ impl Params {
 }
 
 /// Each parameter with its semicolon in front.
-impl fmt::Display for Params {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Piece by piece: every message has some, and a format string costs as much again as what it writes.
+impl Params {
+    /// Writes them, piece by piece: every message has some, and a format string costs as much again as what it writes.
+    pub(crate) fn put(&self, out: &mut impl fmt::Write) -> fmt::Result {
         for (name, value) in self.iter() {
-            f.write_str(";")?;
-            f.write_str(name)?;
+            out.write_str(";")?;
+            out.write_str(name)?;
             if let Some(value) = value {
-                f.write_str("=")?;
-                f.write_str(value)?;
+                out.write_str("=")?;
+                out.write_str(value)?;
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.put(f)
     }
 }

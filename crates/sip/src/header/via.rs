@@ -99,16 +99,23 @@ impl Via {
     }
 }
 
-impl fmt::Display for Via {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Via {
+    /// Writes it, piece by piece: every message has some.
+    pub(crate) fn put(&self, out: &mut impl fmt::Write) -> fmt::Result {
         for part in [&self.protocol, "/", &self.transport, " ", self.host.as_str()] {
-            f.write_str(part)?;
+            out.write_str(part)?;
         }
         if let Some(port) = self.port {
-            f.write_str(":")?;
-            f.write_str(&port.to_string())?;
+            out.write_str(":")?;
+            out.write_str(&port.to_string())?;
         }
-        self.params.fmt(f)
+        self.params.put(out)
+    }
+}
+
+impl fmt::Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.put(f)
     }
 }
 
