@@ -299,6 +299,7 @@ impl Node {
             began: None,
             wrong_pins: Vec::new(),
             creator,
+            rejoin_until: None,
             asked,
             since: now,
             state: State::Held,

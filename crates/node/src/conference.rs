@@ -37,6 +37,8 @@ pub(crate) struct Record {
     pub(crate) wrong_pins: Vec<StoredWrongPins>,
     /// Who asked; nobody once it is over, because this may be long.
     pub(crate) creator: Option<Creator>,
+    /// It ran when the process before this one died: until then those who were in it may come back.
+    pub(crate) rejoin_until: Option<Instant>,
     /// The requests that asked for it.
     pub(crate) asked: Asked,
     /// When its state began.
@@ -180,6 +182,7 @@ impl Record {
             began: None,
             wrong_pins: Vec::new(),
             creator: None,
+            rejoin_until: None,
             asked: Asked::default(),
             since: now,
             state: State::Held,

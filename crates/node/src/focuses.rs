@@ -2,19 +2,21 @@
 
 use std::time::Duration;
 
-use focus::{LegEnd, LegId, LegMedia, MediaPort, Output as FocusOutput, Participant, ReferralId};
+use focus::{
+    End, LegEnd, LegId, LegMedia, MediaPort, Output as FocusOutput, Participant, ReferralId,
+};
 use mix::message::{
     Codec, Direction, Format, Key, Kind, Listeners, PortId, Prompt, RtcpPath, StreamSpec,
     TransportSpec,
 };
-use pool::ConferenceId;
+use pool::{ConferenceId, Seats};
 use sip::{DialogId, Method, Request, Source};
 use units::Instant;
 
 use crate::Notice;
 use crate::conference::{Active, State};
 use crate::figures::{AckIgnored, Refusal};
-use crate::node::{Node, Sent, TOMBSTONE_FOR, TOMBSTONES_MAX};
+use crate::node::{Node, Phase, Sent, TOMBSTONE_FOR, TOMBSTONES_MAX};
 
 impl Node {
     /// The running conference, if it runs.
@@ -98,7 +100,7 @@ impl Node {
                 self.tallies.conferences_ended.count(cause);
                 let record = self.drafts.conference_ended(now, id, cause);
                 self.record(record);
-                self.conference_ended(now, id, &cause.to_string());
+                self.conference_left(now, id, cause);
             }
         }
     }
@@ -239,6 +241,50 @@ impl Node {
         self.media.add(at, port, lent, transport(media), stream(media));
     }
 
+    /// A focus has ended. Who was in when the process before this one died may still be on his way back: then the first to
+    /// come back does not end it for the others by hanging up.
+    fn conference_left(&mut self, now: Instant, id: ConferenceId, cause: End) {
+        let may_come_back = match cause {
+            End::LastLeft | End::NobodyGotIn => true,
+            End::CreatorLeft | End::MediaFailed | End::Ordered | End::TimeUp => false,
+        };
+        let waits = may_come_back && self.phase == Phase::Running && !self.pool.is_reserved(id);
+        let until = self.records.get(&id).and_then(|record| record.rejoin_until);
+        match until.filter(|until| waits && *until > now) {
+            Some(until) => self.wait_again(now, id, until, cause),
+            None => self.conference_ended(now, id, &cause.to_string()),
+        }
+    }
+
+    /// Holds a conference again until then, for those who were in it before the restart, if there is room.
+    fn wait_again(&mut self, now: Instant, id: ConferenceId, until: Instant, cause: End) {
+        let tenant = self.pool.conference(id).map(|view| view.tenant).unwrap_or_default();
+        self.pool.end(now, id);
+        self.pool.restore_conference(now, (id, Seats(1), tenant), until.since(now));
+        if self.pool.conference(id).is_none() {
+            return self.conference_ended(now, id, &cause.to_string());
+        }
+        self.asker_proved(id);
+        self.keep_running(id);
+        self.close_focus(id, State::Held);
+        let Some(record) = self.records.get_mut(&id) else { return };
+        record.since = now;
+        let conference = record.uri.to_string();
+        self.notice(Notice::Ended { conference, cause: cause.to_string() });
+    }
+
+    /// Gives back what a focus had in the mixer.
+    fn close_focus(&mut self, id: ConferenceId, next: State) {
+        let Some(record) = self.records.get_mut(&id) else { return };
+        if let State::Active(active) = std::mem::replace(&mut record.state, next) {
+            self.media.close(active.media);
+            self.by_media.remove(&active.media);
+            if active.focus.awaits_late_answers() {
+                self.parting.insert(id, active.focus);
+            }
+        }
+    }
+
     /// The last leg is gone: everything goes back, and a tombstone is put up.
     pub(crate) fn conference_ended(&mut self, now: Instant, id: ConferenceId, cause: &str) {
         self.pool.end(now, id);
@@ -253,15 +299,8 @@ impl Node {
             }
         }
         self.keep_end(id);
+        self.close_focus(id, if is_reserved { State::Held } else { State::Ended });
         let Some(record) = self.records.get_mut(&id) else { return };
-        let next = if is_reserved { State::Held } else { State::Ended };
-        if let State::Active(active) = std::mem::replace(&mut record.state, next) {
-            self.media.close(active.media);
-            self.by_media.remove(&active.media);
-            if active.focus.awaits_late_answers() {
-                self.parting.insert(id, active.focus);
-            }
-        }
         if is_reserved {
             record.since = now;
             let conference = record.uri.to_string();

@@ -191,7 +191,10 @@ impl Node {
         let asked = Asked::before(now);
         let reserved = matches!(it.state, StoredState::Reserved { .. }).then_some(it.state);
         let (creator, began, wrong_pins) = (it.creator.clone(), it.began, it.wrong_pins.clone());
-        let known = Record { creator, asked, reserved, state, began, wrong_pins, ..record };
+        let rejoin_until =
+            matches!(stood, StoredState::Running { .. }).then(|| now + REJOIN_WITHIN);
+        let known =
+            Record { creator, asked, reserved, state, began, wrong_pins, rejoin_until, ..record };
         self.records.insert(it.id, Box::new(known));
         if stood != it.state {
             self.keep_end(it.id);
@@ -211,6 +214,11 @@ impl Node {
         {
             self.keep(id, state);
         }
+    }
+
+    /// A conference that ran before a restart waits for its callers again.
+    pub(crate) fn keep_running(&mut self, id: ConferenceId) {
+        self.keep(id, StoredState::Running { seats: 1 });
     }
 
     /// A conference is over.

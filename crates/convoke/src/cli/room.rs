@@ -100,7 +100,7 @@ pub(crate) struct CapacityArgs {
 
 /// Measure what legs cost on this machine, with the real mixer and real sockets on loopback.
 ///
-/// It takes one core for a quarter of a minute: best while nothing else runs. With --state-dir it is kept there, and `convoke serve`
+/// It takes two cores for a third of a minute: best while nothing else runs. With --state-dir it is kept there, and `convoke serve`
 /// with the same folder decides by it.
 #[derive(Args, Debug)]
 #[command(after_help = "\

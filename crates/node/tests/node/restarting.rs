@@ -44,6 +44,41 @@ fn conference_that_ran_is_joined_again_by_the_same_uri() {
     );
 }
 
+/// T26: the first to come back hangs up before the others have dialled again. They still find their conference, for as long as
+/// was promised and no longer.
+#[test]
+fn who_comes_back_first_does_not_end_it_for_the_others() {
+    let minutes = |n: u64| Duration::from_secs(60 * n);
+    for (call_again_after, expected) in [(minutes(1), 200), (minutes(9), 200), (minutes(11), 404)] {
+        let mut rig = rig();
+        let uri = rig.conference(&Caller::new("alice", 1));
+        for (name, number) in [("alice", 1), ("bob", 2)] {
+            rig.join(&mut Caller::new(name, number), &uri);
+        }
+        let mut rig = killed(rig);
+        let mut alice = Caller::new("alice", 21);
+        assert_eq!(rig.join(&mut alice, &uri).status.code(), 200);
+        rig.leave(&mut alice, &uri);
+        rig.pass(call_again_after);
+        assert_eq!(rig.join(&mut Caller::new("bob", 22), &uri).status.code(), expected);
+    }
+}
+
+/// When their time is over the last one to leave ends it, as ever, and it is over for good.
+#[test]
+fn long_after_a_restart_the_last_to_leave_ends_it() {
+    let mut rig = rig();
+    let uri = rig.conference(&Caller::new("alice", 1));
+    rig.join(&mut Caller::new("alice", 1), &uri);
+    let mut rig = killed(rig);
+    let mut alice = Caller::new("alice", 21);
+    assert_eq!(rig.join(&mut alice, &uri).status.code(), 200);
+    rig.pass(Duration::from_secs(11 * 60));
+    rig.leave(&mut alice, &uri);
+    assert_eq!(rig.used_and_held(), (0, 0));
+    assert_eq!(rig.join(&mut Caller::new("bob", 22), &uri).status.code(), 404);
+}
+
 /// B06, C: the identity is an HMAC of the request under a key that is kept.
 #[test]
 fn copy_of_a_request_to_the_factory_gets_the_uri_that_it_had() {

@@ -193,10 +193,12 @@ impl Shape {
         if let Some(uri) = uri {
             fields.insert("uri".to_owned(), uri);
         }
-        if let Some(until) = fields.get_mut("until")
-            && let Some(seconds) = until.as_u64()
-        {
-            *until = rfc3339(Duration::from_secs(seconds)).into();
+        for name in ["from", "until"] {
+            if let Some(moment) = fields.get_mut(name)
+                && let Some(seconds) = moment.as_u64()
+            {
+                *moment = rfc3339(Duration::from_secs(seconds)).into();
+            }
         }
         fields.insert("at".to_owned(), rfc3339(Duration::from_micros(unix_micros)).into());
         let kind = kind.expect("invariant: a notice names its kind");
@@ -204,6 +206,9 @@ impl Shape {
         Self { kind, conference: id.map(|id| id.to_string()), fields }
     }
 }
+
+#[cfg(test)]
+mod described;
 
 #[cfg(test)]
 mod tests {
