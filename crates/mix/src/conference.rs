@@ -1,6 +1,5 @@
 //! One conference: everyone hears all the others.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use units::Instant;
@@ -9,11 +8,11 @@ use audio::Limiter;
 use audio::prompt::Player;
 
 use crate::control::RTCP_BYTES_MAX;
-use crate::heard::{self, Voice};
+use crate::heard;
 use crate::message::{
-    Codec, ConferenceKey, Epoch, Event, PortId, Prompt, Refused, StreamSpec, TransportSpec,
+    Codec, ConferenceKey, Epoch, PortId, Prompt, Refused, StreamSpec, TransportSpec,
 };
-use crate::port::Port;
+use crate::seat::Seat;
 use crate::shard::{Farewell, Notices, Sink};
 use crate::sources::{Cited, Contributors, Csrcs};
 use crate::stream;
@@ -49,61 +48,6 @@ pub(crate) struct Conference {
     cited: Cited,
     /// For tests: so many ticks until a fault strikes.
     fault_in_ticks: Option<u32>,
-}
-
-/// A port and its part in the current frame.
-#[derive(Debug)]
-pub(crate) struct Seat {
-    pub(crate) id: PortId,
-    pub(crate) port: Port,
-    voice: Voice,
-    /// What it added to the total, if it is heard.
-    own: Option<[i16; FRAME_SAMPLES]>,
-    /// Of what it hears while it is heard itself.
-    limiter: Limiter,
-    /// What it alone is told just now.
-    prompt: Option<Player>,
-    /// The latch that was last told.
-    latch_told: Option<SocketAddr>,
-    /// Until when it is muted because it brings back what came from here.
-    loops_until: Option<Instant>,
-    /// Whether a report was made that was not told yet.
-    was_measured: bool,
-}
-
-impl Seat {
-    pub(crate) const fn new(id: PortId, port: Port) -> Self {
-        Self {
-            id,
-            port,
-            voice: Voice::new(),
-            own: None,
-            limiter: Limiter::new(),
-            prompt: None,
-            latch_told: None,
-            loops_until: None,
-            was_measured: false,
-        }
-    }
-
-    /// See [`crate::message::Action::MutePort`].
-    pub(crate) const fn mute(&mut self, is_muted: bool) {
-        self.voice.mute(is_muted);
-    }
-
-    /// See [`crate::message::StreamSpec::apart`].
-    const fn is_apart(&self) -> bool {
-        self.port.specs().1.apart
-    }
-
-    /// Whether it is muted because of a loop.
-    fn is_cut(&self, now: Instant) -> bool {
-        self.loops_until.is_some_and(|until| now < until)
-    }
-
-    fn lent(&self) -> u32 {
-        self.port.specs().0.lent
-    }
 }
 
 impl Conference {
@@ -205,7 +149,7 @@ impl Conference {
     ) -> Option<(Box<Seat>, Option<Farewell>)> {
         let mut seat = self.seats.get_mut(place)?.take()?;
         self.ports_count -= 1;
-        let farewell = farewell(now, &mut seat, (&self.cited, place));
+        let farewell = seat.farewell(now, (&self.cited, place));
         // RFC 3550 §7.3: the others are told of it with their next reports.
         self.cited.gone(now, place);
         Some((seat, farewell))
@@ -215,7 +159,7 @@ impl Conference {
     pub(crate) fn farewells(&mut self, now: Instant) -> Vec<Farewell> {
         let Self { seats, cited, .. } = self;
         let seats = seats.iter_mut().enumerate();
-        seats.filter_map(|(place, seat)| farewell(now, seat.as_mut()?, (&*cited, place))).collect()
+        seats.filter_map(|(place, seat)| seat.as_mut()?.farewell(now, (&*cited, place))).collect()
     }
 
     /// Plays a prompt to all.
@@ -421,41 +365,8 @@ impl Conference {
 
     /// Tells what has come to pass. What finds no place is told in a later tick.
     fn notice(&mut self, now: Instant, notices: &mut Notices<'_>) {
-        let conference = self.key;
         for seat in self.seats.iter_mut().flatten() {
-            let port = seat.id;
-            let latched = seat.port.latched();
-            if let Some(remote) = latched
-                && latched != seat.latch_told
-                && notices.push(Event::Latched { conference, port, remote })
-            {
-                seat.latch_told = latched;
-            }
-            if seat.was_measured
-                && notices.push(Event::Measured { conference, port, report: seat.port.report() })
-            {
-                seat.was_measured = false;
-            }
-            if let Some(is_talking) = seat.voice.news()
-                && notices.push(Event::Talking { conference, port, is_talking })
-            {
-                seat.voice.told();
-            }
-            if let Some(press) = seat.port.key()
-                && notices.push(Event::KeyPressed {
-                    conference,
-                    port,
-                    key: press.key,
-                    for_ms: press.for_ms,
-                })
-            {
-                seat.port.key_told();
-            }
-            if let Some(for_ms) = seat.port.silent_for_ms(now)
-                && notices.push(Event::Silent { conference, port, for_ms })
-            {
-                seat.port.silence_told(now);
-            }
+            seat.notice(now, self.key, notices);
         }
     }
 }
@@ -467,16 +378,6 @@ fn next_of(prompt: &mut Option<Player>, tone: &mut [i16; FRAME_SAMPLES]) -> bool
         *prompt = None;
     }
     plays
-}
-
-/// What a peer is told when his leg ends.
-fn farewell(now: Instant, seat: &mut Seat, cited: (&Cited, usize)) -> Option<Farewell> {
-    let mut out = [0; RTCP_BYTES_MAX];
-    let lent = seat.lent();
-    let cited = (!seat.is_apart()).then_some(cited);
-    let packet = seat.port.goodbye_citing(now, cited, &mut out)?;
-    let (channel, to, bytes) = (packet.channel, packet.to, packet.bytes.to_vec());
-    Some(Farewell { lent, channel, to, bytes })
 }
 
 /// Ticks from one round to the next.

@@ -29,6 +29,7 @@ mod heard;
 mod port;
 #[cfg(test)]
 mod rig;
+mod seat;
 mod shard;
 mod sources;
 mod transport;

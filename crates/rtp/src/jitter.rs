@@ -20,10 +20,12 @@ use units::Instant;
 use crate::sequence::{Extender, timestamp_distance};
 
 use depth::Depth;
+use grain::Grain;
 pub use kinds::{Content, Counters, Frame, Inserted, JitterConfig, Packet};
 use ring::{Ring, Waiting};
 
 mod depth;
+mod grain;
 mod kinds;
 mod ring;
 
@@ -70,40 +72,6 @@ enum State {
     Playing,
     /// Playing, but nothing has been there since then.
     Starved { since: Instant },
-}
-
-/// What a step and all packets of late are a whole number of. A sender may make them now longer, now shorter.
-#[derive(Clone, Copy, Debug)]
-struct Grain {
-    /// In ticks, at least one.
-    ticks: u32,
-    /// The same of the last few packets alone, and how many these are.
-    of_late: (u32, u32),
-}
-
-impl Grain {
-    const fn new(step_ticks: u32) -> Self {
-        Self { ticks: step_ticks, of_late: (step_ticks, 0) }
-    }
-
-    /// Takes the length of a packet: a finer one counts at once, a coarser one when many have been so.
-    fn fit(&mut self, step_ticks: u32, packet_ticks: u32) {
-        let (of_late, packets) = self.of_late;
-        self.ticks = common(self.ticks, packet_ticks);
-        self.of_late = (common(of_late, packet_ticks), packets + 1);
-        if packets + 1 == GRAIN_PACKETS {
-            (self.ticks, self.of_late) = (self.of_late.0, (step_ticks, 0));
-        }
-    }
-}
-
-/// The greatest common divisor.
-const fn common(a: u32, b: u32) -> u32 {
-    let (mut common, mut rest) = (a, b);
-    while rest > 0 {
-        (common, rest) = (rest, common % rest);
-    }
-    common
 }
 
 impl JitterBuffer {
@@ -558,8 +526,6 @@ const IDLE_AFTER: Duration = Duration::from_millis(100);
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 /// More delay than needed by so much is dropped at once: it is heard in a conversation.
 const EXCESS_MAX: Duration = Duration::from_millis(100);
-/// A second of 20 ms packets: who has changed his packet time does not change it again so soon.
-const GRAIN_PACKETS: u32 = 50;
 /// What is made up where something was dropped.
 const SEAM: Duration = Duration::from_millis(5);
 /// Until the stream has shown its own packet time: 20 ms (RFC 3551 §4.2).

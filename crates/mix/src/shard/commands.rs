@@ -3,12 +3,13 @@
 use units::Instant;
 
 use super::{Lent, Place, Shard};
-use crate::conference::{Conference, Seat};
+use crate::conference::Conference;
 use crate::message::{
     Action, Command, ConferenceKey, Done, Epoch, Event, Listeners, PortId, Prompt, Refused,
     StreamSpec, TransportSpec,
 };
 use crate::port::Port;
+use crate::seat::Seat;
 use crate::{ROUND_FRAMES, TICK};
 
 /// What a key leads to.
