@@ -9,7 +9,7 @@ use mix::message::{
     Codec, Direction, Format, Key, Kind, Listeners, PortId, Prompt, RtcpPath, StreamSpec,
     TransportSpec,
 };
-use pool::{ConferenceId, Seats};
+use pool::ConferenceId;
 use sip::{DialogId, Method, Request, Source};
 use units::Instant;
 
@@ -251,26 +251,21 @@ impl Node {
         let waits = may_come_back && self.phase == Phase::Running && !self.pool.is_reserved(id);
         let until = self.records.get(&id).and_then(|record| record.rejoin_until);
         match until.filter(|until| waits && *until > now) {
-            Some(until) => self.wait_again(now, id, until, cause),
+            Some(until) => self.wait_again(now, id, until),
             None => self.conference_ended(now, id, &cause.to_string()),
         }
     }
 
-    /// Holds a conference again until then, for those who were in it before the restart, if there is room.
-    fn wait_again(&mut self, now: Instant, id: ConferenceId, until: Instant, cause: End) {
-        let tenant = self.pool.conference(id).map(|view| view.tenant).unwrap_or_default();
-        self.pool.end(now, id);
-        self.pool.restore_conference(now, (id, Seats(1), tenant), until.since(now));
-        if self.pool.conference(id).is_none() {
-            return self.conference_ended(now, id, &cause.to_string());
-        }
+    /// Holds a conference again until then, for those who were in it before the restart. Its URI lives: that it
+    /// is over is told when nobody has come.
+    fn wait_again(&mut self, now: Instant, id: ConferenceId, until: Instant) {
+        self.pool.hold_again(now, id, until.since(now));
         self.asker_proved(id);
         self.keep_running(id);
         self.close_focus(id, State::Held);
-        let Some(record) = self.records.get_mut(&id) else { return };
-        record.since = now;
-        let conference = record.uri.to_string();
-        self.notice(Notice::Ended { conference, cause: cause.to_string() });
+        if let Some(record) = self.records.get_mut(&id) {
+            record.since = now;
+        }
     }
 
     /// Gives back what a focus had in the mixer.

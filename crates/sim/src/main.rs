@@ -12,9 +12,12 @@ struct Arguments {
     /// Run just this seed, and print every SIP message.
     #[arg(long)]
     seed: Option<u64>,
-    /// Run seeds 0 to N-1.
+    /// Run so many seeds.
     #[arg(long, default_value_t = 50)]
     seeds: u64,
+    /// Begin with this one.
+    #[arg(long, default_value_t = 0)]
+    first: u64,
     /// What happens.
     #[arg(long, value_enum, default_value_t = Flow::Main)]
     flow: Flow,
@@ -53,7 +56,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let seeds = match arguments.seed {
         Some(seed) => seed..seed + 1,
-        None => 0..arguments.seeds,
+        None => arguments.first..arguments.first.saturating_add(arguments.seeds),
     };
     let loss = arguments.loss.map(|loss| format!(" --loss {loss}")).unwrap_or_default();
     let flow = arguments.flow.to_possible_value().map(|it| it.get_name().to_owned());

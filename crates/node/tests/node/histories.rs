@@ -37,6 +37,9 @@ enum Fault {
     OtherUri,
 }
 
+/// So long whoever was in when the process died may come back.
+const REJOIN_WITHIN: Duration = Duration::from_secs(600);
+
 /// One request to the factory, and what came of it.
 #[derive(Clone)]
 struct Asked {
@@ -58,6 +61,8 @@ struct World {
     legs: BTreeMap<String, Vec<Caller>>,
     /// Conferences that ran when the process died: they wait for their callers.
     waiting: BTreeSet<String>,
+    /// Until when they do, and wait again if the first to come back is gone before the others come.
+    may_come_back: BTreeMap<String, UnixTime>,
     over: BTreeSet<String>,
     /// By URI: how many legs, and until when.
     reserved: BTreeMap<String, (u32, UnixTime)>,
@@ -83,6 +88,7 @@ impl World {
             asked: Vec::new(),
             legs: BTreeMap::new(),
             waiting: BTreeSet::new(),
+            may_come_back: BTreeMap::new(),
             over: BTreeSet::new(),
             reserved: BTreeMap::new(),
         };
@@ -250,7 +256,10 @@ impl World {
         let mut caller = legs.pop().expect("somebody is in");
         if legs.is_empty() {
             self.legs.remove(uri);
-            if !self.reserved.contains_key(uri) {
+            let wall = self.rig().wall_now();
+            if self.may_come_back.get(uri).is_some_and(|until| *until > wall) {
+                self.waiting.insert(uri.to_owned());
+            } else if !self.reserved.contains_key(uri) {
                 self.over.insert(uri.to_owned());
             }
         }
@@ -300,6 +309,8 @@ impl World {
         self.rig = Some(next);
         // Who was in is out, and may come back.
         self.waiting.extend(std::mem::take(&mut self.legs).into_keys());
+        let until = self.rig().wall_now().after(REJOIN_WITHIN);
+        self.may_come_back.extend(self.waiting.iter().map(|uri| (uri.clone(), until)));
         // All at once, as people do; those of some come later.
         for uri in self.waiting.clone() {
             if self.rng.below(2) == 0 {

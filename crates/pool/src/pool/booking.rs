@@ -108,6 +108,24 @@ impl Pool {
         self.ledger.insert(id, entry);
     }
 
+    /// A conference in which nobody is any more is held again, with one seat for the first who comes. What it gives up goes to
+    /// others, that seat does not.
+    pub fn hold_again(&mut self, now: Instant, id: ConferenceId, hold: Duration) {
+        let Some(entry) = self.ledger.remove(id) else { return };
+        let entry = Entry {
+            state: State::Held(Firmness::Firm),
+            promised: 1,
+            used: 0,
+            charged: Cost::ZERO,
+            hold,
+            until: now + hold,
+            serial: self.new_serial(),
+            ..entry
+        };
+        self.ledger.insert(id, entry);
+        self.top_up(now);
+    }
+
     /// Promises a conference that was restored as many seats as it had, as far as nobody else is promised them.
     pub fn restore_seats(&mut self, now: Instant, id: ConferenceId, seats: Seats) {
         let Some(entry) = self.ledger.entry(id) else { return };
