@@ -45,7 +45,7 @@ impl Shared {
 /// No datagram that is still worth something waits for longer in a socket. When it came counts, and not when it was read: a
 /// thread that has a thousand legs to send to reads milliseconds later, and a jitter buffer that takes this for the network's
 /// doing makes everybody wait for it.
-pub(crate) const WAITED_MAX: Duration = Duration::from_millis(200);
+const WAITED_MAX: Duration = Duration::from_millis(200);
 
 /// Where events go.
 pub(crate) type Deliver = dyn Fn(u16, Event) -> Delivery + Send + Sync;

@@ -299,7 +299,6 @@ impl Conference {
         let all = self.contributors.to(usize::MAX, None);
         for (place, seat) in self.seats.iter_mut().enumerate() {
             let Some(seat) = seat else { continue };
-            let lent = seat.lent();
             let his = seat.port.control().ssrc();
             let mut tone = [0; FRAME_SAMPLES];
             let is_told = next_of(&mut seat.prompt, &mut tone);
@@ -323,8 +322,8 @@ impl Conference {
             }
             if in_round > 1 && !seat.port.goes_by_rounds() {
                 self.has_held = true;
-            } else if let Some(packet) = seat.port.packet() {
-                sink.send(lent, packet.channel, packet.to, packet.bytes);
+            } else {
+                seat.send(sink);
             }
         }
     }
@@ -335,10 +334,7 @@ impl Conference {
             return;
         }
         for seat in self.seats.iter_mut().flatten() {
-            let lent = seat.lent();
-            if let Some(packet) = seat.port.packet() {
-                sink.send(lent, packet.channel, packet.to, packet.bytes);
-            }
+            seat.send(sink);
         }
     }
 

@@ -155,10 +155,10 @@ impl Port {
                 None
             }
             Said::Event { is_first, timestamp, payload } => {
-                let to = self.destination().or_else(|| {
-                    self.sender.skip(1);
-                    None
-                })?;
+                if !self.goes_somewhere() {
+                    return None;
+                }
+                let to = self.to?;
                 let bytes = self.sender.push_event((keys, is_first, timestamp), payload)?;
                 Some(counted(&mut self.counts, &mut self.control, to, bytes))
             }
@@ -181,17 +181,26 @@ impl Port {
 
     /// Takes the next 10 ms for the peer, to which others have contributed; then ask for [`Port::packet`].
     pub(crate) fn say_mixed(&mut self, frame: &[i16; FRAME_SAMPLES], csrcs: &Csrcs) {
-        self.say_encoded(&stream::encoded(self.codec(), frame), csrcs);
+        if self.goes_somewhere() {
+            self.sender.gather(&stream::encoded(self.codec(), frame), csrcs);
+        }
     }
 
     /// The same with a frame that is encoded already, in the codec that the port [sends](Self::codec):
-    /// many hear the same. If it can go nowhere it passes unsaid, so that the clock stays true.
+    /// many hear the same.
     pub(crate) fn say_encoded(&mut self, frame: &[u8; FRAME_SAMPLES], csrcs: &Csrcs) {
-        self.to = self.destination();
-        match self.to {
-            Some(_) => self.sender.gather(frame, csrcs),
-            None => self.sender.skip(1),
+        if self.goes_somewhere() {
+            self.sender.gather(frame, csrcs);
         }
+    }
+
+    /// Whether the next 10 ms go anywhere. If not they pass unsaid, so that the clock stays true.
+    fn goes_somewhere(&mut self) -> bool {
+        self.to = self.destination();
+        if self.to.is_none() {
+            self.sender.skip(1);
+        }
+        self.to.is_some()
     }
 
     /// The packet that is full with what was said last, unless it was meant for an address that has changed since.

@@ -11,7 +11,7 @@ use crate::control::RTCP_BYTES_MAX;
 use crate::heard::Voice;
 use crate::message::{ConferenceKey, Event, PortId};
 use crate::port::Port;
-use crate::shard::{Farewell, Notices};
+use crate::shard::{Farewell, Notices, Sink};
 use crate::sources::Cited;
 
 /// A port and its part in the current frame.
@@ -66,6 +66,14 @@ impl Seat {
 
     pub(crate) fn lent(&self) -> u32 {
         self.port.specs().0.lent
+    }
+
+    /// Sends the packet that is full, if there is one.
+    pub(crate) fn send(&mut self, sink: &mut impl Sink) {
+        let lent = self.lent();
+        if let Some(packet) = self.port.packet() {
+            sink.send(lent, packet.channel, packet.to, packet.bytes);
+        }
     }
 
     /// What its peer is told when the leg ends.

@@ -177,17 +177,7 @@ fn who_is_overloaded_is_not_called_for_as_long_as_he_says() {
     let got = rig.pass(Duration::from_secs(2));
     assert_eq!(take_reports(&mut rig, &alice, got), ["SIP/2.0 486 Busy Here"]);
 
-    let got = refer(&mut rig, &mut alice, &uri, "sip:carol@127.0.0.1:6002");
-    assert!(only(got.clone(), &Method::Invite).is_empty(), "it is kept back");
-    assert_eq!(rig.used_and_held(), (1, 3), "seat and port are free again");
-    take_reports(&mut rig, &alice, got);
-    let got = rig.pass(Duration::from_secs(2));
-    assert_eq!(take_reports(&mut rig, &alice, got), ["SIP/2.0 503 Service Unavailable"]);
-    let why = rig.notices.iter().rev().find_map(|notice| match notice {
-        Notice::NotReached { status: 503, why, .. } => Some(why.as_str()),
-        _ => None,
-    });
-    assert!(why.is_some_and(|why| why.contains("overloaded")), "{why:?}");
+    is_kept_back(&mut rig, &mut alice, (&uri, "sip:carol@127.0.0.1:6002"), "overloaded");
     let unsent = rig.node.figures().unsent;
     assert_eq!(unsent.of(sip::RequestUnsent::NextHopOverloaded), 1);
 
@@ -204,6 +194,21 @@ fn who_is_overloaded_is_not_called_for_as_long_as_he_says() {
     assert_eq!(rig.node.leftovers(), Leftovers::default());
 }
 
+/// Whoever is to be called is not, which its creator hears at once, and why the log says in these words.
+fn is_kept_back(rig: &mut Rig, alice: &mut Caller, (uri, target): (&str, &str), words: &str) {
+    let got = refer(rig, alice, uri, target);
+    assert!(only(got.clone(), &Method::Invite).is_empty(), "it is kept back");
+    assert_eq!(rig.used_and_held(), (1, 3), "seat and port are free again");
+    take_reports(rig, alice, got);
+    let got = rig.pass(Duration::from_secs(2));
+    assert_eq!(take_reports(rig, alice, got), ["SIP/2.0 503 Service Unavailable"]);
+    let why = rig.notices.iter().rev().find_map(|notice| match notice {
+        Notice::NotReached { status: 503, why, .. } => Some(why.as_str()),
+        _ => None,
+    });
+    assert!(why.is_some_and(|why| why.contains(words)), "{why:?}");
+}
+
 /// A37 · RFC 7339 §5.9: who has not answered three calls in a row is not called again at once, which the creator need not wait 32 s to
 /// hear; after some seconds he is tried, and when he answers he is called as ever.
 #[test]
@@ -216,17 +221,7 @@ fn who_has_fallen_silent_is_called_again_after_a_pause() {
         let got = rig.pass(Duration::from_secs(34));
         assert_eq!(take_reports(&mut rig, &alice, got), ["SIP/2.0 408 Request Timeout"]);
     }
-    let got = refer(&mut rig, &mut alice, &uri, BOB);
-    assert!(only(got.clone(), &Method::Invite).is_empty(), "it is kept back");
-    assert_eq!(rig.used_and_held(), (1, 3), "seat and port are free again");
-    take_reports(&mut rig, &alice, got);
-    let got = rig.pass(Duration::from_secs(2));
-    assert_eq!(take_reports(&mut rig, &alice, got), ["SIP/2.0 503 Service Unavailable"]);
-    let why = rig.notices.iter().rev().find_map(|notice| match notice {
-        Notice::NotReached { status: 503, why, .. } => Some(why.as_str()),
-        _ => None,
-    });
-    assert!(why.is_some_and(|why| why.contains("has answered none")), "{why:?}");
+    is_kept_back(&mut rig, &mut alice, (&uri, BOB), "has answered none");
     assert_eq!(rig.node.figures().unsent.of(sip::RequestUnsent::NextHopSilent), 1);
 
     rig.pass(Duration::from_secs(60));

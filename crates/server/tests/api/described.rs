@@ -11,6 +11,11 @@ impl Description {
         Self(serde_json::from_str(text).expect("JSON"))
     }
 
+    /// The schemas of all types of events.
+    pub(crate) fn events(&self) -> &[Value] {
+        self.0["components"]["schemas"]["Event"]["oneOf"].as_array().expect("types")
+    }
+
     /// Calls it with each part of the description, paths and components among them.
     pub(crate) fn each_part(&self, mut look: impl FnMut(&str, &Value)) {
         for (part, value) in self.0.as_object().expect("parts") {
@@ -96,6 +101,7 @@ impl Description {
         for (key, rule) in schema.as_object().expect("a schema") {
             match key.as_str() {
                 "type" => assert!(is_of(rule, value), "{at}: {value} is no {rule}"),
+                "const" => assert_eq!(rule, value, "{at}"),
                 "enum" => {
                     assert!(rule.as_array().expect("values").contains(value), "{at}: {value}")
                 }
@@ -116,8 +122,8 @@ impl Description {
                     assert!(value.is_null() || value.as_u64() >= rule.as_u64(), "{at}: {value}")
                 }
                 "maximum" => assert!(value.as_u64() <= rule.as_u64(), "{at}: {value}"),
-                "maxLength" | "minLength" | "maxItems" | "pattern" | "format" | "description"
-                | "examples" | "default" => {}
+                "maxLength" | "minLength" | "maxItems" | "pattern" | "format" | "title"
+                | "description" | "examples" | "default" => {}
                 other => panic!("{at}: what is {other}?"),
             }
         }

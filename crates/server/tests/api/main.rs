@@ -298,6 +298,13 @@ fn what_happens_is_told_with_ids_and_resumed_after_one() {
     let told = fields(&mut operator, 2);
     assert!(told[1].contains("\"type\":\"held\"") && told[1].contains("sip:conf-"), "{told:?}");
     assert!(told[1].contains(first.as_str().expect("an id")));
+    let description = Description::new();
+    for data in told.iter().filter_map(|line| line.strip_prefix("data: ")) {
+        let event: Value = serde_json::from_str(data).expect("JSON");
+        let mut types = description.events().iter();
+        let schema = types.find(|one| one["properties"]["type"]["const"] == event["type"]);
+        description.fits(schema.expect("a type that is described"), &event, data);
+    }
     let seen = fields(&mut reader, 2);
     assert!(!seen.concat().contains("conf-"), "{seen:?}");
     assert!(seen[3].contains(second.as_str().expect("an id")));
