@@ -96,7 +96,8 @@ fn convenes(way: Way) {
     // baresip refers inside a call only, and writes Refer-To without angle brackets.
     alice.command("dial", &format!("{}{transport}", bob.process.greeting("uri")));
     bob.process.until("joined");
-    alice.until("Call established");
+    // By name: the call to the conference was established too, and a REFER before the ACK is outside of what baresip remembers.
+    alice.until("Call established: sip:bob@");
     alice.command("transfer", &conference);
     assert_eq!(bob.process.until("joined")["conference"], conference.as_str());
     // The report that he is there ends the call between the two.
