@@ -85,6 +85,13 @@ enum Looks {
     InTurn,
 }
 
+/// Whether there may be more to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Unread,
+}
+
 /// Whether the thread goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
@@ -150,7 +157,8 @@ impl ShardThread {
         self.flush();
         self.publish();
         let mut ready = [EpollEvent::empty(); 4];
-        while self.choose_looks().is_ok() && self.set_timer().is_ok() {
+        let mut left = Left::Nothing;
+        while self.choose_looks().is_ok() && self.set_timer(left).is_ok() {
             let count = match self.epoll.wait(&mut ready, EpollTimeout::NONE) {
                 Ok(count) => count,
                 Err(Errno::EINTR) => continue,
@@ -160,9 +168,11 @@ impl ShardThread {
             for event in &ready[..count] {
                 self.handle_ready(event.data());
             }
-            self.receive();
+            left = self.receive();
             let next = self.take_commands();
-            self.tick();
+            if left == Left::Nothing {
+                self.tick();
+            }
             self.resume();
             self.flush();
             self.bind_when_due();
@@ -192,24 +202,42 @@ impl ShardThread {
 
     /// Takes what has come to the sockets, from each one datagram in a pass, so that who floods one leg waits for the
     /// others. Whoever has more than all passes take is not read for the time of a tick.
-    fn receive(&mut self) {
+    ///
+    /// A tick waits for the first passes, and no longer: what has come is mixed, however busy the thread is. Were it left
+    /// unread for want of time, it would be made up, which costs more than playing it, and it would be older each time.
+    fn receive(&mut self) -> Left {
+        for pass in 1..=PASSES_MAX {
+            if self.read_each_once(pass == PASSES_MAX) == 0 {
+                return Left::Nothing;
+            }
+            if pass >= PASSES_BEFORE_TICK && self.tick() {
+                return Left::Unread;
+            }
+        }
+        Left::Nothing
+    }
+
+    /// Reads one datagram of each socket that has any; how many there were. If it is the last pass, whoever was read has
+    /// to pause.
+    fn read_each_once(&mut self, is_last: bool) -> usize {
         let mut ready = [EpollEvent::empty(); READY_MAX];
         let mut bytes = [0; DATAGRAM_BYTES_MAX];
-        for pass in 1..=PASSES_MAX {
+        let mut read = 0;
+        loop {
             let count = self.media.wait(&mut ready, EpollTimeout::ZERO).unwrap_or(0);
             self.reader.look_at_clocks(now());
             for event in &ready[..count] {
                 let Some(socket) = of_token(event.data()) else { continue };
                 self.receive_one(socket, &mut bytes);
-                if pass == PASSES_MAX {
+                if is_last {
                     self.pause(now(), socket);
                 }
             }
-            if count == 0 {
-                return;
+            read += count;
+            // Those that have more are told of again after all the others: epoll goes round.
+            if count < READY_MAX || read >= self.sockets.count() {
+                return read;
             }
-            // However much there is to read: the tick does not wait for it.
-            self.tick();
         }
     }
 
@@ -268,18 +296,17 @@ impl ShardThread {
         Next::GoOn
     }
 
-    /// Mixes what is due.
-    fn tick(&mut self) {
-        // The shard leaves out what is overdue by more; the bound only keeps packets from waiting.
-        for _ in 0..mix::CATCH_UP_TICKS_MAX {
-            let now = now();
-            let Some(due) = self.shard.deadline().filter(|due| *due <= now) else { return };
-            if now.since(due) > TICK {
-                self.report.ticks_late += 1;
-            }
-            let Self { shard, sockets, report, .. } = self;
-            shard.tick(now, &mut Outbox { sockets, report });
+    /// Mixes what is due, of one tick; whether anything was. What comes late is made good by one tick after another, and
+    /// between them what has come is read.
+    fn tick(&mut self) -> bool {
+        let now = now();
+        let Some(due) = self.shard.deadline().filter(|due| *due <= now) else { return false };
+        if now.since(due) > TICK {
+            self.report.ticks_late += 1;
         }
+        let Self { shard, sockets, report, .. } = self;
+        shard.tick(now, &mut Outbox { sockets, report });
+        true
     }
 
     /// Hands over events, closes what was given back, and binds what is missing.
@@ -373,11 +400,12 @@ impl ShardThread {
 
     /// Goes off at the next tick, or when a held event or a port is tried again; if there is none of
     /// these, never.
-    fn set_timer(&mut self) -> Result<(), Errno> {
+    fn set_timer(&mut self, left: Left) -> Result<(), Errno> {
         let retry: Option<Instant> = self.held.as_ref().map(|_| now() + TICK);
-        let look = match self.looks {
-            Looks::AtOnce => None,
-            Looks::InTurn => Some(now() + LOOK_EVERY),
+        let look = match (left, self.looks) {
+            (Left::Unread, _) => Some(now()),
+            (Left::Nothing, Looks::AtOnce) => None,
+            (Left::Nothing, Looks::InTurn) => Some(now() + LOOK_EVERY),
         };
         let due = soonest(soonest(self.shard.deadline(), retry), soonest(self.bind_again, look));
         self.timer.set(soonest(due, soonest(self.resume_at, self.sockets.deadline())))
@@ -453,6 +481,9 @@ const READY_MAX: usize = 256;
 /// Passes over the sockets in one wake-up: as many datagrams of one leg, and some 100 us of a flood. What is left comes a tick
 /// later, or is lost in the kernel.
 const PASSES_MAX: usize = 64;
+
+/// Passes that a tick waits for: a leg that sends a packet each 20 ms has no more than two waiting where ticks are made good.
+const PASSES_BEFORE_TICK: usize = 3;
 
 /// Commands done between two looks at the clock.
 const COMMANDS_PER_PASS_MAX: usize = 64;

@@ -16,7 +16,7 @@ use crate::seat::Seat;
 use crate::shard::{Farewell, Notices, Sink};
 use crate::sources::{Cited, Contributors, Csrcs};
 use crate::stream;
-use crate::{FRAME_SAMPLES, ROUND_FRAMES};
+use crate::{FRAME_SAMPLES, ROUND_FRAMES, TICK};
 
 /// The ports of one conference, and their sum.
 #[derive(Debug)]
@@ -177,15 +177,30 @@ impl Conference {
         seat.prompt = Some(Player::new(prompt.tune()));
     }
 
-    /// Lets `ticks` times 10 ms pass in which nothing was mixed.
-    pub(crate) fn skip(&mut self, ticks: u32) {
+    /// Lets `ticks` times 10 ms pass before `due` in which nothing is mixed. If they are few, what the legs said in them is
+    /// passed over: a shard that has too much to do would have the more to do if it had to shorten all of it bit by bit.
+    pub(crate) fn skip(&mut self, due: Instant, ticks: u32) {
         let before = self.frames_begun();
-        self.ticks += u64::from(ticks);
+        if ticks <= PASSED_OVER_MAX {
+            for left in (1..=ticks).rev() {
+                self.pass_over(due - TICK.saturating_mul(left));
+            }
+        } else {
+            self.ticks += u64::from(ticks);
+        }
         let frames = u32::try_from(self.frames_begun() - before).unwrap_or(u32::MAX);
         self.has_held = false;
         for seat in self.seats.iter_mut().flatten() {
             seat.port.skip(frames);
         }
+    }
+
+    /// Lets a tick pass that was due at `at`, and what is said in it.
+    fn pass_over(&mut self, at: Instant) {
+        if self.ticks.is_multiple_of(ROUND_TICKS) {
+            self.seats.iter_mut().flatten().for_each(|seat| seat.port.pass_over(at));
+        }
+        self.ticks += 1;
     }
 
     /// Does what is due `now`: a round is mixed, or what the last one has left is sent and told.
@@ -383,6 +398,9 @@ const ROUND_TICKS: u64 = ROUND_FRAMES as u64;
 const POSITIONS: u64 = 60;
 
 const _: () = assert!(POSITIONS.is_multiple_of(ROUND_TICKS));
+
+/// Ticks left out at once whose sound is passed over; a machine that stood still for longer finds nothing to play anyway.
+const PASSED_OVER_MAX: u32 = 10;
 
 // What is held goes out in the one tick that follows.
 const _: () = assert!(ROUND_FRAMES == 2);

@@ -17,7 +17,7 @@ use crate::message::{
 use crate::sources::{Cited, Csrcs};
 use crate::stream::{self, Keying, Press, Receiver, Said, Sender};
 use crate::transport::{Destination, Judgement, Origin, Transport};
-use crate::{FRAME_SAMPLES, TICK};
+use crate::{FRAME_SAMPLES, ROUND_FRAMES, TICK};
 
 /// One RTP leg. Used by a shard's conferences, and by a terminal for its own voice.
 ///
@@ -316,6 +316,13 @@ impl Port {
                 self.counts.withheld_frames += 1;
                 None
             }
+        }
+    }
+
+    /// Passes over what the peer says in a round that is not mixed.
+    pub(crate) fn pass_over(&mut self, at: Instant) {
+        for _ in 0..ROUND_FRAMES {
+            self.hear(at);
         }
     }
 

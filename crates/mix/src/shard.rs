@@ -343,7 +343,7 @@ impl Shard {
         // A fault in one conference must not touch another. What it leaves half done goes with it.
         catch_unwind(AssertUnwindSafe(|| {
             if skipped > 0 {
-                conference.skip(skipped);
+                conference.skip(due, skipped);
             }
             conference.tick(due, sink, &mut notices);
         }))
