@@ -1,5 +1,8 @@
 //! One shard's thread.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

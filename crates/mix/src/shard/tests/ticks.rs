@@ -132,6 +132,26 @@ fn a_little_late_is_made_good_tick_by_tick() {
     assert!(headers.windows(2).all(|p| p[1].timestamp == p[0].timestamp.wrapping_add(160)));
 }
 
+/// A thread with too much to do leaves rounds out, now these, now those: it must not have more to do for it.
+#[test]
+fn what_is_said_in_rounds_that_are_left_out_is_passed_over() {
+    let mut rig = Rig::with_conference();
+    let legs = [300.0, 500.0].map(|hz| rig.join_tone(hz));
+    rig.run_ms(1_000);
+    let delay_us = legs.map(|leg| rig.measured_now(leg).delay_us);
+    for round in 0..20 {
+        rig.busy_ms(40 + 10 * (round % 3));
+        rig.run_ms(200);
+    }
+    assert!(rig.shard.counters().ticks_skipped >= 3 * 20, "else nothing is tested");
+    for (leg, delay_us) in legs.into_iter().zip(delay_us) {
+        let report = rig.measured_now(leg);
+        assert_eq!((report.shortened_samples, report.concealed_samples), (0, 0));
+        assert!(report.delay_us.abs_diff(delay_us) <= 1_000, "{} {delay_us}", report.delay_us);
+        assert!(rig.peers[leg].level(if leg == 0 { 500.0 } else { 300.0 }, 100) > -22.0);
+    }
+}
+
 /// A frozen machine sends one tick's packets when it thaws, and no more.
 #[test]
 fn after_a_freeze_one_tick_is_sent_and_the_clock_has_gone_on() {
