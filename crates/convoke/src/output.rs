@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::writer::{Full, Writer};
@@ -60,24 +61,23 @@ impl Printer {
     /// One event: to people a verb and what it is about, to programs the name and the fields. The
     /// time is put in front of both.
     pub(crate) fn event(&self, tone: Tone, verb: &str, about: &str, name: &str, fields: Value) {
-        self.event_at(unix_micros(), tone, verb, about, name, fields);
+        let now = unix_micros();
+        self.put(if self.json {
+            object_line(name, now, fields)
+        } else {
+            self.columns(now, tone, verb, about)
+        });
     }
 
-    /// The same for what happened a moment ago.
-    pub(crate) fn event_at(
-        &self,
-        unix_micros: u64,
-        tone: Tone,
-        verb: &str,
-        about: &str,
-        name: &str,
-        fields: Value,
-    ) {
-        self.put(if self.json {
-            object_line(name, unix_micros, fields)
-        } else {
-            self.columns(unix_micros, tone, verb, about)
-        });
+    /// The same for people only, of what happened a moment ago.
+    pub(crate) fn verb(&self, unix_micros: u64, tone: Tone, verb: &str, about: &str) {
+        self.put(self.columns(unix_micros, tone, verb, about));
+    }
+
+    /// The same for programs only. `what` names itself, in its field `event`.
+    pub(crate) fn telling(&self, unix_micros: u64, what: &impl Serialize) {
+        let line = serde_json::to_string(&Stamped { at: seconds(unix_micros), what });
+        self.put(line.expect("invariant: what is told is an object of plain data"));
     }
 
     /// One object on one line: `event`, `at` (seconds since 1970), then the fields.
@@ -141,6 +141,14 @@ impl Printer {
         let since = unix_micros.saturating_sub(self.start_micros);
         format!("{:4}.{:03}", since / 1_000_000, since / 1_000 % 1_000)
     }
+}
+
+/// When, and what. A busy server tells thousands of these a second, so they are written as they are.
+#[derive(Serialize)]
+struct Stamped<'a, T> {
+    at: f64,
+    #[serde(flatten)]
+    what: &'a T,
 }
 
 fn object_line(name: &str, unix_micros: u64, fields: Value) -> String {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
@@ -49,8 +50,8 @@ pub enum Event {
     Notice {
         /// Wall clock, microseconds since 1970.
         unix_micros: u64,
-        /// What.
-        notice: Notice,
+        /// What. It is kept here too, for whoever reads events by HTTP.
+        notice: Arc<Notice>,
     },
     /// A SIP message was sent or received; only if asked for.
     Message {
@@ -426,12 +427,12 @@ impl Loop {
                 }
                 Output::Record(record) => self.put_down(&record),
                 Output::Notice(notice) => {
-                    let unix_micros = unix_micros();
-                    if let Some(happened) = self.feed.push(&notice, unix_micros) {
+                    let (notice, unix_micros) = (Arc::new(notice), unix_micros());
+                    if let Some(happened) = self.feed.push(Arc::clone(&notice), unix_micros) {
                         self.webhooks.push(happened);
                     }
                     // Who talks is told as often as people do: not for a log.
-                    if !matches!(notice, Notice::Talking { .. }) {
+                    if !matches!(*notice, Notice::Talking { .. }) {
                         self.tell(Event::Notice { unix_micros, notice });
                     }
                 }

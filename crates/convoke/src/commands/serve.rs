@@ -206,12 +206,13 @@ fn who_may(config: &Config) -> String {
 
 fn show(printer: &Printer, tap: &mut Tap, event: Event) {
     match event {
+        Event::Notice { unix_micros, notice } if printer.is_json() => {
+            printer.telling(unix_micros, notice.as_ref());
+        }
         Event::Notice { unix_micros, notice } => {
             let (tone, verb, about) = notices::words(&notice);
-            let fields = serde_json::to_value(&notice).unwrap_or_default();
-            let name = fields["event"].as_str().unwrap_or("notice").to_owned();
-            if printer.is_json() || !verb.is_empty() {
-                printer.event_at(unix_micros, tone, verb, &harmless(&about), &name, fields);
+            if !verb.is_empty() {
+                printer.verb(unix_micros, tone, verb, &harmless(&about));
             }
         }
         Event::Message { sent, unix_micros, packet } => {

@@ -55,9 +55,9 @@ pub(crate) struct Happened {
     /// When the server started, seconds since 1970: numbers begin anew with it.
     started: u64,
     unix_micros: u64,
-    notice: Notice,
+    notice: Arc<Notice>,
     /// Made when somebody reads it: the loop has no time for what nobody does.
-    shape: OnceLock<Shape>,
+    shape: OnceLock<Box<Shape>>,
 }
 
 /// An event as it is shown.
@@ -93,8 +93,8 @@ impl Feed {
     }
 
     /// One more has happened. Gives it, unless it is of no use outside.
-    pub(crate) fn push(&mut self, notice: &Notice, unix_micros: u64) -> Option<Arc<Happened>> {
-        if matches!(notice, Notice::Media { .. }) {
+    pub(crate) fn push(&mut self, notice: Arc<Notice>, unix_micros: u64) -> Option<Arc<Happened>> {
+        if matches!(*notice, Notice::Media { .. }) {
             // It names the mixer's slot, and says nothing that the record of the leg does not.
             return None;
         }
@@ -103,7 +103,7 @@ impl Feed {
             number: self.last,
             started: self.started,
             unix_micros,
-            notice: notice.clone(),
+            notice,
             shape: OnceLock::new(),
         });
         if self.kept.len() >= KEPT_MAX {
@@ -157,7 +157,7 @@ impl Happened {
     }
 
     fn shape(&self) -> &Shape {
-        self.shape.get_or_init(|| Shape::of(&self.notice, self.unix_micros))
+        self.shape.get_or_init(|| Box::new(Shape::of(&self.notice, self.unix_micros)))
     }
 
     /// As JSON, for whoever reads it. A conference URI is a way in, and not for all.
@@ -218,7 +218,8 @@ mod tests {
 
     fn happen(feed: &mut Feed) {
         let conference = URI.to_owned();
-        feed.push(&Notice::Muted { conference, leg: 1, muted: true }, 1_000_000).expect("told");
+        let muted = Notice::Muted { conference, leg: 1, muted: true };
+        feed.push(Arc::new(muted), 1_000_000).expect("told");
     }
 
     fn numbers(subscription: &Subscription) -> Vec<u64> {

@@ -97,8 +97,8 @@ fn each_kind_of_event_is_as_described() {
     assert_eq!(kinds, KINDS);
     let mut feed = Feed::new(7);
     let told: Vec<Value> = one_of_each()
-        .iter()
-        .map(|notice| feed.push(notice, 1_000_000).expect("told").shown(true))
+        .into_iter()
+        .map(|notice| feed.push(Arc::new(notice), 1_000_000).expect("told").shown(true))
         .map(|shown| serde_json::from_str(&shown).expect("JSON"))
         .collect();
     assert_eq!(told.len(), KINDS.len());
