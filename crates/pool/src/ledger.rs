@@ -1,7 +1,7 @@
 //! What was promised to whom, with its sums and orders kept up to date.
 //!
-//! Only [`Ledger::insert`] and [`Ledger::remove`] touch the sums and the indexes, so they cannot
-//! part from the entries; [`Pool`](crate::Pool) decides, the ledger only books.
+//! Only `Ledger::count` and `Ledger::discount` touch the sums and the indexes, so they cannot part from
+//! the entries; [`Pool`](crate::Pool) decides, the ledger only books.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -208,6 +208,29 @@ impl Ledger {
 
     /// Books an entry; there is none of this id.
     pub(crate) fn insert(&mut self, id: ConferenceId, entry: Entry) {
+        self.count(id, &entry);
+        let former = self.entries.insert(id, entry);
+        assert!(former.is_none(), "invariant: an entry is removed before it is replaced");
+    }
+
+    /// Strikes an entry out.
+    pub(crate) fn remove(&mut self, id: ConferenceId) -> Option<Entry> {
+        let entry = self.entries.remove(&id)?;
+        self.discount(id, &entry);
+        Some(entry)
+    }
+
+    /// Changes an entry, if there is one.
+    pub(crate) fn update(&mut self, id: ConferenceId, change: impl FnOnce(&mut Entry)) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let before = entry.clone();
+        change(entry);
+        let after = entry.clone();
+        self.discount(id, &before);
+        self.count(id, &after);
+    }
+
+    fn count(&mut self, id: ConferenceId, entry: &Entry) {
         self.used += entry.used;
         self.held += entry.held();
         let taken = self.shards.entry(entry.shard).or_default();
@@ -227,13 +250,9 @@ impl Ledger {
         if entry.spare() > 0 {
             self.spare.insert(entry.serial, id);
         }
-        let former = self.entries.insert(id, entry);
-        assert!(former.is_none(), "invariant: an entry is removed before it is replaced");
     }
 
-    /// Strikes an entry out.
-    pub(crate) fn remove(&mut self, id: ConferenceId) -> Option<Entry> {
-        let entry = self.entries.remove(&id)?;
+    fn discount(&mut self, id: ConferenceId, entry: &Entry) {
         self.used -= entry.used;
         self.held -= entry.held();
         if let Some(taken) = self.shards.get_mut(&entry.shard) {
@@ -262,15 +281,8 @@ impl Ledger {
                 }
             }
         }
-        self.spare.remove(&entry.serial);
-        Some(entry)
-    }
-
-    /// Changes an entry, if there is one.
-    pub(crate) fn update(&mut self, id: ConferenceId, change: impl FnOnce(&mut Entry)) {
-        if let Some(mut entry) = self.remove(id) {
-            change(&mut entry);
-            self.insert(id, entry);
+        if entry.spare() > 0 {
+            self.spare.remove(&entry.serial);
         }
     }
 }

@@ -333,9 +333,11 @@ impl Pool {
 
     /// Ends the holds that are due, and opens and closes reservations.
     pub fn handle_deadline(&mut self, now: Instant) {
-        let mut plan = Plan::default();
-        self.plan_overdue(now, &mut plan);
-        self.carry_out(plan, None);
+        let due: Vec<ConferenceId> = self.ledger.overdue(now).collect();
+        for id in due {
+            self.ledger.remove(id);
+            self.outputs.push_back(Output::Expired { id });
+        }
         self.turn_pages(now);
         self.top_up(now);
     }
