@@ -11,7 +11,7 @@ mod refusal;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use sip::{HeaderName, Host, Incoming, Response, SipUri, StatusCode, Uri, uas};
+use sip::{HeaderName, Host, Incoming, Response, SipUri, StatusCode, uas};
 
 pub use self::answering::{
     ANSWER_RULES_MAX, AnswerForm, AnswerRule, Answering, Wildcard, WildcardError,
@@ -165,13 +165,12 @@ pub fn redirect(
     tag: &str,
 ) -> Result<Response, RedirectError> {
     // RFC 3261 §8.3: "MUST NOT redirect a request to a URI equal to the one in the Request-URI".
-    if incoming.request.uri.equivalent(&Uri::Sip(conference_uri.clone())) {
+    let asked = incoming.request.uri.as_sip();
+    if asked.is_some_and(|asked| asked.equivalent(conference_uri)) {
         return Err(RedirectError);
     }
     let contact = focus_contact(conference_uri, incoming).to_string();
-    Ok(Response::answering(&incoming.request, StatusCode::MOVED_TEMPORARILY)
-        .with_to_tag(tag)
-        .with_header(HeaderName::Contact, contact))
+    Ok(incoming.answer(StatusCode::MOVED_TEMPORARILY, tag).with_header(HeaderName::Contact, contact))
 }
 
 /// The user part as it is compared: escapes undone; of a telephone number (`;user=phone`) without

@@ -1,5 +1,7 @@
 //! Who is in, and what people read of him.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use sip::NameAddr;
 use units::Instant;
@@ -77,9 +79,10 @@ impl Focus {
 /// A URI or display name as it may be shown: what could move the cursor, reverse the text or hide
 /// in it becomes U+FFFD, what is too long is cut. A peer chooses these, and they end up in
 /// terminals, logs and web pages.
-pub fn masked(text: &str) -> String {
+pub fn masked<'a>(text: impl Into<Cow<'a, str>>) -> String {
+    let text = text.into();
     if text.len() <= SHOWN_CHARS_MAX && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return text.to_owned();
+        return text.into_owned();
     }
     let visible = |c: char| if is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c };
     text.chars().take(SHOWN_CHARS_MAX).map(visible).collect()

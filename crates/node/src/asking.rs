@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use focus::Creator;
-use focus::factory::{AnswerForm, Refused, Who, redirect};
+use focus::factory::{AnswerForm, Answering, Refused, Who, redirect};
 use pool::{ConferenceId, Firmness, HoldRequest, Refusal, Seats, Shortage};
 use sip::uas;
 use sip::{Host, Identifiers, Incoming, Merged, SipUri, StatusCode};
@@ -24,6 +24,14 @@ const GENERATIONS_MAX: u32 = 64;
 
 /// Why a conference ends that was asked for and that nobody joined.
 const NOBODY_CAME: &str = "nobody came";
+
+/// What a factory is asked for.
+struct Wish {
+    factory: usize,
+    seats: u32,
+    /// How it is handed over.
+    answering: Answering,
+}
 
 /// Room that is held, and what its conference is to be.
 #[derive(Debug)]
@@ -54,7 +62,8 @@ impl Node {
         if self.phase == Phase::ShuttingDown {
             return self.refuse(now, incoming, &Refused::ShuttingDown);
         }
-        let form = self.factories[index].answering(incoming).form;
+        let answering = self.factories[index].answering(incoming);
+        let form = answering.form;
         let checked = match form {
             // RFC 3261 §8.3: a redirect server leaves Require to whom it redirects to.
             AnswerForm::Redirect => uas::check_content(incoming, &focus::CAPABILITIES),
@@ -70,22 +79,23 @@ impl Node {
             return self.refuse(now, incoming, &Refused::NotServed);
         }
         let seats = self.factories[index].expected(incoming, asked);
-        let core = self.factories[index].canonical_uri().to_owned();
-        match self.merged.check(now, &core, &incoming.essentials) {
+        let core = self.factories[index].canonical_uri();
+        match self.merged.check(now, core, &incoming.essentials) {
             // RFC 3261 §8.2.2.2
             Merged::Merged => return self.reply_status(incoming, StatusCode::LOOP_DETECTED),
             Merged::Fresh | Merged::SameTransaction => {}
         }
+        let wish = Wish { factory: index, seats, answering };
         let refused = match form {
             AnswerForm::Redirect | AnswerForm::Relay => {
-                self.redirect_to_held(now, incoming, caller, (index, seats), &core)
+                self.redirect_to_held(now, incoming, caller, wish)
             }
-            AnswerForm::Deliver => self.deliver(now, incoming, caller, (index, seats), &core),
+            AnswerForm::Deliver => self.deliver(now, incoming, caller, wish),
         };
         if let Err(refused) = refused {
             // It is over: its ACK proves nothing that anything was held for, and a request that comes
             // by another way is looked at afresh.
-            self.merged.done(&core, &incoming.essentials);
+            self.merged.done(self.factories[index].canonical_uri(), &incoming.essentials);
             self.refuse(now, incoming, &refused);
         }
     }
@@ -95,12 +105,11 @@ impl Node {
         now: Instant,
         incoming: &Incoming,
         caller: &Caller,
-        asked: (usize, u32),
-        core: &str,
+        wish: Wish,
     ) -> Result<(), Refused> {
-        let id = self.identify(now, incoming, caller, core).ok_or(Refused::SourceBusy)?;
+        let id = self.identify(now, incoming, caller, wish.factory).ok_or(Refused::SourceBusy)?;
         let firmness = firmness_of(incoming, caller);
-        let uri = self.allocate(now, incoming, caller, asked, id, firmness)?;
+        let uri = self.allocate(now, incoming, caller, wish, id, firmness)?;
         let tag = match caller.user() {
             Some(_) => self.tag_key.tag(&known_tag_prefix(self.number), incoming),
             None => self.tag_key.tag_about(&tag_prefix(self.number), incoming, id.0),
@@ -118,10 +127,10 @@ impl Node {
         now: Instant,
         incoming: &Incoming,
         caller: &Caller,
-        (index, seats): (usize, u32),
-        core: &str,
+        wish: Wish,
     ) -> Result<(), Refused> {
-        let id = self.identify(now, incoming, caller, core).ok_or(Refused::SourceBusy)?;
+        let id = self.identify(now, incoming, caller, wish.factory).ok_or(Refused::SourceBusy)?;
+        let seats = wish.seats;
         let is_new = !self.records.contains_key(&id);
         let firmness = firmness_of(incoming, caller);
         let is_soft = firmness != Firmness::Firm;
@@ -129,7 +138,7 @@ impl Node {
         if is_new && is_soft && seats > limit.saturating_sub(self.unproved_seats) {
             return Err(Refused::Unproved { asked: seats, limit });
         }
-        self.allocate(now, incoming, caller, (index, seats), id, firmness)?;
+        self.allocate(now, incoming, caller, wish, id, firmness)?;
         let joined = self.join_as(now, incoming, caller, (id, None));
         match &joined {
             Ok(()) if is_new && is_soft => self.count_unproved(id, seats),
@@ -180,7 +189,7 @@ impl Node {
         let Some(mut record) = self.records.remove(&id) else { return };
         self.put_away(&mut record);
         self.keep_none(id);
-        self.notice(Notice::HoldExpired { conference: record.uri.to_string() });
+        self.notice(Notice::HoldExpired { conference: record.uri.text() });
     }
 
     /// Finds the conference that this request means: one that is held, one that a copy of this very
@@ -190,8 +199,9 @@ impl Node {
         now: Instant,
         incoming: &Incoming,
         caller: &Caller,
-        core: &str,
+        factory: usize,
     ) -> Option<ConferenceId> {
+        let core = self.factories[factory].canonical_uri();
         let (request, who) = (incoming.essentials.identifiers(), caller.who(incoming));
         let mut candidates =
             (0..GENERATIONS_MAX).map(|generation| self.identity(core, request, who, generation));
@@ -223,10 +233,11 @@ impl Node {
         now: Instant,
         incoming: &Incoming,
         caller: &Caller,
-        (index, seats): (usize, u32),
+        wish: Wish,
         id: ConferenceId,
         firmness: Firmness,
     ) -> Result<SipUri, Refused> {
+        let Wish { factory: index, seats, answering } = wish;
         if let Some(record) = self.records.get_mut(&id) {
             record.asked.again(&incoming.essentials, now);
             return Ok(record.uri.clone());
@@ -241,9 +252,8 @@ impl Node {
             legs_max: config.legs_max,
             tenant: self.tenant_of(incoming, caller, index),
         };
-        let asker = focus::masked(&incoming.essentials.from.uri.to_string());
-        let uri = focus::masked(&incoming.request.uri.to_string());
-        let answering = self.factories[index].answering(incoming);
+        let asker = focus::masked(incoming.essentials.from.uri.text());
+        let uri = focus::masked(incoming.request.uri.text());
         let asking = Asking { asker: asker.clone(), asked: Some(uri), answering: Some(answering) };
         let told = self.hold(now, &request, asking)?;
         let hold = request.hold;
@@ -306,7 +316,7 @@ impl Node {
         };
         self.records.insert(id, Box::new(record));
         self.tallies.holds_made += 1;
-        let conference = uri.to_string();
+        let conference = uri.text();
         self.notice(Notice::Held { conference, asker, seats, until });
         uri
     }
@@ -316,10 +326,10 @@ impl Node {
     pub(crate) fn source_proved(&mut self, now: Instant, ack: &Incoming) {
         let sip::Uri::Sip(uri) = &ack.request.uri else { return };
         let Addressee::Factory { index, asked } = self.addressee(uri) else { return };
-        let core = self.factories[index].canonical_uri().to_owned();
-        let was_going_on = self.merged.done(&core, &ack.essentials);
+        let was_going_on =
+            self.merged.done(self.factories[index].canonical_uri(), &ack.essentials);
         let nobody = Caller::default();
-        let Some(id) = self.identify(now, ack, &nobody, &core) else { return };
+        let Some(id) = self.identify(now, ack, &nobody, index) else { return };
         if self.records.contains_key(&id) {
             // Unknown only if the hold has just ended: then its record goes as well.
             let _ = self.pool.confirm(now, id);
@@ -327,8 +337,9 @@ impl Node {
             // A flood has pushed the soft hold out between the 302 and this ACK. The token in the 302
             // finds the conference again by its identity. Without room now, the caller gets 404 and
             // asks anew. An ACK has no list to count, so it is as many as the Request-URI says.
-            let seats = asked.seats;
-            let _ = self.allocate(now, ack, &nobody, (index, seats), id, Firmness::Firm);
+            let answering = self.factories[index].answering(ack);
+            let wish = Wish { factory: index, seats: asked.seats, answering };
+            let _ = self.allocate(now, ack, &nobody, wish, id, Firmness::Firm);
         }
     }
 
@@ -336,8 +347,7 @@ impl Node {
     pub(crate) fn known_acknowledged(&mut self, ack: &Incoming) {
         let sip::Uri::Sip(uri) = &ack.request.uri else { return };
         let Addressee::Factory { index, .. } = self.addressee(uri) else { return };
-        let core = self.factories[index].canonical_uri().to_owned();
-        self.merged.done(&core, &ack.essentials);
+        self.merged.done(self.factories[index].canonical_uri(), &ack.essentials);
     }
 }
 

@@ -146,7 +146,8 @@ impl Asked {
 /// What tells a request from the next one of the same caller: he alone could make two look alike, so
 /// 64 bits do.
 fn fingerprint(essentials: &Essentials) -> u64 {
-    let Essentials { via, branch, cseq, .. } = essentials;
+    let Essentials { via, cseq, .. } = essentials;
+    let branch = via.branch();
     let host = via.host.as_str().to_ascii_lowercase();
     let mut hasher = DefaultHasher::new();
     (branch, host, via.port, cseq.number).hash(&mut hasher);

@@ -361,5 +361,5 @@ fn blank(now: Instant, conference: &str, leg: LegId) -> LegRecord {
 }
 
 fn shown(headers: &Headers, name: &HeaderName) -> Option<String> {
-    headers.get(name).map(|value| masked(&value.text()))
+    headers.get(name).map(|value| masked(value.text()))
 }

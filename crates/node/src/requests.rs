@@ -231,8 +231,8 @@ impl Node {
     pub(crate) fn refuse(&mut self, now: Instant, incoming: &Incoming, refused: &Refused) {
         let status = self.refuse_quietly(incoming, refused);
         let notice = Notice::Refused {
-            uri: focus::masked(&incoming.request.uri.to_string()),
-            asker: focus::masked(&incoming.essentials.from.uri.to_string()),
+            uri: focus::masked(incoming.request.uri.text()),
+            asker: focus::masked(incoming.essentials.from.uri.text()),
             status: status.code(),
             why: refused.to_string(),
             explained: self.explained.take_words(),

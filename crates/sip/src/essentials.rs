@@ -8,10 +8,8 @@ use crate::{
 /// Holds what identifies a message's transaction and dialog, read once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Essentials {
-    /// The topmost Via.
+    /// The topmost Via. Its branch need not begin with the magic cookie (see [`Via::unique_branch`]).
     pub via: Via,
-    /// Its branch, if it has one; it need not begin with the magic cookie (see [`Via::unique_branch`]).
-    pub branch: Option<String>,
     /// From. May lack a tag: RFC 2543 knew none.
     pub from: NameAddr,
     /// To.
@@ -25,10 +23,8 @@ pub struct Essentials {
 impl Essentials {
     /// Reads them. Does not fail on the headers of a parsed message.
     pub fn of(headers: &Headers) -> Result<Self, HeaderError> {
-        let via = headers.top_via()?;
         Ok(Self {
-            branch: via.branch().map(str::to_owned),
-            via,
+            via: headers.top_via()?,
             from: headers.from_()?,
             to: headers.to()?,
             call_id: headers.call_id()?.to_owned(),

@@ -1,5 +1,6 @@
 //! One request that arrives twice, by two ways.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 
@@ -138,7 +139,10 @@ fn fingerprints(core: &str, method: &Method, request: Identifiers<'_>) -> (Key, 
         method => method,
     };
     let Identifiers { call_id, from_tag, cseq, via } = request;
-    let host = via.host.as_str().to_ascii_lowercase();
+    let mut host = Cow::Borrowed(via.host.as_str());
+    if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        host.to_mut().make_ascii_lowercase();
+    }
     (
         Key(fingerprint(&(core, call_id, from_tag, cseq, method.as_str()))),
         Hop(fingerprint(&(via.branch(), host, via.sent_by_port()))),

@@ -100,6 +100,9 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
+/// Fields of most answers: the five that are copied and a few more. Then their list is made once.
+const ANSWER_FIELDS_USUAL: usize = 8;
+
 impl Response {
     /// Makes a response with the default reason phrase, without header fields and body.
     pub fn new(status: StatusCode) -> Self {
@@ -114,7 +117,8 @@ impl Response {
     }
 
     pub(crate) fn to_headers(headers: &Headers, status: StatusCode) -> Self {
-        let mut response = Self::new(status);
+        let headers_usual = Headers::with_capacity(ANSWER_FIELDS_USUAL);
+        let mut response = Self { headers: headers_usual, ..Self::new(status) };
         let copied = [
             HeaderName::Via,
             HeaderName::From,
@@ -147,14 +151,19 @@ impl Response {
     /// Puts a tag on the To header, unless it has one (RFC 3261 §8.2.6.2). Does nothing when To cannot be read.
     #[must_use]
     pub fn with_to_tag(mut self, tag: &str) -> Self {
-        if let Some(value) = self.headers.get(&HeaderName::To)
-            && self.wants_to_tag()
-        {
+        if self.wants_to_tag() {
+            self.put_to_tag(tag);
+        }
+        self
+    }
+
+    /// Puts a tag on the To header, which has none.
+    pub(crate) fn put_to_tag(&mut self, tag: &str) {
+        if let Some(value) = self.headers.get(&HeaderName::To) {
             // At the end of the bytes that came: nothing of them is lost, whatever their encoding.
             let value = [value.as_bytes(), b";tag=", tag.as_bytes()].concat();
             self.headers.set(HeaderName::To, value);
         }
-        self
     }
 
     /// Whether To has no tag yet. Without a To that can be read there is no place for one.

@@ -1,6 +1,9 @@
 //! Writes messages as they go on the wire.
 
+use std::borrow::Cow;
 use std::io::Write;
+
+use memchr::memchr2;
 
 use crate::{
     headers::Headers,
@@ -23,7 +26,10 @@ impl Response {
         let mut out = Vec::with_capacity(capacity(&self.headers, &self.body));
         // The space stands there even when the reason is empty (RFC 3261 §7.2). A reason that came from elsewhere (a
         // message/sipfrag, an error text) must not start a header field.
-        let reason = self.reason.replace(['\r', '\n'], " ");
+        let mut reason = Cow::Borrowed(self.reason.as_str());
+        if memchr2(b'\r', b'\n', reason.as_bytes()).is_some() {
+            reason = Cow::Owned(reason.replace(['\r', '\n'], " "));
+        }
         put(&mut out, format_args!("SIP/2.0 {} {reason}\r\n", self.status));
         rest(&mut out, &self.headers, &self.body);
         out

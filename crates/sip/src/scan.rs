@@ -53,6 +53,26 @@ pub(crate) fn address(ip: IpAddr) -> String {
     text
 }
 
+/// A word as it came. Those that nearly every message has take no memory.
+pub(crate) fn word(text: &str) -> Cow<'static, str> {
+    Cow::Borrowed(match text {
+        "SIP/2.0" => "SIP/2.0",
+        "UDP" => "UDP",
+        "TCP" => "TCP",
+        "TLS" => "TLS",
+        "branch" => "branch",
+        "rport" => "rport",
+        "received" => "received",
+        "tag" => "tag",
+        "transport" => "transport",
+        "lr" => "lr",
+        "isfocus" => "isfocus",
+        "application" => "application",
+        "sdp" => "sdp",
+        _ => return Cow::Owned(text.to_owned()),
+    })
+}
+
 /// Cuts at the first of an ASCII byte, which is in neither part.
 pub(crate) fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
     debug_assert!(at.is_ascii(), "invariant: elsewhere it might cut a character in two");

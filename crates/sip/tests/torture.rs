@@ -496,7 +496,7 @@ fn semiuri_semicolon_in_the_user() {
 #[test]
 fn transports_are_kept_as_they_are() {
     let vias = request("transports.dat").headers.vias().unwrap();
-    let transports: Vec<&str> = vias.iter().map(|via| via.transport.as_str()).collect();
+    let transports: Vec<&str> = vias.iter().map(|via| via.transport.as_ref()).collect();
     assert_eq!(transports, ["UDP", "SCTP", "TLS", "UNKNOWN", "TCP"]);
 }
 

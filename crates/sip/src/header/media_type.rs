@@ -1,6 +1,6 @@
 //! Media types and media ranges: Content-Type, Accept.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use crate::{
     header::{Params, ValueError},
@@ -11,9 +11,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaType {
     /// `application`, `multipart`, … as it came.
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     /// `sdp`, `mixed`, … as it came.
-    pub subtype: String,
+    pub subtype: Cow<'static, str>,
     /// boundary, charset, q, version and others.
     pub params: Params,
 }
@@ -53,6 +53,6 @@ impl FromStr for MediaType {
             return Err(ValueError);
         }
         let params = Params::parse_header(&text[end..])?;
-        Ok(Self { kind: kind.to_owned(), subtype: subtype.to_owned(), params })
+        Ok(Self { kind: scan::word(kind), subtype: scan::word(subtype), params })
     }
 }

@@ -75,7 +75,10 @@ impl fmt::Display for NameAddr {
             scan::quote(display, f)?;
             f.write_str(" ")?;
         }
-        write!(f, "<{}>{}", self.uri, self.params)
+        f.write_str("<")?;
+        self.uri.fmt(f)?;
+        f.write_str(">")?;
+        self.params.put(f)
     }
 }
 

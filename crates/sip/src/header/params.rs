@@ -1,13 +1,13 @@
 //! Parameters after a semicolon: of URIs and of header values.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use crate::{header::ValueError, scan};
 
 /// Holds parameters in their order, names and values as written: quoted strings have their quotes, escapes are there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
-pub struct Params(Vec<(String, Option<String>)>);
+pub struct Params(Vec<(Cow<'static, str>, Option<String>)>);
 
 impl Params {
     /// No honest value has as many parameters; one with more is malformed. It keeps look-ups, which are linear, short.
@@ -60,7 +60,7 @@ impl Params {
 
     /// Adds a parameter at the end.
     pub fn push(&mut self, name: &str, value: Option<&str>) {
-        self.0.push((name.to_owned(), value.map(str::to_owned)));
+        self.0.push((scan::word(name), value.map(str::to_owned)));
     }
 
     /// Removes a parameter and says whether it was there.
@@ -76,7 +76,7 @@ impl Params {
 
     /// Gives all parameters in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
+        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_deref()))
     }
 
     /// Counts them.
@@ -129,9 +129,9 @@ impl Params {
     }
 }
 
-/// Each parameter with its semicolon in front.
 impl Params {
-    /// Writes them, piece by piece: every message has some, and a format string costs as much again as what it writes.
+    /// Writes them, each with its semicolon in front; piece by piece: every message has some, and a format string costs as much
+    /// again as what it writes.
     pub(crate) fn put(&self, out: &mut impl fmt::Write) -> fmt::Result {
         for (name, value) in self.iter() {
             out.write_str(";")?;
@@ -142,6 +142,11 @@ impl Params {
             }
         }
         Ok(())
+    }
+
+    /// How long they are as [`Self::put`] writes them.
+    pub(crate) fn written_len(&self) -> usize {
+        self.iter().map(|(name, value)| 2 + name.len() + value.map_or(0, str::len)).sum()
     }
 }
 

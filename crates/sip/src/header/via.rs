@@ -1,6 +1,6 @@
 //! Via: the way that a request took.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr};
 
 use crate::{
     header::{Params, ValueError},
@@ -12,9 +12,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Via {
     /// Protocol name and version: `SIP/2.0`, without white space. We write nothing else.
-    pub protocol: String,
+    pub protocol: Cow<'static, str>,
     /// `UDP`, `TCP`, `TLS`, … as it came.
-    pub transport: String,
+    pub transport: Cow<'static, str>,
     /// The host of sent-by.
     pub host: Host,
     /// The port of sent-by, if it is written.
@@ -29,8 +29,8 @@ pub const BRANCH_COOKIE: &str = "z9hG4bK";
 impl Via {
     /// Makes a Via without parameters.
     pub fn new(transport: &str, host: Host, port: Option<u16>) -> Self {
-        let protocol = "SIP/2.0".to_owned();
-        Self { protocol, transport: transport.to_owned(), host, port, params: Params::new() }
+        let (protocol, transport) = (Cow::Borrowed("SIP/2.0"), scan::word(transport));
+        Self { protocol, transport, host, port, params: Params::new() }
     }
 
     /// Sets the branch.
@@ -102,7 +102,7 @@ impl Via {
 impl Via {
     /// Writes it, piece by piece: every message has some.
     pub(crate) fn put(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        for part in [&self.protocol, "/", &self.transport, " ", self.host.as_str()] {
+        for part in [self.protocol.as_ref(), "/", &self.transport, " ", self.host.as_str()] {
             out.write_str(part)?;
         }
         if let Some(port) = self.port {
@@ -110,6 +110,14 @@ impl Via {
             out.write_str(&port.to_string())?;
         }
         self.params.put(out)
+    }
+
+    /// The same as a text that need not grow.
+    pub(crate) fn text(&self) -> String {
+        let names = self.protocol.len() + self.transport.len() + self.host.as_str().len();
+        let mut text = String::with_capacity(names + "// :65535".len() + self.params.written_len());
+        let _ = self.put(&mut text);
+        text
     }
 }
 
@@ -151,10 +159,10 @@ fn parse_sent_by(text: &str) -> Result<(Via, &str), ValueError> {
         }
         None => (None, rest),
     };
-    let via = Via {
-        protocol: [name, "/", version].concat(),
-        ..Via::new(transport, host.parse().map_err(|_| ValueError)?, port)
-    };
+    let mut via = Via::new(transport, host.parse().map_err(|_| ValueError)?, port);
+    if (name, version) != ("SIP", "2.0") {
+        via.protocol = Cow::Owned([name, "/", version].concat());
+    }
     Ok((via, rest))
 }
 

@@ -106,7 +106,7 @@ impl Headers {
 
     /// Replaces the topmost Via, as one does who adds `received` and `rport` to it (RFC 3261 §18.2.1).
     pub fn set_top_via(&mut self, via: &Via) {
-        self.set_first(HeaderName::Via, via.to_string());
+        self.set_first(HeaderName::Via, via.text());
     }
 
     /// Removes all fields of this name and says how many there were.

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, fmt};
 
+use memchr::memchr2;
+
 use crate::scan;
 
 /// Holds the value of one header field: any bytes but line breaks, without white space at the ends.
@@ -44,10 +46,10 @@ impl fmt::Debug for HeaderValue {
 /// Line breaks become spaces: no value that a peer can choose may start another header field.
 impl From<Vec<u8>> for HeaderValue {
     fn from(mut bytes: Vec<u8>) -> Self {
-        for byte in &mut bytes {
-            if matches!(byte, b'\r' | b'\n') {
-                *byte = b' ';
-            }
+        let mut from = 0;
+        while let Some(at) = memchr2(b'\r', b'\n', &bytes[from..]) {
+            bytes[from + at] = b' ';
+            from += at + 1;
         }
         if bytes.first().is_some_and(|byte| scan::is_lws(*byte))
             || bytes.last().is_some_and(|byte| scan::is_lws(*byte))

@@ -212,7 +212,8 @@ impl Stack {
             self.counters.responses_with_vias += 1;
             return;
         }
-        let found = essentials.branch.clone().and_then(|branch| {
+        let found = essentials.via.branch().and_then(|branch| {
+            let branch = branch.to_owned();
             let key = ClientKey { branch, method: essentials.cseq.method.clone() };
             let id = *self.client_keys.get(&key)?;
             Some((id, self.clients.get(&id)?))

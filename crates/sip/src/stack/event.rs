@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Essentials, Packet, Request, Response, Source};
+use crate::{Essentials, Packet, Request, Response, Source, StatusCode};
 
 /// Names a server transaction of one stack; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -21,6 +21,17 @@ pub struct Incoming {
     pub essentials: Essentials,
     /// The path it came by.
     pub source: Source,
+}
+
+impl Incoming {
+    /// Makes the answer to the request, with this To tag if it has none (RFC 3261 §8.2.6.2).
+    pub fn answer(&self, status: StatusCode, tag: &str) -> Response {
+        let mut response = Response::answering(&self.request, status);
+        if self.essentials.to.tag().is_none() {
+            response.put_to_tag(tag);
+        }
+        response
+    }
 }
 
 /// What a stack wants done or known.

@@ -110,7 +110,7 @@ impl Stack {
             journey.stops.push_front(Stop { path, kind: StopKind::InFragments });
             path = Source { transport: Transport::Tcp, flow: FlowId::NONE, ..path };
             // RFC 3261 §18.1.1: the Via says what it goes by.
-            path.transport.via_token().clone_into(&mut via.transport);
+            via.transport = path.transport.via_token().into();
             request.headers.set_top_via(&via);
             self.counters.long_requests += 1;
         }

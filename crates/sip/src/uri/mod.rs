@@ -50,10 +50,20 @@ impl Uri {
     }
 }
 
+impl Uri {
+    /// The same as `to_string`, but its memory is taken at once.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Sip(uri) => uri.text(),
+            Self::Other { scheme, rest } => [scheme, ":", rest].concat(),
+        }
+    }
+}
+
 impl fmt::Display for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sip(uri) => uri.fmt(f),
+            Self::Sip(uri) => uri.put(f),
             Self::Other { scheme, rest } => write!(f, "{scheme}:{rest}"),
         }
     }

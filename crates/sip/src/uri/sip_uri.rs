@@ -102,37 +102,57 @@ impl SipUri {
     }
 }
 
-impl fmt::Display for SipUri {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl SipUri {
+    /// The same as `to_string`, but its memory is taken at once.
+    pub fn text(&self) -> String {
+        let user = self.user.as_ref().map_or(0, String::len);
+        let room = user + self.host.as_str().len() + self.params.written_len() + URI_MORE;
+        let mut text = String::with_capacity(room);
+        let _ = self.put(&mut text);
+        text
+    }
+
+    /// Writes it, piece by piece: a conference has its own written several times.
+    pub(crate) fn put(&self, out: &mut impl fmt::Write) -> fmt::Result {
         // The fields are open to change, so a spelling counts only while it still says what they say.
         let spelling = self.spelling.as_deref();
         let scheme = spelling.map(|spelling| spelling.scheme.as_str());
-        f.write_str(
+        out.write_str(
             scheme
                 .filter(|scheme| scheme.eq_ignore_ascii_case(self.scheme()))
                 .unwrap_or(self.scheme()),
         )?;
-        f.write_str(":")?;
+        out.write_str(":")?;
         if let Some(user) = &self.user {
-            f.write_str(user)?;
+            out.write_str(user)?;
             if let Some(password) = &self.password {
-                write!(f, ":{password}")?;
+                out.write_str(":")?;
+                out.write_str(password)?;
             }
-            f.write_str("@")?;
+            out.write_str("@")?;
         }
-        self.host.fmt(f)?;
+        out.write_str(self.host.as_str())?;
         if let Some(port) = self.port {
             let spelled = spelling.and_then(|spelling| spelling.port.as_deref());
             match spelled.filter(|spelled| spelled.parse() == Ok(port)) {
-                Some(spelled) => write!(f, ":{spelled}")?,
-                None => write!(f, ":{port}")?,
+                Some(spelled) => write!(out, ":{spelled}")?,
+                None => write!(out, ":{port}")?,
             }
         }
-        self.params.fmt(f)?;
+        self.params.put(out)?;
         for (index, (name, value)) in self.headers.iter().enumerate() {
-            write!(f, "{}{name}={value}", if index == 0 { '?' } else { '&' })?;
+            write!(out, "{}{name}={value}", if index == 0 { '?' } else { '&' })?;
         }
         Ok(())
+    }
+}
+
+/// `sips:`, `@` and a port.
+const URI_MORE: usize = 12;
+
+impl fmt::Display for SipUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.put(f)
     }
 }
 

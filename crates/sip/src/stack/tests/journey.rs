@@ -42,7 +42,7 @@ impl Bench {
         let way = |(_, path, message): &(u64, Source, Message)| match message {
             Message::Request(request) => {
                 let via = request.headers.top_via().expect("a Via");
-                Some((path.transport, via.transport, request.method.clone()))
+                Some((path.transport, via.transport.into_owned(), request.method.clone()))
             }
             Message::Response(_) => None,
         };

@@ -243,7 +243,7 @@ impl World {
     }
 
     fn answer(&mut self, incoming: Incoming) {
-        let branch = incoming.essentials.branch.clone().expect("a branch");
+        let branch = incoming.essentials.via.branch().expect("a branch").to_owned();
         assert!(self.heard.insert(branch), "a copy got through");
         let txn = self.answerer.accept(self.now, &incoming).expect("room");
         let user = incoming.request.uri.as_sip().and_then(|uri| uri.user.clone());
