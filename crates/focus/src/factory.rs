@@ -170,7 +170,9 @@ pub fn redirect(
         return Err(RedirectError);
     }
     let contact = focus_contact(conference_uri, incoming).to_string();
-    Ok(incoming.answer(StatusCode::MOVED_TEMPORARILY, tag).with_header(HeaderName::Contact, contact))
+    Ok(incoming
+        .answer(StatusCode::MOVED_TEMPORARILY, tag)
+        .with_header(HeaderName::Contact, contact))
 }
 
 /// The user part as it is compared: escapes undone; of a telephone number (`;user=phone`) without

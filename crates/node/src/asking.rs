@@ -326,8 +326,7 @@ impl Node {
     pub(crate) fn source_proved(&mut self, now: Instant, ack: &Incoming) {
         let sip::Uri::Sip(uri) = &ack.request.uri else { return };
         let Addressee::Factory { index, asked } = self.addressee(uri) else { return };
-        let was_going_on =
-            self.merged.done(self.factories[index].canonical_uri(), &ack.essentials);
+        let was_going_on = self.merged.done(self.factories[index].canonical_uri(), &ack.essentials);
         let nobody = Caller::default();
         let Some(id) = self.identify(now, ack, &nobody, index) else { return };
         if self.records.contains_key(&id) {
