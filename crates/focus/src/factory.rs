@@ -169,7 +169,7 @@ pub fn redirect(
     if asked.is_some_and(|asked| asked.equivalent(conference_uri)) {
         return Err(RedirectError);
     }
-    let contact = focus_contact(conference_uri, incoming).to_string();
+    let contact = focus_contact(conference_uri, incoming).text();
     Ok(incoming
         .answer(StatusCode::MOVED_TEMPORARILY, tag)
         .with_header(HeaderName::Contact, contact))

@@ -8,7 +8,7 @@ use sip::{Glance, Identifiers, MessageKind, Packet};
 use units::Instant;
 
 use crate::conference::State;
-use crate::node::{Node, tag_prefix};
+use crate::node::Node;
 
 impl Node {
     /// Takes an ACK to a redirection whose conference is held; `false`: it is something else, or has to be read.
@@ -21,8 +21,7 @@ impl Node {
         let request =
             Identifiers { call_id: ack.call_id, from_tag: ack.from_tag, cseq: ack.cseq, via: &via };
         let source = packet.path.remote.ip();
-        let prefix = tag_prefix(self.number);
-        let told = self.tag_key.told_of(&prefix, (request, to_tag), source);
+        let told = self.tag_key.told_of(&self.tag_prefix, (request, to_tag), source);
         let Some(id) = told.map(ConferenceId) else { return false };
         // Joined, over or pushed out meanwhile: which one is meant then is for who reads it.
         let held = self.records.get(&id).filter(|record| matches!(record.state, State::Held));

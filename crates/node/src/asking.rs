@@ -13,7 +13,7 @@ use crate::Notice;
 use crate::auth::Caller;
 use crate::conference::{Asked, Record, State};
 use crate::explaining::{Asking, Told};
-use crate::node::{Node, Phase, known_tag_prefix, tag_prefix};
+use crate::node::{Node, Phase, known_tag_prefix};
 use crate::requests::Addressee;
 use crate::steering::Policy;
 
@@ -109,12 +109,13 @@ impl Node {
     ) -> Result<(), Refused> {
         let id = self.identify(now, incoming, caller, wish.factory).ok_or(Refused::SourceBusy)?;
         let firmness = firmness_of(incoming, caller);
-        let uri = self.allocate(now, incoming, caller, wish, id, firmness)?;
+        self.allocate(now, incoming, caller, wish, id, firmness)?;
         let tag = match caller.user() {
             Some(_) => self.tag_key.tag(&known_tag_prefix(self.number), incoming),
-            None => self.tag_key.tag_about(&tag_prefix(self.number), incoming, id.0),
+            None => self.tag_key.tag_about(&self.tag_prefix, incoming, id.0),
         };
-        match redirect(incoming, &uri, &tag) {
+        let record = self.records.get(&id).expect("invariant: what was allocated has a record");
+        match redirect(incoming, &record.uri, &tag) {
             Ok(response) => self.stack.reply_stateless(incoming, response),
             Err(_) => self.reply_status(incoming, StatusCode::LOOP_DETECTED),
         }
@@ -236,11 +237,11 @@ impl Node {
         wish: Wish,
         id: ConferenceId,
         firmness: Firmness,
-    ) -> Result<SipUri, Refused> {
+    ) -> Result<(), Refused> {
         let Wish { factory: index, seats, answering } = wish;
         if let Some(record) = self.records.get_mut(&id) {
             record.asked.again(&incoming.essentials, now);
-            return Ok(record.uri.clone());
+            return Ok(());
         }
         let config = self.factories[index].config();
         let request = HoldRequest {
@@ -262,7 +263,8 @@ impl Node {
         let creator = Creator::of(incoming).with_user(caller.user());
         let asked = Asked::of(&incoming.essentials, now);
         let granted = Granted { id, factory: index, seats, hold, advertise, asker, policy, told };
-        Ok(self.book(now, granted, Some(creator), asked))
+        self.book(now, granted, Some(creator), asked);
+        Ok(())
     }
 
     /// Holds room and gives why, or says why there is none.
@@ -292,15 +294,16 @@ impl Node {
         granted: Granted,
         creator: Option<Creator>,
         asked: Asked,
-    ) -> SipUri {
+    ) {
         let Granted { id, factory, seats, hold, advertise, asker, policy, told } = granted;
         let (host, port) = advertise;
         let until = self.wall(now).after(hold + Duration::from_secs(1));
         let activate_by = self.activate_by(until);
         let user = pool::mint(&self.keys.token, self.number, id, activate_by);
         let uri = SipUri::new(host, Some(port)).with_user(&user);
+        let conference = uri.text();
         let record = Record {
-            uri: uri.clone(),
+            uri,
             factory,
             activate_by,
             told: Some(Box::new(told)),
@@ -316,9 +319,7 @@ impl Node {
         };
         self.records.insert(id, Box::new(record));
         self.tallies.holds_made += 1;
-        let conference = uri.text();
         self.notice(Notice::Held { conference, asker, seats, until });
-        uri
     }
 
     /// The asker has acknowledged our stateless answer: he receives where he sends from, and his hold

@@ -113,7 +113,7 @@ impl Node {
                 if let Some(active) = self.active(id) {
                     active.calling.insert(leg, txn);
                 }
-                let (conference, target) = (self.uri(id), focus::masked(&target.to_string()));
+                let (conference, target) = (self.uri(id), focus::masked(target.text()));
                 self.notice(Notice::Calling { conference, leg: leg.0, target });
             }
             Err(sip::Full) => {

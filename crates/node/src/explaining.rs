@@ -39,7 +39,7 @@ pub(crate) struct Kept {
     /// The newest last; at most [`KEPT_MAX`].
     refused: VecDeque<Told>,
     /// With their conferences, the newest last; at most [`KEPT_MAX`].
-    ended: VecDeque<(String, Told)>,
+    ended: VecDeque<(String, Box<Told>)>,
     /// The last refusal, in words, until it is told.
     words: Option<String>,
 }
@@ -53,7 +53,7 @@ impl Kept {
         self.refused.push_back(told);
     }
 
-    pub(crate) fn ended(&mut self, conference: String, told: Told) {
+    pub(crate) fn ended(&mut self, conference: String, told: Box<Told>) {
         if self.ended.len() == KEPT_MAX {
             self.ended.pop_front();
         }
@@ -273,7 +273,7 @@ impl Node {
     /// Puts away why a conference had its room: it is over.
     pub(crate) fn put_away(&mut self, record: &mut Record) {
         if let Some(told) = record.told.take() {
-            self.explained.ended(record.uri.to_string(), *told);
+            self.explained.ended(record.uri.text(), told);
         }
     }
 

@@ -314,7 +314,7 @@ impl Node {
             self.records.remove(&first);
         }
         if let Some(told) = told {
-            self.explained.ended(conference.clone(), *told);
+            self.explained.ended(conference.clone(), told);
         }
         self.notice(Notice::Ended { conference, cause: cause.to_owned() });
     }

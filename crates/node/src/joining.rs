@@ -14,7 +14,7 @@ use units::Instant;
 use crate::Notice;
 use crate::auth::Caller;
 use crate::conference::{Active, State};
-use crate::node::{Node, Phase, tag_prefix};
+use crate::node::{Node, Phase};
 
 impl Node {
     /// Takes an INVITE that is to join this conference; the first one activates it (RFC 4579 §5.1).
@@ -222,7 +222,7 @@ impl Node {
             max_time: record.policy.max_time,
             entry: record.policy.entry,
             creator: record.creator.clone(),
-            tag_prefix: tag_prefix(self.number),
+            tag_prefix: self.tag_prefix.clone(),
             dial_out: self.dial_out.clone(),
             nat: self.nat,
         };

@@ -128,6 +128,8 @@ pub enum Output {
 #[derive(Debug)]
 pub struct Node {
     pub(crate) number: u16,
+    /// What our tags, branches and Call-IDs begin with.
+    pub(crate) tag_prefix: String,
     pub(crate) listens: Vec<SipListen>,
     pub(crate) keys: Keys,
     pub(crate) identity_key: IdentityKey,
@@ -243,6 +245,7 @@ impl Node {
         );
         Ok(Self {
             number: config.node,
+            tag_prefix: tag_prefix(config.node),
             listens: config.listens,
             identity_key: IdentityKey::new(&config.keys.identity),
             tag_key: TagKey::new(&config.keys.stateless),

@@ -157,7 +157,7 @@ impl Drafts {
     ) {
         let from = &incoming.essentials.from;
         let mut record = blank(now, &conference.to_string(), leg);
-        record.participant = masked(&from.uri.to_string());
+        record.participant = masked(from.uri.text());
         record.display = from.display.as_deref().map(masked);
         record.joined_by = JoinedBy::of(incoming, conference);
         record.source = Some(incoming.source);
@@ -280,7 +280,7 @@ impl Drafts {
     ) {
         let record = ConferenceRecord {
             conference,
-            asker: creator.map(|creator| masked(&creator.from_uri.to_string())),
+            asker: creator.map(|creator| masked(creator.from_uri.text())),
             user: creator.and_then(|creator| creator.user.as_deref()).map(masked),
             tenant,
             started: now,

@@ -9,7 +9,7 @@ use units::Instant;
 use crate::Notice;
 use crate::auth::Door;
 use crate::figures::{AckIgnored, Refusal};
-use crate::node::{Node, known_tag_prefix, tag_prefix};
+use crate::node::{Node, known_tag_prefix};
 use crate::taking_over::Claim;
 
 /// What a Request-URI means here.
@@ -82,7 +82,7 @@ impl Node {
             self.drain_focus(now, id);
         } else if is_ack {
             // An ACK to a stateless answer of ours carries the tag that only its receiver knows.
-            if self.tag_key.proves_source(&tag_prefix(self.number), incoming) {
+            if self.tag_key.proves_source(&self.tag_prefix, incoming) {
                 self.overload.prove(now, incoming.source.remote.ip());
                 self.source_proved(now, incoming);
             } else if self.tag_key.proves_source(&known_tag_prefix(self.number), incoming) {
@@ -201,7 +201,7 @@ impl Node {
 
     /// The To tag of a stateless answer: the same for every copy of the request.
     pub(crate) fn tag_for(&self, incoming: &Incoming) -> String {
-        self.tag_key.tag(&tag_prefix(self.number), incoming)
+        self.tag_key.tag(&self.tag_prefix, incoming)
     }
 
     /// Answers without keeping anything (RFC 3261 §8.2.7): the source address may be forged, so it

@@ -5,7 +5,7 @@
 
 use crate::header::Params;
 use crate::parse::Head;
-use crate::{HeaderName, Headers, MediaType, StatusCode, scan};
+use crate::{HeaderName, HeaderValue, Headers, MediaType, StatusCode, scan};
 
 /// How deep parts may have parts. RFC 5621 §4.3 advises against any depth; its own example has two.
 pub const CONTENT_DEPTH_MAX: usize = 4;
@@ -302,13 +302,13 @@ impl Disposition {
 
 /// Neither compressed nor, as mail is, written as text: RFC 5621 §3.2 advises against both.
 fn is_plain(headers: &Headers) -> bool {
-    let is = |name, plain: &[&str]| {
-        headers.get(&name).is_none_or(|value| {
-            plain.iter().any(|plain| value.text().trim().eq_ignore_ascii_case(plain))
-        })
+    let is_one_of = |value: &HeaderValue, plain: &[&str]| {
+        plain.iter().any(|plain| value.text().trim().eq_ignore_ascii_case(plain))
     };
-    let transfer = HeaderName::Other("Content-Transfer-Encoding".to_owned());
-    is(HeaderName::ContentEncoding, &["identity"]) && is(transfer, &["binary", "8bit", "7bit"])
+    headers.get(&HeaderName::ContentEncoding).is_none_or(|value| is_one_of(value, &["identity"]))
+        && headers
+            .get_other("Content-Transfer-Encoding")
+            .is_none_or(|value| is_one_of(value, &["binary", "8bit", "7bit"]))
 }
 
 #[cfg(test)]

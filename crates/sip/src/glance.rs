@@ -4,7 +4,7 @@
 //! Under overload most requests are refused, so that a refusal must cost a small part of what an answer costs. What is seen
 //! here is taken for nothing more: whatever is served is read in full first.
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 
 use crate::header::Via;
 use crate::{Packet, Source, scan};
@@ -228,11 +228,17 @@ fn first_value(value: &str) -> &str {
 /// The tag of a From or To. What stands in a display name may look like one: then a request comes a little earlier than it
 /// should, and no more.
 fn tag(value: &str) -> Option<&str> {
-    let params = value.rsplit_once('>').map_or(value, |(_, params)| params);
-    params.split(';').skip(1).find_map(|param| {
-        let (name, tag) = param.split_once('=')?;
-        scan::trim(name).eq_ignore_ascii_case("tag").then(|| scan::trim(tag))
-    })
+    let mut rest = &value[memrchr(b'>', value.as_bytes()).unwrap_or(0)..];
+    while let Some((_, params)) = scan::cut(rest, b';') {
+        rest = params;
+        let param = scan::cut(params, b';').map_or(params, |(param, _)| param);
+        if let Some((name, tag)) = scan::cut(param, b'=')
+            && scan::trim(name).eq_ignore_ascii_case("tag")
+        {
+            return Some(scan::trim(tag));
+        }
+    }
+    None
 }
 
 /// Whether a Via has the parameter `oc`.

@@ -167,7 +167,7 @@ impl Dialling {
         };
         Some(Participant {
             leg: self.id,
-            uri: crate::masked(&self.callee.uri.to_string()),
+            uri: crate::masked(self.callee.uri.text()),
             display: self.callee.display.clone(),
             user: None,
             state,

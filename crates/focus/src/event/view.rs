@@ -53,7 +53,7 @@ impl Manner {
         let referred_by = headers.referred_by().ok().flatten();
         Self {
             is_anonymous: wants_privacy(invite),
-            referred_by: referred_by.map(|by| masked(&bare(&by.uri))),
+            referred_by: referred_by.map(|by| masked(bare(&by.uri))),
             was_in: false,
             left: None,
         }
@@ -63,7 +63,7 @@ impl Manner {
 /// Who had somebody join, by a Referred-By.
 fn referrer(value: &HeaderValue) -> Option<String> {
     let by = value.text().parse::<NameAddr>().ok()?;
-    Some(masked(&bare(&by.uri)))
+    Some(masked(bare(&by.uri)))
 }
 
 /// RFC 3323 §4.2: any of these hides who he is. `none` hides nothing.
@@ -253,7 +253,7 @@ impl Focus {
         let callee = Uri::Sip(call.callee.uri.clone());
         let (entity, display) = match proved.contains(&person(&callee)) {
             true => nobody("Unverified", call.id),
-            false => (masked(&bare(&callee)), call.callee.display.clone()),
+            false => (masked(bare(&callee)), call.callee.display.clone()),
         };
         let endpoint = Endpoint {
             referred_by: call.callee.referred_by.as_ref().and_then(referrer),
@@ -287,7 +287,7 @@ impl Focus {
         if proved.contains(&person(&leg.dialog.remote_uri)) {
             return nobody("Unverified", leg.id);
         }
-        (masked(&bare(&leg.dialog.remote_uri)), leg.display.clone())
+        (masked(bare(&leg.dialog.remote_uri)), leg.display.clone())
     }
 
     fn wall(&self, at: Instant) -> Option<UnixTime> {

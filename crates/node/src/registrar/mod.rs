@@ -117,7 +117,7 @@ impl Registrar {
     pub(crate) fn status(&self, now: Instant) -> RegistrarStatus {
         let phones = self.bindings.all().map(|(user, binding)| PhoneStatus {
             user: user.to_owned(),
-            contact: focus::masked(&binding.contact.to_string()),
+            contact: focus::masked(binding.contact.text()),
             path: format!(
                 "{} {}",
                 binding.path.transport.via_token().to_ascii_lowercase(),
@@ -198,7 +198,7 @@ impl Node {
 
     fn phones_gone(&mut self, gone: Vec<(String, SipUri)>, why: &str) {
         for (user, contact) in gone {
-            let contact = focus::masked(&contact.to_string());
+            let contact = focus::masked(contact.text());
             self.notice(Notice::PhoneGone { user, contact, cause: why.to_owned() });
         }
     }

@@ -101,7 +101,7 @@ impl Node {
     fn tell_phones(&mut self, user: &str, incoming: &Incoming, news: Vec<News>) {
         for news in news {
             let user = user.to_owned();
-            let masked = |contact: &SipUri| focus::masked(&contact.to_string());
+            let masked = |contact: &SipUri| focus::masked(contact.text());
             self.notice(match news {
                 News::Came(contact) => Notice::PhoneRegistered {
                     user,

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
+use memchr::memchr;
+
 use crate::{
     header::{Params, ValueError},
     scan,
@@ -46,8 +48,8 @@ impl FromStr for MediaType {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let end = text.find(';').unwrap_or(text.len());
-        let (kind, subtype) = text[..end].split_once('/').ok_or(ValueError)?;
+        let end = memchr(b';', text.as_bytes()).unwrap_or(text.len());
+        let (kind, subtype) = scan::cut(&text[..end], b'/').ok_or(ValueError)?;
         let (kind, subtype) = (scan::trim(kind), scan::trim(subtype));
         if !scan::is_token(kind) || !scan::is_token(subtype) {
             return Err(ValueError);

@@ -68,17 +68,32 @@ impl From<Uri> for NameAddr {
     }
 }
 
+impl NameAddr {
+    /// The same as `to_string`, but its memory is taken at once.
+    pub fn text(&self) -> String {
+        let uri = self.uri.text();
+        let room = self.display.as_ref().map_or(0, |name| name.len() + 8);
+        let mut text = String::with_capacity(room + uri.len() + 2 + self.params.written_len());
+        let _ = self.put(&uri, &mut text);
+        text
+    }
+
+    fn put(&self, uri: &str, out: &mut impl fmt::Write) -> fmt::Result {
+        if let Some(display) = &self.display {
+            scan::quote(display, out)?;
+            out.write_str(" ")?;
+        }
+        for part in ["<", uri, ">"] {
+            out.write_str(part)?;
+        }
+        self.params.put(out)
+    }
+}
+
 /// Always with angle brackets: without them a parameter of the URI would become one of the field (RFC 3261 §20.10).
 impl fmt::Display for NameAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(display) = &self.display {
-            scan::quote(display, f)?;
-            f.write_str(" ")?;
-        }
-        f.write_str("<")?;
-        self.uri.fmt(f)?;
-        f.write_str(">")?;
-        self.params.put(f)
+        self.put(&self.uri.text(), f)
     }
 }
 

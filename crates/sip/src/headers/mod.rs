@@ -38,6 +38,12 @@ impl Headers {
         self.fields.iter().find(|(found, _)| found == name).map(|(_, value)| value)
     }
 
+    /// Gives the first field of this name, which is none that [`HeaderName`] has.
+    pub(crate) fn get_other(&self, name: &str) -> Option<&HeaderValue> {
+        let is_it = |found: &HeaderName| matches!(found, HeaderName::Other(found) if found.eq_ignore_ascii_case(name));
+        self.fields.iter().find(|(found, _)| is_it(found)).map(|(_, value)| value)
+    }
+
     /// Gives every field of this name, in order.
     pub fn all<'a, 'b>(
         &'a self,

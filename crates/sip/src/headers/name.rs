@@ -238,12 +238,11 @@ impl HeaderName {
 impl PartialEq for HeaderName {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
-        std::mem::discriminant(self) == std::mem::discriminant(other)
-            && match (self, other) {
-                // RFC 3261 §7.3.1: names are compared without regard to case.
-                (Self::Other(a), Self::Other(b)) => a.eq_ignore_ascii_case(b),
-                (_, _) => true,
-            }
+        match (self, other) {
+            // RFC 3261 §7.3.1: names are compared without regard to case.
+            (Self::Other(a), Self::Other(b)) => a.eq_ignore_ascii_case(b),
+            (_, _) => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
     }
 }
 
