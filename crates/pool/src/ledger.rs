@@ -1,7 +1,7 @@
 //! What was promised to whom, with its sums and orders kept up to date.
 //!
-//! Only `Ledger::count` and `Ledger::discount` touch the sums and the indexes, so they cannot part from
-//! the entries; [`Pool`](crate::Pool) decides, the ledger only books.
+//! Only `Ledger::count`, `Ledger::discount` and `Ledger::harden` touch the sums and the indexes, so they cannot
+//! part from the entries; [`Pool`](crate::Pool) decides, the ledger only books.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -230,6 +230,15 @@ impl Ledger {
         self.count(id, &after);
     }
 
+    /// Makes a soft hold firm; any other entry stays as it is. Nearly every hold comes here.
+    pub(crate) fn harden(&mut self, id: ConferenceId) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Some(source) = entry.soft_source() else { return };
+        entry.state = State::Held(Firmness::Firm);
+        let (serial, seats) = (entry.serial, entry.held());
+        self.discount_soft(source, serial, seats);
+    }
+
     fn count(&mut self, id: ConferenceId, entry: &Entry) {
         self.used += entry.used;
         self.held += entry.held();
@@ -272,17 +281,21 @@ impl Ledger {
             self.due.remove(&(entry.until, id));
         }
         if let Some(source) = entry.soft_source() {
-            self.soft_seats -= entry.held();
-            self.soft.remove(&entry.serial);
-            if let Some(serials) = self.sources.get_mut(&source) {
-                serials.remove(&entry.serial);
-                if serials.is_empty() {
-                    self.sources.remove(&source);
-                }
-            }
+            self.discount_soft(source, entry.serial, entry.held());
         }
         if entry.spare() > 0 {
             self.spare.remove(&entry.serial);
+        }
+    }
+
+    fn discount_soft(&mut self, source: IpAddr, serial: u64, seats: u32) {
+        self.soft_seats -= seats;
+        self.soft.remove(&serial);
+        if let Some(serials) = self.sources.get_mut(&source) {
+            serials.remove(&serial);
+            if serials.is_empty() {
+                self.sources.remove(&source);
+            }
         }
     }
 }

@@ -93,8 +93,8 @@ impl Pool {
     fn held_before(&mut self, now: Instant, request: &HoldRequest) -> Option<Hold> {
         let entry = self.ledger.entry(request.id).filter(|entry| !entry.is_overdue(now))?;
         let until = entry.until;
-        if entry.soft_source().is_some() && request.firmness == Firmness::Firm {
-            self.harden(request.id);
+        if request.firmness == Firmness::Firm {
+            self.ledger.harden(request.id);
         }
         Some(Hold { until })
     }
@@ -215,9 +215,7 @@ impl Pool {
     pub fn confirm(&mut self, now: Instant, id: ConferenceId) -> Result<Hold, Unknown> {
         let entry = self.ledger.entry(id).filter(|entry| !entry.is_overdue(now)).ok_or(Unknown)?;
         let until = entry.until;
-        if entry.soft_source().is_some() {
-            self.harden(id);
-        }
+        self.ledger.harden(id);
         Ok(Hold { until })
     }
 
@@ -457,10 +455,6 @@ impl Pool {
         if let Some(pace) = per_minute.and_then(|most| self.pace_of(tenant).one_more(now, most)) {
             self.paces.insert(tenant, pace);
         }
-    }
-
-    fn harden(&mut self, id: ConferenceId) {
-        self.ledger.update(id, |entry| entry.state = State::Held(Firmness::Firm));
     }
 
     fn new_serial(&mut self) -> u64 {

@@ -82,6 +82,11 @@ pub(crate) fn find_ignorable<'a>(
     disposition: &str,
     (kind, subtype): (&str, &str),
 ) -> Option<&'a [u8]> {
+    // Most bodies have one part only, and their type need not be read for that.
+    let written = headers.get(&HeaderName::ContentType)?.as_bytes().get(.."multipart".len())?;
+    if !written.eq_ignore_ascii_case(b"multipart") {
+        return None;
+    }
     let whole = headers.content_type().ok().flatten().filter(|it| it.is("multipart", "mixed"))?;
     let mut walk = Walk { is_known: &|_| false, parts: 0 };
     let parts = walk.parts(&whole, body).ok()?;

@@ -5,6 +5,7 @@ use crate::{
     header::{SessionId, SessionUuid},
     headers::{HeaderName, HeaderValue, Headers},
     method::Method,
+    scan,
     status::StatusCode,
     uri::Uri,
 };
@@ -171,7 +172,8 @@ impl Response {
         // The one that was put there a moment ago is seen without reading all of it.
         let is_put = self.headers.get(&HeaderName::To).is_some_and(|value| {
             let last = value.as_bytes().rsplit(|byte| *byte == b';').next().unwrap_or_default();
-            last.strip_prefix(b"tag=").is_some_and(|tag| tag.iter().all(u8::is_ascii_alphanumeric))
+            let is_token = |tag: &[u8]| tag.iter().all(|byte| scan::is_token_byte(*byte));
+            last.strip_prefix(b"tag=").is_some_and(is_token)
         });
         !is_put && self.headers.to().is_ok_and(|to| to.tag().is_none())
     }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use memchr::memchr;
 
 /// Says whether the byte may stand in a `token`.
+#[inline]
 pub(crate) const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')

@@ -228,7 +228,7 @@ impl World<'_> {
         match event {
             Event::Request(incoming) => {
                 assert_ne!(incoming.request.method, Method::Cancel, "the stack's own business");
-                requests.push(incoming);
+                requests.push(*incoming);
             }
             Event::Cancelled { invite } => {
                 self.trail.step("cancelled");

@@ -335,7 +335,7 @@ impl Stack {
                 let Some(txn) = self.clients.get_mut(&id) else { return };
                 if let (Owner::User, Input::Answer(answer)) = (txn.owner, input) {
                     let Answer { response, essentials, source } = answer;
-                    let (response, essentials) = (response.clone(), essentials.clone());
+                    let (response, essentials) = (response.clone(), Box::new(essentials.clone()));
                     self.tell(Event::Response { txn: id, response, essentials, source: *source });
                 }
             }

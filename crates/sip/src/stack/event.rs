@@ -36,7 +36,6 @@ impl Incoming {
 
 /// What a stack wants done or known.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "taken out at once; the queue is short")]
 pub enum Output {
     /// Put this on the wire.
     Send(Packet),
@@ -52,7 +51,7 @@ pub enum Event {
     /// [`Stack::reply_stateless`](crate::Stack::reply_stateless). An ACK that is not absorbed by a
     /// transaction comes this way too (for a 2xx, or for a stateless answer); it is never answered.
     /// A CANCEL never comes.
-    Request(Incoming),
+    Request(Box<Incoming>),
     /// A CANCEL came for this INVITE, which has no final answer yet. The stack has answered the CANCEL
     /// with 200; the user answers the INVITE with 487 (RFC 3261 §9.2).
     Cancelled {
@@ -67,7 +66,7 @@ pub enum Event {
         /// The answer.
         response: Response,
         /// The fields that every answer has, read once.
-        essentials: Essentials,
+        essentials: Box<Essentials>,
         /// The path it came by.
         source: Source,
     },

@@ -260,7 +260,7 @@ impl Stack {
         if stamp(&mut essentials.via, &source, self.overload) {
             request.headers.set_top_via(&essentials.via);
         }
-        let incoming = Incoming { request, essentials, source };
+        let incoming = Box::new(Incoming { request, essentials, source });
         match incoming.request.method {
             Method::Ack => self.handle_ack(now, incoming),
             Method::Cancel => self.handle_cancel(now, &incoming),
@@ -268,7 +268,7 @@ impl Stack {
         }
     }
 
-    fn handle_other(&mut self, now: Instant, incoming: Incoming) {
+    fn handle_other(&mut self, now: Instant, incoming: Box<Incoming>) {
         let key = ServerKey::of(&incoming.request, &incoming.essentials);
         if let Some(id) = self.server_keys.get(&key) {
             self.counters.request_copies += 1;
@@ -282,7 +282,7 @@ impl Stack {
     }
 
     /// RFC 3261 §17.2.3, RFC 6026 §7.1: an ACK goes to the INVITE's transaction, else to the user.
-    fn handle_ack(&mut self, now: Instant, incoming: Incoming) {
+    fn handle_ack(&mut self, now: Instant, incoming: Box<Incoming>) {
         match self.find_acknowledged(&incoming) {
             Some(id) => self.run_server(now, id, &Input::Ack(&incoming)),
             None => self.tell(Event::Request(incoming)),
@@ -428,7 +428,7 @@ impl Stack {
             }
             ServerOutput::AckToUser => {
                 if let Input::Ack(incoming) = input {
-                    self.tell(Event::Request((*incoming).clone()));
+                    self.tell(Event::Request(Box::new((*incoming).clone())));
                 }
             }
             ServerOutput::Discard => self.counters.late_answers += 1,

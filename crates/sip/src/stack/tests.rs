@@ -108,7 +108,7 @@ impl Bench {
         let before = self.events.len();
         self.receive(ms, udp_from(PEER), &draft.text());
         match self.events[before..].last() {
-            Some((_, Event::Request(incoming))) => Some(incoming.clone()),
+            Some((_, Event::Request(incoming))) => Some(Incoming::clone(incoming)),
             Some(_) | None => None,
         }
     }

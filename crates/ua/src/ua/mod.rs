@@ -269,7 +269,7 @@ impl Ua {
 
     fn stack_event(&mut self, now: Instant, event: sip::Event) {
         match event {
-            sip::Event::Request(incoming) => self.request(now, incoming),
+            sip::Event::Request(incoming) => self.request(now, *incoming),
             sip::Event::Cancelled { invite } => self.invite_cancelled(now, invite),
             sip::Event::Response { txn, response, essentials, source } => {
                 self.response(now, txn, &response, &essentials, source);

@@ -230,7 +230,7 @@ impl World {
                     self.acked += 1;
                 }
             }
-            Event::Request(incoming) => self.answer(incoming),
+            Event::Request(incoming) => self.answer(*incoming),
             Event::Cancelled { invite } => {
                 let incoming = &self.invites[&invite];
                 let terminated =

@@ -50,7 +50,7 @@ fn rport_is_filled_in_and_the_answer_goes_to_that_port() {
     assert_eq!(top.params.value("rport"), Some("31234"));
     assert_eq!(top.params.value("received"), Some("192.0.2.9"), "even though it is equal");
     let txn = bench.stack.accept(bench.now, &incoming).expect("room");
-    bench.answer(0, &(txn, incoming), StatusCode::OK);
+    bench.answer(0, &(txn, *incoming), StatusCode::OK);
     assert_eq!(bench.last_remote(), odd);
     assert_eq!(bench.sent[0].1.local.to_string(), US, "from the address that was asked");
 }
@@ -68,7 +68,7 @@ fn without_rport_the_answer_goes_to_the_port_of_sent_by() {
         bench.receive(0, udp_from("192.0.2.9:31234"), &with_via(via).text());
         let Some((_, Event::Request(incoming))) = bench.events.pop() else { panic!("no request") };
         let txn = bench.stack.accept(bench.now, &incoming).expect("room");
-        bench.answer(0, &(txn, incoming), StatusCode::OK);
+        bench.answer(0, &(txn, *incoming), StatusCode::OK);
         assert_eq!(bench.last_remote(), to, "{via}");
     }
 }
@@ -81,7 +81,7 @@ fn over_a_stream_the_answer_takes_the_connection_of_the_request() {
     bench.receive(0, tcp(42, "192.0.2.9:49152"), &with_via(via).text());
     let Some((_, Event::Request(incoming))) = bench.events.pop() else { panic!("no request") };
     let txn = bench.stack.accept(bench.now, &incoming).expect("room");
-    bench.answer(10, &(txn, incoming), StatusCode::OK);
+    bench.answer(10, &(txn, *incoming), StatusCode::OK);
     assert_eq!(bench.sent[0].1, tcp(42, "192.0.2.9:5070"));
     // RFC 3261 §17.2.2: timer J is zero, so nothing is left.
     bench.run_until(10);
