@@ -9,14 +9,12 @@ use audio::prompt::Player;
 
 use crate::control::RTCP_BYTES_MAX;
 use crate::heard;
-use crate::message::{
-    Codec, ConferenceKey, Epoch, PortId, Prompt, Refused, StreamSpec, TransportSpec,
-};
-use crate::seat::Seat;
+use crate::message::{ConferenceKey, Epoch, PortId, Prompt, Refused, StreamSpec, TransportSpec};
+use crate::mixed::Mixed;
+use crate::seat::{Seat, next_of};
 use crate::shard::{Farewell, Notices, Sink};
-use crate::sources::{Cited, Contributors, Csrcs};
-use crate::stream;
-use crate::{FRAME_SAMPLES, ROUND_FRAMES, TICK};
+use crate::sources::{Cited, Contributors};
+use crate::{ROUND_FRAMES, TICK};
 
 /// The ports of one conference, and their sum.
 #[derive(Debug)]
@@ -38,12 +36,8 @@ pub(crate) struct Conference {
     has_held: bool,
     /// What all are told just now.
     prompt: Option<Player>,
-    /// Everything that is heard in this frame.
-    total: [i32; FRAME_SAMPLES],
     /// Of what those hear who are not heard themselves.
     limiter: Limiter,
-    /// Whose sound is in this frame.
-    contributors: Contributors,
     /// Of whom reports tell.
     cited: Cited,
     /// For tests: so many ticks until a fault strikes.
@@ -70,9 +64,7 @@ impl Conference {
             mixed_at: None,
             has_held: false,
             prompt: None,
-            total: [0; FRAME_SAMPLES],
             limiter: Limiter::new(),
-            contributors: Contributors::new(),
             cited: Cited::new(),
             fault_in_ticks: None,
         }
@@ -170,7 +162,7 @@ impl Conference {
     /// Plays a prompt to one.
     pub(crate) fn play_to(&mut self, place: usize, prompt: Prompt) {
         let Some(seat) = self.seats.get_mut(place).and_then(Option::as_mut) else { return };
-        if seat.own.is_none() && seat.prompt.is_none() {
+        if !seat.was_heard() && seat.prompt.is_none() {
             // What he hears goes on as loud as it was.
             seat.limiter = self.limiter.clone();
         }
@@ -209,11 +201,7 @@ impl Conference {
             *left = left.checked_sub(1).expect("a fault that was asked for");
         }
         if self.ticks.is_multiple_of(ROUND_TICKS) {
-            self.mixed_at = Some(now);
-            for frame in 1..=ROUND_FRAMES {
-                self.listen(now);
-                self.speak(frame, sink);
-            }
+            self.mix(now, sink);
         } else {
             self.send_held(sink);
             self.report(now, sink);
@@ -232,67 +220,80 @@ impl Conference {
         u32::try_from(self.frames_begun() % POSITIONS).unwrap_or(0)
     }
 
-    /// Sums what those say who are heard.
-    fn listen(&mut self, now: Instant) {
+    /// Mixes a round. Each leg is gone to twice, to listen and to speak: what a thousand of them have in memory is more than a
+    /// core has at hand.
+    fn mix(&mut self, now: Instant, sink: &mut impl Sink) {
+        self.mixed_at = Some(now);
         for seat in self.seats.iter_mut().flatten() {
-            let is_kept_out = seat.is_cut(now) || seat.is_apart();
-            let frame = seat.port.hear(now);
-            seat.voice.listen(frame.filter(|_| !is_kept_out));
+            seat.listen(now);
         }
-        heard::choose(&mut self.seats, self.places, |seat| Some(&mut seat.as_mut()?.voice));
-        self.total.fill(0);
-        self.contributors = Contributors::new();
-        for place in 0..self.seats.len() {
-            self.contribute(now, place);
-        }
-        let mut tone = [0; FRAME_SAMPLES];
-        if next_of(&mut self.prompt, &mut tone) {
-            audio::mix::add(&mut self.total, &tone);
+        let mut round = std::array::from_fn(|frame| self.sum(now, frame));
+        for (place, seat) in self.seats.iter_mut().enumerate() {
+            if let Some(seat) = seat {
+                self.has_held |= seat.speak(place, &mut round, sink);
+            }
         }
     }
 
-    /// Adds what one leg says to the sum, if it is heard.
-    fn contribute(&mut self, now: Instant, place: usize) {
-        let Some(seat) = self.seats[place].as_mut() else { return };
-        let was_heard = seat.own.is_some();
-        seat.own = seat.voice.contribution().copied();
-        if seat.own.is_none() {
-            return;
+    /// Sums what those say who are heard in a frame of the round.
+    fn sum(&mut self, now: Instant, frame: usize) -> Mixed {
+        for seat in self.seats.iter_mut().flatten() {
+            if seat.is_cut(now) || seat.is_apart() {
+                seat.said[frame] = None;
+            }
+            seat.voice.listen(seat.said[frame].as_ref());
         }
-        if self.brings_back(place) {
+        heard::choose(&mut self.seats, self.places, |seat| Some(&mut seat.as_mut()?.voice));
+        let mut mixed = Mixed::new();
+        for place in 0..self.seats.len() {
+            self.contribute(now, place, (frame, &mut mixed));
+        }
+        if let Some(tone) = next_of(&mut self.prompt) {
+            audio::mix::add(&mut mixed.total, &tone);
+        }
+        self.limiter.frame(&mixed.total, &mut mixed.everything.frame);
+        mixed.csrcs = mixed.contributors.to(usize::MAX, None);
+        mixed
+    }
+
+    /// Adds what one leg says to the sum, if it is heard.
+    fn contribute(&mut self, now: Instant, place: usize, (frame, mixed): (usize, &mut Mixed)) {
+        let Some(seat) = self.seats[place].as_mut() else { return };
+        let was_heard = seat.own[(frame + ROUND_FRAMES - 1) % ROUND_FRAMES].is_some();
+        seat.own[frame] = None;
+        let Some(own) = seat.voice.contribution(seat.said[frame].as_ref()) else { return };
+        if self.brings_back(place, &mixed.contributors) {
             let Some(seat) = self.seats[place].as_mut() else { return };
-            seat.own = None;
             seat.loops_until = Some(now + LOOP_CUT_FOR);
             seat.port.count_loop();
             return;
         }
-        let Self { seats, contributors, cited, total, limiter, .. } = self;
+        let Self { seats, cited, limiter, .. } = self;
         let Some(seat) = seats[place].as_mut() else { return };
         let control = seat.port.control();
         // RFC 3550 §7.4: of what was mixed before, those whose sound is in it; else the source itself.
         let whole = control.csrcs().is_empty().then(|| control.ssrc()).flatten();
         for ssrc in control.csrcs().iter().copied().chain(whole) {
-            contributors.add(ssrc, place);
+            mixed.contributors.add(ssrc, place);
             if let Some(name) = control.name_of(ssrc) {
                 cited.cite(now, (ssrc, place), name);
             }
         }
-        if let Some(own) = &seat.own {
-            audio::mix::add(total, own);
-            if !was_heard {
-                // What he hears goes on as loud as it was.
-                seat.limiter = limiter.clone();
-            }
+        audio::mix::add(&mut mixed.total, &own);
+        seat.own[frame] = Some(own);
+        if !was_heard {
+            // What he hears goes on as loud as it was.
+            seat.limiter = limiter.clone();
         }
     }
 
     /// Whether the peer's mix has in it what came from this conference: RFC 3550 §8.2. It is a mixer, and by its own
     /// word somebody is in it who is in here by himself, or whom another leg has brought already.
-    fn brings_back(&self, place: usize) -> bool {
+    fn brings_back(&self, place: usize, contributors: &Contributors) -> bool {
         let Some(seat) = &self.seats[place] else { return false };
         let csrcs = seat.port.control().csrcs();
         !csrcs.is_empty()
-            && (csrcs.iter().any(|&csrc| self.contributors.is_of_other(csrc, place))
+            && (csrcs.iter().any(|&csrc| contributors.is_of_other(csrc, place))
                 || self.seats.iter().flatten().any(|other| {
                     csrcs.contains(&other.port.ssrc())
                         || (other.id != seat.id
@@ -303,44 +304,6 @@ impl Conference {
                                 .ssrc()
                                 .is_some_and(|ssrc| csrcs.contains(&ssrc)))
                 }))
-    }
-
-    /// Gives everyone the sum without his own voice, in this frame of a round, counted from 1. A packet that is shorter than
-    /// a round, or no whole number of them, is held for its own tick: two at once would look like jitter to the peer.
-    fn speak(&mut self, in_round: usize, sink: &mut impl Sink) {
-        let mut frame = [0; FRAME_SAMPLES];
-        self.limiter.frame(&self.total, &mut frame);
-        let mut everything = Everything { frame, pcma: None, pcmu: None };
-        let all = self.contributors.to(usize::MAX, None);
-        for (place, seat) in self.seats.iter_mut().enumerate() {
-            let Some(seat) = seat else { continue };
-            let his = seat.port.control().ssrc();
-            let mut tone = [0; FRAME_SAMPLES];
-            let is_told = next_of(&mut seat.prompt, &mut tone);
-            match &seat.own {
-                _ if seat.is_apart() => seat.port.say_mixed(&tone, &Csrcs::new()),
-                own if own.is_some() || is_told => {
-                    let mut others = self.total;
-                    if let Some(own) = own {
-                        audio::mix::subtract(&mut others, own);
-                    }
-                    audio::mix::add(&mut others, &tone);
-                    seat.limiter.frame(&others, &mut frame);
-                    seat.port.say_mixed(&frame, &self.contributors.to(place, his))
-                }
-                _ => {
-                    let clashes = his.filter(|his| all.contains(*his));
-                    let others = clashes.map(|_| self.contributors.to(place, clashes));
-                    let csrcs = others.as_ref().unwrap_or(&all);
-                    seat.port.say_encoded(everything.encoded(seat.port.codec()), csrcs);
-                }
-            }
-            if in_round > 1 && !seat.port.goes_by_rounds() {
-                self.has_held = true;
-            } else {
-                seat.send(sink);
-            }
-        }
     }
 
     /// Sends what was held.
@@ -382,15 +345,6 @@ impl Conference {
     }
 }
 
-/// The next 10 ms of a prompt, if one plays; it is taken away when it is over.
-fn next_of(prompt: &mut Option<Player>, tone: &mut [i16; FRAME_SAMPLES]) -> bool {
-    let plays = prompt.as_mut().is_some_and(|player| player.next(tone));
-    if !plays {
-        *prompt = None;
-    }
-    plays
-}
-
 /// Ticks from one round to the next.
 const ROUND_TICKS: u64 = ROUND_FRAMES as u64;
 
@@ -407,20 +361,3 @@ const _: () = assert!(ROUND_FRAMES == 2);
 
 /// So long a leg in a loop is muted until it is tried again: two reports, in which the peer says who is in it.
 const LOOP_CUT_FOR: Duration = Duration::from_secs(10);
-
-/// What all those hear who are not heard themselves, encoded once for each codec.
-struct Everything {
-    frame: [i16; FRAME_SAMPLES],
-    pcma: Option<[u8; FRAME_SAMPLES]>,
-    pcmu: Option<[u8; FRAME_SAMPLES]>,
-}
-
-impl Everything {
-    fn encoded(&mut self, codec: Codec) -> &[u8; FRAME_SAMPLES] {
-        let place = match codec {
-            Codec::Pcma => &mut self.pcma,
-            Codec::Pcmu => &mut self.pcmu,
-        };
-        place.get_or_insert_with(|| stream::encoded(codec, &self.frame))
-    }
-}

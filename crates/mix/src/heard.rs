@@ -6,13 +6,10 @@ use crate::FRAME_SAMPLES;
 
 /// One leg's part in the choice.
 ///
-/// In each tick: [`Voice::listen`], then [`choose`] over all legs, then [`Voice::contribution`].
+/// For each frame: [`Voice::listen`], then [`choose`] over all legs, then [`Voice::contribution`].
 #[derive(Debug)]
 pub(crate) struct Voice {
     activity: Activity,
-    frame: [i16; FRAME_SAMPLES],
-    /// Whether `frame` is of this tick.
-    has_frame: bool,
     /// Whether he has one of the places.
     is_heard: bool,
     /// Whether he may not have one.
@@ -27,8 +24,6 @@ impl Voice {
     pub(crate) const fn new() -> Self {
         Self {
             activity: Activity::new(),
-            frame: [0; FRAME_SAMPLES],
-            has_frame: false,
             is_heard: false,
             is_muted: false,
             was_in_mix: false,
@@ -41,30 +36,27 @@ impl Voice {
         self.is_muted = is_muted;
     }
 
-    /// Takes what he says in this tick. Of who is muted nobody is told that he talks.
+    /// Takes what he says in this frame. Of who is muted nobody is told that he talks.
     pub(crate) fn listen(&mut self, frame: Option<&[i16; FRAME_SAMPLES]>) {
         let noted = frame.filter(|_| !self.is_muted);
         self.activity.frame(noted.map(<[i16; FRAME_SAMPLES]>::as_slice));
         self.is_heard &= !self.is_muted;
-        self.has_frame = frame.is_some();
-        if let Some(frame) = frame {
-            self.frame = *frame;
-        }
     }
 
-    /// What he adds to the mix in this tick, faded in or out if he has just got or lost his place.
-    pub(crate) fn contribution(&mut self) -> Option<&[i16; FRAME_SAMPLES]> {
-        let was_in_mix = std::mem::replace(&mut self.was_in_mix, self.is_heard && self.has_frame);
-        if !self.has_frame {
-            return None;
+    /// What he adds to the mix of what he says in this frame, faded in or out if he has just got or lost his place.
+    pub(crate) fn contribution(
+        &mut self,
+        frame: Option<&[i16; FRAME_SAMPLES]>,
+    ) -> Option<[i16; FRAME_SAMPLES]> {
+        let is_in_mix = self.is_heard && frame.is_some();
+        let was_in_mix = std::mem::replace(&mut self.was_in_mix, is_in_mix);
+        let mut frame = *frame.filter(|_| was_in_mix || is_in_mix)?;
+        if !was_in_mix {
+            fade(frame.iter_mut());
+        } else if !is_in_mix {
+            fade(frame.iter_mut().rev());
         }
-        match (was_in_mix, self.is_heard) {
-            (true, true) => {}
-            (false, true) => fade(self.frame.iter_mut()),
-            (true, false) => fade(self.frame.iter_mut().rev()),
-            (false, false) => return None,
-        }
-        Some(&self.frame)
+        Some(frame)
     }
 
     /// Whether he talks, if that was not told yet.

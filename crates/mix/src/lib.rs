@@ -26,6 +26,7 @@ pub mod stream;
 mod conference;
 mod control;
 mod heard;
+mod mixed;
 mod port;
 #[cfg(test)]
 mod rig;

@@ -18,15 +18,18 @@ impl Table {
 
     /// One tick, with a level for each voice; what each adds to the mix.
     fn tick(&mut self, dbov: &[f64]) -> Vec<Option<[i16; FRAME_SAMPLES]>> {
+        let mut said = Vec::new();
         for (voice, &dbov) in self.voices.iter_mut().zip(dbov) {
             let tone = audio::tone(300.0, 8_000, dbov + 3.01, self.position + FRAME_SAMPLES);
-            let frame = tone[self.position..].try_into().expect("a frame");
+            let frame: [i16; FRAME_SAMPLES] = tone[self.position..].try_into().expect("a frame");
             voice.listen(Some(&frame));
+            said.push(frame);
         }
         // A whole number of periods of 300 Hz comes after 800 samples.
         self.position = (self.position + FRAME_SAMPLES) % 800;
         choose(&mut self.voices, self.places, |voice| Some(voice));
-        self.voices.iter_mut().map(|voice| voice.contribution().copied()).collect()
+        let voices = self.voices.iter_mut().zip(&said);
+        voices.map(|(voice, frame)| voice.contribution(Some(frame))).collect()
     }
 
     fn ticks(&mut self, count: usize, dbov: &[f64]) {
