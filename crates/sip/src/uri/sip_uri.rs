@@ -134,9 +134,10 @@ impl SipUri {
         out.write_str(self.host.as_str())?;
         if let Some(port) = self.port {
             let spelled = spelling.and_then(|spelling| spelling.port.as_deref());
+            out.write_str(":")?;
             match spelled.filter(|spelled| spelled.parse() == Ok(port)) {
-                Some(spelled) => write!(out, ":{spelled}")?,
-                None => write!(out, ":{port}")?,
+                Some(spelled) => out.write_str(spelled)?,
+                None => out.write_str(&port.to_string())?,
             }
         }
         self.params.put(out)?;
