@@ -51,7 +51,7 @@ pub(crate) fn refuse(times: u32) {
     let at = invite.find("00000000").expect("invariant: just put in");
     let mut bytes = invite.into_bytes();
     for number in 0..times {
-        bytes[at..at + 8].copy_from_slice(format!("{number:08}").as_bytes());
+        count_up(&mut bytes[at..at + 8]);
         let packet = Packet { path: CALLER_PATH, bytes: bytes.clone() };
         node.queue(now, now, Arrival::Packet(packet));
         while node.handle_waiting(now) {}
@@ -61,6 +61,17 @@ pub(crate) fn refuse(times: u32) {
                 assert!(number == 0 || is_refused(&packet.bytes), "it is refused");
             }
         }
+    }
+}
+
+/// The next number, in its decimal digits: cheap beside what is measured.
+fn count_up(digits: &mut [u8]) {
+    for digit in digits.iter_mut().rev() {
+        if *digit < b'9' {
+            *digit += 1;
+            return;
+        }
+        *digit = b'0';
     }
 }
 

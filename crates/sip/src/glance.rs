@@ -4,7 +4,7 @@
 //! Under overload most requests are refused, so that a refusal must cost a small part of what an answer costs. What is seen
 //! here is taken for nothing more: whatever is served is read in full first.
 
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memchr2, memrchr};
 
 use crate::header::Via;
 use crate::{Packet, Source, scan};
@@ -56,7 +56,6 @@ enum Field {
     To,
     CallId,
     CSeq,
-    Other,
 }
 
 impl<'a> Glance<'a> {
@@ -95,7 +94,6 @@ impl<'a> Glimpse<'a> {
                 Field::To => &mut to,
                 Field::CallId => &mut call_id,
                 Field::CSeq => &mut cseq,
-                Field::Other => return Some(()),
             };
             // Twice: the parser says what is wrong.
             slot.replace(value).is_none().then_some(())
@@ -165,13 +163,14 @@ impl<'a> Glimpse<'a> {
 
 /// Cuts off the first line. `None`: it does not end as it must, or goes on in the next one.
 fn line(text: &str) -> Option<(&str, &str)> {
-    let at = memchr(b'\r', text.as_bytes())?;
-    let rest = text[at + 1..].strip_prefix('\n')?;
+    // The parser takes a single LF for a line end.
+    let at = memchr2(b'\r', b'\n', text.as_bytes())?;
+    let rest = text[at..].strip_prefix("\r\n")?;
     let is_folded = rest.starts_with([' ', '\t']);
     (!is_folded).then_some((&text[..at], rest))
 }
 
-/// Shows each header field up to the empty line. `None`: there is none, or `show` wants no more.
+/// Shows each header field that a look is for, up to the empty line. `None`: there is none, or `show` wants no more.
 fn for_each_field<'a>(
     mut rest: &'a str,
     mut show: impl FnMut(Field, &'a str) -> Option<()>,
@@ -182,33 +181,28 @@ fn for_each_field<'a>(
             return Some(());
         }
         rest = after;
-        let ends_name = |byte: u8| matches!(byte, b':' | b' ' | b'\t');
-        let name = &line[..line.bytes().position(ends_name).unwrap_or(line.len())];
-        let field = Field::of(name.as_bytes());
-        if field == Field::Other {
-            continue;
-        }
-        let value = scan::trim(&line[name.len()..]).strip_prefix(':').map(scan::trim)?;
-        // The parser finds a line end in it, and something else behind.
-        memchr(b'\n', value.as_bytes()).is_none().then(|| show(field, value))??;
+        let Some((field, after_name)) = Field::of(line) else { continue };
+        let value = scan::trim(after_name).strip_prefix(':').map(scan::trim)?;
+        show(field, value)?;
     }
 }
 
 impl Field {
-    /// RFC 3261 §7.3.3, §20.
-    const fn of(name: &[u8]) -> Self {
-        match name {
-            [b'v' | b'V'] => Self::Via,
-            [b'f' | b'F'] => Self::From,
-            [b't' | b'T'] => Self::To,
-            [b'i' | b'I'] => Self::CallId,
-            [b'v' | b'V', _, _] if name.eq_ignore_ascii_case(b"Via") => Self::Via,
-            [b'f' | b'F', ..] if name.eq_ignore_ascii_case(b"From") => Self::From,
-            [b't' | b'T', b'o' | b'O'] => Self::To,
-            [b'c' | b'C', ..] if name.eq_ignore_ascii_case(b"Call-ID") => Self::CallId,
-            [b'c' | b'C', ..] if name.eq_ignore_ascii_case(b"CSeq") => Self::CSeq,
-            _ => Self::Other,
-        }
+    /// Which of these a line is of, and what follows its name (RFC 3261 §7.3.3, §20). `None`: none of them.
+    fn of(line: &str) -> Option<(Self, &str)> {
+        let names: &[(&str, Self)] = match line.as_bytes().first()?.to_ascii_lowercase() {
+            b'v' => &[("Via", Self::Via), ("v", Self::Via)],
+            b'f' => &[("From", Self::From), ("f", Self::From)],
+            b't' => &[("To", Self::To), ("t", Self::To)],
+            b'i' => &[("i", Self::CallId)],
+            b'c' => &[("Call-ID", Self::CallId), ("CSeq", Self::CSeq)],
+            _ => return None,
+        };
+        names.iter().find_map(|(name, field)| {
+            let (start, rest) = line.split_at_checked(name.len())?;
+            let ends = matches!(rest.as_bytes().first(), None | Some(b':' | b' ' | b'\t'));
+            (ends && start.eq_ignore_ascii_case(name)).then_some((*field, rest))
+        })
     }
 }
 

@@ -44,8 +44,9 @@ impl StatelessTags {
         tag.push_str(prefix);
         tag.push('r');
         let hash = hasher.finish();
-        let digits = (0..16).rev().map(|at| b"0123456789abcdef"[(hash >> (4 * at) & 15) as usize]);
-        tag.extend(digits.map(char::from));
+        for at in (0..16).rev() {
+            tag.push(char::from(b"0123456789abcdef"[(hash >> (4 * at) & 15) as usize]));
+        }
         tag
     }
 }
