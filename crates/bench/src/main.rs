@@ -63,13 +63,13 @@ fn main() -> ExitCode {
 mod tests {
     /// T29 · by the record of instructions, to which `cargo xtask bench` holds every change.
     #[test]
-    fn a_refusal_costs_less_than_an_eighth_of_an_acceptance() {
+    fn a_refusal_costs_less_than_a_tenth_of_an_acceptance() {
         let record = include_str!("../../../benches/instructions.toml");
         let of = |name: &str| -> u64 {
             let line = record.lines().find_map(|line| line.strip_prefix(&format!("{name} = ")));
             line.and_then(|number| number.parse().ok()).expect("it is in the record")
         };
         let (refusal, acceptance) = (of("refuse-overload"), of("ask-302"));
-        assert!(8 * refusal < acceptance, "{refusal} of {acceptance}");
+        assert!(10 * refusal < acceptance, "{refusal} of {acceptance}");
     }
 }

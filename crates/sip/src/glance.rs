@@ -76,11 +76,9 @@ impl<'a> Glimpse<'a> {
             Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).ok()?,
         };
         let (start, fields) = line(text)?;
-        let mut words = start.split(' ');
-        let (method, uri, version) = (words.next()?, words.next()?, words.next()?);
-        if words.next().is_some() || !version.eq_ignore_ascii_case("SIP/2.0") {
-            return None;
-        }
+        let (method, rest) = scan::cut(start, b' ')?;
+        let (uri, version) = scan::cut(rest, b' ')?;
+        version.eq_ignore_ascii_case("SIP/2.0").then_some(())?;
         let (mut via, mut vias) = (None, 0_usize);
         let (mut from, mut to, mut call_id, mut cseq) = (None, None, None, None);
         for_each_field(fields, |field, value| {
@@ -166,7 +164,7 @@ fn line(text: &str) -> Option<(&str, &str)> {
     // The parser takes a single LF for a line end.
     let at = memchr2(b'\r', b'\n', text.as_bytes())?;
     let rest = text[at..].strip_prefix("\r\n")?;
-    let is_folded = rest.starts_with([' ', '\t']);
+    let is_folded = rest.bytes().next().is_some_and(scan::is_lws);
     (!is_folded).then_some((&text[..at], rest))
 }
 

@@ -25,7 +25,8 @@ pub(crate) const fn is_lws(byte: u8) -> bool {
 /// Removes linear white space at both ends.
 pub(crate) fn trim(text: &str) -> &str {
     let is_at_end = |byte: Option<&u8>| byte.is_some_and(|byte| is_lws(*byte));
-    // Most texts have nothing to cut.
+    // Most values have one blank before them, and else nothing to cut.
+    let text = text.strip_prefix(' ').unwrap_or(text);
     if is_at_end(text.as_bytes().first()) || is_at_end(text.as_bytes().last()) {
         text.trim_matches([' ', '\t'])
     } else {

@@ -6,7 +6,7 @@
 //! than were served, less a tenth; from then on the rate falls by a tenth or grows by a
 //! thirtieth each window; and whoever comes when nobody waits is admitted anyway.
 //!
-//! Refusals cost time as well, about a ninth of what an acceptance costs. So they have a rate of their own, which is cut first:
+//! Refusals cost time as well, a tenth of what an acceptance costs. So they have a rate of their own, which is cut first:
 //! what comes on top gets no answer, and comes again by itself (RFC 3261 §17.1.1.2).
 
 use std::time::Duration;

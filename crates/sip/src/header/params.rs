@@ -52,9 +52,14 @@ impl Params {
 
     /// Sets a parameter at its place, or adds it at the end.
     pub fn set(&mut self, name: &str, value: Option<&str>) {
+        self.set_text(name, value.map(str::to_owned));
+    }
+
+    /// The same with a text that is there already.
+    pub(crate) fn set_text(&mut self, name: &str, value: Option<String>) {
         match self.0.iter_mut().find(|(found, _)| found.eq_ignore_ascii_case(name)) {
-            Some((_, old)) => *old = value.map(str::to_owned),
-            None => self.push(name, value),
+            Some((_, old)) => *old = value,
+            None => self.0.push((scan::word(name), value)),
         }
     }
 

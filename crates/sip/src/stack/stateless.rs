@@ -13,11 +13,15 @@ use crate::{HeaderName, HeaderValue, Headers};
 /// a better place under overload hangs on that, and a better hash would cost more than all else of a refusal.
 pub(super) struct StatelessTags {
     secret: [u8; 16],
+    /// What all tags of refusals begin with.
+    refusals: DefaultHasher,
 }
 
 impl StatelessTags {
-    pub(super) const fn new(secret: [u8; 16]) -> Self {
-        Self { secret }
+    pub(super) fn new(secret: [u8; 16]) -> Self {
+        let mut refusals = DefaultHasher::new();
+        (secret, "refusal").hash(&mut refusals);
+        Self { secret, refusals }
     }
 
     /// The tag, without the prefix, by the header fields that an answer has from its request.
@@ -37,9 +41,8 @@ impl StatelessTags {
         source: IpAddr,
         (call_id, from_tag, cseq): (&str, Option<&str>, u32),
     ) -> String {
-        let mut hasher = DefaultHasher::new();
-        (self.secret, "refusal", source, call_id, from_tag.unwrap_or_default(), cseq)
-            .hash(&mut hasher);
+        let mut hasher = self.refusals.clone();
+        (source, call_id, from_tag.unwrap_or_default(), cseq).hash(&mut hasher);
         let mut tag = String::with_capacity(prefix.len() + 1 + 16);
         tag.push_str(prefix);
         tag.push('r');

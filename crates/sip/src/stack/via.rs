@@ -51,12 +51,12 @@ pub(crate) fn stamp(via: &mut Via, source: &Source, control: OverloadControl) ->
     let lied = via.params.remove("received");
     let symmetric = via.params.has("rport");
     if symmetric {
-        via.params.set("rport", Some(&source.remote.port().to_string()));
+        via.params.set_text("rport", Some(source.remote.port().to_string()));
     }
     // RFC 3581 §4: with rport, received is added even if it is equal.
     let differs = via.host.ip() != Some(ip);
     if symmetric || differs {
-        via.params.set("received", Some(&scan::address(ip)));
+        via.params.set_text("received", Some(scan::address(ip)));
     }
     let controlled = control.write(via);
     lied || symmetric || differs || controlled
