@@ -63,7 +63,7 @@ pub enum StoredState {
         /// When it ends.
         until: UnixTime,
     },
-    /// It ran.
+    /// It ran; or an administrator had it made or changed, and nobody had joined yet.
     Running {
         /// Seats that it had.
         seats: u32,
@@ -159,10 +159,14 @@ impl Node {
         let tenant = self.pool.tenant(&it.tenant).unwrap_or_default();
         let mut state = State::Held;
         let policy = it.policy.clone().unwrap_or_else(|| self.usual(factory));
+        // Nobody had joined it: it has what its factory holds, as long as its URI says it may begin.
+        let only_held = it.began.is_none();
         let stood = match it.state {
             StoredState::Running { .. } if is_up(wall, it.began, &policy) => StoredState::Over,
+            StoredState::Running { .. } if only_held && it.activate_by <= wall => StoredState::Over,
             stood => stood,
         };
+        let hold = if only_held { self.factories[factory].config().hold } else { REJOIN_WITHIN };
         match stood {
             StoredState::Reserved { legs, codec, ptime_ms, from, until } => {
                 let leg = self.pool.config().costs.leg(codec, millis(ptime_ms));
@@ -175,7 +179,7 @@ impl Node {
                 }
             }
             StoredState::Running { .. } => {
-                self.pool.restore_conference(now, (it.id, Seats(1), tenant), REJOIN_WITHIN);
+                self.pool.restore_conference(now, (it.id, Seats(1), tenant), hold);
                 if self.pool.conference(it.id).is_none() {
                     return self.keep_none(it.id);
                 }
@@ -191,8 +195,8 @@ impl Node {
         let asked = Asked::before(now);
         let reserved = matches!(it.state, StoredState::Reserved { .. }).then_some(it.state);
         let (creator, began, wrong_pins) = (it.creator.clone(), it.began, it.wrong_pins.clone());
-        let rejoin_until =
-            matches!(stood, StoredState::Running { .. }).then(|| now + REJOIN_WITHIN);
+        let ran = !only_held && matches!(stood, StoredState::Running { .. });
+        let rejoin_until = ran.then(|| now + REJOIN_WITHIN);
         let known =
             Record { creator, asked, reserved, state, began, wrong_pins, rejoin_until, ..record };
         self.records.insert(it.id, Box::new(known));

@@ -108,7 +108,6 @@ impl Node {
             entry,
             is_locked: new.locked,
         };
-        let comes_back_so = policy == usual_policy && factory == 0 && tenant == TenantId::NOBODYS;
         let hold = config.hold;
         let request = HoldRequest {
             id,
@@ -125,10 +124,8 @@ impl Node {
         let asker = asker.name.clone();
         let granted = Granted { id, factory, seats, hold, advertise, asker, policy, told };
         self.book(now, granted, None, Asked::default());
-        if !comes_back_so {
-            // Its URI alone would bring it back after a restart as nobody's, by the rules of the first factory.
-            self.keep_now(id);
-        }
+        // Its URI alone would bring it back after a restart only when somebody calls it, without its room, and as nobody's.
+        self.keep_now(id);
         self.conference(now, id)
     }
 

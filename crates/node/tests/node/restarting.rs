@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use focus::factory::FactoryConfig;
 use focus::{EntryRules, Pin};
-use node::{Asker, Change, Input, NewConference, ReserveRequest};
+use node::{Asker, Change, ConferenceView, Input, NewConference, ReserveRequest, SteerError};
 use sip::Method;
 
 use crate::reserving::later;
@@ -268,8 +268,7 @@ fn who_comes_too_late_is_not_let_in_without_the_pin() {
         pin: Some("4711".parse::<Pin>().expect("a PIN")),
         ..NewConference::default()
     };
-    let asker = Asker { name: "ops".to_owned(), key: None };
-    let made = rig.steer(|node, now| node.create_conference(now, &new, &asker)).0.expect("made");
+    let made = made(&mut rig, new);
     rig.pass(Duration::from_secs(62));
     let mut eve = Caller::new("eve", 1);
     assert_eq!(rig.join(&mut eve, &made.uri).status.code(), 404);
@@ -277,23 +276,82 @@ fn who_comes_too_late_is_not_let_in_without_the_pin() {
     assert_eq!(rig.join(&mut eve, &made.uri).status.code(), 404);
 }
 
+/// Two factories of which the second asks for this PIN, if for any.
+fn two_factories(pin: &str) -> Setting {
+    let usual = Setting::default().factory;
+    let pin = (!pin.is_empty()).then(|| pin.parse().expect("a PIN"));
+    let entry = EntryRules { pin, ..usual.entry };
+    let more = FactoryConfig { users: vec!["other".to_owned()], entry, ..usual };
+    Setting { more: vec![more], ..Setting::default() }
+}
+
+fn made(rig: &mut Rig, new: NewConference) -> ConferenceView {
+    let asker = Asker { name: "ops".to_owned(), key: None };
+    rig.steer(|node, now| node.create_conference(now, &new, &asker)).0.expect("made")
+}
+
+/// What an administrator was told is made is there after kill -9, with its room, whatever it goes by and whichever factories
+/// there are; and he can end it.
+#[test]
+fn a_conference_that_an_administrator_had_made_is_there_after_a_restart() {
+    for (seats, title, pin) in [(4, None, ""), (7, None, "4711"), (7, Some("m".to_owned()), "4711")]
+    {
+        let mut rig = Rig::with(two_factories(pin)).with_disk(BTreeMap::new());
+        let view = made(&mut rig, NewConference { seats: Some(seats), title, ..Default::default() });
+        let mut rig = rig.killed(DOWN, two_factories(pin));
+        let found = rig.node.conference(rig.now, view.id).expect("there");
+        assert_eq!((found.uri.as_str(), found.title), (view.uri.as_str(), view.title));
+        assert_eq!((found.seats, rig.used_and_held()), (seats, (0, seats)));
+        assert_eq!(found.hold_until, Some(rig.wall_now().after(Duration::from_secs(60))));
+        assert_eq!(rig.join(&mut Caller::new("alice", 1), &view.uri).status.code(), 200);
+        rig.steer(|node, now| node.end_conference(now, view.id)).0.expect("ended");
+        rig.pass(Duration::from_secs(40));
+        let mut rig = rig.killed(DOWN, two_factories(pin));
+        assert_eq!(rig.join(&mut Caller::new("bob", 2), &view.uri).status.code(), 404);
+    }
+}
+
+/// It is a hold like any other: nobody came, and its room is free, without a restart and with one, however long that took.
+#[test]
+fn what_nobody_joined_does_not_outlive_its_hold_by_a_restart() {
+    for title in [None, Some("m".to_owned())] {
+        for (down, waits) in [(DOWN, Duration::from_secs(61)), (Duration::from_secs(7_200), DOWN)] {
+            let mut rig = rig();
+            let view =
+                made(&mut rig, NewConference { title: title.clone(), ..Default::default() });
+            let mut rig = rig.killed(down, Setting::default());
+            rig.pass(waits);
+            assert_eq!(rig.used_and_held(), (0, 0), "{title:?} {down:?}");
+            assert_eq!(rig.node.conference(rig.now, view.id), Err(SteerError::NoConference));
+            rig.pass(Duration::from_secs(3 * 3_600));
+            assert_eq!(rig.disk.len(), 0);
+        }
+    }
+}
+
+/// Nobody was in it when the process died: nobody can be on his way back.
+#[test]
+fn the_last_to_leave_ends_what_was_only_held_before_a_restart() {
+    let mut rig = rig();
+    let view = made(&mut rig, NewConference::default());
+    let mut rig = killed(rig);
+    let mut alice = Caller::new("alice", 1);
+    assert_eq!(rig.join(&mut alice, &view.uri).status.code(), 200);
+    rig.leave(&mut alice, &view.uri);
+    assert_eq!(rig.used_and_held(), (0, 0));
+    assert_eq!(rig.join(&mut Caller::new("bob", 2), &view.uri).status.code(), 404);
+}
+
 /// A URI does not say which factory made it, and one of the two asks for a PIN.
 #[test]
 fn what_was_only_held_is_not_recalled_where_factories_ask_for_different_things() {
-    let setting = |pin: &str| {
-        let usual = Setting::default().factory;
-        let pin = (!pin.is_empty()).then(|| pin.parse().expect("a PIN"));
-        let entry = EntryRules { pin, ..usual.entry };
-        let more = FactoryConfig { users: vec!["other".to_owned()], entry, ..usual };
-        Setting { more: vec![more], ..Setting::default() }
-    };
     for (pin, status) in [("", 200), ("4711", 404)] {
-        let mut rig = Rig::with(setting(pin)).with_disk(BTreeMap::new());
+        let mut rig = Rig::with(two_factories(pin)).with_disk(BTreeMap::new());
         let mut alice = Caller::new("alice", 1);
         let other = FACTORY.replace("conference", "other");
         let asked = rig.ask(alice.address, &alice.invite(&other));
         let uri = crate::rig::contact(&asked);
-        let mut rig = rig.killed(DOWN, setting(pin));
+        let mut rig = rig.killed(DOWN, two_factories(pin));
         assert_eq!(rig.join(&mut alice, &uri).status.code(), status, "{pin}");
     }
 }
