@@ -16,8 +16,10 @@ impl Node {
                 .records
                 .iter()
                 .filter_map(|(id, record)| {
-                    let seats = self.pool.conference(*id).map_or(0, |view| view.seats.0);
-                    conference(now, record, seats)
+                    let reserved = self.pool.reservation(*id).map(|it| it.seats);
+                    let seats = self.pool.conference(*id).map(|view| view.seats).or(reserved);
+                    let seats = seats.map_or(0, |seats| seats.0);
+                    conference(now, record, seats, reserved.is_some())
                 })
                 .collect(),
             room: figures.room,
@@ -67,9 +69,15 @@ fn watchers(record: &Record) -> usize {
     }
 }
 
-fn conference(now: Instant, record: &Record, seats: u32) -> Option<ConferenceStatus> {
+fn conference(
+    now: Instant,
+    record: &Record,
+    seats: u32,
+    is_reserved: bool,
+) -> Option<ConferenceStatus> {
     let seconds = |since: Instant| now.since(since).as_secs();
     let (state, legs) = match &record.state {
+        State::Held if is_reserved => (ConferenceState::Reserved, Vec::new()),
         State::Held => (ConferenceState::Held, Vec::new()),
         State::Active(active) => {
             let is_in = |participant: &Participant| match participant.state {

@@ -12,6 +12,7 @@ use units::{Instant, UnixTime};
 use crate::conference::{Record, State};
 use crate::keeping::{StoreChange, StoredState, Waiting};
 use crate::node::{Node, Output, Phase};
+use crate::steering::Policy;
 use crate::{ExplainError, Notice};
 
 /// What somebody wants to reserve.
@@ -86,6 +87,8 @@ pub enum ReserveError {
         "{tenant} has {has} of its {quota} seats then, reserved and in use: this is its own limit"
     )]
     TenantFull { tenant: String, has: u32, quota: u32 },
+    #[error("this key has named {most} reservations of late: take another one")]
+    KeyUsed { most: u8 },
     #[error("there are {max} reservations already")]
     TooMany { max: usize },
     #[error("the server is ending")]
@@ -135,34 +138,26 @@ impl Node {
         match self.try_reserve(now, request) {
             Ok(Made::Already(id)) => {
                 // If the first of these is still on its way to the disk, both wait for it.
-                let waits = self.keeping.as_ref().and_then(|keeping| {
-                    let of_it = |waiting: &&Waiting| matches!(waiting, Waiting::Reserve { id: of, .. } if *of == id);
-                    keeping.waiting.values().find(of_it)
+                let waits = self.keeping.as_ref().is_some_and(|keeping| {
+                    let of_it = |waiting: &Waiting| matches!(waiting, Waiting::Reserve { id: of, .. } if *of == id);
+                    keeping.waiting.values().any(of_it)
                 });
-                if waits.is_some() {
-                    self.put_reservation(id, ticket, request);
+                if waits {
+                    self.put_reservation(id, ticket);
                 } else {
                     let answer = self.answer_of(now, id);
                     self.output(Output::Reserved { ticket, answer });
                 }
             }
-            Ok(Made::New(id)) => self.put_reservation(id, ticket, request),
+            Ok(Made::New(id)) => self.put_reservation(id, ticket),
             Err(error) => self.output(Output::Reserved { ticket, answer: Err(error) }),
         }
     }
 
-    fn put_reservation(&mut self, id: ConferenceId, ticket: u64, request: &ReserveRequest) {
-        let state = StoredState::Reserved {
-            legs: request.legs,
-            codec: request.codec,
-            ptime_ms: u32::try_from(request.ptime.as_millis()).unwrap_or(u32::MAX),
-            from: request.from,
-            until: request.until,
-        };
-        if let Some(record) = self.records.get_mut(&id) {
-            record.reserved = Some(state);
-        }
-        let Some(stored) = self.to_store(id, state) else { return };
+    /// Has it written as it was promised, whatever else was asked for under the same key.
+    fn put_reservation(&mut self, id: ConferenceId, ticket: u64) {
+        let reserved = self.records.get(&id).and_then(|record| record.reserved);
+        let Some(stored) = reserved.and_then(|state| self.to_store(id, state)) else { return };
         let number = self.store(StoreChange::Put(Box::new(stored)));
         if let (Some(number), Some(keeping)) = (number, &mut self.keeping) {
             keeping.waiting.insert(number, Waiting::Reserve { ticket, id });
@@ -180,10 +175,13 @@ impl Node {
         if self.phase == Phase::ShuttingDown {
             return Err(ReserveError::Ending);
         }
-        let id = self.id_of(request);
-        if self.pool.reservation(id).is_some() {
-            return Ok(Made::Already(id));
+        let named = self.identities(request);
+        if let Some(id) = named.iter().find(|id| self.pool.reservation(**id).is_some()) {
+            return Ok(Made::Already(*id));
         }
+        // What it named before may run still, beyond its time, or be over and remembered.
+        let id = named.into_iter().find(|id| !self.records.contains_key(id));
+        let id = id.ok_or(ReserveError::KeyUsed { most: GENERATIONS_MAX })?;
         if self.takes_new().is_err() {
             return Err(ReserveError::Draining);
         }
@@ -211,32 +209,47 @@ impl Node {
         let (host, port) = self.listens[0].advertise.clone();
         let user = pool::mint(&self.keys.token, self.number, id, request.until);
         let uri = SipUri::new(host, Some(port)).with_user(&user);
-        let policy = self.usual(0);
+        let usual = self.usual(0);
+        // As many as were promised room get in.
+        let legs_max = usual.legs_max.map(|max| max.max(request.legs));
+        let policy = Policy { legs_max, ..usual };
         let record = Record::unasked(now, uri, (0, policy), request.until);
-        self.records.insert(id, Box::new(record));
+        let reserved = Some(StoredState::Reserved {
+            legs: request.legs,
+            codec: request.codec,
+            ptime_ms: u32::try_from(request.ptime.as_millis()).unwrap_or(u32::MAX),
+            from: request.from,
+            until: request.until,
+        });
+        self.records.insert(id, Box::new(Record { reserved, ..record }));
         Ok(Made::New(id))
     }
 
-    /// Whoever names his request gets the same again.
-    fn id_of(&mut self, request: &ReserveRequest) -> ConferenceId {
+    /// What a request may mean: whoever names his gets the same again while it stands, and another one after that.
+    fn identities(&mut self, request: &ReserveRequest) -> Vec<ConferenceId> {
         let fresh = self.rng.token(32);
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.keys.identity)
             .expect("invariant: HMAC takes any key length");
         // The label keeps it apart from the identities of what is asked for by SIP.
         mac.update(b"convoke reservation 1\0");
-        let tenant = request.tenant.as_deref().unwrap_or_default();
-        match &request.key {
-            Some(key) => {
-                mac.update(b"key\0");
-                mac.update(tenant.as_bytes());
-                mac.update(b"\0");
-                mac.update(key.as_bytes());
+        let of_generation = |generation: u8| {
+            let mut mac = mac.clone();
+            match &request.key {
+                Some(key) => {
+                    mac.update(b"key");
+                    mac.update(&[generation]);
+                    mac.update(request.tenant.as_deref().unwrap_or_default().as_bytes());
+                    mac.update(b"\0");
+                    mac.update(key.as_bytes());
+                }
+                None => mac.update(fresh.as_bytes()),
             }
-            None => mac.update(fresh.as_bytes()),
-        }
-        let mut id = [0; 10];
-        id.copy_from_slice(&mac.finalize().into_bytes()[..10]);
-        ConferenceId(id)
+            let mut id = [0; 10];
+            id.copy_from_slice(&mac.finalize().into_bytes()[..10]);
+            ConferenceId(id)
+        };
+        let generations = if request.key.is_some() { GENERATIONS_MAX } else { 1 };
+        (0..generations).map(of_generation).collect()
     }
 
     fn not_reserved(&self, refusal: &Refusal) -> ReserveError {
@@ -337,6 +350,8 @@ enum Made {
     Already(ConferenceId),
 }
 
+/// Reservations that one name can have meant within the life of their tombstones.
+const GENERATIONS_MAX: u8 = 64;
 /// As many as a focus takes.
 const LEGS_MAX: u32 = 1_000;
 const DAY: u64 = 24 * 3_600;

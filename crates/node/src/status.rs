@@ -52,7 +52,7 @@ fn by_code<'de, D: Deserializer<'de>>(source: D) -> Result<BTreeMap<u16, u64>, D
 pub struct ConferenceStatus {
     /// The conference URI.
     pub uri: String,
-    /// Held or active.
+    /// Held, reserved or active.
     pub state: ConferenceState,
     /// Seconds since the conference was held or, once active, since the first leg joined.
     pub seconds: u64,
@@ -68,6 +68,8 @@ pub struct ConferenceStatus {
 pub enum ConferenceState {
     /// Room is held; nobody has joined yet.
     Held,
+    /// Room is reserved for a time, now or later; nobody is in.
+    Reserved,
     /// At least one leg has joined.
     Active,
 }

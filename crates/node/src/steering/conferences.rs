@@ -212,12 +212,17 @@ impl Node {
         self.conference(now, id)
     }
 
-    /// Ends a conference: BYE with a Reason to each who is in. Its URI is dead from now on.
+    /// Ends a conference: BYE with a Reason to each who is in. Its URI is dead from now on; a reservation is given up with it,
+    /// since while that stands its conference may begin again.
     ///
     /// # Errors
     /// [`SteerError::NoConference`], also if it is over already.
     pub fn end_conference(&mut self, now: Instant, id: ConferenceId) -> Result<(), SteerError> {
         self.begin_steering(now);
+        if let Some(record) = self.records.get_mut(&id).filter(|record| record.is_alive()) {
+            record.reserved = None;
+            self.pool.cancel(now, id);
+        }
         match self.records.get_mut(&id).map(|record| &mut record.state) {
             Some(State::Active(active)) => active.focus.end(now, End::Ordered),
             Some(State::Held) => self.conference_ended(now, id, &End::Ordered.to_string()),

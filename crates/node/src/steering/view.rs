@@ -60,6 +60,8 @@ pub struct ConferenceView {
 pub enum Stage {
     /// Room is held; nobody has joined.
     Held,
+    /// Room is reserved for a time, now or later; nobody is in.
+    Reserved,
     /// It runs.
     Active,
     /// Nobody gets in any more; who is in is on his way out.
@@ -160,16 +162,20 @@ impl Node {
     pub(super) fn is_there(&self, now: Instant, id: ConferenceId, record: &Record) -> bool {
         match record.state {
             State::Active(_) => true,
-            State::Held => self.pool.conference(id).is_some_and(|view| view.until > now),
+            State::Held => {
+                let is_held = self.pool.conference(id).is_some_and(|view| view.until > now);
+                is_held || self.pool.reservation(id).is_some_and(|it| it.until > now)
+            }
             State::Ended => false,
         }
     }
 
     pub(super) fn view(&self, id: ConferenceId, record: &Record) -> ConferenceView {
         let view = self.pool.conference(id);
-        let reserved = self.pool.reservation(id).map(|it| it.tenant);
+        let reserved = self.pool.reservation(id);
         let hold = view.filter(|view| matches!(view.state, ViewState::Soft | ViewState::Firm));
-        let tenant = view.map(|view| view.tenant).or(reserved);
+        let tenant = view.map(|view| view.tenant).or(reserved.map(|it| it.tenant));
+        let seats = view.map(|view| view.seats).or(reserved.map(|it| it.seats));
         let users = &self.factories[record.factory].config().users;
         let policy = &record.policy;
         let ends_at = record.running().and_then(|active| active.focus.ends_at());
@@ -179,6 +185,7 @@ impl Node {
                 let ends = active.focus.admits() == Err(StatusCode::NOT_FOUND);
                 (if ends { Stage::Ending } else { Stage::Active }, active.focus.roster().len())
             }
+            None if reserved.is_some() => (Stage::Reserved, 0),
             None => (Stage::Held, 0),
         };
         ConferenceView {
@@ -188,7 +195,7 @@ impl Node {
             stage,
             factory: users.first().cloned().unwrap_or_default(),
             tenant: tenant.map(|it| self.tenant_name(it)).filter(|name| !name.is_empty()),
-            seats: view.map_or(0, |view| view.seats.0),
+            seats: seats.map_or(0, |seats| seats.0),
             max: policy.legs_max,
             max_time: policy.max_time,
             ends_at: ends_at.map(|at| self.wall(at)),

@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use node::{Input, Notice, ReservationState, ReserveError, ReserveRequest};
+use focus::factory::FactoryConfig;
+use node::{
+    Change, ConferenceState, ConferenceView, Input, Leftovers, Notice,
+    ReservationState, ReserveError, ReserveRequest, Stage, SteerError,
+};
 use pool::Codec;
-use sip::HeaderName;
+use sip::{HeaderName, Method};
 use units::UnixTime;
 
-use crate::rig::{Caller, FACTORY, Rig, Setting, WALL, header};
+use crate::rig::{Caller, FACTORY, Rig, Setting, WALL, header, requests};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -197,4 +201,153 @@ fn reservation_that_finds_others_still_there_is_filled_as_they_leave() {
     assert_eq!(rig.join(&mut alice, &uri).status.code(), 200);
     rig.leave(&mut others[2], &theirs);
     assert_eq!(rig.node.reservations(rig.now)[0].missing, 0);
+}
+
+fn only_one(rig: &Rig) -> ConferenceView {
+    let (mut all, _) = rig.node.conferences(rig.now, None, 10);
+    assert_eq!(all.len(), 1);
+    all.remove(0)
+}
+
+fn named(key: &str, legs: u32) -> ReserveRequest {
+    ReserveRequest { key: Some(key.to_owned()), ..later(legs) }
+}
+
+/// Administrators see it like any conference, before its time too, and what they set counts when it begins, in the next
+/// process too.
+#[test]
+fn what_is_reserved_can_be_seen_and_changed_before_its_time() {
+    let mut rig = rig();
+    let uri = reserve(&mut rig, later(5)).expect("room");
+    let view = only_one(&rig);
+    assert_eq!((view.uri.as_str(), view.stage, view.seats), (uri.as_str(), Stage::Reserved, 5));
+    let shown = &rig.node.status(rig.now).conferences[0];
+    assert_eq!((shown.state, shown.seats), (ConferenceState::Reserved, 5));
+    let change = Change { max: Some(Some(1)), ..Change::default() };
+    let changed = rig.steer(|node, now| node.change_conference(now, view.id, &change)).0;
+    assert_eq!(changed.map(|view| view.max), Ok(Some(1)));
+    let mut rig = rig.killed(MINUTE, Setting { seats: 20, ..Setting::default() });
+    assert_eq!(only_one(&rig).max, Some(1));
+    rig.pass(61 * MINUTE);
+    assert_eq!(only_one(&rig).stage, Stage::Reserved);
+    assert_eq!(rig.join(&mut Caller::new("alice", 1), &uri).status.code(), 200);
+    assert_eq!(only_one(&rig).stage, Stage::Active);
+    assert_eq!(rig.join(&mut Caller::new("bob", 2), &uri).status.code(), 486);
+}
+
+/// Whether it waits for its time, is open or runs: no room is kept for it, it does not begin again, and its URI stays dead.
+#[test]
+fn a_reservation_goes_with_the_conference_that_an_administrator_ends() {
+    for (waits, is_in) in [(0, false), (50, false), (61, false), (61, true)] {
+        let mut rig = rig();
+        let uri = reserve(&mut rig, later(16)).expect("room");
+        rig.pass(waits * MINUTE);
+        if is_in {
+            rig.join(&mut Caller::new("alice", 1), &uri);
+        }
+        let id = only_one(&rig).id;
+        let (ended, sent) = rig.steer(|node, now| node.end_conference(now, id));
+        let is_bye = |request: &sip::Request| request.method == Method::Bye;
+        assert_eq!(ended, Ok(()));
+        assert_eq!(requests(sent).iter().filter(|it| is_bye(it)).count(), usize::from(is_in));
+        assert_eq!(rig.node.reservations(rig.now), [], "{waits}");
+        rig.pass(MINUTE);
+        assert_eq!(rig.node.conference(rig.now, id), Err(SteerError::NoConference));
+        rig.feed(Input::Cancel { ticket: 9, conference: uri.clone() });
+        assert_eq!(rig.reserved.last(), Some(&Err(ReserveError::NotFound)));
+        let setting = || Setting { seats: 20, ..Setting::default() };
+        let mut rig = rig.killed(MINUTE, setting());
+        rig.pass((61_u32).saturating_sub(waits) * MINUTE);
+        assert_eq!(rig.join(&mut Caller::new("bob", 2), &uri).status.code(), 404, "{waits}");
+        assert_eq!((rig.used_and_held(), rig.node.leftovers()), ((0, 0), Leftovers::default()));
+        rig.pass(180 * MINUTE);
+        assert_eq!(rig.disk.len(), 0);
+    }
+}
+
+/// What is promised is what the first of them asked for, on the disk too.
+#[test]
+fn another_request_under_a_key_changes_nothing_of_what_was_promised() {
+    let mut rig = rig();
+    rig.disk_answers = false;
+    for (ticket, legs) in [(1, 3), (2, 16)] {
+        rig.feed(Input::Reserve { ticket, request: named("monday", legs) });
+    }
+    for ticket in [1, 2] {
+        rig.feed(Input::Stored { ticket, is_kept: true });
+    }
+    let legs = |rig: &Rig| rig.node.reservations(rig.now).iter().map(|it| it.legs).sum::<u32>();
+    assert_eq!((rig.reserved.len(), legs(&rig)), (2, 3));
+    let rig = rig.killed(MINUTE, Setting { seats: 20, ..Setting::default() });
+    assert_eq!(legs(&rig), 3);
+}
+
+/// The same name for the next week: that of this week still runs, or is over and remembered. None disturbs the other.
+#[test]
+fn a_key_names_another_reservation_when_the_first_is_over() {
+    let next_week = || ReserveRequest {
+        from: UnixTime(WALL.0 + 7 * 86_400),
+        until: UnixTime(WALL.0 + 7 * 86_400 + 3_600),
+        ..named("weekly", 5)
+    };
+    for still_runs in [true, false] {
+        let mut rig = rig();
+        let first = reserve(&mut rig, named("weekly", 5)).expect("room");
+        let mut alice = Caller::new("alice", 1);
+        rig.pass(61 * MINUTE);
+        rig.join(&mut alice, &first);
+        rig.pass(60 * MINUTE);
+        if !still_runs {
+            rig.leave(&mut alice, &first);
+        }
+        let second = reserve(&mut rig, next_week()).expect("room");
+        assert_ne!(first, second);
+        assert_eq!(reserve(&mut rig, next_week()), Ok(second.clone()));
+        if still_runs {
+            assert_eq!(rig.join(&mut Caller::new("bob", 2), &first).status.code(), 200);
+            rig.leave(&mut alice, &first);
+        }
+        // What is remembered of the first is forgotten; the second is not.
+        let mut rig = rig.killed(MINUTE, Setting { seats: 20, ..Setting::default() });
+        rig.pass(24 * 60 * MINUTE);
+        assert_eq!(reserve(&mut rig, next_week()), Ok(second.clone()));
+        assert_eq!(rig.node.reservations(rig.now).len(), 1);
+        rig.pass(6 * 24 * 60 * MINUTE - 90 * MINUTE);
+        assert_eq!(rig.join(&mut Caller::new("carol", 3), &second).status.code(), 200);
+    }
+}
+
+/// Each that an administrator ends is remembered for a while.
+#[test]
+fn a_key_that_named_too_many_is_refused() {
+    let mut rig = rig();
+    for _ in 0..64 {
+        reserve(&mut rig, named("k", 5)).expect("room");
+        let id = only_one(&rig).id;
+        rig.steer(|node, now| node.end_conference(now, id)).0.expect("ended");
+    }
+    assert_eq!(reserve(&mut rig, named("k", 5)), Err(ReserveError::KeyUsed { most: 64 }));
+    reserve(&mut rig, named("l", 5)).expect("another key");
+    rig.pass(200 * MINUTE);
+    let later = ReserveRequest { until: UnixTime(WALL.0 + 20_000), ..named("k", 5) };
+    reserve(&mut rig, later).expect("they are forgotten");
+}
+
+/// As many as are promised room, though the factory usually lets fewer in.
+#[test]
+fn all_for_whom_room_is_reserved_get_in() {
+    let usual = Setting::default();
+    let factory = FactoryConfig { expect: 2, legs_max: Some(2), ..usual.factory };
+    let setting = Setting { factory, seats: 20, ..Setting::default() };
+    let mut rig = Rig::with(setting).with_disk(BTreeMap::new());
+    for (legs, expected) in [(1, 2), (3, 3)] {
+        let uri = reserve(&mut rig, named(&legs.to_string(), legs)).expect("room");
+        rig.pass(if legs == 1 { 61 * MINUTE } else { Duration::ZERO });
+        for number in 0..expected {
+            let mut caller = Caller::new("in", 10 * expected + number);
+            assert_eq!(rig.join(&mut caller, &uri).status.code(), 200);
+        }
+        let mut last = Caller::new("last", 10 * expected + expected);
+        assert_eq!(rig.join(&mut last, &uri).status.code(), 486, "{legs}");
+    }
 }

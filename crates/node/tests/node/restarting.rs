@@ -170,6 +170,30 @@ fn killed_at_any_point_no_reservation_is_lost() {
     }
 }
 
+/// It is as large as it may be, and no larger: whether it ran, was held by an administrator, or is known by its URI alone.
+#[test]
+fn a_conference_may_be_no_larger_after_a_restart() {
+    let setting = || {
+        let factory = FactoryConfig { expect: 2, legs_max: Some(2), ..Setting::default().factory };
+        Setting { factory, ..Setting::default() }
+    };
+    for how in ["ran", "made", "asked for"] {
+        let mut rig = Rig::with(setting()).with_disk(BTreeMap::new());
+        let uri = match how {
+            "made" => made(&mut rig, NewConference::default()).uri,
+            _ => rig.conference(&Caller::new("alice", 1)),
+        };
+        if how == "ran" {
+            rig.join(&mut Caller::new("alice", 1), &uri);
+        }
+        let mut rig = rig.killed(DOWN, setting());
+        for (number, status) in [(21, 200), (22, 200), (23, 486)] {
+            let mut caller = Caller::new("caller", number);
+            assert_eq!(rig.join(&mut caller, &uri).status.code(), status, "{how}");
+        }
+    }
+}
+
 /// What nobody comes back to is given up.
 #[test]
 fn conference_that_nobody_comes_back_to_ends() {

@@ -311,6 +311,7 @@ impl Conference {
             title: view.title,
             state: match view.stage {
                 Stage::Held => "held",
+                Stage::Reserved => "reserved",
                 Stage::Active => "active",
                 Stage::Ending => "ending",
             },
