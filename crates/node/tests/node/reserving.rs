@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use focus::factory::FactoryConfig;
 use node::{
-    Change, ConferenceState, ConferenceView, Input, Leftovers, Notice,
-    ReservationState, ReserveError, ReserveRequest, Stage, SteerError,
+    Change, ConferenceState, ConferenceView, Input, Leftovers, Notice, ReservationState,
+    ReserveError, ReserveRequest, Stage, SteerError,
 };
 use pool::Codec;
 use sip::{HeaderName, Method};

@@ -321,7 +321,8 @@ fn a_conference_that_an_administrator_had_made_is_there_after_a_restart() {
     for (seats, title, pin) in [(4, None, ""), (7, None, "4711"), (7, Some("m".to_owned()), "4711")]
     {
         let mut rig = Rig::with(two_factories(pin)).with_disk(BTreeMap::new());
-        let view = made(&mut rig, NewConference { seats: Some(seats), title, ..Default::default() });
+        let view =
+            made(&mut rig, NewConference { seats: Some(seats), title, ..Default::default() });
         let mut rig = rig.killed(DOWN, two_factories(pin));
         let found = rig.node.conference(rig.now, view.id).expect("there");
         assert_eq!((found.uri.as_str(), found.title), (view.uri.as_str(), view.title));
@@ -341,8 +342,7 @@ fn what_nobody_joined_does_not_outlive_its_hold_by_a_restart() {
     for title in [None, Some("m".to_owned())] {
         for (down, waits) in [(DOWN, Duration::from_secs(61)), (Duration::from_secs(7_200), DOWN)] {
             let mut rig = rig();
-            let view =
-                made(&mut rig, NewConference { title: title.clone(), ..Default::default() });
+            let view = made(&mut rig, NewConference { title: title.clone(), ..Default::default() });
             let mut rig = rig.killed(down, Setting::default());
             rig.pass(waits);
             assert_eq!(rig.used_and_held(), (0, 0), "{title:?} {down:?}");
