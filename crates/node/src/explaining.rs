@@ -66,10 +66,17 @@ impl Kept {
     }
 }
 
+/// A decision that is kept, and what came of it.
+struct ToldOf<'a> {
+    state: ExplainedState,
+    conference: Option<String>,
+    told: &'a Told,
+}
+
 /// What shall be explained.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExplainQuery {
-    /// Conferences of this URI, of this user part, or of one that begins so.
+    /// Conferences of this URI, of this user part or this id, or of one that begins so.
     Conference(String),
     /// What would be decided now.
     WhatIf {
@@ -84,6 +91,8 @@ pub enum ExplainQuery {
     },
     /// What was refused lately, and what is held and runs.
     Recent,
+    /// The same of this tenant.
+    OfTenant(String),
 }
 
 /// What is explained. Serialised as JSON; fields are added, never renamed.
@@ -145,6 +154,10 @@ pub enum ExplainError {
     NoTenant { name: String },
     #[error("no conference {name:?} is known here, held, running or over lately")]
     NoConference { name: String },
+    #[error(
+        "of {name:?} there is no decision: it was reserved, or is from before the last start; `convoke holds` shows its room"
+    )]
+    NotDecided { name: String },
 }
 
 impl Node {
@@ -164,12 +177,14 @@ impl Node {
     ) -> Result<Vec<Explained>, ExplainError> {
         match query {
             ExplainQuery::Conference(name) => {
-                let all = self.live().chain(self.over());
-                let found: Vec<Explained> = all
+                let found: Vec<Explained> = self
+                    .live()
+                    .chain(self.over())
                     .filter(|it| it.conference.as_deref().is_some_and(|uri| is_named(uri, name)))
+                    .take(EXPLAINED_MAX)
+                    .map(|it| self.explained(it))
                     .collect();
-                let none = || ExplainError::NoConference { name: name.clone() };
-                if found.is_empty() { Err(none()) } else { Ok(found) }
+                if found.is_empty() { Err(self.unexplained(name)) } else { Ok(found) }
             }
             ExplainQuery::WhatIf { legs, codec, ptime, tenant } => {
                 let tenant = self.tenant_named(tenant.as_deref())?;
@@ -184,23 +199,43 @@ impl Node {
                 };
                 let decision = self.pool.explain(now, self.number, &request);
                 let told = Told { at: self.wall(now), asking: None, decision };
-                let mut explained = self.explained(ExplainedState::WhatIf, None, &told);
+                let state = ExplainedState::WhatIf;
+                let mut explained = self.explained(ToldOf { state, conference: None, told: &told });
                 // Whatever room there is.
                 if let Err(refused) = self.takes_new() {
                     explained.words = format!("{refused}. Otherwise: {}", explained.words);
                 }
                 Ok(vec![explained])
             }
-            ExplainQuery::Recent => {
-                let refused = self.explained.refused.iter().rev();
-                let refused =
-                    refused.map(|told| self.explained(ExplainedState::Refused, None, told));
-                let mut all: Vec<Explained> =
-                    refused.chain(self.live()).chain(self.over()).collect();
-                all.sort_by_key(|it| std::cmp::Reverse(it.at));
-                all.truncate(EXPLAINED_MAX);
-                Ok(all)
+            ExplainQuery::Recent => Ok(self.recent(|_| true)),
+            ExplainQuery::OfTenant(name) => {
+                let tenant = self.tenant_named(Some(name))?;
+                Ok(self.recent(|told| told.decision.tenant == tenant))
             }
+        }
+    }
+
+    /// The newest first. Only what is told is put into words: there may be thousands.
+    fn recent(&self, which: impl Fn(&Told) -> bool) -> Vec<Explained> {
+        let state = ExplainedState::Refused;
+        let refused = self.explained.refused.iter().rev();
+        let refused = refused.map(|told| ToldOf { state, conference: None, told });
+        let all = refused.chain(self.live()).chain(self.over());
+        let mut all: Vec<ToldOf<'_>> = all.filter(|it| which(it.told)).collect();
+        all.sort_by_key(|it| std::cmp::Reverse(it.told.at));
+        all.truncate(EXPLAINED_MAX);
+        all.into_iter().map(|it| self.explained(it)).collect()
+    }
+
+    /// Why there is nothing to say of a conference.
+    fn unexplained(&self, name: &str) -> ExplainError {
+        let alive = self.records.values().filter(|record| record.is_alive());
+        let mut uris = alive.map(|record| record.uri.to_string());
+        let name = name.to_owned();
+        if uris.any(|uri| is_named(&uri, &name)) {
+            ExplainError::NotDecided { name }
+        } else {
+            ExplainError::NoConference { name }
         }
     }
 
@@ -231,7 +266,7 @@ impl Node {
         ))
     }
 
-    fn live(&self) -> impl Iterator<Item = Explained> {
+    fn live(&self) -> impl Iterator<Item = ToldOf<'_>> {
         self.records.values().filter_map(|record| {
             let state = match &record.state {
                 State::Held => ExplainedState::Held,
@@ -239,22 +274,19 @@ impl Node {
                 State::Ended => ExplainedState::Ended,
             };
             let told = record.told.as_deref()?;
-            Some(self.explained(state, Some(record.uri.to_string()), told))
+            Some(ToldOf { state, conference: Some(record.uri.to_string()), told })
         })
     }
 
-    fn over(&self) -> impl Iterator<Item = Explained> {
-        self.explained.ended.iter().rev().map(|(conference, told)| {
-            self.explained(ExplainedState::Ended, Some(conference.clone()), told)
+    fn over(&self) -> impl Iterator<Item = ToldOf<'_>> {
+        self.explained.ended.iter().rev().map(|(conference, told)| ToldOf {
+            state: ExplainedState::Ended,
+            conference: Some(conference.clone()),
+            told,
         })
     }
 
-    fn explained(
-        &self,
-        state: ExplainedState,
-        conference: Option<String>,
-        told: &Told,
-    ) -> Explained {
+    fn explained(&self, ToldOf { state, conference, told }: ToldOf<'_>) -> Explained {
         let tenant = self.tenant_name(told.decision.tenant);
         let asking = told.asking.as_ref();
         Explained {
@@ -295,14 +327,15 @@ impl Node {
     }
 }
 
-/// Whether a conference URI is meant: written whole, by its user part, or by the beginning of that.
+/// Whether a conference URI is meant: written whole, by its user part or its id, or by the beginning of that.
 fn is_named(uri: &str, name: &str) -> bool {
     let user = |text: &str| {
         let text = text.split_once(':').map_or(text, |(_, rest)| rest);
         text.split(['@', ';']).next().unwrap_or_default().to_ascii_lowercase()
     };
     let name = user(name);
-    name.len() >= NAME_LEAST && user(uri).starts_with(&name)
+    let has_id = || pool::id_in(uri).is_some_and(|id| id.to_string().starts_with(&name));
+    name.len() >= NAME_LEAST && (user(uri).starts_with(&name) || has_id())
 }
 
 /// Enough of a user part to mean one conference of many: `conf-`, the node, and some of the identity.

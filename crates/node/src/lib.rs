@@ -72,7 +72,9 @@ pub use record::{ConferenceRecord, JoinedBy, LegRecord, Record};
 pub use registrar::{PhoneStatus, RegistrarStatus, RelayCounters, RelayDropped};
 pub use reloading::{Settings, SettingsError};
 pub use reserving::{ReservationState, ReservationStatus, ReserveError, ReserveRequest};
-pub use room::{Capacity, CapacityQuery, Fit, HoldState, HoldStatus, MixerRoom, WhatIf};
+pub use room::{
+    CONFERENCES_ASKED_MAX, Capacity, CapacityQuery, Fit, HoldState, HoldStatus, MixerRoom, WhatIf,
+};
 pub use status::{ConferenceState, ConferenceStatus, Leftovers, LegStatus, RoomStatus, Status};
 pub use steering::{
     Asker, Change, ConferenceView, KEY_FOR, KEYS_MAX, MAX_TIME_ASKED, NewConference,

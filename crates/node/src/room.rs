@@ -204,4 +204,4 @@ fn fit(costs: &CostModel, rooms: &[ShardRoom], ptime_ms: u32) -> Fit {
 }
 
 /// Conferences that one question may be about: each costs as much as if it were asked for.
-const CONFERENCES_ASKED_MAX: u32 = 10_000;
+pub const CONFERENCES_ASKED_MAX: u32 = 10_000;

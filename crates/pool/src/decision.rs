@@ -138,8 +138,9 @@ pub const CANDIDATES_KEPT_MAX: usize = 64;
 impl Decision {
     /// The decision in one sentence. `tenant` is the name of who pays.
     pub fn words(&self, tenant: &str) -> String {
-        let seats = self.seats.0;
-        let Some(refusal) = &self.refusal else { return self.granted(seats) };
+        let count = self.seats.0;
+        let seats = if count == 1 { "1 seat".to_owned() } else { format!("{count} seats") };
+        let Some(refusal) = &self.refusal else { return self.granted(&seats) };
         match refusal {
             Refusal::PoolFull { free, .. } => {
                 let place = self.candidates.iter().max_by_key(|it| it.fits);
@@ -147,14 +148,14 @@ impl Decision {
                     place.map_or(String::new(), |it| format!(" (mixer {}/{})", it.node, it.shard));
                 let short = self.shortage();
                 let short = short.map_or(String::new(), |it| format!(": too little {it}"));
-                format!("no mixer has room for {seats} seats, the most is {}{at}{short}", free.0)
+                format!("no mixer has room for {seats}, the most is {}{at}{short}", free.0)
             }
             Refusal::SoftLimit { limit, .. } => format!(
-                "the asker's address is not proved, and {seats} seats are more than the {} of all such callers",
+                "the asker's address is not proved, and {seats} are more than the {} of all such callers",
                 limit.0
             ),
             Refusal::TenantFull { has, quota, .. } => format!(
-                "{tenant} has {} of its {} seats, so there are not {seats} more for it",
+                "{tenant} has {} of its {} seats, so there are not {count} more for it",
                 has.0, quota.0
             ),
             Refusal::TenantRate { per_minute, .. } => {
@@ -164,14 +165,14 @@ impl Decision {
         }
     }
 
-    fn granted(&self, seats: u32) -> String {
-        let Some(chosen) = self.chosen() else { return format!("{seats} seats") };
+    fn granted(&self, seats: &str) -> String {
+        let Some(chosen) = self.chosen() else { return seats.to_owned() };
         let place = format!("{}/{}", chosen.node, chosen.shard);
         let load = format!("{}.{} %", chosen.load / 10, chosen.load % 10);
         let others = self.candidates.len() + self.left_out - 1;
         match &chosen.verdict {
             Verdict::ChosenByPressure { evicted, taken_back } => format!(
-                "{seats} seats on mixer {place}, where {evicted} unproved holds gave way and {taken_back} unused seats were taken back"
+                "{seats} on mixer {place}, where {evicted} unproved holds gave way and {taken_back} unused seats were taken back"
             ),
             Verdict::Chosen
             | Verdict::MoreLoad
@@ -181,7 +182,7 @@ impl Decision {
             | Verdict::NotAsked
                 if others == 0 =>
             {
-                format!("{seats} seats on mixer {place}, the only one, now {load} full")
+                format!("{seats} on mixer {place}, the only one, now {load} full")
             }
             Verdict::Chosen
             | Verdict::MoreLoad
@@ -189,10 +190,7 @@ impl Decision {
             | Verdict::NoRoom { .. }
             | Verdict::NoRoomAtOnce { .. }
             | Verdict::NotAsked => {
-                format!(
-                    "{seats} seats on mixer {place}, the better of {}, now {load} full",
-                    others + 1
-                )
+                format!("{seats} on mixer {place}, the better of {}, now {load} full", others + 1)
             }
         }
     }

@@ -13,15 +13,16 @@ use super::socket_address;
 /// Show why the server gave a conference its room, or refused it.
 ///
 /// Every mixer that was looked at, what it had and why it was chosen or not. Of a conference: the decision that
-/// was kept with it. With --legs: what would be decided now; nothing is held. With neither: what was of late.
+/// was kept with it. With --legs: what would be decided now; nothing is held. With neither: what was of late, of all or of --tenant.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   convoke explain
   convoke explain sip:conf-k7...q@127.0.0.1:5060
+  convoke explain --tenant acme
   convoke explain --legs 50 --codec pcma --tenant acme --json")]
 pub(crate) struct ExplainArgs {
-    /// A conference URI, or how its user part begins
+    /// A conference URI, an id as `convoke ctl list` shows it, or how either begins
     #[arg(conflicts_with = "legs")]
     pub(crate) conference: Option<String>,
     /// What would be decided about a conference of so many now

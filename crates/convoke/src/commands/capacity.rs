@@ -9,7 +9,7 @@ use server::{Capacity, Fit};
 
 use super::admin;
 use super::explain::{cost, cpu};
-use super::table::{Align, Table, thousands};
+use super::table::{Align, Table, counted, thousands};
 use crate::cli::CapacityArgs;
 use crate::output::say;
 
@@ -19,6 +19,9 @@ pub(crate) fn run(args: &CapacityArgs) -> anyhow::Result<ExitCode> {
         query.push(("legs", legs.to_string()));
         query.push(("conferences", args.conferences.to_string()));
         query.extend(admin::kind(&args.kind));
+    } else if let Some(tenant) = &args.kind.tenant {
+        // It is told that this says nothing without legs.
+        query.push(("tenant", tenant.clone()));
     }
     let text = admin::get(&args.ask, "/v1/capacity", &query)?;
     let capacity: Capacity = serde_json::from_str(&text)
@@ -36,9 +39,9 @@ fn show(capacity: &Capacity) -> String {
     let mut out = String::new();
     if let Some(what_if) = capacity.what_if {
         let each = format!(
-            "{} of {} legs ({}, {} ms)",
-            conferences(what_if.conferences),
-            what_if.legs,
+            "{} of {} ({}, {} ms)",
+            counted(what_if.conferences.into(), "conference"),
+            counted(what_if.legs.into(), "leg"),
             what_if.codec.name(),
             what_if.ptime_ms
         );
@@ -78,18 +81,11 @@ fn show(capacity: &Capacity) -> String {
             mixer.mixer.clone(),
             cpu(room.used.cpu_us_per_s),
             cpu(room.held.plus(room.owed).cpu_us_per_s),
-            format!("{} of a core, {} ports", cpu(free.cpu_us_per_s), thousands(free.sockets)),
+            format!("{} of a core, {}", cpu(free.cpu_us_per_s), counted(free.sockets, "port")),
         ]);
     }
     out.push_str(&table.show(""));
     out
-}
-
-fn conferences(count: u32) -> String {
-    match count {
-        1 => "1 conference".to_owned(),
-        count => format!("{} conferences", thousands(count.into())),
-    }
 }
 
 /// `Room for 1,240 plain legs (PCMU, 20 ms), or 780 of 10 ms packets, or 1,900 of 40 ms.`

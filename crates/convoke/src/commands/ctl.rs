@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::admin::Client;
 use super::following;
-use super::table::{Align, Table};
+use super::table::{Align, Table, counted};
 use crate::cli::{
     CtlAdmitArgs, CtlArgs, CtlCommand, CtlCreateArgs, CtlEnd, CtlEventsArgs, CtlSetArgs, OnOff,
     OrNone,
@@ -162,10 +162,10 @@ fn listed(conferences: &[Value], _paint: Paint) -> String {
     table.show("")
 }
 
-/// `2026-11-30 12:34:56`, of an RFC 3339 date in UTC.
+/// `2026-11-30 12:34:56Z`, of an RFC 3339 date in UTC.
 fn moment(value: &Value, field: &str) -> String {
     let text = text(value, field);
-    text.get(..19).map_or_else(|| text.clone(), |date| date.replace('T', " "))
+    text.get(..19).map_or_else(|| text.clone(), |date| format!("{}Z", date.replace('T', " ")))
 }
 
 fn show(client: &Client, is_json: bool, name: &str, paint: Paint) -> anyhow::Result<()> {
@@ -253,9 +253,9 @@ fn create(client: &Client, is_json: bool, args: &CtlCreateArgs) -> anyhow::Resul
     let headers: Vec<_> = key.into_iter().collect();
     let made = client.send("POST", "/v1/conferences", Some(&Value::Object(body)), &headers)?;
     let words = format!(
-        "{}\n  {} seats are held until {} for {}",
+        "{}\n  {} held until {} for {}",
         text(&made, "uri"),
-        text(&made, "seats"),
+        counted(made["seats"].as_u64().unwrap_or(0), "seat"),
         moment(&made, "holdUntil"),
         text(&made, "id")
     );
@@ -374,14 +374,14 @@ mod tests {
         assert_eq!(
             shown(&conference, &people, Paint::plain()),
             "aebagbafaydqqcik\n  title       Mon?day\n  uri         sip:conf-x@h\n  \
-             state       active since 2026-11-30 07:01:02\n  seats       4\n  ends when   last leaves\n  \
+             state       active since 2026-11-30 07:01:02Z\n  seats       4\n  ends when   last leaves\n  \
              locked      yes\n   N  WHO          STATE\n   0  sip:alice@h  joined  talks, asked for it\n  \
              11  sip:b@h      joined  muted\n"
         );
         assert_eq!(
             listed(&[conference], Paint::plain()),
-            "CONFERENCE        STATE           IN  SEATS  SINCE                TITLE\n\
-             aebagbafaydqqcik  active, locked   2      4  2026-11-30 07:01:02  Mon?day\n"
+            "CONFERENCE        STATE           IN  SEATS  SINCE                 TITLE\n\
+             aebagbafaydqqcik  active, locked   2      4  2026-11-30 07:01:02Z  Mon?day\n"
         );
     }
 

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use pool::{Candidate, Cost, Decision, Limit, LimitKind, Shortage, Verdict};
 use server::{AnswerForm, Answering, Explained, ExplainedState, Explanation};
 
-use super::table::{Align, Table, thousands};
+use super::table::{Align, Table, counted, thousands};
 use super::{admin, time_of_day};
 use crate::cli::ExplainArgs;
 use crate::output::{Paint, Tone, harmless, say};
@@ -32,7 +32,9 @@ fn query(args: &ExplainArgs) -> Vec<(&'static str, String)> {
     if let Some(conference) = &args.conference {
         return vec![("conference", conference.clone())];
     }
-    let Some(legs) = args.legs else { return Vec::new() };
+    let Some(legs) = args.legs else {
+        return args.kind.tenant.iter().map(|tenant| ("tenant", tenant.clone())).collect();
+    };
     let mut query = vec![("legs", legs.to_string())];
     query.extend(admin::kind(&args.kind));
     query
@@ -83,7 +85,12 @@ fn details(explained: &Explained) -> String {
     if !tenant.is_empty() {
         let _ = writeln!(out, "  tenant {}", harmless(tenant));
     }
-    let _ = writeln!(out, "  {} seats cost {}", decision.seats.0, cost(&decision.asked));
+    let _ = writeln!(
+        out,
+        "  {} cost {}",
+        counted(decision.seats.0.into(), "seat"),
+        cost(&decision.asked)
+    );
     for limit in &decision.limits {
         let _ = writeln!(out, "  {}", of_limit(limit));
     }
@@ -183,11 +190,11 @@ fn shortages(short_of: &[Shortage]) -> String {
 /// A cost in words.
 pub(super) fn cost(cost: &Cost) -> String {
     format!(
-        "{} of a core, {} packets/s, {} kbit/s, {} ports",
+        "{} of a core, {} packets/s, {} kbit/s, {}",
         cpu(cost.cpu_us_per_s),
         thousands(cost.tx_pps),
         thousands(cost.kbit_per_s),
-        thousands(cost.sockets)
+        counted(cost.sockets, "port")
     )
 }
 

@@ -3,14 +3,17 @@
 use server::{ConferenceRole, Notice, ParticipantState};
 
 use super::status::clock;
+use super::table::counted;
 use crate::output::Tone;
 
 /// How a notice reads; no verb: people need not see it.
 pub(super) fn words(notice: &Notice) -> (Tone, &'static str, String) {
     match notice {
-        Notice::Held { conference, asker, seats, .. } => {
-            (Tone::Plain, "held", format!("{seats} seats for {asker} as {conference}"))
-        }
+        Notice::Held { conference, asker, seats, .. } => (
+            Tone::Plain,
+            "held",
+            format!("{} for {asker} as {conference}", counted((*seats).into(), "seat")),
+        ),
         Notice::Reserved { conference, legs, from, until, tenant } => {
             reserved((conference, tenant), *legs, (from.0, until.0))
         }
@@ -129,7 +132,8 @@ fn reserved(
 ) -> (Tone, &'static str, String) {
     let who = if tenant.is_empty() { String::new() } else { format!(" for {tenant}") };
     let (from, until) = (super::moment(from), super::moment(until));
-    (Tone::Good, "reserved", format!("{legs} seats{who} from {from} to {until}: {conference}"))
+    let legs = counted(legs.into(), "seat");
+    (Tone::Good, "reserved", format!("{legs}{who} from {from} to {until}: {conference}"))
 }
 
 fn proved(user: Option<&str>) -> String {

@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use server::config::parse_duration;
 use server::{ReservationStatus, ReserveBody};
 
+use super::table::counted;
 use super::{admin, moment};
 use crate::cli::{ReserveArgs, USAGE};
 use crate::output::{complain, harmless, say, unix_micros};
@@ -41,8 +42,8 @@ pub(crate) fn run(args: &ReserveArgs) -> anyhow::Result<ExitCode> {
         tenant => format!(" for {}", harmless(tenant)),
     };
     say(&format!(
-        "{done} {} seats{who} from {} to {}\n{}",
-        status.legs,
+        "{done} {}{who} from {} to {}\n{}",
+        counted(status.legs.into(), "seat"),
         moment(status.from.0),
         moment(status.until.0),
         harmless(&status.conference)

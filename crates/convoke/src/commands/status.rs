@@ -11,6 +11,7 @@ use server::{
 };
 
 use super::admin;
+use super::table::counted;
 use crate::cli::StatusArgs;
 use crate::output::{Paint, harmless, say};
 
@@ -132,14 +133,14 @@ fn show_phones(registrar: &RegistrarStatus) -> String {
 /// A conference and its roster.
 pub(super) fn show_conference(conference: &ConferenceStatus, paint: Paint) -> String {
     let mut out = String::new();
-    let (seats, time) = (conference.seats, clock(conference.seconds));
+    let (seats, time) = (counted(conference.seats.into(), "seat"), clock(conference.seconds));
     let state = match conference.state {
         ConferenceState::Held => format!("held, nobody has joined yet for {time}"),
         ConferenceState::Reserved => "reserved, nobody is in (when: convoke holds)".to_owned(),
         ConferenceState::Active => format!("active for {time}"),
     };
     let uri = paint.bold(&harmless(&conference.uri));
-    let _ = writeln!(out, "{uri}\n  {state}, {seats} seats");
+    let _ = writeln!(out, "{uri}\n  {state}, {seats}");
     let width = conference.legs.iter().map(|leg| leg.participant.chars().count()).max();
     for leg in &conference.legs {
         let who = format!("{:width$}", harmless(&leg.participant), width = width.unwrap_or(0));

@@ -50,6 +50,11 @@ impl Table {
     }
 }
 
+/// `1 seat`, `1,240 seats`: of `seat`.
+pub(super) fn counted(count: u64, what: &str) -> String {
+    format!("{} {what}{}", thousands(count), if count == 1 { "" } else { "s" })
+}
+
 /// A number with its thousands apart.
 pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();

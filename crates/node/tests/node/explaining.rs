@@ -67,6 +67,11 @@ fn decision_is_kept_with_its_conference_and_after_its_end() {
     assert_eq!(state(&rig), ExplainedState::Ended);
     let beginning = ExplainQuery::Conference(uri["sip:".len()..][..20].to_owned());
     assert_eq!(rig.node.explain(rig.now, &beginning).map(|found| found.decisions.len()), Ok(1));
+    let id = pool::id_in(&uri).expect("a conference URI").to_string();
+    for name in [&id[..], &id[..6]] {
+        let named = ExplainQuery::Conference(name.to_owned());
+        assert_eq!(rig.node.explain(rig.now, &named).map(|found| found.decisions.len()), Ok(1));
+    }
     let other = ExplainQuery::Conference("sip:conf-zzz@127.0.0.1".to_owned());
     let none = ExplainError::NoConference { name: "sip:conf-zzz@127.0.0.1".to_owned() };
     assert_eq!(rig.node.explain(rig.now, &other), Err(none));
@@ -103,6 +108,35 @@ fn refusals_that_are_kept_are_bounded() {
     let last = recent.iter().any(|it| it.asker.as_deref() == Some("sip:caller299@example.com"));
     let first = recent.iter().any(|it| it.asker.as_deref() == Some("sip:caller0@example.com"));
     assert!(last && !first);
+}
+
+/// However many begin with what is asked for; who asks holds up all calls.
+#[test]
+fn no_answer_is_about_more_than_two_hundred_conferences() {
+    let mut rig = Rig::with(Setting { seats: 1_000, ..Setting::default() });
+    rig.transport = sip::Transport::Tcp;
+    for number in 0..240 {
+        let caller = Caller::new(&format!("caller{number}"), number);
+        rig.ask(caller.address, &caller.invite(&format!("{FACTORY};seats=1")));
+    }
+    let all = ExplainQuery::Conference("conf-".to_owned());
+    for query in [ExplainQuery::Recent, all] {
+        let found = rig.node.explain(rig.now, &query).expect("many").decisions;
+        assert_eq!(found.len(), 200, "{query:?}");
+    }
+}
+
+/// Nothing was decided about it in this process, and it is there.
+#[test]
+fn of_what_was_reserved_or_ran_before_a_restart_there_is_no_decision() {
+    let mut rig = full_rig().with_disk(std::collections::BTreeMap::new());
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    rig.join(&mut alice, &uri);
+    let rig = rig.killed(Duration::from_secs(3), Setting::default());
+    let query = ExplainQuery::Conference(uri.clone());
+    let none = ExplainError::NotDecided { name: uri };
+    assert_eq!(rig.node.explain(rig.now, &query), Err(none));
 }
 
 /// K02 · RFC 6917 §5.1.5.3: what is reported is what the mixers have.

@@ -170,6 +170,11 @@ fn administrator_names_who_pays_and_the_tenants_limits_count() {
     };
     assert_eq!((of(ExplainedState::Held, "acme"), of(ExplainedState::Held, "")), (2, 1));
     assert_eq!((of(ExplainedState::Refused, "acme"), of(ExplainedState::Refused, "")), (2, 1));
+    // Or of that tenant alone.
+    let acmes = ExplainQuery::OfTenant("acme".to_owned());
+    let acmes = rig.node.explain(rig.now, &acmes).expect("of late").decisions;
+    assert_eq!((acmes.len(), acmes.iter().all(|it| it.tenant == "acme")), (4, true));
+    assert!(rig.node.explain(rig.now, &ExplainQuery::OfTenant("acne".to_owned())).is_err());
 }
 
 #[test]

@@ -38,6 +38,11 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
         let bytes = to_bytes(request.into_body(), BODY_BYTES_MAX).await.map_err(|_| {
             Fault::new(Problem::TooLarge, format!("send no more than {BODY_BYTES_MAX} bytes"))
         })?;
+        // A list would be read too, as an object's values in their order.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            let detail = "send a JSON object: {} or, as in the recipes, {\"seats\": 5}";
+            return Err(Fault::new(Problem::BadBody, detail));
+        }
         let read = serde_json::from_slice(&bytes);
         read.map(Self).map_err(|error| Fault::new(Problem::BadBody, error.to_string()))
     }

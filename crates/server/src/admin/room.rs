@@ -8,8 +8,8 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use node::{
-    Capacity, CapacityQuery, ExplainError, ExplainQuery, Explanation, HoldStatus,
-    ReservationStatus, ReserveError, ReserveRequest,
+    CONFERENCES_ASKED_MAX, Capacity, CapacityQuery, ExplainError, ExplainQuery, Explanation,
+    HoldStatus, ReservationStatus, ReserveError, ReserveRequest,
 };
 use pool::Codec;
 use serde::{Deserialize, Serialize};
@@ -66,7 +66,7 @@ pub struct ReserveBody {
     pub key: Option<String>,
 }
 
-/// `?conference=URI`, or `?legs=N` with `codec`, `ptime` in ms and `tenant`; neither: what was of late.
+/// `?conference=URI`, or `?legs=N` with `codec`, `ptime` in ms and `tenant`; neither: what was of late, of one tenant or of all.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Explain {
@@ -90,6 +90,10 @@ fn for_owners(caller: &Caller) -> Result<(), Fault> {
 
 fn bad(error: String) -> Fault {
     Fault::new(Problem::BadQuery, error)
+}
+
+fn bad_body(error: String) -> Fault {
+    Fault::new(Problem::BadBody, error)
 }
 
 fn missing(error: &ExplainError) -> Fault {
@@ -138,8 +142,14 @@ pub(super) async fn capacity(
     let query = read(query)?;
     let codec = read_codec(query.codec.as_deref()).map_err(bad)?;
     let (ptime, tenant) = (read_ptime(query.ptime).map_err(bad)?, query.tenant);
-    let conferences = read_amount("conferences", query.conferences).map_err(bad)?.unwrap_or(1);
-    let legs = read_amount("legs", query.legs).map_err(bad)?;
+    let conferences = read_amount("conferences", query.conferences, CONFERENCES_ASKED_MAX);
+    let conferences = conferences.map_err(bad)?.unwrap_or(1);
+    let legs = read_amount("legs", query.legs, LEGS_ASKED_MAX).map_err(bad)?;
+    if legs.is_none() && (query.conferences.is_some() || tenant.is_some()) {
+        return Err(bad(
+            "conferences and tenant say nothing without legs: name those too".to_owned()
+        ));
+    }
     let what_if = legs.map(|legs| CapacityQuery { conferences, legs, codec, ptime, tenant });
     let asked = ask(&asked, |answer| Asked::Room(RoomQuestion::Capacity(what_if, answer))).await;
     asked?.map(Json).map_err(|error| missing(&error))
@@ -151,8 +161,8 @@ pub(super) async fn reserve(
 ) -> Result<(StatusCode, Json<ReservationStatus>), Fault> {
     let request = ReserveRequest {
         legs: body.legs,
-        codec: read_codec(body.codec.as_deref()).map_err(bad)?,
-        ptime: read_ptime(body.ptime).map_err(bad)?,
+        codec: read_codec(body.codec.as_deref()).map_err(bad_body)?,
+        ptime: read_ptime(body.ptime).map_err(bad_body)?,
         from: UnixTime(body.from),
         until: UnixTime(body.from.saturating_add(body.seconds)),
         tenant: body.tenant,
@@ -187,14 +197,12 @@ fn reservation(reserved: Result<Reserved, Fault>) -> Result<ReservationStatus, F
     })
 }
 
-/// What may be asked about: more than any machine can have, and little enough to be added up.
-const AMOUNT: std::ops::RangeInclusive<u32> = 1..=100_000;
+/// Legs that may be asked about: more than any machine can have, and few enough to be added up.
+const LEGS_ASKED_MAX: u32 = 100_000;
 
-fn read_amount(what: &str, asked: Option<u32>) -> Result<Option<u32>, String> {
+fn read_amount(what: &str, asked: Option<u32>, most: u32) -> Result<Option<u32>, String> {
     match asked {
-        Some(asked) if !AMOUNT.contains(&asked) => {
-            Err(format!("{what} is {} to {}", AMOUNT.start(), AMOUNT.end()))
-        }
+        Some(asked) if !(1..=most).contains(&asked) => Err(format!("{what} is 1 to {most}")),
         Some(_) | None => Ok(asked),
     }
 }
@@ -216,8 +224,11 @@ fn explain_query(query: Explain) -> Result<ExplainQuery, String> {
     if let Some(conference) = query.conference {
         return Ok(ExplainQuery::Conference(conference));
     }
-    let Some(legs) = read_amount("legs", query.legs)? else { return Ok(ExplainQuery::Recent) };
-    Ok(ExplainQuery::WhatIf { legs, codec, ptime, tenant: query.tenant })
+    match (read_amount("legs", query.legs, LEGS_ASKED_MAX)?, query.tenant) {
+        (Some(legs), tenant) => Ok(ExplainQuery::WhatIf { legs, codec, ptime, tenant }),
+        (None, Some(tenant)) => Ok(ExplainQuery::OfTenant(tenant)),
+        (None, None) => Ok(ExplainQuery::Recent),
+    }
 }
 
 fn read_codec(name: Option<&str>) -> Result<Codec, String> {
