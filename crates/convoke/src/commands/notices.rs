@@ -9,11 +9,7 @@ use crate::output::Tone;
 /// How a notice reads; no verb: people need not see it.
 pub(super) fn words(notice: &Notice) -> (Tone, &'static str, String) {
     match notice {
-        Notice::Held { conference, asker, seats, .. } => (
-            Tone::Plain,
-            "held",
-            format!("{} for {asker} as {conference}", counted((*seats).into(), "seat")),
-        ),
+        Notice::Held { conference, asker, seats, .. } => held((conference, asker), *seats),
         Notice::Reserved { conference, legs, from, until, tenant } => {
             reserved((conference, tenant), *legs, (from.0, until.0))
         }
@@ -123,6 +119,11 @@ fn not_proved(user: Option<&str>, source: &str, is_locked: bool) -> String {
     let user = user.unwrap_or("somebody unknown");
     let lock = either(is_locked, ", locked there for a quarter of an hour", "");
     format!("{user} from {source}: wrong password{lock}")
+}
+
+fn held((conference, asker): (&str, &str), seats: u32) -> (Tone, &'static str, String) {
+    let seats = counted(seats.into(), "seat");
+    (Tone::Plain, "held", format!("{seats} for {asker} as {conference}"))
 }
 
 fn reserved(
