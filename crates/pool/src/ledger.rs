@@ -112,7 +112,8 @@ pub(crate) struct Taken {
 /// All conferences of a pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ledger {
-    entries: BTreeMap<ConferenceId, Entry>,
+    /// Boxed: a map moves its values to make place for one, and takes a few hundred bytes for each that it could have.
+    entries: BTreeMap<ConferenceId, Box<Entry>>,
     used: u32,
     held: u32,
     /// By shard; what is missing is zero.
@@ -132,11 +133,11 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) fn entry(&self, id: ConferenceId) -> Option<&Entry> {
-        self.entries.get(&id)
+        self.entries.get(&id).map(|entry| &**entry)
     }
 
     pub(crate) fn entries(&self) -> impl Iterator<Item = (ConferenceId, &Entry)> {
-        self.entries.iter().map(|(id, entry)| (*id, entry))
+        self.entries.iter().map(|(id, entry)| (*id, &**entry))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -179,7 +180,7 @@ impl Ledger {
     pub(crate) fn soft_of(&self, source: IpAddr) -> impl Iterator<Item = (ConferenceId, &Entry)> {
         let serials = self.sources.get(&source).into_iter().flatten();
         let ids = serials.filter_map(|serial| self.soft.get(serial));
-        ids.filter_map(|id| Some((*id, self.entries.get(id)?)))
+        ids.filter_map(|id| Some((*id, self.entry(*id)?)))
     }
 
     /// Holds that nobody has joined.
@@ -198,18 +199,18 @@ impl Ledger {
 
     /// Soft holds, the oldest first.
     pub(crate) fn soft_by_age(&self) -> impl Iterator<Item = (ConferenceId, &Entry)> {
-        self.soft.values().filter_map(|id| Some((*id, self.entries.get(id)?)))
+        self.soft.values().filter_map(|id| Some((*id, self.entry(*id)?)))
     }
 
     /// Active conferences with seats to spare, the oldest first.
     pub(crate) fn spare_by_age(&self) -> impl Iterator<Item = (ConferenceId, &Entry)> {
-        self.spare.values().filter_map(|id| Some((*id, self.entries.get(id)?)))
+        self.spare.values().filter_map(|id| Some((*id, self.entry(*id)?)))
     }
 
     /// Books an entry; there is none of this id.
     pub(crate) fn insert(&mut self, id: ConferenceId, entry: Entry) {
         self.count(id, &entry);
-        let former = self.entries.insert(id, entry);
+        let former = self.entries.insert(id, Box::new(entry));
         assert!(former.is_none(), "invariant: an entry is removed before it is replaced");
     }
 
@@ -217,15 +218,15 @@ impl Ledger {
     pub(crate) fn remove(&mut self, id: ConferenceId) -> Option<Entry> {
         let entry = self.entries.remove(&id)?;
         self.discount(id, &entry);
-        Some(entry)
+        Some(*entry)
     }
 
     /// Changes an entry, if there is one.
     pub(crate) fn update(&mut self, id: ConferenceId, change: impl FnOnce(&mut Entry)) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
-        let before = entry.clone();
+        let before = Entry::clone(entry);
         change(entry);
-        let after = entry.clone();
+        let after = Entry::clone(entry);
         self.discount(id, &before);
         self.count(id, &after);
     }
