@@ -18,7 +18,8 @@
 //! Without [`Reach::Anywhere`] nothing is sent to another machine, whatever the server answers: so many calls and
 //! packets are an attack where they are not expected.
 //!
-//! [`reflector`] is the floor program: the smallest server that can be measured the same way.
+//! [`reflector`] and [`redirector`] are the floor programs: the smallest servers that can be measured the same way, of calls
+//! and of 302s.
 
 pub mod asker;
 mod click;
@@ -28,6 +29,7 @@ mod legs;
 mod mouth;
 mod plan;
 mod process;
+pub mod redirector;
 pub mod reflector;
 mod report;
 mod run;

@@ -1,10 +1,11 @@
-//! `reflector [echo|fan] [PERCENT]`: the floor program. It prints the address to call, and ends when it is ended.
+//! `reflector [echo|fan|redirect] [PERCENT]`: the floor programs. It prints the address to call, and ends when it is ended.
 
 #![expect(clippy::print_stdout, reason = "a program of one line: its address")]
 
 use std::io::{self, Write as _};
 use std::net::Ipv4Addr;
 
+use load::redirector::Redirector;
 use load::reflector::{Reflect, Reflector};
 
 fn main() -> io::Result<()> {
@@ -12,7 +13,11 @@ fn main() -> io::Result<()> {
     let reflect = match words.next().as_deref() {
         Some("fan") => Reflect::Fan,
         Some("echo") | None => Reflect::Echo,
-        Some(_) => return Err(io::Error::other("write echo or fan, and how many percent to drop")),
+        Some("redirect") => return redirect(),
+        Some(_) => {
+            let usage = "write echo or fan, and how many percent to drop, or redirect";
+            return Err(io::Error::other(usage));
+        }
     };
     let drop_percent = words.next().map_or(Ok(0), |percent| percent.parse());
     let drop_percent = drop_percent.map_err(io::Error::other)?;
@@ -22,4 +27,11 @@ fn main() -> io::Result<()> {
     println!("{}", reflector.address()?);
     io::stdout().flush()?;
     reflector.run()
+}
+
+fn redirect() -> io::Result<()> {
+    let mut redirector = Redirector::new(Ipv4Addr::LOCALHOST.into())?;
+    println!("{}", redirector.address()?);
+    io::stdout().flush()?;
+    redirector.run()
 }

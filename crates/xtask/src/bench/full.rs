@@ -153,7 +153,7 @@ fn asked(root: &Path, repetitions: u32) -> anyhow::Result<Vec<Value>> {
     let mut asked = Vec::new();
     for _ in 0..repetitions {
         // In turn: a machine that gets slower does so for all.
-        for kind in [Kind::Asked, Kind::AllOn] {
+        for kind in [Kind::Asked, Kind::AllOn, Kind::Redirect] {
             asked.push(json!({ "server": kind.name(), "report": ask_convoke(root, kind)? }));
         }
         asked.push(json!({ "server": "kamailio", "report": ask_kamailio(root)? }));

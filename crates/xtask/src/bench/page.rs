@@ -88,7 +88,7 @@ fn page(results: &Value) -> String {
     let _ = writeln!(out, "\n### 302s\n\nCommit `{}`.\n", text("/asked_commit"));
     out.push_str("| server | 302s a second | 302s a second of its processor | answer p50, ms | answer p99, ms | refused, % |\n|---|---|---|---|---|---|\n");
     let asked = results["asked"].as_array().map_or(&[][..], Vec::as_slice);
-    for server in ["convoke", ALL_ON, "kamailio"] {
+    for server in ["convoke", ALL_ON, "kamailio", "floor"] {
         let runs: Vec<&Value> =
             asked.iter().filter(|it| it["server"] == server).map(|it| &it["report"]).collect();
         let cell = |pointer, decimals| spread(&runs, pointer, 1.0, decimals);

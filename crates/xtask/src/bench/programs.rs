@@ -37,6 +37,8 @@ pub(super) enum Kind {
     Echo,
     /// The floor program that sends the first leg's packets to all others.
     Fan,
+    /// The floor program that answers every INVITE with a 302.
+    Redirect,
 }
 
 impl Kind {
@@ -44,7 +46,7 @@ impl Kind {
         match self {
             Self::Convoke | Self::Asked => "convoke",
             Self::AllOn => super::full::ALL_ON,
-            Self::Echo | Self::Fan => "floor",
+            Self::Echo | Self::Fan | Self::Redirect => "floor",
         }
     }
 }
@@ -53,7 +55,7 @@ impl Kind {
 /// machine does not mistake for overload, and ports below those that the system gives to the load.
 fn config(kind: Kind) -> String {
     let (hold, more) = match kind {
-        Kind::Convoke | Kind::Echo | Kind::Fan => ("300ms", ""),
+        Kind::Convoke | Kind::Echo | Kind::Fan | Kind::Redirect => ("300ms", ""),
         // Those who ask and never call must not fill the room, or the room is what is measured: there is some for 90,000 a second.
         Kind::Asked => ("100ms", ""),
         Kind::AllOn => ("100ms", ALL_ON),
@@ -116,10 +118,11 @@ impl Server {
             }
             Kind::Echo => vec!["echo".to_owned()],
             Kind::Fan => vec!["fan".to_owned()],
+            Kind::Redirect => vec!["redirect".to_owned()],
         };
         let program = match kind {
             Kind::Convoke | Kind::Asked | Kind::AllOn => "convoke",
-            Kind::Echo | Kind::Fan => "reflector",
+            Kind::Echo | Kind::Fan | Kind::Redirect => "reflector",
         };
         let mut command = pinned(SERVER_CORE, &release(root, program));
         let mut child = command.args(&words).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
@@ -134,7 +137,9 @@ impl Server {
                 let text = |key: &str| greeting[key].as_str().context("no such greeting");
                 (text("factory")?.to_owned(), text("admin")?.to_owned())
             }
-            Kind::Echo | Kind::Fan => (format!("sip:floor{{n}}@{}", first.trim()), String::new()),
+            Kind::Echo | Kind::Fan | Kind::Redirect => {
+                (format!("sip:floor{{n}}@{}", first.trim()), String::new())
+            }
         };
         Ok(Self { child, uri, admin })
     }
