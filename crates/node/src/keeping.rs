@@ -35,7 +35,7 @@ pub struct StoredConference {
     pub tenant: String,
     /// Where it stood.
     pub state: StoredState,
-    /// What it goes by, if an administrator said so; `None`: as its factory has it.
+    /// What it goes by: the next process may have other factories, or the same with other rules. `None`: it is over.
     #[serde(default)]
     pub policy: Option<Policy>,
     /// When it began, while it runs: its time counts from then, whatever happens in between.
@@ -271,7 +271,6 @@ impl Node {
             .reservation(id)
             .map(|it| it.tenant)
             .or_else(|| self.pool.conference(id).map(|view| view.tenant));
-        let usual = self.usual(record.factory);
         Some(StoredConference {
             id,
             uri: record.uri.to_string(),
@@ -280,7 +279,7 @@ impl Node {
             creator: record.creator.clone(),
             tenant: tenant.map(|tenant| self.tenant_name(tenant)).unwrap_or_default(),
             state,
-            policy: (record.policy != usual).then(|| record.policy.clone()),
+            policy: (state != StoredState::Over).then(|| record.policy.clone()),
             began: record.began,
             wrong_pins: record.wrong_pins.clone(),
         })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use focus::factory::FactoryConfig;
-use focus::{EntryRules, Pin};
+use focus::{EntryRules, ParticipantState, Pin};
 use node::{Asker, Change, ConferenceView, Input, NewConference, ReserveRequest, SteerError};
 use sip::Method;
 
@@ -364,6 +364,32 @@ fn the_last_to_leave_ends_what_was_only_held_before_a_restart() {
     rig.leave(&mut alice, &view.uri);
     assert_eq!(rig.used_and_held(), (0, 0));
     assert_eq!(rig.join(&mut Caller::new("bob", 2), &view.uri).status.code(), 404);
+}
+
+/// A conference goes by the rules that it began with, whatever the next process has for factories.
+#[test]
+fn another_configuration_lets_nobody_in_without_the_pin_that_was_asked_for() {
+    let factory = |user: &str, pin: Option<&str>| {
+        let usual = Setting::default().factory;
+        let pin = pin.map(|pin| pin.parse().expect("a PIN"));
+        let entry = EntryRules { pin, ..usual.entry };
+        let factory = FactoryConfig { users: vec![user.to_owned()], entry, ..usual };
+        Setting { factory, ..Setting::default() }
+    };
+    for next in [("conference", None), ("other", None), ("conference", Some("9999"))] {
+        let mut rig = Rig::with(factory("conference", Some("4711"))).with_disk(BTreeMap::new());
+        let mut alice = Caller::new("alice", 1);
+        let uri = rig.conference(&alice);
+        rig.join(&mut alice, &uri);
+        let before = rig.disk.values().next().expect("it runs").policy.clone();
+        let mut rig = rig.killed(DOWN, factory(next.0, next.1));
+        assert_eq!(rig.join(&mut Caller::new("eve", 2), &uri).status.code(), 200);
+        let id = pool::id_in(&uri).expect("a conference URI");
+        assert!(rig.node.conference(rig.now, id).expect("it runs").pin, "{next:?}");
+        let (people, _) = rig.node.participants(rig.now, id, None, 9).expect("it runs");
+        assert_eq!(people[0].state, ParticipantState::AskedForPin);
+        assert_eq!(rig.disk.values().next().expect("it runs").policy, before, "{next:?}");
+    }
 }
 
 /// A URI does not say which factory made it, and one of the two asks for a PIN.

@@ -434,9 +434,11 @@ fn a_change_that_the_disk_did_not_take_is_written_when_it_is_asked_again() {
         |rig: &mut Rig| rig.steer(|node, now| node.change_conference(now, view.id, &change)).0;
     rig.disk_fails = true;
     assert!(lock(&mut rig).is_ok_and(|view| view.locked));
-    assert_eq!(rig.disk.get(&view.id).expect("as it was made").policy, None);
+    let made = rig.disk.get(&view.id).expect("as it was made").policy.clone();
     rig.disk_fails = false;
     assert!(lock(&mut rig).is_ok_and(|view| view.locked));
-    let kept = rig.disk.get(&view.id).expect("kept");
-    assert!(kept.policy.is_some());
+    assert_ne!(rig.disk.get(&view.id).expect("kept").policy, made);
+    let mut rig = rig.killed(Duration::from_secs(3), Setting::default());
+    let now = rig.now;
+    assert!(rig.node.conference(now, view.id).is_ok_and(|view| view.locked));
 }
