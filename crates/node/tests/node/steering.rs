@@ -438,7 +438,7 @@ fn a_change_that_the_disk_did_not_take_is_written_when_it_is_asked_again() {
     rig.disk_fails = false;
     assert!(lock(&mut rig).is_ok_and(|view| view.locked));
     assert_ne!(rig.disk.get(&view.id).expect("kept").policy, made);
-    let mut rig = rig.killed(Duration::from_secs(3), Setting::default());
+    let rig = rig.killed(Duration::from_secs(3), Setting::default());
     let now = rig.now;
     assert!(rig.node.conference(now, view.id).is_ok_and(|view| view.locked));
 }
