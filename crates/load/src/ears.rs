@@ -41,7 +41,7 @@ pub(crate) enum Heard {
 }
 
 impl Ears {
-    /// Takes a datagram that came at `at` by the clock of receive timestamps.
+    /// Takes a datagram that came to its socket at `at`.
     pub(crate) fn packet(&mut self, at: Instant, bytes: &[u8], gaps: &mut Spread) -> Heard {
         if is_rtcp(bytes) {
             return Heard::NoMedia;

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use datagram::Reader;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::time::{TimeSpec, TimeValLike as _};
@@ -12,7 +13,7 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use units::{Instant, Rng};
 
 use crate::click::Sounds;
-use crate::clock::{now, stamp};
+use crate::clock::now;
 use crate::ears::{Ears, Packets};
 use crate::legs::{Legs, Placed, SETUP_MAX};
 use crate::mouth::{PACKET_BYTES_MAX, SAMPLES_MAX, Sounding};
@@ -22,7 +23,7 @@ use crate::report::{Cost, Delay, Media, Millis, Report, ratio};
 use crate::schedule::Schedule;
 use crate::spread::Spread;
 use crate::tally::Tally;
-use crate::wire::{self, ControlBuffer};
+use crate::wire;
 
 /// Why nothing was measured.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +110,7 @@ struct Generator {
     server: Option<Process>,
     at_rest: [Usage; 2],
     window: Option<Window>,
-    control: ControlBuffer,
+    reader: Reader,
     bytes: Vec<u8>,
 }
 
@@ -168,7 +169,7 @@ impl Generator {
             tell_next: start,
             server,
             window: None,
-            control: ControlBuffer::new(),
+            reader: Reader::new(WAITED_MAX),
             bytes: vec![0; DATAGRAM_BYTES_MAX],
         })
     }
@@ -294,7 +295,7 @@ impl Generator {
                 && self.tally.clicks((due, until), (number, leg.role), &self.plan);
             let (bytes, sounding) = mouth.write(&self.sounds, clicks, &mut packet);
             let (to, conference) = (*to, leg.conference);
-            let stamped = (sounding == Sounding::ClickBegins).then(stamp);
+            let stamped = (sounding == Sounding::ClickBegins).then(now);
             match leg.media.socket().send_to(&packet[..bytes], to) {
                 Ok(_) => self.tally.sent += 1,
                 Err(_) => self.tally.send_errors += 1,
@@ -343,10 +344,12 @@ impl Generator {
 
     fn take_packet(&mut self, number: usize) {
         let Some(leg) = self.legs.leg(number) else { return };
-        let Some(datagram) = leg.media.receive(&mut self.bytes, &mut self.control) else { return };
-        self.tally.dropped += u64::from(datagram.dropped);
-        let at = datagram.at.unwrap_or_else(stamp);
-        let heard = leg.ears.packet(at, &self.bytes[..datagram.bytes], &mut self.tally.gaps);
+        // For each anew: what came since the last look would be dated back to it.
+        self.reader.look_at_clocks(now());
+        let Some(came) = leg.media.receive(&mut self.reader, &mut self.bytes) else { return };
+        self.tally.dropped += u64::from(came.dropped);
+        let bytes = &self.bytes[..came.length];
+        let heard = leg.ears.packet(came.at, bytes, &mut self.tally.gaps);
         let conference = leg.conference;
         self.tally.heard(heard, number, conference);
     }
@@ -502,6 +505,9 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Packets that are overdue by more are not sent at all, and counted: a burst would be another load.
 const BEHIND_MAX: Duration = Duration::from_millis(500);
+
+/// No packet waits longer in a socket: of 20 ms each, a few seconds' fill it.
+const WAITED_MAX: Duration = Duration::from_secs(10);
 
 /// Open files besides the legs' sockets.
 const FILES_OTHERS: u64 = 64;

@@ -36,7 +36,7 @@ pub(crate) struct Tally {
 struct Clicks {
     /// Of each clicker, when he clicks next.
     next: [Option<Instant>; CLICKERS],
-    /// Who clicked last, and when by the clock of receive timestamps.
+    /// Who clicked last, and when.
     last: Option<(usize, Instant)>,
 }
 

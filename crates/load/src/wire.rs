@@ -1,16 +1,11 @@
 //! The sockets of the legs.
 
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::AsRawFd as _;
-use std::time::Duration;
 
+use datagram::Reader;
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
-};
-use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, Socket, Type};
 use units::Instant;
 
@@ -19,65 +14,38 @@ use units::Instant;
 pub(crate) struct MediaSocket {
     socket: UdpSocket,
     /// Datagrams that found the queue full, as of the last one that did not.
-    dropped: u32,
+    overflows: u32,
 }
 
-/// A datagram.
+/// A packet that has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Datagram {
-    pub(crate) bytes: usize,
-    /// When it came, by the clock of receive timestamps; `None`: the kernel did not say.
-    pub(crate) at: Option<Instant>,
-    /// Datagrams before it that found the queue full.
+pub(crate) struct Came {
+    /// So many bytes.
+    pub(crate) length: usize,
+    pub(crate) at: Instant,
+    /// Packets before it that found the queue full.
     pub(crate) dropped: u32,
-}
-
-/// Where control messages are read into; one for all sockets.
-pub(crate) struct ControlBuffer(Vec<u8>);
-
-impl ControlBuffer {
-    pub(crate) fn new() -> Self {
-        Self(nix::cmsg_space!(TimeSpec, u32))
-    }
 }
 
 impl MediaSocket {
     pub(crate) fn bind(ip: IpAddr) -> io::Result<Self> {
         let socket = bind(ip)?;
-        setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
-        setsockopt(&socket, sockopt::RxqOvfl, &1)?;
-        Ok(Self { socket, dropped: 0 })
+        datagram::stamp(&socket);
+        datagram::count_overflows(&socket)?;
+        Ok(Self { socket, overflows: 0 })
     }
 
     pub(crate) const fn socket(&self) -> &UdpSocket {
         &self.socket
     }
 
-    /// Takes the next datagram; `None`: there is none.
-    pub(crate) fn receive(
-        &mut self,
-        bytes: &mut [u8],
-        control: &mut ControlBuffer,
-    ) -> Option<Datagram> {
-        let mut parts = [IoSliceMut::new(bytes)];
-        let (fd, control) = (self.socket.as_raw_fd(), Some(&mut control.0[..]));
+    /// Takes the next packet; `None`: there is none.
+    pub(crate) fn receive(&mut self, reader: &mut Reader, bytes: &mut [u8]) -> Option<Came> {
         // An error of an earlier send is told here too, and read away.
-        let flags = MsgFlags::MSG_DONTWAIT;
-        let got = recvmsg::<SockaddrStorage>(fd, &mut parts, control, flags).ok()?;
-        let mut datagram = Datagram { bytes: got.bytes, at: None, dropped: 0 };
-        for message in got.cmsgs().into_iter().flatten() {
-            match message {
-                ControlMessageOwned::ScmTimestampns(time) => {
-                    datagram.at = Some(Instant::ZERO + Duration::from(time));
-                }
-                ControlMessageOwned::RxqOvfl(dropped) => {
-                    datagram.dropped = dropped.wrapping_sub(self.dropped);
-                    self.dropped = dropped;
-                }
-                _ => {} // nothing else was asked for
-            }
-        }
-        Some(datagram)
+        let got = reader.read(&self.socket, bytes).ok()?;
+        let dropped = got.overflows.wrapping_sub(self.overflows);
+        self.overflows = got.overflows;
+        Some(Came { length: got.length, at: got.at, dropped })
     }
 }
 
@@ -116,32 +84,35 @@ pub(crate) fn open_files(wanted: u64) -> Result<(), Errno> {
 mod tests {
     use super::*;
     use std::net::Ipv4Addr;
+    use std::time::Duration;
 
     #[test]
-    fn what_comes_is_stamped_and_what_finds_no_place_is_counted() {
+    fn what_comes_is_dated_and_what_finds_no_place_is_counted_once() {
         let mut socket = MediaSocket::bind(Ipv4Addr::LOCALHOST.into()).unwrap();
         let sender = bind(Ipv4Addr::LOCALHOST.into()).unwrap();
         let to = socket.socket().local_addr().unwrap();
-        let (mut bytes, mut control) = ([0; 64], ControlBuffer::new());
-        assert_eq!(socket.receive(&mut bytes, &mut control), None);
-        let before = crate::clock::stamp();
+        let (mut bytes, mut reader) = ([0; 64], Reader::new(Duration::from_secs(10)));
+        assert_eq!(socket.receive(&mut reader, &mut bytes), None);
         sender.send_to(b"one", to).unwrap();
-        let got = socket.receive(&mut bytes, &mut control).unwrap();
-        assert_eq!((&bytes[..got.bytes], got.dropped), (&b"one"[..], 0));
-        let at = got.at.unwrap();
-        assert!(before <= at && at <= crate::clock::stamp());
+        let looked = Instant::from_millis(90_000);
+        reader.look_at_clocks(looked);
+        let got = socket.receive(&mut reader, &mut bytes).unwrap();
+        assert_eq!((&bytes[..got.length], got.dropped), (&b"one"[..], 0));
+        assert!(got.at < looked, "when it came, and not when it was read");
 
         // More than any queue holds.
         for _ in 0..10_000 {
             sender.send_to(&[0; 1_000], to).unwrap();
         }
         let mut came = 0;
-        while socket.receive(&mut bytes, &mut control).is_some() {
+        while socket.receive(&mut reader, &mut bytes).is_some() {
             came += 1;
         }
-        sender.send_to(b"last", to).unwrap();
-        let dropped = socket.receive(&mut bytes, &mut control).unwrap().dropped;
-        assert_eq!(came + dropped, 10_000);
+        let mut dropped = || {
+            sender.send_to(b"last", to).unwrap();
+            socket.receive(&mut reader, &mut bytes).unwrap().dropped
+        };
+        assert_eq!((came + dropped(), dropped()), (10_000, 0));
     }
 
     #[test]

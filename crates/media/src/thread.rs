@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
-use datagram::Reader;
+use datagram::{Datagram, Reader};
 use mix::message::{Channel, Command, Event};
 use mix::{Farewell, Shard, Sink, TICK};
 use nix::errno::Errno;
@@ -247,12 +247,12 @@ impl ShardThread {
     fn receive_one(&mut self, (lent, channel): (u32, Channel), bytes: &mut [u8]) {
         let Some(socket) = self.sockets.socket(lent, channel) else { return };
         match self.reader.read(socket, bytes) {
-            Ok((len, from, at)) => {
+            Ok(Datagram { length, from, at, .. }) => {
                 self.report.received += 1;
                 if self.sockets.disturb(at, lent) {
                     self.report.late += 1;
                 } else {
-                    self.shard.handle_packet(at, (lent, channel), from, &bytes[..len]);
+                    self.shard.handle_packet(at, (lent, channel), from, &bytes[..length]);
                 }
             }
             Err(Errno::EAGAIN) => {}

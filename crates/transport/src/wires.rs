@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use datagram::Reader;
+use datagram::{Datagram, Reader};
 use serde::{Deserialize, Serialize};
 use sip::{
     Arrival, ConnectionCounters, ConnectionOutput, Connections, FlowId, Packet, Source, Transport,
@@ -289,8 +289,8 @@ impl Wires {
             let udp = &doors[socket].udp;
             // By way of tokio, which has to know when there is nothing more.
             match udp.try_io(Interest::READABLE, || Ok(reader.read(udp, buffer)?)) {
-                Ok((length, from, arrived)) => {
-                    self.datagram(socket, from, arrived, &buffer[..length]);
+                Ok(Datagram { length, from, at, .. }) => {
+                    self.datagram(socket, from, at, &buffer[..length]);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(_) => self.counters.receive_errors += 1,
