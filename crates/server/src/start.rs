@@ -329,7 +329,12 @@ fn webhooks(config: &Config, clock: Clock, rng: &mut Rng) -> Result<Webhooks, St
     }
 }
 
-fn node_config(config: &Config, sockets: &[SipSocket], pool: PoolConfig, keys: Keys) -> NodeConfig {
+pub(crate) fn node_config(
+    config: &Config,
+    sockets: &[SipSocket],
+    pool: PoolConfig,
+    keys: Keys,
+) -> NodeConfig {
     let own = own_hosts(sockets);
     NodeConfig {
         node: NODE,

@@ -212,4 +212,6 @@ fn rows(database: &Database, table: Table) -> Result<Rows, redb::Error> {
 #[cfg(test)]
 pub(crate) mod cut;
 #[cfg(test)]
+mod old;
+#[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use focus::factory::Who;
+use focus::factory::identity_under_key;
 use focus::{End, EntryChange, PinSalt};
 use pool::{ConferenceId, Firmness, HoldRequest, Seats, TenantId};
 use units::Instant;
@@ -69,10 +69,7 @@ impl Node {
     fn identity_for(&mut self, asker: &Asker) -> ConferenceId {
         match &asker.key {
             None => ConferenceId(self.rng.bytes()),
-            Some(key) => {
-                let who = Who::Authenticated(&asker.name);
-                ConferenceId(self.identity_key.identity("/v1/conferences", key, "", who, 0))
-            }
+            Some(key) => ConferenceId(identity_under_key(&self.keys.identity, &asker.name, key)),
         }
     }
 
