@@ -52,6 +52,8 @@ pub struct Focus {
     /// Dialogs that serve subscriptions only: at most one for each of `referrals` and of `watch`.
     pub(crate) report_dialogs: BTreeMap<DialogId, Dialog>,
     pub(crate) refers: Pace,
+    /// The number of its first leg; those below were in before it began again.
+    pub(crate) first_leg: u32,
     pub(crate) next_leg: u32,
     /// Whether anybody ever was in, or on his way in without having to be let in.
     pub(crate) had_leg: bool,
@@ -98,6 +100,7 @@ impl Focus {
             next_referral: 0,
             report_dialogs: BTreeMap::new(),
             refers: Pace::default(),
+            first_leg: 0,
             next_leg: 0,
             had_leg: false,
             was_guarded: false,
@@ -323,6 +326,24 @@ impl Focus {
     /// the conference is over. They go on coming in by [`Self::answered`] until then.
     pub fn awaits_late_answers(&self) -> bool {
         !self.dialling.is_empty()
+    }
+
+    /// The same conference without legs, which numbers those to come from there: where it begins again, nobody has the number
+    /// of somebody who was in before.
+    #[must_use]
+    pub const fn numbering_from(mut self, first: u32) -> Self {
+        (self.first_leg, self.next_leg) = (first, first);
+        self
+    }
+
+    /// The number of the leg to come.
+    pub const fn next_number(&self) -> u32 {
+        self.next_leg
+    }
+
+    /// Whether a leg of this number was in since it began, and not before it began again.
+    pub const fn has_numbered(&self, leg: LegId) -> bool {
+        self.first_leg <= leg.0 && leg.0 < self.next_leg
     }
 
     /// The conference URI.

@@ -36,6 +36,8 @@ pub struct FocusSnapshot {
     pub version: u16,
     config: FocusConfig,
     session: SessionUuid,
+    #[serde(default)]
+    first_leg: u32,
     next_leg: u32,
     /// Whether anybody ever was in. What was written without it had only conferences that somebody had joined.
     #[serde(default = "yes")]
@@ -133,6 +135,7 @@ impl Focus {
             version: FOCUS_SNAPSHOT_VERSION,
             config: self.config.clone(),
             session: self.session,
+            first_leg: self.first_leg,
             next_leg: self.next_leg,
             had_leg: self.had_leg,
             was_guarded: self.was_guarded,
@@ -190,7 +193,7 @@ impl Focus {
         }
         focus.next_referral = snapshot.next_referral;
         focus.settle_referrals(now);
-        focus.next_leg = next_leg;
+        (focus.first_leg, focus.next_leg) = (snapshot.first_leg, next_leg);
         focus.had_leg = snapshot.had_leg;
         focus.was_guarded = snapshot.was_guarded;
         focus.empty_until = snapshot.empty_ms.map(|ms| now + Duration::from_millis(ms));

@@ -315,6 +315,7 @@ impl Node {
             creator,
             rejoin_until: None,
             asked,
+            next_leg: 0,
             since: now,
             state: State::Held,
         };

@@ -14,6 +14,7 @@ use crate::explaining::Told;
 use crate::guessing::StoredWrongPins;
 use crate::keeping::StoredState;
 use crate::media_link::MediaKey;
+use crate::node::Sent;
 use crate::steering::Policy;
 
 /// One conference, from the moment its URI is minted until its tombstone crumbles.
@@ -41,6 +42,8 @@ pub(crate) struct Record {
     pub(crate) rejoin_until: Option<Instant>,
     /// The requests that asked for it.
     pub(crate) asked: Asked,
+    /// The number of the leg to come, if it begins again.
+    pub(crate) next_leg: u32,
     /// When its state began.
     pub(crate) since: Instant,
     /// Where it stands.
@@ -83,6 +86,14 @@ pub(crate) struct Active {
 }
 
 impl Active {
+    /// Whether this was sent since it began, and not before it began again: then it is another focus's.
+    pub(crate) const fn has_sent(&self, sent: &Sent) -> bool {
+        match sent {
+            Sent::ByLeg(leg, _) => self.focus.has_numbered(*leg),
+            Sent::Report(_) | Sent::ReferOn(_) | Sent::News(_) => true,
+        }
+    }
+
     /// Takes note of who talks. The mixer may tell it of a leg that has just ended.
     /// Gives whether that is news.
     pub(crate) fn talks(&mut self, leg: LegId, is_talking: bool) -> bool {
@@ -185,6 +196,7 @@ impl Record {
             creator: None,
             rejoin_until: None,
             asked: Asked::default(),
+            next_leg: 0,
             since: now,
             state: State::Held,
         }

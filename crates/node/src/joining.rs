@@ -229,6 +229,7 @@ impl Node {
             nat: self.nat,
         };
         let mut focus = Focus::new(now, config, self.rng.fork())
+            .numbering_from(record.next_leg)
             .telling(terms)
             .lasting_since(lasted)
             .with_wrong_pins(now, &wrong_pins);

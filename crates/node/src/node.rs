@@ -513,7 +513,7 @@ impl Node {
                     self.unasked.ended(txn);
                 }
                 let Some((id, sent)) = self.client_txns.get(&txn).cloned() else { return };
-                if let Some(active) = self.active(id) {
+                if let Some(active) = self.active(id).filter(|active| active.has_sent(&sent)) {
                     match sent {
                         Sent::ByLeg(leg, method) => {
                             active.focus.answered(now, leg, &method, &response, source);
@@ -537,7 +537,7 @@ impl Node {
             sip::Event::Failed { txn, why } => {
                 self.unasked.ended(txn);
                 let Some((id, sent)) = self.client_txns.get(&txn).cloned() else { return };
-                if let Some(active) = self.active(id) {
+                if let Some(active) = self.active(id).filter(|active| active.has_sent(&sent)) {
                     match sent {
                         Sent::ByLeg(leg, method) => {
                             active.focus.request_failed(now, leg, &method, why);

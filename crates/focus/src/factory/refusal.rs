@@ -175,7 +175,8 @@ impl fmt::Display for Refused {
             ),
             Self::NotYet { seconds } => write!(
                 f,
-                "This conference is reserved for later: it can be joined in {seconds} seconds"
+                "This conference is reserved for later: it can be joined in {}",
+                about(*seconds)
             ),
             Self::Unproved { asked, limit } => write!(
                 f,
@@ -255,3 +256,11 @@ pub fn refusal(
 
 const RETRY_SECONDS_MIN: u64 = 2;
 const RETRY_SECONDS_MAX: u64 = 10;
+
+/// A time that a person need not reckon: in the largest unit of which it has two, rounded up.
+fn about(seconds: u64) -> String {
+    let units = [(86_400, "days"), (3_600, "hours"), (60, "minutes")];
+    let unit = units.into_iter().find(|(length, _)| seconds >= 2 * length);
+    let (length, name) = unit.unwrap_or((1, "seconds"));
+    format!("{} {name}", seconds.div_ceil(length))
+}

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use focus::DialRules;
 use focus::factory::FactoryConfig;
 use node::{
-    Change, ConferenceState, ConferenceView, Input, Leftovers, Notice, ReservationState,
+    Change, ConferenceState, ConferenceView, Input, Leftovers, Notice, Record, ReservationState,
     ReserveError, ReserveRequest, Stage, SteerError,
 };
 use pool::Codec;
-use sip::{HeaderName, Method};
+use sip::{HeaderName, Method, Response, StatusCode};
 use units::UnixTime;
 
 use crate::rig::{Caller, FACTORY, Rig, Setting, WALL, header, requests};
@@ -53,7 +54,7 @@ fn reservation_gives_the_uri_now_and_the_room_then() {
     let after = response.headers.retry_after().expect("well formed").expect("a Retry-After");
     assert_eq!(after.seconds, 45 * 60 + 1, "a quarter of an hour before the hour");
     let warning = header(&response, &HeaderName::Warning).expect("a Warning");
-    assert!(warning.contains("reserved for later"), "{warning}");
+    assert!(warning.contains("reserved for later: it can be joined in 46 minutes"), "{warning}");
     // Until then everything is everybody's.
     let bob = Caller::new("bob", 2);
     let response = rig.ask(bob.address, &bob.invite(&format!("{FACTORY};seats=20")));
@@ -350,4 +351,65 @@ fn all_for_whom_room_is_reserved_get_in() {
         let mut last = Caller::new("last", 10 * expected + expected);
         assert_eq!(rig.join(&mut last, &uri).status.code(), 486, "{legs}");
     }
+}
+
+/// A participant's number is never used again in it: not even where all have left, and the mixer has not yet reported on who was
+/// in before.
+#[test]
+fn who_comes_when_it_begins_again_is_nobody_who_was_in_before() {
+    let mut rig = rig();
+    let uri = reserve(&mut rig, later(5)).expect("room");
+    rig.pass(61 * MINUTE);
+    let (mut alice, mut bob) = (Caller::new("alice", 1), Caller::new("bob", 2));
+    rig.join(&mut alice, &uri);
+    rig.mixer_waits = true;
+    rig.leave(&mut alice, &uri);
+    rig.join(&mut bob, &uri);
+    let (people, _) = rig.node.participants(rig.now, only_one(&rig).id, None, 9).expect("it runs");
+    assert_eq!(people.iter().map(|it| it.id).collect::<Vec<_>>(), [1]);
+    rig.mixer_answers();
+    rig.leave(&mut bob, &uri);
+    let of_leg = |record: &Record| match record {
+        Record::Leg(leg) => Some((leg.leg, leg.participant.clone(), leg.media.is_some())),
+        Record::Conference(_) => None,
+    };
+    let legs: Vec<_> = rig.records.iter().filter_map(of_leg).collect();
+    let of = |leg, name: &str| (leg, format!("sip:{name}@example.com"), true);
+    assert_eq!(legs, [of(0, "alice"), of(1, "bob")]);
+    rig.pass(60 * MINUTE);
+    assert_eq!(rig.node.leftovers(), Leftovers::default());
+}
+
+/// RFC 3261 §13.2.2.4: whoever the conference called, before all left and it began again, has each copy of his answer acknowledged.
+#[test]
+fn copies_of_an_answer_are_acknowledged_though_the_conference_has_begun_again() {
+    let allow = vec!["127.0.0.0/8".parse().expect("a rule")];
+    let dial_out = DialRules { allow, ..DialRules::default() };
+    let mut rig = Rig::with(Setting { dial_out, ..Setting::default() }).with_disk(BTreeMap::new());
+    let uri = reserve(&mut rig, later(5)).expect("room");
+    rig.pass(61 * MINUTE);
+    let mut alice = Caller::new("alice", 1);
+    rig.join(&mut alice, &uri);
+    let id = only_one(&rig).id;
+    let target = "sip:carol@127.0.0.1:6003";
+    let (called, sent) = rig.steer(|node, now| node.call_participant(now, id, target));
+    called.expect("called");
+    let invite = requests(sent).remove(0);
+    let carol = "127.0.0.1:6003".parse().expect("an address");
+    let rings = Response::answering(&invite, StatusCode::RINGING).with_to_tag("c");
+    rig.receive_bytes(carol, &rings.to_bytes());
+    rig.leave(&mut alice, &uri);
+    let mut answer = Response::answering(&invite, StatusCode::OK).with_to_tag("c");
+    answer.headers.push(HeaderName::Contact, "<sip:carol@127.0.0.1:6003>".to_owned());
+    let methods = |sent| -> Vec<Method> {
+        requests(sent).iter().map(|request: &sip::Request| request.method.clone()).collect()
+    };
+    let sent = rig.receive_bytes(carol, &answer.to_bytes());
+    assert_eq!(methods(sent), [Method::Ack, Method::Bye], "it crossed our CANCEL");
+    assert_eq!(only_one(&rig).stage, Stage::Reserved);
+    rig.join(&mut Caller::new("bob", 2), &uri);
+    let sent = rig.receive_bytes(carol, &answer.to_bytes());
+    assert_eq!(methods(sent), [Method::Ack]);
+    let (people, _) = rig.node.participants(rig.now, id, None, 9).expect("it runs");
+    assert_eq!(people.len(), 1, "bob is in, as before");
 }

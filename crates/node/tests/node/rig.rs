@@ -41,6 +41,9 @@ pub(crate) struct Rig {
     pub(crate) keys: BTreeMap<ConferenceId, StoredKey>,
     pub(crate) disk_fails: bool,
     pub(crate) disk_answers: bool,
+    /// The mixer's answers come later, when the test says so.
+    pub(crate) mixer_waits: bool,
+    late: Vec<Input>,
     /// What came of reservations.
     pub(crate) reserved: Vec<Result<ReservationStatus, ReserveError>>,
     /// The wall clock when this rig's own was at 1 s.
@@ -150,6 +153,8 @@ impl Rig {
             keys: BTreeMap::new(),
             disk_fails: false,
             disk_answers: true,
+            mixer_waits: false,
+            late: Vec::new(),
             reserved: Vec::new(),
             wall: setting.wall,
         };
@@ -348,7 +353,11 @@ impl Rig {
                     let (id, epoch) = (command.id, command.epoch);
                     let event = Event::Reply { id, conference, epoch, outcome };
                     self.commands.push(command);
-                    self.node.handle_input(self.now, Input::Media { shard, event });
+                    let input = Input::Media { shard, event };
+                    match self.mixer_waits {
+                        true => self.late.push(input),
+                        false => self.node.handle_input(self.now, input),
+                    }
                 }
             }
         }
@@ -404,6 +413,14 @@ impl Rig {
         self.node.shutdown(self.now);
         self.drain();
         self.sent_since(before)
+    }
+
+    /// The mixer answers all that it was told since it waits.
+    pub(crate) fn mixer_answers(&mut self) {
+        self.mixer_waits = false;
+        for input in std::mem::take(&mut self.late) {
+            self.feed(input);
+        }
     }
 
     /// A caller asks the factory and gets his URI.
