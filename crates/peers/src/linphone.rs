@@ -108,6 +108,13 @@ impl Linphone {
         call.to_owned()
     }
 
+    /// Keys these in the call that it is in, one after another.
+    pub fn key(&self, digits: &str) {
+        for digit in digits.chars() {
+            self.command(&format!("dtmf {digit}"));
+        }
+    }
+
     /// Waits until a call is so: `Paused`, `StreamsRunning`.
     pub fn until_call(&self, call: &str, state: &str) {
         until(&format!("call {call} is {state}"), || {

@@ -1,9 +1,12 @@
-//! baresip 1.0 at the door of a conference: it keys a PIN by telephone-events (RFC 4733), and it waits in a lobby.
+//! Phones at the door of a conference: baresip 1.0 and linphone 5.1 key a PIN by telephone-events (RFC 4733), and baresip waits
+//! in a lobby.
 
 use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
 use peers::baresip::Baresip;
+use peers::kamailio::{Kamailio, Redirection};
+use peers::linphone::{Conferences, Linphone};
 use peers::processes::{Alone, Process, run, text};
 use peers::tones;
 use serde_json::Value;
@@ -87,6 +90,29 @@ fn baresip_keys_a_pin_and_is_let_in() {
     conference.are_together(&alice);
     alice.end();
     conference.until("left", 1);
+    conference.ends();
+}
+
+/// RFC 4733 §2.5: a mistake, which it takes back, then its PIN; each key is an event of its own, as short as the phone makes it.
+#[test]
+fn linphone_keys_a_pin_and_is_let_in() {
+    let alone = Alone::wait();
+    let mut conference = Guarded::new(&alone, &["--pin", "471147"], "471147");
+    let factory = conference.server.greeting("factory");
+    let (_, address) = factory.split_once('@').expect("a user");
+    let proxy = Kamailio::start(&alone, address, Redirection::Relayed);
+    let alice = Linphone::register(&alone, "alice", &proxy.address(), Conferences::Local);
+    let call = alice.call(&conference.uri);
+    assert_eq!(conference.until("waits", 1)["state"], "asked-for-pin");
+    alice.key("4711*47114");
+    assert!(conference.server.all("joined").iter().all(|event| event["leg"] != 1));
+    alice.key("7");
+    conference.until("joined", 1);
+    alice.command(&format!("terminate {call}"));
+    conference.until("left", 1);
+    let log = alice.end();
+    assert!(!log.contains("\nINFO sip:"), "{log}");
+    proxy.end();
     conference.ends();
 }
 
