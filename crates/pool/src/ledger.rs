@@ -1,7 +1,7 @@
 //! What was promised to whom, with its sums and orders kept up to date.
 //!
-//! Only `Ledger::count`, `Ledger::discount` and `Ledger::harden` touch the sums and the indexes, so they cannot
-//! part from the entries; [`Pool`](crate::Pool) decides, the ledger only books.
+//! Only `Sums` touches itself, and is told of every entry that comes, changes and goes, so the two cannot part;
+//! [`Pool`](crate::Pool) decides, the ledger only books.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -114,6 +114,12 @@ pub(crate) struct Taken {
 pub(crate) struct Ledger {
     /// Boxed: a map moves its values to make place for one, and takes a few hundred bytes for each that it could have.
     entries: BTreeMap<ConferenceId, Box<Entry>>,
+    sums: Sums,
+}
+
+/// What all entries come to, and in which order they stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Sums {
     used: u32,
     held: u32,
     /// By shard; what is missing is zero.
@@ -145,71 +151,71 @@ impl Ledger {
     }
 
     pub(crate) fn used(&self) -> u32 {
-        self.used
+        self.sums.used
     }
 
     pub(crate) fn held(&self) -> u32 {
-        self.held
+        self.sums.held
     }
 
     /// What is taken of one shard.
     pub(crate) fn taken(&self, shard: u16) -> Taken {
-        self.shards.get(&shard).copied().unwrap_or_default()
+        self.sums.shards.get(&shard).copied().unwrap_or_default()
     }
 
     /// Seats of a tenant, used and held.
     pub(crate) fn seats_of(&self, tenant: TenantId) -> u32 {
-        self.tenants.get(&tenant).copied().unwrap_or(0)
+        self.sums.tenants.get(&tenant).copied().unwrap_or(0)
     }
 
     /// Tenants that have anything.
     pub(crate) fn tenants(&self) -> impl Iterator<Item = TenantId> {
-        self.tenants.keys().copied()
+        self.sums.tenants.keys().copied()
     }
 
     /// Seats of all soft holds.
     pub(crate) fn soft_seats(&self) -> u32 {
-        self.soft_seats
+        self.sums.soft_seats
     }
 
     pub(crate) fn soft_count_of(&self, source: IpAddr) -> usize {
-        self.sources.get(&source).map_or(0, BTreeSet::len)
+        self.sums.sources.get(&source).map_or(0, BTreeSet::len)
     }
 
     /// Soft holds of one source, the oldest first.
     pub(crate) fn soft_of(&self, source: IpAddr) -> impl Iterator<Item = (ConferenceId, &Entry)> {
-        let serials = self.sources.get(&source).into_iter().flatten();
-        let ids = serials.filter_map(|serial| self.soft.get(serial));
+        let serials = self.sums.sources.get(&source).into_iter().flatten();
+        let ids = serials.filter_map(|serial| self.sums.soft.get(serial));
         ids.filter_map(|id| Some((*id, self.entry(*id)?)))
     }
 
     /// Holds that nobody has joined.
     pub(crate) fn hold_count(&self) -> usize {
-        self.due.len()
+        self.sums.due.len()
     }
 
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.due.first().map(|(until, _)| *until)
+        self.sums.due.first().map(|(until, _)| *until)
     }
 
     /// Holds that have ended, the earliest first.
     pub(crate) fn overdue(&self, now: Instant) -> impl Iterator<Item = ConferenceId> {
-        self.due.iter().take_while(move |(until, _)| *until <= now).map(|(_, id)| *id)
+        self.sums.due.iter().take_while(move |(until, _)| *until <= now).map(|(_, id)| *id)
     }
 
     /// Soft holds, the oldest first.
     pub(crate) fn soft_by_age(&self) -> impl Iterator<Item = (ConferenceId, &Entry)> {
-        self.soft.values().filter_map(|id| Some((*id, self.entry(*id)?)))
+        self.sums.soft.values().filter_map(|id| Some((*id, self.entry(*id)?)))
     }
 
     /// Active conferences with seats to spare, the oldest first.
     pub(crate) fn spare_by_age(&self) -> impl Iterator<Item = (ConferenceId, &Entry)> {
-        self.spare.values().filter_map(|id| Some((*id, self.entry(*id)?)))
+        self.sums.spare.values().filter_map(|id| Some((*id, self.entry(*id)?)))
     }
 
     /// Books an entry; there is none of this id.
     pub(crate) fn insert(&mut self, id: ConferenceId, entry: Entry) {
-        self.count(id, &entry);
+        self.sums.count(id, &entry);
         let former = self.entries.insert(id, Box::new(entry));
         assert!(former.is_none(), "invariant: an entry is removed before it is replaced");
     }
@@ -217,18 +223,16 @@ impl Ledger {
     /// Strikes an entry out.
     pub(crate) fn remove(&mut self, id: ConferenceId) -> Option<Entry> {
         let entry = self.entries.remove(&id)?;
-        self.discount(id, &entry);
+        self.sums.discount(id, &entry);
         Some(*entry)
     }
 
     /// Changes an entry, if there is one.
     pub(crate) fn update(&mut self, id: ConferenceId, change: impl FnOnce(&mut Entry)) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
-        let before = Entry::clone(entry);
+        self.sums.discount(id, entry);
         change(entry);
-        let after = Entry::clone(entry);
-        self.discount(id, &before);
-        self.count(id, &after);
+        self.sums.count(id, entry);
     }
 
     /// Makes a soft hold firm; any other entry stays as it is. Nearly every hold comes here.
@@ -237,9 +241,11 @@ impl Ledger {
         let Some(source) = entry.soft_source() else { return };
         entry.state = State::Held(Firmness::Firm);
         let (serial, seats) = (entry.serial, entry.held());
-        self.discount_soft(source, serial, seats);
+        self.sums.discount_soft(source, serial, seats);
     }
+}
 
+impl Sums {
     fn count(&mut self, id: ConferenceId, entry: &Entry) {
         self.used += entry.used;
         self.held += entry.held();

@@ -48,9 +48,7 @@ impl Uri {
             (Self::Sip(_), Self::Other { .. }) | (Self::Other { .. }, Self::Sip(_)) => false,
         }
     }
-}
 
-impl Uri {
     /// The same as `to_string`, but its memory is taken at once.
     pub fn text(&self) -> String {
         match self {
