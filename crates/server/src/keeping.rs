@@ -62,12 +62,9 @@ impl Keeping {
         self.last_ticket
     }
 
-    /// Answers who waits.
-    pub(crate) fn answer(&mut self, ticket: u64, answer: Reserved) {
-        if let Some(asker) = self.waiting.remove(&ticket) {
-            // He may have gone away.
-            drop(asker.send(answer));
-        }
+    /// Who waits under this ticket, if he does.
+    pub(crate) fn asker(&mut self, ticket: u64) -> Option<oneshot::Sender<Reserved>> {
+        self.waiting.remove(&ticket)
     }
 
     /// Changes that are on the disk, and those that it did not take.

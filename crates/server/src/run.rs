@@ -18,7 +18,7 @@ use crate::admin::room::{HoldsPage, RoomQuestion};
 use crate::admin::{Asked, Counts, Feed};
 use crate::bind::SipSocket;
 use crate::events::{Full, Teller};
-use crate::keeping::Keeping;
+use crate::keeping::{Keeping, Reserved};
 use crate::metrics::Snapshot;
 use crate::mixers::{FromShard, Health, Mixers};
 use crate::records::{self, Moment, Writer};
@@ -334,9 +334,9 @@ impl Loop {
             Wake::Asked(Asked::Metrics(asked)) => drop(asked.send(self.snapshot(now))),
             Wake::Asked(Asked::Steer(work)) => {
                 if let Some(tell) = work(&mut self.node, now) {
-                    // What it had stored comes before whoever waits for it.
+                    // What it had stored and told comes before whoever waits for it.
                     self.drain_node();
-                    self.keeping.when_kept(tell);
+                    self.keeping.when_kept(self.webhooks.after_these(tell));
                 }
             }
             Wake::Asked(Asked::Subscribe(last, asked)) => {
@@ -421,7 +421,7 @@ impl Loop {
                 }
                 Output::Resolve { id, wanted } => self.resolver.ask(id.0, wanted),
                 Output::Store { ticket, change } => self.keeping.change(ticket, change),
-                Output::Reserved { ticket, answer } => self.keeping.answer(ticket, answer),
+                Output::Reserved { ticket, answer } => self.reserved(ticket, answer),
                 Output::Media { shard, command } => {
                     self.health = self.mixers.command(shard, command);
                 }
@@ -437,6 +437,15 @@ impl Loop {
                     }
                 }
             }
+        }
+    }
+
+    /// Answers who has reserved or given up: when the receivers of events are sure to hear of it too.
+    fn reserved(&mut self, ticket: u64, answer: Reserved) {
+        if let Some(asker) = self.keeping.asker(ticket) {
+            // He may have gone away.
+            let tell = self.webhooks.after_these(Box::new(move |_| drop(asker.send(answer))));
+            tell(true);
         }
     }
 
@@ -558,3 +567,6 @@ impl Loop {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,8 @@ struct Disk {
     operations: usize,
     /// The operation that does not happen any more, nor any after it.
     cut_at: Option<usize>,
+    /// Whether it has been tried.
+    is_cut: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -48,6 +50,7 @@ impl Disk {
 
     fn operation(&mut self) -> io::Result<()> {
         if self.cut_at == Some(self.operations) {
+            self.is_cut = true;
             return Err(io::Error::other("the power is gone"));
         }
         self.operations += 1;
@@ -97,6 +100,11 @@ impl Backend {
     /// Operations that have changed something.
     pub(crate) fn operations(&self) -> usize {
         self.disk().operations
+    }
+
+    /// Whether the power is gone: what the process does from now on, it does not do.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.disk().is_cut
     }
 
     fn disk(&self) -> std::sync::MutexGuard<'_, Disk> {

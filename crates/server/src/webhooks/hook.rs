@@ -95,22 +95,26 @@ pub(super) fn origin(url: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hook(events: &[&str]) -> Hook {
+impl Hook {
+    /// One that wants these.
+    pub(super) fn for_tests(events: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let secret_file = folder.path().join("secret");
         std::fs::write(&secret_file, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("written");
         let events = events.iter().map(ToString::to_string).collect();
         let url = "https://example.com/hook".to_owned();
-        Hook::load(&Webhook { url, secret_file, ca_file: None, events }).expect("good")
+        Self::load(&Webhook { url, secret_file, ca_file: None, events }).expect("good")
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn whoever_names_nothing_gets_all_but_who_talks() {
-        assert!(hook(&[]).wants("held") && !hook(&[]).wants("talking"));
-        let some = hook(&["talking", "left"]);
+        assert!(Hook::for_tests(&[]).wants("held") && !Hook::for_tests(&[]).wants("talking"));
+        let some = Hook::for_tests(&["talking", "left"]);
         assert!(some.wants("talking") && some.wants("left") && !some.wants("held"));
     }
 

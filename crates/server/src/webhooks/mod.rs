@@ -7,6 +7,7 @@
 //! - `hook`: one receiver, with its secret
 //!
 //! **Invariant:** no call waits for a disk or a receiver: the loop hands an event over, or it is counted as lost.
+//! **Invariant:** what administrators change by HTTP is answered once its events are in the spool, or lost and counted.
 //! **Invariant:** an event that is in the spool is posted at least once, also after a cut at any moment, unless it is given up
 //! and counted. Its id is the same each time.
 //! **Invariant:** a receiver gets events in the order in which they happened.
@@ -32,6 +33,7 @@ pub use self::hook::HookError;
 use self::spool::Spool;
 use self::work::{Wake, Worker};
 use crate::admin::Happened;
+use crate::keeping::Tell;
 use crate::store::StoreError;
 
 /// Events that wait for the disk: a busy server's of some seconds. One more is lost and counted.
@@ -166,6 +168,23 @@ impl Webhooks {
         }
     }
 
+    /// The same, but later: when it is called, it waits until all that was handed over is in the spool, or lost and counted. Where
+    /// so much waits for the disk that events are lost, it does not wait.
+    pub(crate) fn after_these(&self, tell: Tell) -> Tell {
+        let Some(wakes) = self.wakes.clone().filter(|_| self.has_hooks) else { return tell };
+        Box::new(move |is_kept| {
+            let behind = Wake::Behind(Box::new(move || tell(is_kept)));
+            match wakes.try_send(behind) {
+                Ok(()) => {}
+                Err(
+                    TrySendError::Full(Wake::Behind(tell))
+                    | TrySendError::Disconnected(Wake::Behind(tell)),
+                ) => tell(),
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+            }
+        })
+    }
+
     /// Goes by other receivers from now on. Whether that was taken.
     pub(crate) fn reload(&mut self, hooks: Vec<Hook>) -> bool {
         let Some(wakes) = &self.wakes else { return true };
@@ -213,5 +232,73 @@ impl Drop for Webhooks {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+impl Webhooks {
+    /// Without a thread and a spool, but with a receiver; and what takes the next thing that was handed over, and says whether that
+    /// was somebody who waits, who is told then.
+    pub(crate) fn by_hand() -> (Self, impl FnMut() -> Option<bool>) {
+        let (wakes, handed) = sync_channel(4);
+        let take = move || match handed.try_recv() {
+            Ok(Wake::Behind(tell)) => {
+                tell();
+                Some(true)
+            }
+            Ok(_) => Some(false),
+            Err(_) => None,
+        };
+        let mut webhooks = Self::default();
+        (webhooks.wakes, webhooks.has_hooks) = (Some(wakes), true);
+        (webhooks, take)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use node::Notice;
+
+    use super::*;
+    use crate::admin::Feed;
+
+    fn happened() -> Arc<Happened> {
+        Feed::new(0).push(Arc::new(Notice::NotKept), 1).expect("it is told")
+    }
+
+    fn tell() -> (Tell, std::sync::mpsc::Receiver<bool>) {
+        let (tell, told) = channel();
+        (Box::new(move |is_kept| tell.send(is_kept).expect("the test waits")), told)
+    }
+
+    #[test]
+    fn who_waits_is_told_after_what_was_handed_over_before_him() {
+        let (mut webhooks, mut take) = Webhooks::by_hand();
+        webhooks.push(happened());
+        let (tell, told) = tell();
+        let tell = webhooks.after_these(tell);
+        tell(true);
+        assert!(told.try_recv().is_err());
+        assert_eq!(take(), Some(false), "first what has happened");
+        assert!(told.try_recv().is_err());
+        assert_eq!((take(), told.try_recv()), (Some(true), Ok(true)));
+    }
+
+    /// A disk that has stopped stops no answer, and what says no stays no.
+    #[test]
+    fn nobody_waits_where_there_is_no_receiver_or_no_place() {
+        let (mut webhooks, mut take) = Webhooks::by_hand();
+        (0..5).for_each(|_| webhooks.push(happened()));
+        assert_eq!(webhooks.queue_full, 1);
+        let (full, told) = tell();
+        webhooks.after_these(full)(false);
+        assert_eq!(told.try_recv(), Ok(false));
+        while take().is_some() {}
+        webhooks.has_hooks = false;
+        let (unheard, told) = tell();
+        webhooks.after_these(unheard)(true);
+        assert_eq!((told.try_recv(), take()), (Ok(true), None));
     }
 }

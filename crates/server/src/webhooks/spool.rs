@@ -53,7 +53,13 @@ impl Spool {
         Ok((spool, waiting))
     }
 
-    fn read_all(&self) -> Result<AllWaiting, redb::Error> {
+    /// On a disk that a test has.
+    #[cfg(test)]
+    pub(super) const fn on(database: Database) -> Self {
+        Self(database)
+    }
+
+    pub(super) fn read_all(&self) -> Result<AllWaiting, redb::Error> {
         let mut all = AllWaiting::new();
         let transaction = self.0.begin_read()?;
         let table = match transaction.open_table(EVENTS) {
@@ -110,12 +116,22 @@ impl Spool {
     }
 }
 
+/// A spool that nothing is in yet.
+#[cfg(test)]
+pub(super) fn empty() -> Vec<u8> {
+    store::cut::made(|database| {
+        let transaction = database.begin_write().expect("begun");
+        transaction.open_table(EVENTS).expect("made");
+        transaction.commit().expect("written");
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::store::cut::{Backend, cut_everywhere, made, open};
+    use crate::store::cut::{Backend, cut_everywhere, open};
 
     /// Events that were written, those that were delivered, and what was under way when the power went.
     #[derive(Debug, Default)]
@@ -174,14 +190,6 @@ mod tests {
         // What was handed over together is there together.
         let doubtful = told.doubtful.iter().filter(|it| found.contains(*it)).count();
         assert!(doubtful == 0 || doubtful == told.doubtful.len(), "{what}: {found:?}");
-    }
-
-    fn empty() -> Vec<u8> {
-        made(|database| {
-            let transaction = database.begin_write().expect("begun");
-            transaction.open_table(EVENTS).expect("made");
-            transaction.commit().expect("written");
-        })
     }
 
     /// What is in the spool is posted at least once: a cut at any write takes nothing away that was kept and not delivered.

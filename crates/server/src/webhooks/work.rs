@@ -23,6 +23,8 @@ pub(super) enum Wake {
     Posted(String, u64, Outcome),
     /// These are the receivers from now on.
     Hooks(Vec<Hook>),
+    /// Somebody is to be told once all that came before him is on the disk, or lost.
+    Behind(Box<dyn FnOnce() + Send>),
     /// Write down what there is, and end.
     Stop,
 }
@@ -37,6 +39,14 @@ struct Live {
     jobs: SyncSender<Job>,
     /// Events for it that are about to be written.
     pending: usize,
+}
+
+/// What comes of the wakes that are handled together.
+#[derive(Default)]
+struct Turn {
+    change: Change,
+    behind: Vec<Box<dyn FnOnce() + Send>>,
+    is_over: bool,
 }
 
 pub(super) struct Worker {
@@ -81,20 +91,26 @@ impl Worker {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            let mut change = Change::default();
-            let mut is_over = false;
-            for wake in first.into_iter().chain(wakes.try_iter().take(WAITING_MAX)) {
-                is_over |= self.handle(wake, &mut change);
-            }
-            self.keep(change);
-            if is_over {
+            let all = first.into_iter().chain(wakes.try_iter().take(WAITING_MAX));
+            if self.turn(all) {
                 return;
             }
         }
     }
 
-    /// Whether it is to end.
-    fn handle(&mut self, wake: Wake, change: &mut Change) -> bool {
+    /// Handles these together, with one look at the disk; whether it is to end.
+    fn turn(&mut self, wakes: impl Iterator<Item = Wake>) -> bool {
+        let mut turn = Turn::default();
+        for wake in wakes {
+            self.handle(wake, &mut turn);
+        }
+        self.keep(turn.change);
+        turn.behind.into_iter().for_each(|tell| tell());
+        turn.is_over
+    }
+
+    fn handle(&mut self, wake: Wake, turn: &mut Turn) {
+        let change = &mut turn.change;
         match wake {
             Wake::Happened(happened) => self.happened(&happened, change),
             Wake::Posted(url, number, outcome) => {
@@ -109,9 +125,9 @@ impl Worker {
                 self.keep(std::mem::take(change));
                 self.take(hooks, AllWaiting::new(), change);
             }
-            Wake::Stop => return true,
+            Wake::Behind(tell) => turn.behind.push(tell),
+            Wake::Stop => turn.is_over = true,
         }
-        false
     }
 
     fn happened(&mut self, happened: &Happened, change: &mut Change) {
@@ -230,3 +246,6 @@ impl Worker {
         *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = shown;
     }
 }
+
+#[cfg(test)]
+mod tests;
