@@ -156,7 +156,7 @@ impl Focus {
             return (!self.legs.values().any(is_there)).then_some(End::LastLeft);
         }
         // Before anybody was in, those who are called or wait are waited for; when the last of them does not come, nobody is.
-        match self.next_leg > self.first_leg && self.is_deserted() {
+        match !self.is_new() && self.is_deserted() {
             true if self.waits_for_others(now) => None,
             true if self.was_guarded => Some(End::NobodyGotIn),
             true => Some(End::LastLeft),

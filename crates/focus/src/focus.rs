@@ -328,22 +328,9 @@ impl Focus {
         !self.dialling.is_empty()
     }
 
-    /// The same conference without legs, which numbers those to come from there: where it begins again, nobody has the number
-    /// of somebody who was in before.
-    #[must_use]
-    pub const fn numbering_from(mut self, first: u32) -> Self {
-        (self.first_leg, self.next_leg) = (first, first);
-        self
-    }
-
-    /// The number of the leg to come.
-    pub const fn next_number(&self) -> u32 {
-        self.next_leg
-    }
-
-    /// Whether a leg of this number was in since it began, and not before it began again.
-    pub const fn has_numbered(&self, leg: LegId) -> bool {
-        self.first_leg <= leg.0 && leg.0 < self.next_leg
+    /// The same of one leg.
+    pub fn awaits_late_answers_of(&self, leg: LegId) -> bool {
+        self.dialling.contains_key(&leg)
     }
 
     /// The conference URI.

@@ -21,6 +21,7 @@ mod lasting;
 mod leg;
 mod negotiation;
 mod network;
+mod numbers;
 mod order;
 mod output;
 mod refer;
@@ -49,6 +50,7 @@ pub use event::{
 pub use focus::{Focus, LEGS_MAX, check};
 pub use negotiation::Wanted;
 pub use network::{Network, NetworkError};
+pub use numbers::Numbers;
 pub use output::Output;
 pub use refer::Right;
 pub use referral::ReferralId;

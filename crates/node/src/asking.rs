@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use focus::Creator;
+use focus::{Creator, Numbers};
 use focus::factory::{AnswerForm, Answering, Refused, Who, redirect};
 use pool::{ConferenceId, Firmness, HoldRequest, Refusal, Seats, Shortage};
 use sip::uas;
@@ -312,10 +312,10 @@ impl Node {
             policy,
             began: None,
             wrong_pins: Vec::new(),
+            numbers: Numbers::default(),
             creator,
             rejoin_until: None,
             asked,
-            next_leg: 0,
             since: now,
             state: State::Held,
         };

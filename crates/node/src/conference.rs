@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
 
-use focus::{Creator, Focus, LegId};
+use focus::{Creator, Focus, LegId, Numbers};
 use mix::message::{LentPort, PortReport};
 use pool::{ConferenceId, Cost};
 use sip::{ClientTxnId, Essentials, SipUri};
@@ -14,7 +14,6 @@ use crate::explaining::Told;
 use crate::guessing::StoredWrongPins;
 use crate::keeping::StoredState;
 use crate::media_link::MediaKey;
-use crate::node::Sent;
 use crate::steering::Policy;
 
 /// One conference, from the moment its URI is minted until its tombstone crumbles.
@@ -36,14 +35,14 @@ pub(crate) struct Record {
     pub(crate) began: Option<UnixTime>,
     /// Wrong PINs that counted when the last one was keyed.
     pub(crate) wrong_pins: Vec<StoredWrongPins>,
+    /// What its next focus goes on counting from.
+    pub(crate) numbers: Numbers,
     /// Who asked; nobody once it is over, because this may be long.
     pub(crate) creator: Option<Creator>,
     /// It ran when the process before this one died: until then those who were in it may come back.
     pub(crate) rejoin_until: Option<Instant>,
     /// The requests that asked for it.
     pub(crate) asked: Asked,
-    /// The number of the leg to come, if it begins again.
-    pub(crate) next_leg: u32,
     /// When its state began.
     pub(crate) since: Instant,
     /// Where it stands.
@@ -86,14 +85,6 @@ pub(crate) struct Active {
 }
 
 impl Active {
-    /// Whether this was sent since it began, and not before it began again: then it is another focus's.
-    pub(crate) const fn has_sent(&self, sent: &Sent) -> bool {
-        match sent {
-            Sent::ByLeg(leg, _) => self.focus.has_numbered(*leg),
-            Sent::Report(_) | Sent::ReferOn(_) | Sent::News(_) => true,
-        }
-    }
-
     /// Takes note of who talks. The mixer may tell it of a leg that has just ended.
     /// Gives whether that is news.
     pub(crate) fn talks(&mut self, leg: LegId, is_talking: bool) -> bool {
@@ -193,10 +184,10 @@ impl Record {
             policy,
             began: None,
             wrong_pins: Vec::new(),
+            numbers: Numbers::default(),
             creator: None,
             rejoin_until: None,
             asked: Asked::default(),
-            next_leg: 0,
             since: now,
             state: State::Held,
         }

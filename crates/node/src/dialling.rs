@@ -183,18 +183,25 @@ impl Node {
         response: &Response,
         path: Source,
     ) {
-        let Some(focus) = self.parting.get_mut(&id) else { return };
+        let Some(focus) = self.parting_of(id, leg) else { return };
         focus.answered(now, leg, &Method::Invite, response, path);
-        while let Some(output) = self.parting.get_mut(&id).and_then(Focus::poll_output) {
+        while let Some(output) = self.parting_of(id, leg).and_then(Focus::poll_output) {
             self.focus_output(now, id, output);
         }
     }
 
+    /// The focus that made a call and is over.
+    pub(crate) fn parting_of(&mut self, id: ConferenceId, leg: LegId) -> Option<&mut Focus> {
+        let mut focuses = self.parting.get_mut(&id)?.iter_mut();
+        focuses.find(|focus| focus.awaits_late_answers_of(leg))
+    }
+
     /// The INVITE of a call is forgotten: no more answers to it come.
     pub(crate) fn forget_late(&mut self, now: Instant, id: ConferenceId) {
-        let Some(focus) = self.parting.get_mut(&id) else { return };
-        focus.handle_deadline(now);
-        if !focus.awaits_late_answers() {
+        let Some(focuses) = self.parting.get_mut(&id) else { return };
+        focuses.iter_mut().for_each(|focus| focus.handle_deadline(now));
+        focuses.retain(Focus::awaits_late_answers);
+        if focuses.is_empty() {
             self.parting.remove(&id);
         }
     }

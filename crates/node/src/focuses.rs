@@ -274,9 +274,9 @@ impl Node {
         if let State::Active(active) = std::mem::replace(&mut record.state, next) {
             self.media.close(active.media);
             self.by_media.remove(&active.media);
-            record.next_leg = active.focus.next_number();
+            record.numbers = active.focus.numbers();
             if active.focus.awaits_late_answers() {
-                self.parting.insert(id, active.focus);
+                self.parting.entry(id).or_default().push(active.focus);
             }
         }
     }

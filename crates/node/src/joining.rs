@@ -229,9 +229,9 @@ impl Node {
             nat: self.nat,
         };
         let mut focus = Focus::new(now, config, self.rng.fork())
-            .numbering_from(record.next_leg)
             .telling(terms)
             .lasting_since(lasted)
+            .going_on_from(record.numbers)
             .with_wrong_pins(now, &wrong_pins);
         if let Some(until) = empty_until {
             focus = focus.kept_empty_until(until);

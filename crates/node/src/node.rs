@@ -154,8 +154,8 @@ pub struct Node {
     pub(crate) client_txns: BTreeMap<ClientTxnId, (ConferenceId, Sent)>,
     pub(crate) merged: MergedGuard,
     pub(crate) unasked: Unasked,
-    /// Conferences that are over, whose calls may still be answered. At most one a client transaction.
-    pub(crate) parting: BTreeMap<ConferenceId, Focus>,
+    /// Focuses that are over, whose calls may still be answered. At most one a client transaction.
+    pub(crate) parting: BTreeMap<ConferenceId, Vec<Focus>>,
     /// Legs that have not acknowledged our answer, by where it went; entries go with the ACK or the
     /// leg.
     pub(crate) unproved: BTreeMap<IpAddr, usize>,
@@ -513,7 +513,11 @@ impl Node {
                     self.unasked.ended(txn);
                 }
                 let Some((id, sent)) = self.client_txns.get(&txn).cloned() else { return };
-                if let Some(active) = self.active(id).filter(|active| active.has_sent(&sent)) {
+                if let Sent::ByLeg(leg, Method::Invite) = sent
+                    && self.parting_of(id, leg).is_some()
+                {
+                    self.answered_late(now, (id, leg), &response, source);
+                } else if let Some(active) = self.active(id) {
                     match sent {
                         Sent::ByLeg(leg, method) => {
                             active.focus.answered(now, leg, &method, &response, source);
@@ -529,15 +533,13 @@ impl Node {
                             active.focus.informed(now, watcher, Some(&response));
                         }
                     }
-                } else if let Sent::ByLeg(leg, Method::Invite) = sent {
-                    self.answered_late(now, (id, leg), &response, source);
                 }
                 self.drain_focus(now, id);
             }
             sip::Event::Failed { txn, why } => {
                 self.unasked.ended(txn);
                 let Some((id, sent)) = self.client_txns.get(&txn).cloned() else { return };
-                if let Some(active) = self.active(id).filter(|active| active.has_sent(&sent)) {
+                if let Some(active) = self.active(id) {
                     match sent {
                         Sent::ByLeg(leg, method) => {
                             active.focus.request_failed(now, leg, &method, why);

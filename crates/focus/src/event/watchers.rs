@@ -69,7 +69,7 @@ pub struct Subscriber {
 pub(crate) struct Watch {
     /// At most [`WATCHERS_MAX`].
     watchers: BTreeMap<WatcherId, Watcher>,
-    next: u32,
+    pub(crate) next: u32,
     /// At most [`DEPARTED_MAX`](super::view::DEPARTED_MAX).
     pub(crate) departed: VecDeque<Departed>,
     pub(crate) terms: EventTerms,

@@ -4,6 +4,7 @@ mod answering;
 mod asking;
 mod attacks;
 mod auth;
+mod beginning_again;
 mod counting;
 mod draining;
 mod entering;

@@ -11,7 +11,7 @@ use sip::Method;
 use crate::reserving::later;
 use crate::rig::{Caller, FACTORY, Rig, Setting, requests};
 
-const DOWN: Duration = Duration::from_secs(3);
+pub(crate) const DOWN: Duration = Duration::from_secs(3);
 
 fn rig() -> Rig {
     Rig::new().with_disk(BTreeMap::new())
