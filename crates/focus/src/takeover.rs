@@ -50,7 +50,7 @@ impl Focus {
                 if early_only {
                     Err(StatusCode::BUSY_HERE)
                 } else {
-                    Ok(leg)
+                    Ok(self.taken_with(leg))
                 }
             }
             Named::Leg(_) => Err(StatusCode::FORBIDDEN),
@@ -60,27 +60,44 @@ impl Focus {
         }
     }
 
+    /// Whose place is taken with this one's: it may be about to take another's. Then that one must not stay beside the newest.
+    fn taken_with(&self, leg: LegId) -> LegId {
+        let old = self.legs.get(&leg).and_then(|leg| leg.replaces);
+        old.filter(|old| self.is_staying(*old)).unwrap_or(leg)
+    }
+
     fn is_of(&self, leg: LegId, user: Option<&str>) -> bool {
         let known = self.legs.get(&leg).and_then(|leg| leg.user.as_deref());
         known.is_none() || known == user.map(masked).as_deref()
     }
 
-    /// `new` takes the place of `old`: as soon as it is acknowledged, or at once of one that only rings.
+    /// `new` takes the place of `old`: as soon as it is acknowledged, or at once of one that only rings. A place is taken once:
+    /// who was to have it before and is not acknowledged yet is let go.
     pub fn replace(&mut self, now: Instant, new: LegId, old: LegId) {
-        // Whose place he takes was let in, or was called to be.
-        let known = self.legs.get(&old);
-        if known.is_none_or(|leg| leg.entry.is_in()) {
-            if let Some(is_moderator) = known.map(|leg| leg.is_moderator)
-                && let Some(leg) = self.legs.get_mut(&new)
-            {
-                leg.is_moderator |= is_moderator;
-            }
-            self.let_in(now, new);
-        }
         if self.is_dialling(old) {
+            // He was called to be in.
+            self.let_in(now, new);
             self.call_off(now, old, DialEnd::Replaced);
-        } else if let Some(leg) = self.legs.get_mut(&new) {
-            leg.replaces = Some(old);
+            return self.settle(now);
+        }
+        for leg in self.legs.values_mut().filter(|leg| leg.replaces == Some(old)) {
+            leg.let_go(now, LegEnd::Replaced, &mut self.outputs);
+        }
+        if let Some(known) = self.legs.get(&old) {
+            let (is_in, is_moderator, is_muted) =
+                (known.entry.is_in(), known.is_moderator, known.is_muted);
+            if let Some(leg) = self.legs.get_mut(&new) {
+                leg.replaces = Some(old);
+                leg.is_moderator |= is_in && is_moderator;
+            }
+            // Whose place he takes was let in.
+            if is_in {
+                self.let_in(now, new);
+            }
+            // Nobody unmutes himself by calling from another phone.
+            if is_muted {
+                let _ = self.mute(now, new, true);
+            }
         }
         self.settle(now);
     }
@@ -100,7 +117,7 @@ impl Focus {
                     leg.is_creator = leg.id == new;
                 }
             }
-            // Nobody unmutes himself by calling from another phone.
+            // Since he called, too.
             if self.legs.get(&old).is_some_and(|leg| leg.is_muted) {
                 let _ = self.mute(now, new, true);
             }

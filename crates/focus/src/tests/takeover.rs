@@ -4,7 +4,7 @@ use sip::{DialogId, Method, StatusCode};
 
 use super::callee::answer;
 use super::rig::{Caller, OFFER, Rig};
-use crate::{Creator, EndPolicy, LegEnd, LegId, Named, Output};
+use crate::{Creator, EndPolicy, LegEnd, LegId, Named, Output, ParticipantState};
 
 /// The dialog of a caller, as the focus knows it.
 fn dialog_of(caller: &Caller) -> DialogId {
@@ -62,6 +62,51 @@ fn who_is_not_acknowledged_takes_nobodys_place() {
     rig.answer(new, &Method::Bye, 481);
     assert_eq!(rig.leg_ends(), [(new, LegEnd::NoAck)]);
     assert_eq!(rig.focus.named(&dialog_of(&alice)), Named::Leg(old));
+}
+
+/// T31 · a participant of a locked conference who gives his dialog's name to others brings in one of them, and goes himself.
+#[test]
+fn one_place_is_taken_by_one() {
+    let mut rig = Rig::new();
+    let mut alice = Caller::new("alice", 1);
+    let old = rig.join(&mut alice);
+    rig.join(&mut Caller::new("bob", 2));
+    let names = ["carol", "dave", "erin"].into_iter().zip(3..);
+    let mut others: Vec<Caller> = names.map(|(name, n)| Caller::new(name, n)).collect();
+    // Each names alice, but the last: he names the one before him.
+    let mut named = dialog_of(&alice);
+    for (number, friend) in others.iter_mut().enumerate() {
+        let taken = rig.focus.replaced(&named, false, None);
+        assert_eq!(taken, Ok(old), "{number}");
+        let (new, _) = rig.invite(friend);
+        rig.focus.replace(rig.now, new, old);
+        rig.drain();
+        if number == 1 {
+            named = dialog_of(friend);
+        }
+    }
+    for friend in &others {
+        rig.send(&friend.ack());
+    }
+    let byes = rig.sent(&Method::Bye);
+    assert_eq!(byes.len(), 3, "{byes:?}");
+    let roster = rig.focus.roster();
+    let staying = roster.iter().filter(|line| line.state == ParticipantState::Joined);
+    let staying: Vec<_> = staying.map(|line| line.uri.as_str()).collect();
+    assert_eq!(staying, ["sip:bob@example.com", "sip:erin@example.com"]);
+}
+
+/// From the first packet on, not from his ACK on, which he can keep back.
+#[test]
+fn who_is_muted_is_so_in_his_next_call_before_he_acknowledges_it() {
+    let mut rig = Rig::new();
+    let old = rig.join(&mut Caller::new("alice", 1));
+    rig.focus.mute(rig.now, old, true).unwrap();
+    let (new, _) = rig.invite(&mut desk());
+    rig.focus.replace(rig.now, new, old);
+    rig.drain();
+    let muted = |it: &Output| matches!(it, Output::MuteMedia { leg, is_muted: true } if *leg == new);
+    assert!(rig.log.iter().any(|(_, output)| muted(output)));
 }
 
 /// B28 · RFC 3891 §3
