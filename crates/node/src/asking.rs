@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use focus::{Creator, Numbers};
 use focus::factory::{AnswerForm, Answering, Refused, Who, redirect};
+use focus::{Creator, Numbers};
 use pool::{ConferenceId, Firmness, HoldRequest, Refusal, Seats, Shortage};
 use sip::uas;
 use sip::{Host, Identifiers, Incoming, Merged, SipUri, StatusCode};

@@ -105,7 +105,8 @@ fn who_is_muted_is_so_in_his_next_call_before_he_acknowledges_it() {
     let (new, _) = rig.invite(&mut desk());
     rig.focus.replace(rig.now, new, old);
     rig.drain();
-    let muted = |it: &Output| matches!(it, Output::MuteMedia { leg, is_muted: true } if *leg == new);
+    let muted =
+        |it: &Output| matches!(it, Output::MuteMedia { leg, is_muted: true } if *leg == new);
     assert!(rig.log.iter().any(|(_, output)| muted(output)));
 }
 
