@@ -111,7 +111,7 @@ enum Wake {
     MixersGone,
     MediaRetry,
     Asked(Asked),
-    /// More has come than one turn could serve.
+    /// More has come than one turn could serve, or the wires had their turn and nothing to say.
     Waiting,
     /// A SIP socket has something.
     Wire(Happening),
@@ -222,6 +222,7 @@ impl Loop {
     ) -> Report {
         let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
         let mut give_up = None;
+        let mut is_wires_turn = false;
         self.take_first_ports(&mut from_shards).await;
         self.events.wake();
         // Whoever waited for it may have given up.
@@ -238,13 +239,26 @@ impl Loop {
                 () = at(give_up) => Wake::GraceOver,
                 event = from_shards.recv() => event.map_or(Wake::MixersGone, Wake::Media),
                 () = at(retry) => Wake::MediaRetry,
-                Some(asked) = asked.recv() => Wake::Asked(asked),
+                // One question, and then the wires: an answer about thousands of conferences takes milliseconds, and others wait.
+                Some(asked) = asked.recv(), if !is_wires_turn => Wake::Asked(asked),
                 (ticket, is_kept) = self.keeping.next() => Wake::Stored(ticket, is_kept),
                 (id, found) = self.resolver.next() => Wake::Resolved(LookupId(id), found),
                 happening = self.wires.next() => Wake::Wire(happening),
                 // It lets the system say first what has come.
-                () = tokio::task::yield_now(), if self.node.has_waiting() => Wake::Waiting,
+                () = tokio::task::yield_now(), if is_wires_turn || self.node.has_waiting() => Wake::Waiting,
             };
+            match &wake {
+                Wake::Asked(_) => is_wires_turn = true,
+                Wake::Wire(_) | Wake::Waiting => is_wires_turn = false,
+                Wake::Order(_)
+                | Wake::GraceOver
+                | Wake::Deadline
+                | Wake::Media(_)
+                | Wake::MixersGone
+                | Wake::MediaRetry
+                | Wake::Resolved(..)
+                | Wake::Stored(..) => {}
+            }
             match wake {
                 Wake::Order(Order::Stop) => give_up = Some(self.stop()),
                 Wake::GraceOver => break,

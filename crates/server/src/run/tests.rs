@@ -1,19 +1,26 @@
 //! What the loop hands on, and in which order, with sockets on loopback and a clock that stands still.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::mpsc::channel;
+use std::sync::Mutex;
+use std::sync::mpsc::{channel, sync_channel};
 
 use node::{Asker, Keys, NewConference};
 use pool::{Key, TokenKeys};
 use units::Rng;
 
 use super::*;
+use crate::admin::ASKED_MAX;
 use crate::config::{Config, Flags};
 use crate::events::{Events, events};
 use crate::{bind, room, start};
 
 /// A loop in the hands of a test, the address that it speaks SIP on, and who may read its events.
 fn held() -> (Loop, SocketAddr, Events) {
+    with_mixers().0
+}
+
+/// The same, with what its mixers say.
+fn with_mixers() -> ((Loop, SocketAddr, Events), mpsc::Receiver<FromShard>) {
     let text = "[[sip.listen]]\nbind = \"127.0.0.1:0\"\n[media]\nmixers = 1\n";
     let config = Config::from_toml("", text, &Flags::default()).expect("good");
     let sockets = bind::all_sip(&config).expect("bound");
@@ -23,11 +30,11 @@ fn held() -> (Loop, SocketAddr, Events) {
     let of_node = start::node_config(&config, &sockets, room::pool_config(&config, None), keys);
     let clock = Clock::start();
     let node = Node::new(of_node, clock.now(), unix_time(), Rng::from_number(1)).expect("a node");
-    let (mixers, _) = Mixers::start(&config, [4; 32]).expect("mixers");
+    let (mixers, from_shards) = Mixers::start(&config, [4; 32]).expect("mixers");
     let (teller, events) = events();
     let names = (sockets, Resolver::new(&config.dns, Rng::from_number(2)));
     let work = Loop::new(clock, node, mixers, names, config.access, teller).expect("registered");
-    (work, local, events)
+    ((work, local, events), from_shards)
 }
 
 /// A clock that goes on only when a test says so.
@@ -85,4 +92,39 @@ fn what_was_made_is_answered_behind_its_event() {
         assert!(told.try_recv().is_err());
         assert_eq!((take(), told.try_recv()), (Some(true), Ok(true)));
     });
+}
+
+/// Whoever asks without end by HTTP, at whatever cost each, holds up a call for one question, not for all that wait.
+#[test]
+fn a_call_waits_for_one_question_and_not_for_all() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let answered_at = Arc::new(Mutex::new(Vec::new()));
+    runtime.expect("a runtime").block_on(async {
+        let ((work, local, _events), from_shards) = with_mixers();
+        let caller = UdpSocket::bind("127.0.0.1:0").expect("bound");
+        let nobody = "INVITE sip:nobody@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK1\r\n\
+             From: <sip:a@h>;tag=1\r\nTo: <sip:nobody@127.0.0.1>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\
+             Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n";
+        // It is in the socket before the first question is answered.
+        caller.send_to(nobody.as_bytes(), local).expect("sent");
+        let (asked, asked_receiver) = mpsc::channel(ASKED_MAX);
+        let (orders, order_receiver) = mpsc::channel(1);
+        let (ready, _is_ready) = sync_channel(1);
+        for number in 0..ASKED_MAX {
+            let (answered_at, orders) = (Arc::clone(&answered_at), orders.clone());
+            let question = Asked::Steer(Box::new(move |node, now| {
+                if node.status(now).refused.contains_key(&404) {
+                    answered_at.lock().expect("no panic").push(number);
+                }
+                if number + 1 == ASKED_MAX {
+                    orders.try_send(Order::Stop).expect("the loop runs");
+                }
+                None
+            }));
+            assert!(asked.try_send(question).is_ok());
+        }
+        work.run(from_shards, asked_receiver, ready, order_receiver).await
+    });
+    let seen = answered_at.lock().expect("no panic");
+    assert!(seen.first().is_some_and(|first| *first <= 2), "{seen:?}");
 }
