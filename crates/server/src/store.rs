@@ -5,7 +5,9 @@
 
 mod sealing;
 
+use std::fs::{OpenOptions, Permissions};
 use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -28,6 +30,9 @@ const CONFERENCES: Table = TableDefinition::new("conferences");
 const KEYS: Table = TableDefinition::new("keys");
 
 const FILE: &str = "convoke.redb";
+
+/// Who may do what with it: its owner reads and writes.
+const OWNERS: u32 = 0o600;
 
 /// Changes that wait for the disk. A disk takes hundreds of transactions a second, each with all that waits; when so
 /// many wait it has stopped, and more are refused.
@@ -99,9 +104,12 @@ impl Drop for Store {
     }
 }
 
-/// The database in this file, which is made if there is none.
+/// The database in this file, which is made if there is none. Only its owner reads it: conference URIs are ways in.
 pub(crate) fn database(path: &Path) -> Result<Database, redb::Error> {
-    if !path.exists() {
+    if path.exists() {
+        // One of an earlier version may let others in, where they are let into the folder. A wish: it may be somebody else's.
+        let _ = std::fs::set_permissions(path, Permissions::from_mode(OWNERS));
+    } else {
         create(path, &[])?;
     }
     Ok(Database::builder().set_cache_size(CACHE_BYTES).open(path)?)
@@ -115,6 +123,7 @@ fn create(path: &Path, tables: &[(Table, Rows)]) -> Result<(), redb::Error> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         Ok(()) | Err(_) => {}
     }
+    OpenOptions::new().write(true).create_new(true).mode(OWNERS).open(&part)?;
     let database = Database::create(&part)?;
     let transaction = database.begin_write()?;
     for (table, rows) in tables {

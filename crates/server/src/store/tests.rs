@@ -169,6 +169,19 @@ fn what_was_kept_is_there_when_it_is_opened_again() {
     assert!(Store::open(folder.path(), &KEY).is_err(), "two servers would write over each other");
 }
 
+/// Whoever may look into the folder, which somebody else may have made.
+#[test]
+fn nobody_but_its_owner_reads_a_store_new_or_old() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(FILE);
+    let mode = || std::fs::metadata(&path).expect("there").permissions().mode() & 0o777;
+    drop(Store::open(folder.path(), &KEY).expect("made"));
+    assert_eq!(mode(), 0o600);
+    std::fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("changed");
+    drop(Store::open(folder.path(), &KEY).expect("opened"));
+    assert_eq!(mode(), 0o600);
+}
+
 /// A row as earlier versions wrote it, with its PINs in clear.
 fn old_row(number: u8) -> Vec<u8> {
     let mut row = serde_json::to_value(stored(number)).expect("JSON");
