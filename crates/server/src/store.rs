@@ -3,6 +3,7 @@
 //! What waits when the thread looks is written in one transaction; each change is answered when that is on the disk. A
 //! cut at any write leaves what was answered before, whole.
 
+mod reopened;
 mod sealing;
 
 use std::fs::{OpenOptions, Permissions};
@@ -16,6 +17,8 @@ use node::{StoreChange, StoredConference, StoredKey};
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
+
+pub(crate) use self::reopened::Reopened;
 
 /// A table of the store: JSON by identity.
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
@@ -74,12 +77,14 @@ impl Store {
         let database = opened.map_err(|error| failed(error.to_string()))?;
         let read_all = || Ok((read(&database, CONFERENCES)?, read(&database, KEYS)?));
         let kept = read_all().map_err(|error: redb::Error| failed(error.to_string()))?;
+        let again = path.clone();
+        let database = Reopened::new(database, move || self::database(&again));
         let (changes, receiver) = sync_channel(WAITING_MAX);
         // Bounded by the changes that wait.
         let (answers, answered) = mpsc::unbounded_channel();
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || write_all(&database, &receiver, &answers))
+            .spawn(move || write_all(database, &receiver, &answers))
             .map_err(|error| failed(error.to_string()))?;
         Ok((Self { changes: Some(changes), thread: Some(thread) }, kept, answered))
     }
@@ -140,14 +145,15 @@ fn create(path: &Path, tables: &[(Table, Rows)]) -> Result<(), redb::Error> {
 }
 
 fn write_all(
-    database: &Database,
+    mut database: Reopened,
     changes: &Receiver<(u64, StoreChange)>,
     answers: &mpsc::UnboundedSender<Answer>,
 ) {
     while let Ok(first) = changes.recv() {
         let batch: Vec<(u64, StoreChange)> =
             std::iter::once(first).chain(changes.try_iter().take(WAITING_MAX)).collect();
-        let written = write(database, batch.iter().map(|(_, change)| change));
+        let changes = batch.iter().map(|(_, change)| change);
+        let written = database.with(|database| write(database, changes));
         if let Err(error) = &written {
             tracing::error!(%error, "the store cannot be written");
         }

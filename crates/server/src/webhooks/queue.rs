@@ -20,6 +20,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(15 * 60);
 /// Nor one that the receiver asks for by `Retry-After`.
 const ASKED_MAX: Duration = Duration::from_secs(3_600);
 
+/// How soon the disk is asked again what it could not say.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+
 /// How old an event may become. What is told a day late is of no use.
 const AGE_MAX: Duration = Duration::from_secs(24 * 3_600);
 
@@ -168,6 +171,11 @@ impl Queue {
                 self.give_up(HookLost::Expired, |it| it.unix_micros < oldest)
             }
         }
+    }
+
+    /// The disk does not say what is to be sent: it is asked again.
+    pub(super) fn put_off(&mut self, now: Instant) {
+        self.state = State::Resting(now + READ_AGAIN);
     }
 
     /// What could not be read back is not there any more: as if it had been given up.

@@ -10,7 +10,7 @@ use redb::{
 use serde::{Deserialize, Serialize};
 
 use super::queue::Waiting;
-use crate::store::{self, StoreError};
+use crate::store::{self, Reopened, StoreError};
 
 /// By receiver and number: what is to be posted, as JSON.
 const EVENTS: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("events");
@@ -38,7 +38,7 @@ pub(super) struct Change {
 /// What waits for each receiver, by its URL, in order.
 pub(super) type AllWaiting = BTreeMap<String, VecDeque<Waiting>>;
 
-pub(super) struct Spool(Database);
+pub(super) struct Spool(Reopened);
 
 impl Spool {
     /// Opens the spool of a state folder, or makes it.
@@ -48,72 +48,78 @@ impl Spool {
             path: path.display().to_string(),
             why: error.to_string(),
         };
-        let spool = Self(store::database(&path).map_err(failed)?);
+        let database = store::database(&path).map_err(failed)?;
+        let open = path.clone();
+        let mut spool = Self(Reopened::new(database, move || store::database(&open)));
         let waiting = spool.read_all().map_err(failed)?;
         Ok((spool, waiting))
     }
 
     /// On a disk that a test has.
     #[cfg(test)]
-    pub(super) const fn on(database: Database) -> Self {
-        Self(database)
+    pub(super) fn on(database: Database) -> Self {
+        Self(Reopened::new(database, || Err(io::Error::other("a test has it").into())))
     }
 
-    pub(super) fn read_all(&self) -> Result<AllWaiting, redb::Error> {
-        let mut all = AllWaiting::new();
-        let transaction = self.0.begin_read()?;
-        let table = match transaction.open_table(EVENTS) {
-            Ok(table) => table,
-            Err(TableError::TableDoesNotExist(_)) => return Ok(all),
-            Err(error) => return Err(error.into()),
-        };
-        for row in table.iter()? {
-            let (key, value) = row?;
-            let (url, number) = key.value();
-            match serde_json::from_slice::<Row>(value.value()) {
-                Ok(Row { unix_micros, .. }) => {
-                    let waiting = all.entry(url.to_owned()).or_default();
-                    waiting.push_back(Waiting { number, unix_micros });
-                }
-                Err(error) => tracing::warn!(%error, "an event in the spool cannot be read"),
-            }
-        }
-        Ok(all)
+    pub(super) fn read_all(&mut self) -> Result<AllWaiting, redb::Error> {
+        self.0.with(read_all)
     }
 
     /// Writes all of it or nothing; when it returns, what was put is on the disk.
-    pub(super) fn write(&self, change: &Change) -> Result<(), redb::Error> {
-        let mut transaction = self.0.begin_write()?;
-        if change.put.is_empty() {
-            // If a cut brings back what was delivered, it is posted once more, and known by its id.
-            transaction.set_durability(Durability::None)?;
-        }
-        {
-            let mut table = transaction.open_table(EVENTS)?;
-            for (url, number, row) in &change.put {
-                let text = serde_json::to_vec(row).map_err(io::Error::other)?;
-                table.insert((url.as_str(), *number), text.as_slice())?;
-            }
-            for (url, number) in &change.remove {
-                table.remove((url.as_str(), *number))?;
-            }
-        }
-        transaction.commit()?;
-        Ok(())
+    pub(super) fn write(&mut self, change: &Change) -> Result<(), redb::Error> {
+        self.0.with(|database| write(database, change))
     }
 
-    /// One event. `None`: it is not there, or cannot be read.
-    pub(super) fn read(&self, url: &str, number: u64) -> Option<Row> {
-        let read = || {
-            let table = self.0.begin_read()?.open_table(EVENTS)?;
+    /// One event. `None`: it is not there, or says nothing that can be read.
+    pub(super) fn read(&mut self, url: &str, number: u64) -> Result<Option<Row>, redb::Error> {
+        self.0.with(|database| {
+            let table = database.begin_read()?.open_table(EVENTS)?;
             let value = table.get((url, number))?;
-            Ok::<_, redb::Error>(value.and_then(|it| serde_json::from_slice(it.value()).ok()))
-        };
-        read().unwrap_or_else(|error| {
-            tracing::error!(%error, "the spool of webhooks cannot be read");
-            None
+            Ok(value.and_then(|it| serde_json::from_slice(it.value()).ok()))
         })
     }
+}
+
+fn read_all(database: &Database) -> Result<AllWaiting, redb::Error> {
+    let mut all = AllWaiting::new();
+    let transaction = database.begin_read()?;
+    let table = match transaction.open_table(EVENTS) {
+        Ok(table) => table,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(all),
+        Err(error) => return Err(error.into()),
+    };
+    for row in table.iter()? {
+        let (key, value) = row?;
+        let (url, number) = key.value();
+        match serde_json::from_slice::<Row>(value.value()) {
+            Ok(Row { unix_micros, .. }) => {
+                let waiting = all.entry(url.to_owned()).or_default();
+                waiting.push_back(Waiting { number, unix_micros });
+            }
+            Err(error) => tracing::warn!(%error, "an event in the spool cannot be read"),
+        }
+    }
+    Ok(all)
+}
+
+fn write(database: &Database, change: &Change) -> Result<(), redb::Error> {
+    let mut transaction = database.begin_write()?;
+    if change.put.is_empty() {
+        // If a cut brings back what was delivered, it is posted once more, and known by its id.
+        transaction.set_durability(Durability::None)?;
+    }
+    {
+        let mut table = transaction.open_table(EVENTS)?;
+        for (url, number, row) in &change.put {
+            let text = serde_json::to_vec(row).map_err(io::Error::other)?;
+            table.insert((url.as_str(), *number), text.as_slice())?;
+        }
+        for (url, number) in &change.remove {
+            table.remove((url.as_str(), *number))?;
+        }
+    }
+    transaction.commit()?;
+    Ok(())
 }
 
 /// A spool that nothing is in yet.
@@ -152,7 +158,7 @@ mod tests {
     fn live(disk: &Backend) -> Told {
         let mut told = Told::default();
         let Ok(database) = open(disk) else { return told };
-        let spool = Spool(database);
+        let mut spool = Spool::on(database);
         for numbers in [0..1, 1..4, 4..5, 5..9, 9..12] {
             let put = numbers.clone().map(event).collect();
             if spool.write(&Change { put, remove: Vec::new() }).is_err() {
@@ -172,14 +178,15 @@ mod tests {
 
     fn check(disk: &Backend, told: &Told, what: &str) {
         let database = open(disk).unwrap_or_else(|error| panic!("{what}: not opened: {error}"));
-        let spool = Spool(database);
+        let mut spool = Spool::on(database);
         let waiting = spool.read_all().unwrap_or_else(|error| panic!("{what}: {error}"));
         let mut found = BTreeSet::new();
         for (url, waiting) in &waiting {
             assert!(waiting.iter().is_sorted_by_key(|it| it.number), "{what}: out of order");
             for number in waiting.iter().map(|it| it.number) {
                 let (its, _, row) = event(number);
-                assert_eq!((url, spool.read(url, number)), (&its, Some(row)), "{what}: {number}");
+                let read = spool.read(url, number).expect("read");
+                assert_eq!((url, read), (&its, Some(row)), "{what}: {number}");
                 found.insert(number);
             }
         }
@@ -219,7 +226,7 @@ mod tests {
     #[test]
     fn what_was_put_is_there_in_order_after_the_next_start_and_what_was_removed_is_not() {
         let folder = tempfile::tempdir().expect("a folder");
-        let (spool, none) = Spool::open(folder.path()).expect("made");
+        let (mut spool, none) = Spool::open(folder.path()).expect("made");
         assert!(none.is_empty());
         let row = |body: &str| Row { id: "i".to_owned(), unix_micros: 7, body: body.to_owned() };
         let put = |url: &str, number, body| (url.to_owned(), number, row(body));
@@ -232,11 +239,12 @@ mod tests {
         spool.write(&Change { put, remove: Vec::new() }).expect("written");
         let remove = vec![("a".to_owned(), 2)];
         spool.write(&Change { put: Vec::new(), remove }).expect("written");
-        assert_eq!((spool.read("a", 2), spool.read("a", 3)), (None, Some(row("second"))));
+        let mut read = |number| spool.read("a", number).expect("read");
+        assert_eq!((read(2), read(3)), (None, Some(row("second"))));
         drop(spool);
-        let (spool, waiting) = Spool::open(folder.path()).expect("opened");
+        let (mut spool, waiting) = Spool::open(folder.path()).expect("opened");
         let numbers = |url: &str| waiting[url].iter().map(|it| it.number).collect::<Vec<_>>();
         assert_eq!((numbers("a"), numbers("b")), (vec![3, 300], vec![1]));
-        assert_eq!(spool.read("b", 1), Some(row("b")));
+        assert_eq!(spool.read("b", 1).expect("read"), Some(row("b")));
     }
 }

@@ -229,12 +229,21 @@ impl Worker {
         for live in &mut self.live {
             while let Some(number) = live.queue.next(now) {
                 let url = &live.hook.url;
-                let Some(row) = self.spool.read(url, number) else {
-                    change.remove.extend(live.queue.skip().map(|number| (url.clone(), number)));
-                    continue;
-                };
-                // There is place for it: the one before has come back.
-                let _ = live.jobs.try_send(Job { hook: Arc::clone(&live.hook), number, row });
+                match self.spool.read(url, number) {
+                    // There is place for it: the one before has come back.
+                    Ok(Some(row)) => {
+                        let _ =
+                            live.jobs.try_send(Job { hook: Arc::clone(&live.hook), number, row });
+                    }
+                    Ok(None) => {
+                        change.remove.extend(live.queue.skip().map(|number| (url.clone(), number)));
+                    }
+                    // What waits is there still.
+                    Err(error) => {
+                        tracing::error!(%error, "the spool of webhooks cannot be read");
+                        live.queue.put_off(now);
+                    }
+                }
             }
         }
         self.keep(change);

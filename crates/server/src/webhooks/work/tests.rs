@@ -64,11 +64,13 @@ fn live(disk: &Backend) -> Answered {
 
 fn check(disk: &Backend, answered: &Answered, what: &str) {
     let database = open(disk).unwrap_or_else(|error| panic!("{what}: not opened: {error}"));
-    let spool = Spool::on(database);
+    let mut spool = Spool::on(database);
     let waiting = spool.read_all().unwrap_or_else(|error| panic!("{what}: {error}"));
     let numbers = waiting.iter().flat_map(|(url, all)| all.iter().map(move |it| (url, it.number)));
     let bodies: Vec<String> = numbers
-        .map(|(url, number)| spool.read(url, number).expect("it was just there").body)
+        .map(|(url, number)| {
+            spool.read(url, number).expect("read").expect("it was just there").body
+        })
         .collect();
     for number in &answered.made {
         let asker = format!("\"asker {number}\"");
