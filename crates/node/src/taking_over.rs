@@ -149,7 +149,7 @@ impl Node {
             .map_or(Named::Nothing, |active| active.focus.named(&named.id));
         match (what, found, addressee) {
             (Named::Leg(_) | Named::Ringing(_), Some(id), Addressee::Factory { index, .. })
-                if self.factories[index].config().answer == AnswerForm::Redirect =>
+                if self.factories[index].answering(incoming).form == AnswerForm::Redirect =>
             {
                 self.redirect_to(incoming, id)
             }

@@ -7,7 +7,7 @@ use sip::Incoming;
 use units::Instant;
 
 use super::{
-    BAD_TONES, Entry, EntryPolicy, Guesses, KEY_WITHIN, NOT_IN_MAX, Prompt, Role, TONE_EVERY,
+    BAD_TONES, Entry, EntryPolicy, Guesses, HASH_WITHIN, KEY_WITHIN, NOT_IN_MAX, Prompt, Role, TONE_EVERY,
     Verdict, WrongPins,
 };
 use crate::creator::Likeness;
@@ -107,6 +107,8 @@ impl Focus {
                 asking.again(now);
                 return self.settle(now);
             }
+            // Where a guest keys `#` alone, that must not make a guest of a moderator who mistyped.
+            Key::Hash if asking.ended_before(now) => return self.settle(now),
             Key::Hash => {}
             Key::Digit(_) | Key::Other => return,
         }
@@ -126,7 +128,7 @@ impl Focus {
             Verdict::Wrong => {
                 self.guesses.note(now, source);
                 self.outputs.push_back(Output::WrongPin { leg: id });
-                leg.wrong_pin(now, &mut self.outputs);
+                leg.wrong_pin(now, key, &mut self.outputs);
             }
         }
         self.settle(now);
@@ -304,13 +306,14 @@ impl Leg {
         matches!(self.state, State::Confirmed { .. })
     }
 
-    fn wrong_pin(&mut self, now: Instant, out: &mut VecDeque<Output>) {
+    fn wrong_pin(&mut self, now: Instant, last: Key, out: &mut VecDeque<Output>) {
         let Entry::AskedForPin(asking) = &mut self.entry else { return };
         asking.tries_left = asking.tries_left.saturating_sub(1);
         if asking.tries_left == 0 {
             return self.turn_away(now, LegEnd::WrongPin, out);
         }
         asking.again(now);
+        asking.ends_wrong_until = (last != Key::Hash).then(|| now + HASH_WITHIN);
         out.push_back(Output::Prompt { leg: self.id, prompt: Prompt::Bad });
     }
 

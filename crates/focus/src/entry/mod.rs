@@ -57,16 +57,26 @@ pub(crate) struct Asking {
     tries_left: u8,
     /// When the next digit must have come.
     until: Instant,
+    /// Until when a `#` belongs to the PIN before, which was known to be wrong without it.
+    ends_wrong_until: Option<Instant>,
 }
 
 impl Asking {
     fn new(now: Instant) -> Self {
-        Self { keyed: Digits::default(), tries_left: TRIES_MAX, until: now + KEY_WITHIN }
+        let until = now + KEY_WITHIN;
+        Self { keyed: Digits::default(), tries_left: TRIES_MAX, until, ends_wrong_until: None }
     }
 
     fn again(&mut self, now: Instant) {
         self.keyed = Digits::default();
         self.until = now + KEY_WITHIN;
+        self.ends_wrong_until = None;
+    }
+
+    /// Whether a `#` that comes now is the end of a PIN that was judged already. There is one to each.
+    fn ended_before(&mut self, now: Instant) -> bool {
+        let until = self.ends_wrong_until.take();
+        self.keyed.len() == 0 && until.is_some_and(|until| now < until)
     }
 }
 
@@ -172,6 +182,9 @@ const TRIES_MAX: u8 = 3;
 
 /// How long the next digit may take.
 const KEY_WITHIN: Duration = Duration::from_secs(30);
+
+/// How soon after its last digit somebody keys the `#` that ends a PIN.
+const HASH_WITHIN: Duration = Duration::from_secs(3);
 
 /// How long the tones of the last wrong PIN take.
 const BAD_TONES: Duration = Duration::from_millis(800);

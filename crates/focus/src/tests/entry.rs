@@ -114,6 +114,26 @@ fn three_wrong_pins_and_he_hears_it_and_goes() {
     assert_eq!(rig.leg_ends(), [(leg, LegEnd::WrongPin)]);
 }
 
+/// Whoever keys `#` after each PIN as he is used to: the last digit has told it to be wrong already.
+#[test]
+fn the_hash_of_a_wrong_pin_makes_nobody_a_guest() {
+    for (keys, wait_ms, then, expected) in [
+        ("80048#", 0, "80047", (ParticipantState::Joined, Role::Moderator)),
+        ("80048#", 0, "", (ParticipantState::AskedForPin, Role::Guest)),
+        ("80048##", 0, "", (ParticipantState::Joined, Role::Guest)),
+        ("80048", 3_000, "#", (ParticipantState::Joined, Role::Guest)),
+        ("8004#", 0, "#", (ParticipantState::Joined, Role::Guest)),
+        ("80048*", 0, "#", (ParticipantState::Joined, Role::Guest)),
+    ] {
+        let mut rig = guarded(rules("", "80047", false));
+        let leg = rig.join(&mut Caller::new("alice", 1));
+        rig.key(leg, keys);
+        rig.run_to_ms(wait_ms);
+        rig.key(leg, then);
+        assert_eq!(rig.state(leg), expected, "{keys} {wait_ms} {then}");
+    }
+}
+
 #[test]
 fn who_keys_nothing_for_30_s_goes() {
     let mut rig = guarded(rules("4711", "", false));

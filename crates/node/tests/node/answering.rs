@@ -6,6 +6,7 @@ use node::{ExplainQuery, Limits, OverloadConfig, Settings};
 use sip::Transport;
 
 use crate::rig::{Caller, FACTORY, NODE, Rig, Setting, contact};
+use crate::taking_over::naming;
 
 fn rule(user_agent: &str, source: &str, transport: Option<Transport>) -> AnswerRule {
     let written = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -140,4 +141,19 @@ fn rules_change_while_the_node_runs() {
     assert_eq!(answered(&mut rig, &caller(2, "phone", "127.0.0.1")).0, 200);
     assert!(rig.node.apply(settings(vec![everybody; 65])).is_err(), "too many");
     assert_eq!(answered(&mut rig, &caller(3, "phone", "127.0.0.1")).0, 200, "nothing has changed");
+}
+
+/// RFC 3911 §4 · who cannot follow a redirection is not redirected either when he names a dialog to join.
+#[test]
+fn a_rule_counts_for_who_names_a_dialog_too() {
+    let mut rig = rig(vec![rule("desk*", "", None)]);
+    let mut bob = Caller::new("bob", 2);
+    let uri = rig.conference(&bob);
+    rig.join(&mut bob, &uri);
+    for (number, user_agent, expected) in [(3, "desk/1", 200), (4, "soft/1", 302)] {
+        let mut alice = caller(number, user_agent, "127.0.0.1");
+        alice.extra += &naming("Join", &bob);
+        let response = rig.ask(alice.address, &alice.invite(FACTORY));
+        assert_eq!((response.status.code(), contact(&response)), (expected, uri.clone()));
+    }
 }
