@@ -7,8 +7,8 @@ use sip::Incoming;
 use units::Instant;
 
 use super::{
-    BAD_TONES, Entry, EntryPolicy, Guesses, HASH_WITHIN, KEY_WITHIN, NOT_IN_MAX, Prompt, Role, TONE_EVERY,
-    Verdict, WrongPins,
+    BAD_TONES, Entry, EntryPolicy, Guesses, HASH_WITHIN, KEY_WITHIN, NOT_IN_MAX, Prompt, Role,
+    TONE_EVERY, Verdict, WrongPins,
 };
 use crate::creator::Likeness;
 use crate::focus::Phase;
