@@ -79,9 +79,9 @@ pub enum StoreChange {
     Put(Box<StoredConference>),
     /// Forget that.
     Remove(ConferenceId),
-    /// Keep what was made under a key.
-    PutKey(Box<StoredKey>),
-    /// Forget that one.
+    /// Keep a conference and the key that it was made under: after a cut neither is there without the other.
+    PutMade(Box<StoredConference>, Box<StoredKey>),
+    /// Forget that key.
     RemoveKey(ConferenceId),
 }
 
@@ -208,8 +208,7 @@ impl Node {
     /// A conference begins, or what is kept of it has changed: a restart must not undo that.
     pub(crate) fn keep_now(&mut self, id: ConferenceId) {
         if self.pool.reservation(id).is_none() {
-            let seats = self.pool.conference(id).map_or(1, |view| view.seats.0.max(view.used.0));
-            return self.keep(id, StoredState::Running { seats });
+            return self.keep(id, self.running(id));
         }
         // One that is being given up stays so.
         let is_kept = self.keeping.as_ref().is_some_and(|keeping| keeping.kept.contains(&id));
@@ -218,6 +217,12 @@ impl Node {
         {
             self.keep(id, state);
         }
+    }
+
+    /// Where one stands that has no reservation, and the seats that it has.
+    pub(crate) fn running(&self, id: ConferenceId) -> StoredState {
+        let seats = self.pool.conference(id).map_or(1, |view| view.seats.0.max(view.used.0));
+        StoredState::Running { seats }
     }
 
     /// A conference that ran before a restart waits for its callers again.
@@ -291,9 +296,11 @@ impl Node {
         keeping.next_ticket += 1;
         let ticket = keeping.next_ticket;
         match &change {
-            StoreChange::Put(stored) => keeping.kept.insert(stored.id),
+            StoreChange::Put(stored) | StoreChange::PutMade(stored, _) => {
+                keeping.kept.insert(stored.id)
+            }
             StoreChange::Remove(id) => keeping.kept.remove(id),
-            StoreChange::PutKey(_) | StoreChange::RemoveKey(_) => false,
+            StoreChange::RemoveKey(_) => false,
         };
         self.output(Output::Store { ticket, change });
         Some(ticket)

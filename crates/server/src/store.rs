@@ -182,7 +182,9 @@ fn write<'a>(
                 StoreChange::Remove(id) => {
                     table.remove(id.0.as_slice())?;
                 }
-                StoreChange::PutKey(key) => {
+                StoreChange::PutMade(stored, key) => {
+                    let text = serde_json::to_vec(stored).map_err(io::Error::other)?;
+                    table.insert(stored.id.0.as_slice(), text.as_slice())?;
                     let text = serde_json::to_vec(key).map_err(io::Error::other)?;
                     keys.insert(key.id.0.as_slice(), text.as_slice())?;
                 }

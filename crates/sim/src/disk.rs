@@ -54,7 +54,10 @@ impl Disk {
         match change {
             StoreChange::Put(stored) => drop(self.conferences.insert(stored.id, *stored)),
             StoreChange::Remove(id) => drop(self.conferences.remove(&id)),
-            StoreChange::PutKey(key) => drop(self.keys.insert(key.id, *key)),
+            StoreChange::PutMade(stored, key) => {
+                self.conferences.insert(stored.id, *stored);
+                self.keys.insert(key.id, *key);
+            }
             StoreChange::RemoveKey(id) => drop(self.keys.remove(&id)),
         }
     }

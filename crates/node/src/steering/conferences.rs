@@ -57,8 +57,10 @@ impl Node {
             self.notice_refusal(now, notice);
         }
         let made = made?;
-        if asker.key.is_some() {
-            self.note_key(now, id, new, made.clone());
+        // Its URI alone would bring it back after a restart only when somebody calls it, without its room, and as nobody's.
+        match asker.key {
+            Some(_) => self.note_key(now, id, new, made.clone()),
+            None => self.keep_now(id),
         }
         self.made_when_kept(id, told);
         self.settle(now);
@@ -121,8 +123,6 @@ impl Node {
         let asker = asker.name.clone();
         let granted = Granted { id, factory, seats, hold, advertise, asker, policy, told };
         self.book(now, granted, None, Asked::default());
-        // Its URI alone would bring it back after a restart only when somebody calls it, without its room, and as nobody's.
-        self.keep_now(id);
         self.conference(now, id)
     }
 

@@ -330,7 +330,9 @@ impl Node {
         let stored = StoredKey { id, at, asked: asked.clone(), made: made.clone() };
         let forgotten = self.keys_used.note(at, id, Used { at, asked, made });
         self.forget_keys(forgotten);
-        self.store(StoreChange::PutKey(Box::new(stored)));
+        if let Some(conference) = self.to_store(id, self.running(id)) {
+            self.store(StoreChange::PutMade(Box::new(conference), Box::new(stored)));
+        }
     }
 
     /// Whoever has this made is told of it when the disk has taken all that it was told since `before`; what it does not take

@@ -41,6 +41,8 @@ pub(crate) struct Rig {
     pub(crate) keys: BTreeMap<ConferenceId, StoredKey>,
     pub(crate) disk_fails: bool,
     pub(crate) disk_answers: bool,
+    /// So many changes more: then the cut comes.
+    pub(crate) disk_takes: Option<usize>,
     /// The mixer's answers come later, when the test says so.
     pub(crate) mixer_waits: bool,
     late: Vec<Input>,
@@ -153,6 +155,7 @@ impl Rig {
             keys: BTreeMap::new(),
             disk_fails: false,
             disk_answers: true,
+            disk_takes: None,
             mixer_waits: false,
             late: Vec::new(),
             reserved: Vec::new(),
@@ -320,6 +323,10 @@ impl Rig {
                 Output::Send(packet) => self.sent.push((self.now, packet)),
                 Output::Resolve { id, wanted } => self.lookups.push((id, wanted)),
                 Output::Store { ticket, change } => {
+                    if self.disk_takes == Some(0) {
+                        continue;
+                    }
+                    self.disk_takes = self.disk_takes.map(|more| more - 1);
                     let is_kept = !self.disk_fails;
                     match change {
                         _ if !is_kept => {}
@@ -329,7 +336,8 @@ impl Rig {
                         StoreChange::Remove(id) => {
                             self.disk.remove(&id);
                         }
-                        StoreChange::PutKey(key) => {
+                        StoreChange::PutMade(stored, key) => {
+                            self.disk.insert(stored.id, *stored);
                             self.keys.insert(key.id, *key);
                         }
                         StoreChange::RemoveKey(id) => {

@@ -442,3 +442,20 @@ fn a_change_that_the_disk_did_not_take_is_written_when_it_is_asked_again() {
     let now = rig.now;
     assert!(rig.node.conference(now, view.id).is_ok_and(|view| view.locked));
 }
+
+/// Whenever the process is killed meanwhile: whoever was not answered asks again under his key, and has one conference.
+#[test]
+fn a_cut_between_a_conference_and_its_key_uses_no_key_up() {
+    for taken in 0..4 {
+        let mut rig = Rig::new().with_disk(BTreeMap::new());
+        let new = NewConference { title: Some("m".to_owned()), ..NewConference::default() };
+        rig.disk_takes = Some(taken);
+        create(&mut rig, &new, Some("k")).expect("until the cut");
+        let mut rig = rig.killed(Duration::from_secs(1), Setting::default());
+        let made = create(&mut rig, &new, Some("k")).expect("asked again");
+        assert_eq!(create(&mut rig, &new, Some("k")), Ok(made.clone()), "{taken}");
+        let now = rig.now;
+        assert!(rig.node.conference(now, made.id).is_ok(), "{taken}");
+        assert_eq!((rig.used_and_held(), rig.disk.len(), rig.keys.len()), ((0, 4), 1, 1));
+    }
+}

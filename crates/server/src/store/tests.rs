@@ -79,8 +79,8 @@ fn live(disk: &Backend) -> Answered {
     let mut answered = Answered::default();
     let Ok(database) = open(disk) else { return answered };
     for number in 0..10 {
-        let both = [put(number), StoreChange::PutKey(Box::new(key(number)))];
-        if write(&database, both.iter()).is_err() {
+        let both = StoreChange::PutMade(Box::new(stored(number)), Box::new(key(number)));
+        if write(&database, [both].iter()).is_err() {
             answered.doubtful = Some(number);
             return answered;
         }
