@@ -1,13 +1,14 @@
 //! Who is in, and what people read of him.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use serde::Serialize;
-use sip::NameAddr;
+use sip::{NameAddr, Uri};
 use units::Instant;
 
 use crate::dialling::Dialling;
-use crate::leg::Leg;
+use crate::leg::{Leg, Standing};
 use crate::{Focus, LegId, Role};
 
 /// A line of the roster.
@@ -68,6 +69,16 @@ impl Focus {
     /// Whether this leg has its dialog.
     pub fn has_leg(&self, leg: LegId) -> bool {
         self.legs.contains_key(&leg)
+    }
+
+    /// Who is in: the user that each has proved to be, his own URI, and where he calls from.
+    pub fn inside(&self) -> impl Iterator<Item = (LegId, Option<&str>, &Uri, IpAddr)> {
+        let legs = self.legs.values();
+        let legs = legs.filter(|leg| leg.standing() == Standing::Staying && leg.entry.is_in());
+        legs.map(|leg| {
+            let ip = leg.dialog.path.remote.ip();
+            (leg.id, leg.user.as_deref(), &leg.dialog.remote_uri, ip)
+        })
     }
 
     /// Legs there are, those on their way in and out included.

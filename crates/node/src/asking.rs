@@ -315,6 +315,7 @@ impl Node {
             numbers: Numbers::default(),
             creator,
             rejoin_until: None,
+            inside: None,
             asked,
             since: now,
             state: State::Held,

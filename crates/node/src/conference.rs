@@ -12,6 +12,7 @@ use units::{Instant, UnixTime};
 
 use crate::explaining::Told;
 use crate::guessing::StoredWrongPins;
+use crate::inside::Inside;
 use crate::keeping::StoredState;
 use crate::media_link::MediaKey;
 use crate::steering::Policy;
@@ -41,6 +42,8 @@ pub(crate) struct Record {
     pub(crate) creator: Option<Creator>,
     /// It ran when the process before this one died: until then those who were in it may come back.
     pub(crate) rejoin_until: Option<Instant>,
+    /// It was locked and ran when the process before this one died.
+    pub(crate) inside: Option<Box<Inside>>,
     /// The requests that asked for it.
     pub(crate) asked: Asked,
     /// When its state began.
@@ -187,6 +190,7 @@ impl Record {
             numbers: Numbers::default(),
             creator: None,
             rejoin_until: None,
+            inside: None,
             asked: Asked::default(),
             since: now,
             state: State::Held,

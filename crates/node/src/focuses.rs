@@ -194,6 +194,7 @@ impl Node {
             participant: participant.uri,
             user: participant.user,
         });
+        self.came_inside(id, leg);
     }
 
     /// A call is acknowledged, and its caller is not in yet.
@@ -231,6 +232,9 @@ impl Node {
         self.record(record);
         let conference = self.uri(id);
         self.notice(Notice::Left { conference, leg: leg.0, cause: cause.to_string() });
+        if cause == LegEnd::Removed {
+            self.removed_from_inside(id);
+        }
     }
 
     fn open_media(&mut self, (id, leg): (ConferenceId, LegId), media: &LegMedia) {
@@ -290,6 +294,7 @@ impl Node {
         let is_reserved = self.pool.is_reserved(id);
         if let Some(record) = self.records.get_mut(&id) {
             record.began = None;
+            record.inside = None;
             if !is_reserved {
                 record.wrong_pins.clear();
             }

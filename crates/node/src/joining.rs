@@ -114,12 +114,12 @@ impl Node {
         caller: &Caller,
         (id, wanted, old): (ConferenceId, Wanted, Option<LegId>),
     ) -> Result<Joined, Refused> {
+        // Who takes the place of somebody who is in makes it no fuller.
+        let is_shut = old.is_none() && self.is_shut_for(now, id, incoming, caller);
         let Some(record) = self.records.get_mut(&id) else { return Err(Refused::NotFound) };
         let uri = record.uri.clone();
-        let is_locked = record.policy.is_locked;
         let Some(active) = record.active() else { return Err(Refused::NotFound) };
-        // Who takes the place of somebody who is in makes it no fuller.
-        if is_locked && old.is_none() {
+        if is_shut {
             return Err(Refused::Locked);
         }
         // He takes the place of one who has passed it.

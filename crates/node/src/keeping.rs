@@ -15,6 +15,7 @@ use units::{Instant, UnixTime};
 
 use crate::conference::{Asked, Record, State};
 use crate::guessing::{StoredWrongPins, is_up};
+use crate::inside::Inside;
 use crate::node::{Node, Output, TOMBSTONE_FOR};
 use crate::steering::{Policy, StoredKey};
 
@@ -44,6 +45,9 @@ pub struct StoredConference {
     /// Wrong PINs that count.
     #[serde(default)]
     pub wrong_pins: Vec<StoredWrongPins>,
+    /// Who is in, by print, while it is locked.
+    #[serde(default)]
+    pub inside: Vec<u64>,
 }
 
 /// Where a conference stood.
@@ -197,8 +201,11 @@ impl Node {
         let (creator, began, wrong_pins) = (it.creator.clone(), it.began, it.wrong_pins.clone());
         let ran = !only_held && matches!(stood, StoredState::Running { .. });
         let rejoin_until = ran.then(|| now + REJOIN_WITHIN);
-        let known =
-            Record { creator, asked, reserved, state, began, wrong_pins, rejoin_until, ..record };
+        let until = now + REJOIN_WITHIN;
+        let inside = (!it.inside.is_empty())
+            .then(|| Box::new(Inside { prints: it.inside.clone(), until }));
+        let came_back = Record { creator, asked, reserved, rejoin_until, inside, ..record };
+        let known = Record { state, began, wrong_pins, ..came_back };
         self.records.insert(it.id, Box::new(known));
         if stood != it.state {
             self.keep_end(it.id);
@@ -287,6 +294,7 @@ impl Node {
             policy: (state != StoredState::Over).then(|| record.policy.clone()),
             began: record.began,
             wrong_pins: record.wrong_pins.clone(),
+            inside: self.prints_inside(id),
         })
     }
 

@@ -27,6 +27,7 @@ mod explaining;
 mod figures;
 mod focuses;
 mod guessing;
+mod inside;
 mod joining;
 mod keeping;
 mod locating;

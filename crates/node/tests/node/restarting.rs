@@ -6,7 +6,7 @@ use std::time::Duration;
 use focus::factory::FactoryConfig;
 use focus::{EntryRules, ParticipantState, Pin};
 use node::{Asker, Change, ConferenceView, Input, NewConference, ReserveRequest, SteerError};
-use sip::Method;
+use sip::{Method, Response, StatusCode};
 
 use crate::reserving::later;
 use crate::rig::{Caller, FACTORY, Rig, Setting, requests};
@@ -417,4 +417,62 @@ fn without_a_disk_a_restart_forgets_everything() {
     let bob = Caller::new("bob", 2);
     assert_eq!(rig.ask(bob.address, &bob.invite(&uri)).status.code(), 404);
     assert_eq!(rig.ask(bob.address, &bob.invite(FACTORY)).status.code(), 302);
+}
+
+/// Who was in when the process died comes back into a conference that is locked; a lock is for whoever comes new.
+#[test]
+fn a_locked_conference_is_open_to_those_who_were_in() {
+    let mut rig = rig();
+    let uri = rig.conference(&Caller::new("alice", 1));
+    for (name, number) in [("alice", 1), ("bob", 2), ("carol", 3)] {
+        assert_eq!(rig.join(&mut Caller::new(name, number), &uri).status.code(), 200);
+    }
+    let id = rig.node.conferences(rig.now, None, 1).0[0].id;
+    let change = Change { locked: Some(true), ..Change::default() };
+    let (changed, _) = rig.steer(|node, now| node.change_conference(now, id, &change));
+    assert!(changed.expect("changed").locked);
+    let remove = |rig: &mut Rig, leg, from: &Caller| {
+        let (removed, sent) = rig.steer(|node, now| node.remove_participant(now, id, leg));
+        removed.expect("she is in");
+        let ok = Response::answering(&requests(sent)[0], StatusCode::OK);
+        rig.receive_bytes(from.address, &ok.to_bytes());
+    };
+    remove(&mut rig, 2, &Caller::new("carol", 3));
+    // Twice, and only one of them comes back in between.
+    let mut rig = killed(rig);
+    assert_eq!(rig.join(&mut Caller::new("alice", 11), &uri).status.code(), 200);
+    assert_eq!(rig.join(&mut Caller::new("alice", 12), &uri).status.code(), 403, "once");
+    let mut rig = killed(rig);
+    for (name, number, expected) in [
+        ("eve", 66, 403),
+        ("bob", 22, 200),
+        ("carol", 23, 403),
+        ("alice", 21, 200),
+        ("mallory", 67, 403),
+    ] {
+        let status = rig.join(&mut Caller::new(name, number), &uri).status.code();
+        assert_eq!(status, expected, "{name}");
+    }
+    remove(&mut rig, 0, &Caller::new("bob", 22));
+    assert_eq!(rig.join(&mut Caller::new("bob", 25), &uri).status.code(), 403, "for good");
+}
+
+/// From where he was, and for as long as people try to get back in.
+#[test]
+fn the_lock_holds_against_who_only_has_the_name_of_one_who_was_in_and_who_comes_late() {
+    let mut rig = rig();
+    let uri = rig.conference(&Caller::new("alice", 1));
+    for (name, number) in [("alice", 1), ("bob", 2)] {
+        rig.join(&mut Caller::new(name, number), &uri);
+    }
+    let id = rig.node.conferences(rig.now, None, 1).0[0].id;
+    let change = Change { locked: Some(true), ..Change::default() };
+    let _ = rig.steer(|node, now| node.change_conference(now, id, &change));
+    let mut rig = killed(rig);
+    let mut eve = Caller::new("bob", 24);
+    eve.address.set_ip("192.0.2.66".parse().expect("an address"));
+    assert_eq!(rig.join(&mut eve, &uri).status.code(), 403);
+    assert_eq!(rig.join(&mut Caller::new("alice", 21), &uri).status.code(), 200);
+    rig.pass(Duration::from_secs(11 * 60));
+    assert_eq!(rig.join(&mut Caller::new("bob", 25), &uri).status.code(), 403);
 }

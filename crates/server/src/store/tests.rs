@@ -32,6 +32,7 @@ fn stored(number: u8) -> StoredConference {
         policy: None,
         began: None,
         wrong_pins: Vec::new(),
+        inside: Vec::new(),
     }
 }
 
