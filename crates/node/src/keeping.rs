@@ -202,8 +202,8 @@ impl Node {
         let ran = !only_held && matches!(stood, StoredState::Running { .. });
         let rejoin_until = ran.then(|| now + REJOIN_WITHIN);
         let until = now + REJOIN_WITHIN;
-        let inside = (!it.inside.is_empty())
-            .then(|| Box::new(Inside { prints: it.inside.clone(), until }));
+        let inside =
+            (!it.inside.is_empty()).then(|| Box::new(Inside { prints: it.inside.clone(), until }));
         let came_back = Record { creator, asked, reserved, rejoin_until, inside, ..record };
         let known = Record { state, began, wrong_pins, ..came_back };
         self.records.insert(it.id, Box::new(known));
