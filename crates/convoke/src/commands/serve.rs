@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use server::config::Entry;
-use server::{Changed, Config, EndCause, Event, Measured, Report, Running, Server};
+use server::{Changed, Config, EndCause, Event, Measured, Notice, Report, Running, Server};
 
 use super::check::Written;
 use super::notices;
@@ -41,11 +41,14 @@ async fn serve(args: &ServeArgs, config: &Config) -> anyhow::Result<ExitCode> {
     let mut server = Server::start(config, tap.is_open())?;
     greet(&printer, config, &server);
     // What the next signal does.
-    let mut next = if args.drain_deadline.is_zero() { Next::Stop } else { Next::Drain };
+    let mut next = Next::first(args.drain_deadline);
     loop {
         tokio::select! {
             event = server.next_event() => match event {
                 Some(event) => {
+                    if is_undrained(&event) {
+                        next = next.undrained(args.drain_deadline);
+                    }
                     printer.hold();
                     show(&printer, &mut tap, event);
                     if !server.has_event() {
@@ -107,6 +110,18 @@ enum Next {
 }
 
 impl Next {
+    fn first(drain_deadline: Duration) -> Self {
+        if drain_deadline.is_zero() { Self::Stop } else { Self::Drain }
+    }
+
+    /// The server goes on: the next signal is the first one again.
+    fn undrained(self, drain_deadline: Duration) -> Self {
+        match self {
+            Self::Drain | Self::Stop => Self::first(drain_deadline),
+            Self::End => Self::End,
+        }
+    }
+
     fn done(self, printer: &Printer, server: &mut Running, drain_deadline: Duration) -> Self {
         match self {
             Self::Drain => {
@@ -121,6 +136,10 @@ impl Next {
             Self::End => end_at_once(),
         }
     }
+}
+
+fn is_undrained(event: &Event) -> bool {
+    matches!(event, Event::Notice { notice, .. } if **notice == Notice::Undrained)
 }
 
 fn greet(printer: &Printer, config: &Config, server: &Running) {

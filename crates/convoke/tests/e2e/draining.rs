@@ -43,3 +43,24 @@ fn a_draining_server_refuses_new_conferences_and_ends_at_its_deadline() {
     server.until("stopped");
     assert_eq!(server.ended().code(), Some(0));
 }
+
+/// The second signal says BYE; after `undrain` the next one is the first again.
+#[test]
+fn a_signal_after_undrain_drains_and_ends_no_call() {
+    let mut server = Process::serve(&["--admin-open", "--drain-deadline", "1m"]);
+    let (factory, admin) = (server.greeting("factory"), server.greeting("admin"));
+    let mut alice = Process::conference(&factory, &[]);
+    server.until("joined");
+    server.signal(Signal::SIGTERM);
+    server.until("draining");
+    let (code, out, _) = run(&["undrain", "--admin", &admin]);
+    assert_eq!((code, out.trim_end()), (Some(0), "New conferences are taken."));
+    server.until("undrained");
+    server.signal(Signal::SIGTERM);
+    server.until("draining");
+    assert!(drained(&server.status()));
+    server.signal(Signal::SIGTERM);
+    server.until("stopping");
+    alice.until("finished");
+    assert_eq!(server.ended().code(), Some(0));
+}
