@@ -64,7 +64,12 @@ impl Focus {
         let found = self.legs.get_mut(&leg).filter(|leg| leg.standing() == Standing::Staying);
         let leg = found.ok_or(NoSuchLeg)?;
         let cause = if leg.entry.is_in() { LegEnd::Removed } else { LegEnd::NotLetIn };
+        let id = leg.id;
         leg.let_go(now, cause, &mut self.outputs);
+        // Nor does he stay by another call of his that is about to take its place.
+        for leg in self.legs.values_mut().filter(|leg| leg.replaces == Some(id)) {
+            leg.let_go(now, cause, &mut self.outputs);
+        }
         self.settle(now);
         Ok(())
     }

@@ -96,6 +96,24 @@ fn one_place_is_taken_by_one() {
     assert_eq!(staying, ["sip:bob@example.com", "sip:erin@example.com"]);
 }
 
+/// Whoever is removed does not stay by a call that was to take the place of the one that he is removed from.
+#[test]
+fn who_is_removed_is_so_with_the_call_that_was_to_replace_his() {
+    let mut rig = Rig::new();
+    let old = rig.join(&mut Caller::new("alice", 1));
+    rig.join(&mut Caller::new("bob", 2));
+    let mut desk = desk();
+    let (new, _) = rig.invite(&mut desk);
+    rig.focus.replace(rig.now, new, old);
+    rig.focus.remove_leg(rig.now, old).unwrap();
+    rig.drain();
+    rig.send(&desk.ack());
+    assert_eq!(rig.sent(&Method::Bye), [(0, old), (0, new)]);
+    rig.answer(old, &Method::Bye, 200);
+    rig.answer(new, &Method::Bye, 200);
+    assert_eq!(rig.leg_ends(), [(old, LegEnd::Removed), (new, LegEnd::Removed)]);
+}
+
 /// From the first packet on, not from his ACK on, which he can keep back.
 #[test]
 fn who_is_muted_is_so_in_his_next_call_before_he_acknowledges_it() {
