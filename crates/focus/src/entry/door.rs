@@ -270,20 +270,21 @@ impl Focus {
             && !self.dialling.values().any(crate::dialling::Dialling::is_pending)
     }
 
-    /// Whether it goes on without anybody: nobody ever got in, those who tried could not, and others may yet come.
+    /// Whether it goes on without anybody: nobody ever got in, those who tried could not or were called and did not come, and others
+    /// may yet come.
     pub(crate) fn waits_for_others(&self, now: Instant) -> bool {
-        self.was_guarded && self.empty_until.is_some_and(|until| now < until)
+        self.empty_until.is_some_and(|until| now < until)
     }
 
     /// When that time is over, while it matters.
     pub(crate) fn empty_deadline(&self) -> Option<Instant> {
-        let matters =
-            self.phase == Phase::Running && self.was_guarded && !self.had_leg && self.is_deserted();
+        let is_tried = !self.is_new() && !self.had_leg;
+        let matters = self.phase == Phase::Running && is_tried && self.is_deserted();
         self.empty_until.filter(|_| matters)
     }
 
-    /// The same conference, which lasts until then if nobody gets in: who holds its URI and not its PIN cannot end it
-    /// by trying.
+    /// The same conference, which lasts until then if nobody gets in: it is promised as long. Who holds its URI and not its PIN
+    /// cannot end it by trying, and who is called and does not answer does not end it for those who are called next.
     #[must_use]
     pub const fn kept_empty_until(mut self, until: Instant) -> Self {
         self.empty_until = Some(until);

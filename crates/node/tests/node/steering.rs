@@ -288,9 +288,40 @@ fn an_administrator_has_somebody_called_under_the_rules_for_calls() {
     let busy = Response::answering(&invite, sip::StatusCode::BUSY_HERE).with_to_tag("b");
     rig.receive_bytes(from, &busy.to_bytes());
     assert!(rig.notices.iter().any(|it| matches!(it, Notice::NotReached { status: 486, .. })));
-    assert!(matches!(rig.notices.last(), Some(Notice::Ended { .. })), "nobody came");
+    let is_over = |rig: &Rig| rig.notices.iter().any(|it| matches!(it, Notice::Ended { .. }));
+    assert!(!is_over(&rig), "it is promised until its hold ends, to whoever is called next");
+    assert!(call(&mut rig, view.id, "sip:carol@127.0.0.1:6003").0.is_ok());
+    // She does not answer, 32 s long.
+    rig.pass(Duration::from_secs(59));
+    assert!(!is_over(&rig), "it is held for a minute");
+    rig.pass(Duration::from_secs(1));
+    assert!(is_over(&rig), "nobody came");
     rig.pass(Duration::from_secs(40));
     assert_eq!(rig.node.leftovers(), Leftovers::default());
+}
+
+/// The hold that a conference was made with is there for all who are called, not for the first alone.
+#[test]
+fn who_is_called_and_does_not_come_ends_no_conference_that_is_held() {
+    let allow = vec!["127.0.0.0/8".parse().expect("a rule")];
+    let dial_out = DialRules { allow, ..DialRules::default() };
+    for joins in [true, false] {
+        let mut rig = Rig::with(Setting { dial_out: dial_out.clone(), ..Setting::default() });
+        let view = made(&mut rig);
+        let target = "sip:bob@127.0.0.1:6002";
+        let sent = rig.steer(|node, now| node.call_participant(now, view.id, target)).1;
+        let invite = requests(sent).remove(0);
+        let busy = Response::answering(&invite, sip::StatusCode::BUSY_HERE).with_to_tag("b");
+        rig.receive_bytes("127.0.0.1:6002".parse().expect("an address"), &busy.to_bytes());
+        if joins {
+            assert_eq!(rig.join(&mut Caller::new("carol", 2), &view.uri).status.code(), 200);
+        }
+        rig.pass(Duration::from_secs(60));
+        let ended = rig.notices.iter().filter(|it| matches!(it, Notice::Ended { .. })).count();
+        assert_eq!(ended, usize::from(!joins), "{joins}");
+        let has_room = rig.used_and_held().0 > 0;
+        assert_eq!(has_room, joins, "{:?}", rig.used_and_held());
+    }
 }
 
 /// The time counts from the first join; those who are in hear of its end, and the books say why it came.
