@@ -1,4 +1,4 @@
-//! The generator against the floor program, as processes on loopback: what is measured is what was done.
+//! The generator and the asker against the floor programs, as processes on loopback: what is measured is what was done.
 
 use std::io::{BufRead as _, BufReader};
 use std::ops::ControlFlow;
@@ -89,6 +89,18 @@ fn what_one_says_is_heard_by_the_others_at_once_and_by_who_sends_nothing_too() {
     let media = &report.media;
     assert_eq!(media.deaf_legs, 1);
     assert!(is_about(media.received, media.sent * 5), "{media:#?}");
+}
+
+/// The other floor program, which is asked and not called.
+#[test]
+fn whoever_asks_the_floor_is_redirected() {
+    let floor = Floor::start(&["redirect"]);
+    let address = floor.address.parse().expect("an address");
+    let pid = Some(floor.child.id());
+    let asked = load::asker::ask(address, "conference", Duration::from_secs(1), pid);
+    let asked = asked.expect("a report");
+    assert_eq!(asked.answers.keys().collect::<Vec<_>>(), [&302], "{asked:#?}");
+    assert!(asked.redirects_per_cpu_second.is_some(), "{asked:#?}");
 }
 
 /// For a second, at a server at this place.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use focus::Creator;
 use focus::factory::{AnswerForm, Answering, Refused, Who, redirect};
-use focus::{Creator, Numbers};
 use pool::{ConferenceId, Firmness, HoldRequest, Refusal, Seats, Shortage};
 use sip::uas;
 use sip::{Host, Identifiers, Incoming, Merged, SipUri, StatusCode};
@@ -303,24 +303,9 @@ impl Node {
         // Letters, digits and a hyphen: there is nothing to escape.
         uri.user = Some(pool::mint(&self.keys.token, self.number, id, activate_by));
         let conference = uri.text();
-        let record = Record {
-            uri,
-            factory,
-            activate_by,
-            told: Some(Box::new(told)),
-            reserved: None,
-            policy,
-            began: None,
-            wrong_pins: Vec::new(),
-            numbers: Numbers::default(),
-            creator,
-            rejoin_until: None,
-            inside: None,
-            asked,
-            since: now,
-            state: State::Held,
-        };
-        self.records.insert(id, Box::new(record));
+        let told = Some(Box::new(told));
+        let record = Record::unasked(now, uri, (factory, policy), activate_by);
+        self.records.insert(id, Box::new(Record { told, creator, asked, ..record }));
         self.tallies.holds_made += 1;
         self.notice(Notice::Held { conference, asker, seats, until });
     }

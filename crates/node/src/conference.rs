@@ -171,7 +171,7 @@ pub(crate) type Records = BTreeMap<ConferenceId, Box<Record>>;
 const COPIES_FOR: std::time::Duration = std::time::Duration::from_secs(64);
 
 impl Record {
-    /// A conference with a URI that nobody asked for by a request that we know: it was reserved.
+    /// A conference with a URI that nobody asked for by a request that we know.
     pub(crate) fn unasked(
         now: Instant,
         uri: SipUri,

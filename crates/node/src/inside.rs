@@ -12,6 +12,7 @@ use sip::Incoming;
 use units::Instant;
 
 use crate::auth::Caller;
+use crate::conference::Record;
 use crate::node::Node;
 
 /// Those who were in, until when they may come back.
@@ -31,9 +32,7 @@ impl Node {
         incoming: &Incoming,
         caller: &Caller,
     ) -> bool {
-        let Some(record) = self.records.get(&id).filter(|it| it.policy.is_locked) else {
-            return false;
-        };
+        let Some(record) = self.locked(id) else { return false };
         let Some(inside) = record.inside.as_ref().filter(|inside| now < inside.until) else {
             return true;
         };
@@ -42,11 +41,14 @@ impl Node {
         !inside.prints.contains(&print)
     }
 
+    fn locked(&self, id: ConferenceId) -> Option<&Record> {
+        let record = self.records.get(&id)?;
+        record.policy.is_locked.then_some(&**record)
+    }
+
     /// Those who are in a locked conference, and those who may still come back, as it is kept.
     pub(crate) fn prints_inside(&self, id: ConferenceId) -> Vec<u64> {
-        let Some(record) = self.records.get(&id).filter(|it| it.policy.is_locked) else {
-            return Vec::new();
-        };
+        let Some(record) = self.locked(id) else { return Vec::new() };
         let here = record.running().into_iter().flat_map(|active| active.focus.inside());
         let here = here.map(|(_, user, uri, ip)| self.print_inside(id, user, &uri.text(), ip));
         let before = record.inside.iter().flat_map(|inside| &inside.prints).copied();
@@ -69,7 +71,7 @@ impl Node {
     }
 
     fn print_of_leg(&self, id: ConferenceId, leg: LegId) -> Option<u64> {
-        let record = self.records.get(&id).filter(|it| it.policy.is_locked)?;
+        let record = self.locked(id)?;
         let mut here = record.running()?.focus.inside();
         let (_, user, uri, ip) = here.find(|(of, ..)| *of == leg)?;
         Some(self.print_inside(id, user, &uri.text(), ip))
@@ -78,7 +80,7 @@ impl Node {
     /// Somebody was removed. That others leave by themselves is written down with the next who comes or is removed: to write
     /// it each time would cost as many prints as are in.
     pub(crate) fn removed_from_inside(&mut self, id: ConferenceId) {
-        if self.records.get(&id).is_some_and(|record| record.policy.is_locked) {
+        if self.locked(id).is_some() {
             self.keep_now(id);
         }
     }

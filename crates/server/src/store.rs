@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 
 use node::{StoreChange, StoredConference, StoredKey};
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
@@ -175,18 +176,13 @@ fn write<'a>(
         let mut keys = transaction.open_table(KEYS)?;
         for change in changes {
             match change {
-                StoreChange::Put(stored) => {
-                    let text = serde_json::to_vec(stored).map_err(io::Error::other)?;
-                    table.insert(stored.id.0.as_slice(), text.as_slice())?;
-                }
+                StoreChange::Put(stored) => put(&mut table, stored.id, stored)?,
                 StoreChange::Remove(id) => {
                     table.remove(id.0.as_slice())?;
                 }
                 StoreChange::PutMade(stored, key) => {
-                    let text = serde_json::to_vec(stored).map_err(io::Error::other)?;
-                    table.insert(stored.id.0.as_slice(), text.as_slice())?;
-                    let text = serde_json::to_vec(key).map_err(io::Error::other)?;
-                    keys.insert(key.id.0.as_slice(), text.as_slice())?;
+                    put(&mut table, stored.id, stored)?;
+                    put(&mut keys, key.id, key)?;
                 }
                 StoreChange::RemoveKey(id) => {
                     keys.remove(id.0.as_slice())?;
@@ -195,6 +191,17 @@ fn write<'a>(
         }
     }
     transaction.commit()?;
+    Ok(())
+}
+
+/// Puts a row, in the place of the one that has its identity.
+fn put(
+    table: &mut redb::Table<'_, &'static [u8], &'static [u8]>,
+    id: pool::ConferenceId,
+    row: &impl Serialize,
+) -> Result<(), redb::Error> {
+    let text = serde_json::to_vec(row).map_err(io::Error::other)?;
+    table.insert(id.0.as_slice(), text.as_slice())?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a program of one line: its address")]
 
 use std::io::{self, Write as _};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use load::redirector::Redirector;
 use load::reflector::{Reflect, Reflector};
@@ -24,14 +24,18 @@ fn main() -> io::Result<()> {
     // As many legs as the system lets us have.
     load::reflector::open_all_files()?;
     let mut reflector = Reflector::new(Ipv4Addr::LOCALHOST.into(), reflect, drop_percent)?;
-    println!("{}", reflector.address()?);
-    io::stdout().flush()?;
+    announce(reflector.address()?)?;
     reflector.run()
 }
 
 fn redirect() -> io::Result<()> {
     let mut redirector = Redirector::new(Ipv4Addr::LOCALHOST.into())?;
-    println!("{}", redirector.address()?);
-    io::stdout().flush()?;
+    announce(redirector.address()?)?;
     redirector.run()
+}
+
+/// Says where it is called, at once, also into a pipe.
+fn announce(address: SocketAddr) -> io::Result<()> {
+    println!("{address}");
+    io::stdout().flush()
 }

@@ -24,7 +24,7 @@ pub(super) enum Wake {
     /// These are the receivers from now on.
     Hooks(Vec<Hook>),
     /// Somebody is to be told once all that came before him is on the disk, or lost.
-    Behind(Box<dyn FnOnce() + Send>),
+    Behind(Tell),
     /// Write down what there is, and end.
     Stop,
 }
@@ -41,11 +41,14 @@ struct Live {
     pending: usize,
 }
 
+/// Tells somebody who waits.
+type Tell = Box<dyn FnOnce() + Send>;
+
 /// What comes of the wakes that are handled together.
 #[derive(Default)]
 struct Turn {
     change: Change,
-    behind: Vec<Box<dyn FnOnce() + Send>>,
+    behind: Vec<Tell>,
     is_over: bool,
 }
 
