@@ -5,8 +5,9 @@
 //! 1. Recording and reference are flattened in frequency and in time: else loud vowels, of whomever,
 //!    decide alone, and where the other talkers pause would count no more than where they shout.
 //! 2. The reference is looked for as a whole at every lag (by FFT).
-//! 3. From the best lag on it is followed piece by piece, each a little earlier or later: jitter
-//!    buffers drop and repeat frames. The score is what the pieces have in common with the recording.
+//! 3. From each of the few best lags on it is followed piece by piece, each a little earlier or
+//!    later: jitter buffers drop and repeat frames. The score is the most that the pieces have in
+//!    common with the recording.
 //!
 //! Measured with eight espeak-ng voices of 4 s, through mu-law and packet loss on both ways, concealed
 //! as in [`crate::Concealment`]; the lowest score of a voice that was there, the highest of one that
@@ -144,15 +145,50 @@ fn find(recording: &Flat, reference: &Flat, filter: &mut MatchedFilter) -> Match
     // Where little is heard, little would do for a likeness.
     let mean = recording.energy(0, recording.len()) / recording.len() as f64;
     let quiet = QUIET * mean * reference.len() as f64;
-    let (mut lag_samples, mut best) = (0, 0.0);
+    let mut places = Places::default();
     for (lag, product) in filter.products(reference) {
         let heard = recording.energy(lag, lag + reference.len());
-        let likeness = product / (whole * heard.max(quiet)).sqrt();
-        if likeness > best {
-            (lag_samples, best) = (lag, likeness);
+        places.offer(lag, product / (whole * heard.max(quiet)).sqrt());
+    }
+    let mut found = Match { score: 0.0, lag_samples: 0 };
+    for place in places.best.into_iter().flatten() {
+        let score = follow(recording, reference, place.lag).clamp(0.0, 1.0);
+        if score > found.score {
+            found = Match { score, lag_samples: place.lag };
         }
     }
-    Match { score: follow(recording, reference, lag_samples).clamp(0.0, 1.0), lag_samples }
+    found
+}
+
+/// Where a reference as a whole is most like the recording, best first. Of lags that [`follow`]
+/// would reach from one another only the best is kept.
+///
+/// More than one, for the whole is least like the recording where it is cut into many pieces: of a
+/// phone that says the same again, the beginning of the second time can be ahead of a first time
+/// that its listener's jitter buffer stretched.
+#[derive(Default)]
+struct Places {
+    best: [Option<Place>; PLACES],
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    lag: i64,
+    likeness: f64,
+}
+
+impl Places {
+    /// Lags come in ascending order.
+    fn offer(&mut self, lag: i64, likeness: f64) {
+        let is_near = |place: &Place| lag - place.lag <= SLACK_SAMPLES;
+        let near = self.best.iter().position(|place| place.as_ref().is_some_and(is_near));
+        let into = near.unwrap_or(PLACES - 1);
+        if likeness > self.best[into].map_or(0.0, |place| place.likeness) {
+            self.best[into] = Some(Place { lag, likeness });
+            let likeness = |place: &Option<Place>| place.map_or(0.0, |place| place.likeness);
+            self.best.sort_by(|a, b| likeness(b).total_cmp(&likeness(a)));
+        }
+    }
 }
 
 /// The mean likeness of the reference's pieces, each near where the one before was found.
@@ -220,6 +256,8 @@ const QUIET: f64 = 0.05;
 const PIECE_SAMPLES: usize = 4_000;
 /// 60 ms: three frames dropped or repeated within a piece.
 const SLACK_SAMPLES: i64 = 480;
+/// Lags from which a reference is followed.
+const PLACES: usize = 3;
 /// A piece so alike is not found by chance: the next is looked for from there.
 const SURE: f64 = 0.3;
 

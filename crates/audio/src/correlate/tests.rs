@@ -156,6 +156,22 @@ fn repeated_utterance_is_heard() {
     assert_eq!((found.lag_samples - 1_000) % (3 * RATE_HZ as i64), 0);
 }
 
+/// A jitter buffer that finds its depth cuts the first time round into pieces, so that the beginning
+/// of the second, which it leaves whole, is more like the reference than any place in the first.
+#[test]
+fn utterance_in_pieces_is_heard_though_it_begins_again() {
+    let voice = utterance(1, 4);
+    let mut recording = vec![0; 250];
+    for piece in voice.chunks(3_600) {
+        recording.extend(piece);
+        recording.extend([0; 13]);
+    }
+    recording.extend(&voice[..7_000]);
+    let found = one(&recording, &voice);
+    assert!(clearly_heard(&found), "{found:?}");
+    assert!((250..400).contains(&found.lag_samples), "{found:?}");
+}
+
 #[test]
 fn silence_and_nothing_hold_and_are_nothing() {
     let voice = utterance(1, 2);
