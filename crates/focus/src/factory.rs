@@ -16,8 +16,7 @@ use sip::{HeaderName, Host, Incoming, Response, SipUri, StatusCode, uas};
 pub use self::answering::{
     ANSWER_RULES_MAX, AnswerForm, AnswerRule, Answering, Wildcard, WildcardError,
 };
-pub(crate) use self::identity::Labelled;
-pub use self::identity::{IdentityKey, TagKey, Who, identity_under_key};
+pub use self::identity::{IdentityKey, Labelled, TagKey, Who, identity_under_key};
 pub use self::refusal::{Refused, refusal};
 use crate::answers::{CAPABILITIES, focus_contact};
 use crate::{EndPolicy, EntryRules};

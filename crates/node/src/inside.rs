@@ -4,10 +4,9 @@
 
 use std::net::IpAddr;
 
+use focus::factory::Labelled;
 use focus::{LEGS_MAX, LegId};
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use pool::ConferenceId;
-use sha2::Sha256;
 use sip::Incoming;
 use units::Instant;
 
@@ -88,17 +87,19 @@ impl Node {
     /// Who somebody is: the user that he has proved to be, else his name and where he calls from. Nobody can read it out of
     /// the print.
     fn print_inside(&self, id: ConferenceId, user: Option<&str>, uri: &str, ip: IpAddr) -> u64 {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.keys.identity)
-            .expect("invariant: HMAC takes any key length");
-        mac.update(b"convoke inside 1\0");
-        mac.update(&id.0);
+        let mut mac = Labelled::new(&self.keys.identity, "convoke inside 2");
+        mac.field(&id.0);
         match user {
-            Some(user) => mac.update(format!("user\0{}", focus::masked(user)).as_bytes()),
-            None => mac.update(format!("from\0{uri}\0{}", ip.to_canonical()).as_bytes()),
+            Some(user) => {
+                mac.field(b"user");
+                mac.field(focus::masked(user).as_bytes());
+            }
+            None => {
+                mac.field(b"from");
+                mac.field(uri.as_bytes());
+                mac.field(ip.to_canonical().to_string().as_bytes());
+            }
         }
-        let digest = mac.finalize().into_bytes();
-        let mut first = [0; 8];
-        first.copy_from_slice(&digest[..8]);
-        u64::from_be_bytes(first)
+        u64::from_be_bytes(mac.cut())
     }
 }

@@ -173,17 +173,19 @@ const fn octets(address: IpAddr) -> [u8; 16] {
 /// An HMAC-SHA-256 over fields, each with its length in front, so that no two lists of fields look
 /// alike; the label keeps uses of one key apart.
 #[derive(Clone)]
-pub(crate) struct Labelled(Hmac<Sha256>);
+pub struct Labelled(Hmac<Sha256>);
 
 impl Labelled {
-    pub(crate) fn new(key: &[u8; 32], label: &str) -> Self {
+    /// Over no field yet.
+    pub fn new(key: &[u8; 32], label: &str) -> Self {
         let mac = Hmac::new_from_slice(key).expect("invariant: HMAC takes any key length");
         let mut labelled = Self(mac);
         labelled.field(label.as_bytes());
         labelled
     }
 
-    pub(crate) fn field(&mut self, bytes: &[u8]) {
+    /// Takes one more.
+    pub fn field(&mut self, bytes: &[u8]) {
         self.0.update(&(bytes.len() as u64).to_be_bytes());
         self.0.update(bytes);
     }
@@ -193,7 +195,9 @@ impl Labelled {
         self.0.update(bytes);
     }
 
-    pub(crate) fn cut<const N: usize>(self) -> [u8; N] {
+    /// The first N bytes, at most 32.
+    pub fn cut<const N: usize>(self) -> [u8; N] {
+        const { assert!(N <= 32, "SHA-256 has no more") };
         let mut cut = [0; N];
         cut.copy_from_slice(&self.0.finalize().into_bytes()[..N]);
         cut

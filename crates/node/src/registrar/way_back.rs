@@ -6,8 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use data_encoding::HEXLOWER;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use focus::factory::Labelled;
 use sip::digest::same;
 use sip::{BRANCH_COOKIE, Essentials, FlowId, Source, Transport, Via};
 
@@ -29,7 +28,7 @@ pub(super) struct Common<'a> {
 /// Makes our Vias and knows them again.
 #[derive(Clone)]
 pub(super) struct WayBack {
-    key: [u8; 32],
+    mac: Labelled,
     /// What our branches begin with; those of transactions have no `-` after the node's prefix.
     prefix: String,
 }
@@ -43,7 +42,10 @@ impl std::fmt::Debug for WayBack {
 
 impl WayBack {
     pub(super) fn new(key: [u8; 32], tag_prefix: &str) -> Self {
-        Self { key, prefix: format!("{BRANCH_COOKIE}{tag_prefix}relay-") }
+        Self {
+            mac: Labelled::new(&key, "convoke relay 1"),
+            prefix: format!("{BRANCH_COOKIE}{tag_prefix}relay-"),
+        }
     }
 
     /// Puts branch and way into a Via of ours.
@@ -68,13 +70,11 @@ impl WayBack {
     }
 
     fn mac(&self, common: Common<'_>, back: &str) -> String {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(&self.key).expect("invariant: HMAC takes any length");
+        let mut mac = self.mac.clone();
         let Common { via, essentials } = common;
         let number = essentials.cseq.number.to_string();
         let port = via.sent_by_port().to_string();
         let fields = [
-            "convoke relay 1",
             via.branch().unwrap_or_default(),
             via.host.as_str(),
             &port,
@@ -84,11 +84,9 @@ impl WayBack {
             back,
         ];
         for field in fields {
-            // Each with its length in front, so that no two lists of fields look alike.
-            mac.update(&(field.len() as u64).to_be_bytes());
-            mac.update(field.as_bytes());
+            mac.field(field.as_bytes());
         }
-        HEXLOWER.encode(&mac.finalize().into_bytes()[..MAC_BYTES])
+        HEXLOWER.encode(&mac.cut::<MAC_BYTES>())
     }
 }
 
