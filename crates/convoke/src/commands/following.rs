@@ -29,11 +29,14 @@ pub(super) fn follow(
             Asked::Lines(lines) => {
                 was_there = true;
                 for line in lines.map_while(Result::ok) {
+                    if let Some(id) = line.strip_prefix("id: ") {
+                        // It may come without an event: then it says from where to go on.
+                        last = Some(id.to_owned());
+                    }
                     let Some(data) = line.strip_prefix("data: ") else { continue };
                     failures = 0;
                     let event: Value =
                         serde_json::from_str(data).context("this is no Convoke server")?;
-                    last = event["id"].as_str().map(str::to_owned).or(last);
                     if show(data, &event).is_break() {
                         return Ok(());
                     }
@@ -83,8 +86,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_breaks_is_read_on_from_its_last_event() {
-        let one: &str =
-            "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nid: 7-1\ndata: {\"id\":\"7-1\"}\n\n";
+        let one: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nid: 7-0\n\nid: 7-1\ndata: {\"id\":\"7-1\"}\n\n";
         let busy = "HTTP/1.1 503 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
         let two: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\ndata: {\"id\":\"7-2\"}\n\n";
         let (client, server) = server(vec![one, busy, OK, two]);
@@ -103,6 +105,18 @@ mod tests {
             assert!(whole / 2 <= *pause && *pause <= whole, "{pauses:?}");
         }
         assert_eq!(pauses.len(), 3);
+    }
+
+    #[test]
+    fn a_stream_that_breaks_before_its_first_event_is_read_on_from_where_it_began() {
+        let begun = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nid: 7-3\nretry: 1000\n\n";
+        let next =
+            "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nid: 7-4\ndata: {\"id\":\"7-4\"}\n\n";
+        let (client, server) = server(vec![begun, next]);
+        let show = |_: &str, _: &Value| ControlFlow::Break(());
+        follow(&client, "/v1/events", None, show, |_| {}).expect("read");
+        let heads = server.join().expect("it served");
+        assert!(heads[1].contains("last-event-id: 7-3"), "{heads:?}");
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use axum::body::to_bytes;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use focus::{EndPolicy, ParticipantState, Pin, Role};
 use node::{Change, ConferenceView, NewConference, ParticipantView, Stage};
 use pool::ConferenceId;
@@ -30,13 +30,17 @@ pub(crate) const KEY_BYTES_MAX: usize = 255;
 /// A body in JSON.
 pub(crate) struct Json<T>(pub(crate) T);
 
-impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Fault;
 
-    async fn from_request(request: Request, _state: &S) -> Result<Self, Fault> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Fault> {
         check_media_type(request.headers())?;
-        let bytes = to_bytes(request.into_body(), BODY_BYTES_MAX).await.map_err(|_| {
-            Fault::new(Problem::TooLarge, format!("send no more than {BODY_BYTES_MAX} bytes"))
+        let read = Bytes::from_request(request, state).await;
+        let bytes = read.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Fault::new(Problem::TooLarge, format!("send no more than {BODY_BYTES_MAX} bytes"))
+            }
+            _ => Fault::new(Problem::BadBody, "the body broke off, or its chunks are none"),
         })?;
         // A list would be read too, as an object's values in their order.
         if bytes.trim_ascii_start().first() != Some(&b'{') {
@@ -57,6 +61,19 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Fault> {
         return Ok(());
     }
     Err(Fault::new(Problem::MediaType, "send Content-Type: application/json"))
+}
+
+/// A name in a path, without what stands for other characters in it.
+pub(crate) struct Name(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
+        let name = Path::<String>::from_request_parts(parts, state).await;
+        let detail = "what stands in this path as %XX is no text in UTF-8";
+        name.map(|Path(name)| Self(name)).map_err(|_| Fault::new(Problem::NoRoute, detail))
+    }
 }
 
 /// A conference in a path.

@@ -36,6 +36,8 @@ struct Reading {
     next: broadcast::Receiver<Arc<Happened>>,
     caller: Caller,
     only: Option<String>,
+    /// The id of the last event, where that was not for him: he has it with the next heartbeat, so that he is not behind.
+    passed: Option<String>,
     counts: Counts,
     _place: Reader,
 }
@@ -57,8 +59,10 @@ pub(super) async fn events(
     let subscribed = ask(&shared.asked, |answer| Asked::Subscribe(last, answer)).await;
     let subscription = subscribed?;
     life.prolong();
-    let mut waiting =
-        VecDeque::from([Bytes::from_static(b"retry: 1000\n: here is what happens\n\n")]);
+    // From where he reads, also if he is let go before anything happens that he is shown: so he misses nothing.
+    let from = subscription.from.map(|id| format!("id: {id}\n")).unwrap_or_default();
+    let first = format!("{from}retry: 1000\n: here is what happens\n\n");
+    let mut waiting = VecDeque::from([Bytes::from(first)]);
     if subscription.is_gap {
         waiting.push_back(Bytes::from_static(GONE.as_bytes()));
     }
@@ -68,6 +72,7 @@ pub(super) async fn events(
         next: subscription.next,
         caller,
         only,
+        passed: None,
         counts: shared.counts.clone(),
         _place: place,
     };
@@ -75,8 +80,12 @@ pub(super) async fn events(
         let chunk = reading.chunk().await?;
         Some((Ok::<_, Infallible>(chunk), reading))
     });
-    let headers =
-        [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        // What lasts an hour is the stream: whoever only asked for its head, or was let go, gives his place back.
+        (header::CONNECTION, "close"),
+    ];
     Ok((headers, Body::from_stream(chunks)).into_response())
 }
 
@@ -120,15 +129,20 @@ impl Reading {
                     }
                     Err(RecvError::Closed) => return None,
                 },
-                () = sleep(HEARTBEAT) => return Some(Bytes::from_static(b":\n\n")),
+                () = sleep(HEARTBEAT) => {
+                    let passed = self.passed.take().map(|id| format!("id: {id}\n"));
+                    return Some(Bytes::from(passed.unwrap_or_default() + ":\n\n"));
+                }
             }
         }
     }
 
-    fn show(&self, event: &Happened) -> Option<Bytes> {
+    fn show(&mut self, event: &Happened) -> Option<Bytes> {
         let wanted = self.only.as_ref().is_none_or(|only| event.is_of(only));
+        let id = event.id();
+        self.passed = (!wanted).then(|| id.clone());
         wanted.then(|| {
-            let (id, kind, data) = (event.id(), event.kind(), event.shown_to(&self.caller));
+            let (kind, data) = (event.kind(), event.shown_to(&self.caller));
             Bytes::from(format!("id: {id}\nevent: {kind}\ndata: {data}\n\n"))
         })
     }

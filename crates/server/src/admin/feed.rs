@@ -81,6 +81,8 @@ pub(crate) struct Feed {
 pub(crate) struct Subscription {
     /// Whether some of what he missed is not kept any more.
     pub(crate) is_gap: bool,
+    /// The id of the last event, for who was never here: what comes after that is his.
+    pub(crate) from: Option<String>,
     /// What he missed.
     pub(crate) missed: VecDeque<Arc<Happened>>,
     pub(crate) next: broadcast::Receiver<Arc<Happened>>,
@@ -119,7 +121,8 @@ impl Feed {
     pub(crate) fn subscribe(&self, last: Option<&str>) -> Subscription {
         let next = self.readers.subscribe();
         let Some(last) = last else {
-            return Subscription { is_gap: false, missed: VecDeque::new(), next };
+            let from = Some(id(self.started, self.last));
+            return Subscription { is_gap: false, from, missed: VecDeque::new(), next };
         };
         let number = last
             .split_once('-')
@@ -129,13 +132,19 @@ impl Feed {
         let first = self.kept.front().map_or(self.last + 1, |first| first.number);
         let after = number.unwrap_or(0);
         let missed = self.kept.iter().filter(|it| it.number > after).cloned().collect();
-        Subscription { is_gap: number.is_none_or(|number| number + 1 < first), missed, next }
+        let is_gap = number.is_none_or(|number| number + 1 < first);
+        Subscription { is_gap, from: None, missed, next }
     }
+}
+
+/// An event's id, by when the server started and its number since then.
+fn id(started: u64, number: u64) -> String {
+    format!("{started}-{number}")
 }
 
 impl Happened {
     pub(crate) fn id(&self) -> String {
-        format!("{}-{}", self.started, self.number)
+        id(self.started, self.number)
     }
 
     /// Its number since the server started, from 1.
@@ -234,19 +243,27 @@ mod tests {
         }
         let fresh = feed.subscribe(None);
         assert!(!fresh.is_gap && fresh.missed.is_empty(), "who was never here missed nothing");
+        let from = fresh.from.as_deref();
+        assert_eq!(
+            from,
+            Some("7-3"),
+            "whoever is let go before his first event comes again with this"
+        );
+        happen(&mut feed);
+        assert_eq!(numbers(&feed.subscribe(from)), [4]);
         let again = feed.subscribe(Some("7-1"));
-        assert_eq!((again.is_gap, numbers(&again)), (false, vec![2, 3]));
-        let nothing = feed.subscribe(Some("7-3"));
+        assert_eq!((again.is_gap, numbers(&again)), (false, vec![2, 3, 4]));
+        let nothing = feed.subscribe(Some("7-4"));
         assert_eq!((nothing.is_gap, numbers(&nothing)), (false, vec![]));
-        for other in ["6-1", "7-4", "7", "", "x-y"] {
+        for other in ["6-1", "7-5", "7", "", "x-y"] {
             let again = feed.subscribe(Some(other));
-            assert_eq!((again.is_gap, numbers(&again)), (true, vec![1, 2, 3]), "{other}");
+            assert_eq!((again.is_gap, numbers(&again)), (true, vec![1, 2, 3, 4]), "{other}");
         }
         for _ in 0..KEPT_MAX {
             happen(&mut feed);
         }
-        assert!(feed.subscribe(Some("7-2")).is_gap && !feed.subscribe(Some("7-3")).is_gap);
-        assert_eq!(feed.subscribe(Some("7-2")).missed.len(), KEPT_MAX);
+        assert!(feed.subscribe(Some("7-3")).is_gap && !feed.subscribe(Some("7-4")).is_gap);
+        assert_eq!(feed.subscribe(Some("7-3")).missed.len(), KEPT_MAX);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use node::{
     CONFERENCES_ASKED_MAX, Capacity, CapacityQuery, ExplainError, ExplainQuery, Explanation,
@@ -174,7 +174,7 @@ pub(super) async fn reserve(
 
 pub(super) async fn cancel(
     State(asked): Loop,
-    Path(conference): Path<String>,
+    bodies::Name(conference): bodies::Name,
 ) -> Result<Json<ReservationStatus>, Fault> {
     let cancel = |answer| Asked::Room(RoomQuestion::Cancel(conference, answer));
     reservation(ask(&asked, cancel).await).map(Json)

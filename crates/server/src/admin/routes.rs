@@ -1,13 +1,14 @@
 //! Every operation of the interface: method, path, name, and who may. The description in `docs/openapi.json` has the
 //! same ones, which a test sees to.
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::Method;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, patch, post};
 use axum::{Json, Router};
 
+use super::bodies::{BODY_BYTES_MAX, Name};
 use super::problem::{Body, Fault, Problem, Told};
 use super::{Shared, conferences, drain, events, participants, room};
 use crate::tokens::TokenRole;
@@ -95,6 +96,7 @@ pub(crate) fn router(shared: Shared) -> Router {
     router
         .fallback(none)
         .method_not_allowed_fallback(no_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(shared.clone(), only_from_here))
         .with_state(shared)
 }
@@ -133,7 +135,7 @@ async fn only_from_here(State(shared): State<Shared>, request: Request, next: Ne
     counted(&shared, "none", Fault::new(Problem::Foreign, detail).into_response())
 }
 
-async fn problem(Path(name): Path<String>) -> Result<Json<Body>, Fault> {
+async fn problem(Name(name): Name) -> Result<Json<Body>, Fault> {
     let found = Problem::of_segment(&name).map(Problem::described);
     found.map(Json).ok_or_else(|| Fault::new(Problem::NoRoute, "no answer has this type"))
 }
