@@ -32,13 +32,30 @@ pub(super) struct Row {
 #[derive(Default)]
 pub(super) struct Change {
     pub(super) put: Vec<(String, u64, Row)>,
-    pub(super) remove: Vec<(String, u64)>,
+    /// What was delivered. If a cut brings it back, it is posted once more, and known by its id: no disk is waited for.
+    pub(super) delivered: Vec<(String, u64)>,
+    /// What is given up and counted: that must not be done again after a cut.
+    pub(super) given_up: Vec<(String, u64)>,
+}
+
+impl Change {
+    pub(super) const fn is_nothing(&self) -> bool {
+        self.put.is_empty() && self.delivered.is_empty() && self.given_up.is_empty()
+    }
+
+    const fn is_lasting(&self) -> bool {
+        !self.put.is_empty() || !self.given_up.is_empty()
+    }
 }
 
 /// What waits for each receiver, by its URL, in order.
 pub(super) type AllWaiting = BTreeMap<String, VecDeque<Waiting>>;
 
-pub(super) struct Spool(Reopened);
+pub(super) struct Spool {
+    database: Reopened,
+    /// Whether a cut would bring back what was delivered.
+    is_unsettled: bool,
+}
 
 impl Spool {
     /// Opens the spool of a state folder, or makes it.
@@ -50,7 +67,7 @@ impl Spool {
         };
         let database = store::database(&path).map_err(failed)?;
         let open = path.clone();
-        let mut spool = Self(Reopened::new(database, move || store::database(&open)));
+        let mut spool = Self::with(Reopened::new(database, move || store::database(&open)));
         let waiting = spool.read_all().map_err(failed)?;
         Ok((spool, waiting))
     }
@@ -58,21 +75,40 @@ impl Spool {
     /// On a disk that a test has.
     #[cfg(test)]
     pub(super) fn on(database: Database) -> Self {
-        Self(Reopened::new(database, || Err(io::Error::other("a test has it").into())))
+        Self::with(Reopened::new(database, || Err(io::Error::other("a test has it").into())))
+    }
+
+    const fn with(database: Reopened) -> Self {
+        Self { database, is_unsettled: false }
     }
 
     pub(super) fn read_all(&mut self) -> Result<AllWaiting, redb::Error> {
-        self.0.with(read_all)
+        self.database.with(read_all)
     }
 
-    /// Writes all of it or nothing; when it returns, what was put is on the disk.
+    /// Writes all of it or nothing; when it returns, what was put is on the disk, and what was given up is gone from it.
     pub(super) fn write(&mut self, change: &Change) -> Result<(), redb::Error> {
-        self.0.with(|database| write(database, change))
+        self.database.with(|database| write(database, change))?;
+        // What is written to last takes with it what was written before.
+        self.is_unsettled = !change.is_lasting();
+        Ok(())
+    }
+
+    /// Whether there is something for [`Self::settle`].
+    pub(super) const fn is_unsettled(&self) -> bool {
+        self.is_unsettled
+    }
+
+    /// Has the disk forget what was delivered: no cut brings it back then, and its place is used again.
+    pub(super) fn settle(&mut self) -> Result<(), redb::Error> {
+        self.database.with(|database| Ok(database.begin_write()?.commit()?))?;
+        self.is_unsettled = false;
+        Ok(())
     }
 
     /// One event. `None`: it is not there, or says nothing that can be read.
     pub(super) fn read(&mut self, url: &str, number: u64) -> Result<Option<Row>, redb::Error> {
-        self.0.with(|database| {
+        self.database.with(|database| {
             let table = database.begin_read()?.open_table(EVENTS)?;
             let value = table.get((url, number))?;
             Ok(value.and_then(|it| serde_json::from_slice(it.value()).ok()))
@@ -104,8 +140,7 @@ fn read_all(database: &Database) -> Result<AllWaiting, redb::Error> {
 
 fn write(database: &Database, change: &Change) -> Result<(), redb::Error> {
     let mut transaction = database.begin_write()?;
-    if change.put.is_empty() {
-        // If a cut brings back what was delivered, it is posted once more, and known by its id.
+    if !change.is_lasting() {
         transaction.set_durability(Durability::None)?;
     }
     {
@@ -114,7 +149,7 @@ fn write(database: &Database, change: &Change) -> Result<(), redb::Error> {
             let text = serde_json::to_vec(row).map_err(io::Error::other)?;
             table.insert((url.as_str(), *number), text.as_slice())?;
         }
-        for (url, number) in &change.remove {
+        for (url, number) in change.delivered.iter().chain(&change.given_up) {
             table.remove((url.as_str(), *number))?;
         }
     }
@@ -161,15 +196,15 @@ mod tests {
         let mut spool = Spool::on(database);
         for numbers in [0..1, 1..4, 4..5, 5..9, 9..12] {
             let put = numbers.clone().map(event).collect();
-            if spool.write(&Change { put, remove: Vec::new() }).is_err() {
+            if spool.write(&Change { put, ..Change::default() }).is_err() {
                 told.doubtful.extend(numbers);
                 return told;
             }
             told.kept.extend(numbers.clone());
             let over: Vec<u64> = numbers.filter(|number| number % 3 == 0).collect();
             told.delivered.extend(&over);
-            let remove = over.into_iter().map(|number| (event(number).0, number)).collect();
-            if spool.write(&Change { put: Vec::new(), remove }).is_err() {
+            let delivered = over.into_iter().map(|number| (event(number).0, number)).collect();
+            if spool.write(&Change { delivered, ..Change::default() }).is_err() {
                 return told;
             }
         }
@@ -223,6 +258,32 @@ mod tests {
         assert!(is_lost);
     }
 
+    /// What was given up is not given up and counted again after each cut; what was delivered comes once more at most until the
+    /// disk has settled.
+    #[test]
+    fn what_was_given_up_does_not_come_back_nor_what_was_delivered_and_settled() {
+        let disk = Backend::of(empty(), None);
+        let mut spool = Spool::on(open(&disk).expect("opened"));
+        let left = || {
+            let after = Backend::of(disk.safe(), None);
+            let waiting = Spool::on(open(&after).expect("opened")).read_all().expect("read");
+            let mut numbers: Vec<u64> = waiting.values().flatten().map(|it| it.number).collect();
+            numbers.sort_unstable();
+            numbers
+        };
+        let key = |number| (event(number).0, number);
+        let put = (0..4).map(event).collect();
+        spool.write(&Change { put, ..Change::default() }).expect("written");
+        let given_up = vec![key(0)];
+        spool.write(&Change { given_up, ..Change::default() }).expect("written");
+        assert_eq!((left(), spool.is_unsettled()), (vec![1, 2, 3], false));
+        let delivered = vec![key(1)];
+        spool.write(&Change { delivered, ..Change::default() }).expect("written");
+        assert_eq!((left(), spool.is_unsettled()), (vec![1, 2, 3], true), "nobody waits for it");
+        spool.settle().expect("written");
+        assert_eq!((left(), spool.is_unsettled()), (vec![2, 3], false));
+    }
+
     #[test]
     fn what_was_put_is_there_in_order_after_the_next_start_and_what_was_removed_is_not() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -236,9 +297,9 @@ mod tests {
             put("b", 1, "b"),
             put("a", 3, "second"),
         ];
-        spool.write(&Change { put, remove: Vec::new() }).expect("written");
-        let remove = vec![("a".to_owned(), 2)];
-        spool.write(&Change { put: Vec::new(), remove }).expect("written");
+        spool.write(&Change { put, ..Change::default() }).expect("written");
+        let delivered = vec![("a".to_owned(), 2)];
+        spool.write(&Change { delivered, ..Change::default() }).expect("written");
         let mut read = |number| spool.read("a", number).expect("read");
         assert_eq!((read(2), read(3)), (None, Some(row("second"))));
         drop(spool);

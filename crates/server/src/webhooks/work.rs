@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use transport::{Clock, unix_micros};
-use units::{Rng, soonest};
+use units::{Instant, Rng, soonest};
 
 use super::hook::Hook;
 use super::post::{self, Job};
@@ -28,6 +28,9 @@ pub(super) enum Wake {
     /// Write down what there is, and end.
     Stop,
 }
+
+/// How long a cut may bring back what was delivered. So often at most the disk is written to for it alone.
+const SETTLED_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long it sleeps when nothing is due.
 const LONG: Duration = Duration::from_secs(3_600);
@@ -64,6 +67,8 @@ pub(super) struct Worker {
     wakes: SyncSender<Wake>,
     /// Events thrown away because their receiver is not in the configuration any more.
     removed: u64,
+    /// When the spool is settled.
+    settles_at: Option<Instant>,
     figures: Arc<Mutex<WebhookFigures>>,
 }
 
@@ -76,7 +81,8 @@ impl Worker {
         figures: Arc<Mutex<WebhookFigures>>,
     ) -> Self {
         let prefix = format!("msg_{}", rng.token(16));
-        Self { spool, clock, rng, live: Vec::new(), last: 0, prefix, removed: 0, wakes, figures }
+        let (live, last, removed, settles_at) = (Vec::new(), 0, 0, None);
+        Self { spool, clock, rng, live, last, prefix, wakes, removed, settles_at, figures }
     }
 
     pub(super) fn run(mut self, hooks: Vec<Hook>, waiting: AllWaiting, wakes: &Receiver<Wake>) {
@@ -86,8 +92,10 @@ impl Worker {
         self.keep(change);
         loop {
             self.give_out();
+            self.settle(self.clock.now());
             self.show();
-            let deadline = self.live.iter().fold(None, |at, it| soonest(at, it.queue.deadline()));
+            let queues = self.live.iter().map(|it| it.queue.deadline());
+            let deadline = queues.fold(self.settles_at, soonest);
             let wait = deadline.map_or(LONG, |at| at.since(self.clock.now()));
             let first = match wakes.recv_timeout(wait) {
                 Ok(wake) => Some(wake),
@@ -119,8 +127,12 @@ impl Worker {
             Wake::Posted(url, number, outcome) => {
                 let now = self.clock.now();
                 if let Some(live) = self.live.iter_mut().find(|it| it.hook.url == url) {
-                    let over = live.queue.done(now, unix_micros(), number, outcome);
-                    change.remove.extend(over.into_iter().map(|number| (url.clone(), number)));
+                    let over = match outcome {
+                        Outcome::Delivered => &mut change.delivered,
+                        Outcome::Gone | Outcome::Failed { .. } => &mut change.given_up,
+                    };
+                    let done = live.queue.done(now, unix_micros(), number, outcome);
+                    over.extend(done.into_iter().map(|number| (url.clone(), number)));
                 }
             }
             Wake::Hooks(hooks) => {
@@ -156,12 +168,15 @@ impl Worker {
 
     /// Writes it down, and only then counts on it.
     fn keep(&mut self, change: Change) {
-        if change.put.is_empty() && change.remove.is_empty() {
+        if change.is_nothing() {
             return;
         }
         let written = self.spool.write(&change);
         if let Err(error) = &written {
             tracing::error!(%error, "the spool of webhooks cannot be written");
+        }
+        if self.spool.is_unsettled() {
+            self.settles_at.get_or_insert_with(|| self.clock.now() + SETTLED_WITHIN);
         }
         self.live.iter_mut().for_each(|live| live.pending = 0);
         for (url, number, row) in change.put {
@@ -173,6 +188,20 @@ impl Worker {
                 (Some(live), Err(_)) => live.queue.lose(HookLost::SpoolWrite),
                 (None, _) => {}
             }
+        }
+    }
+
+    /// Has the disk forget what was delivered, when it is time.
+    fn settle(&mut self, now: Instant) {
+        if self.settles_at.is_none_or(|at| at > now) {
+            return;
+        }
+        self.settles_at = None;
+        if self.spool.is_unsettled()
+            && let Err(error) = self.spool.settle()
+        {
+            tracing::error!(%error, "the spool of webhooks cannot be written");
+            self.settles_at = Some(now + SETTLED_WITHIN);
         }
     }
 
@@ -203,7 +232,7 @@ impl Worker {
                 );
             }
             self.removed += u64::try_from(count).unwrap_or(u64::MAX);
-            change.remove.extend(waiting.into_iter().map(|it| (url.clone(), it.number)));
+            change.given_up.extend(waiting.into_iter().map(|it| (url.clone(), it.number)));
         }
     }
 
@@ -239,7 +268,8 @@ impl Worker {
                             live.jobs.try_send(Job { hook: Arc::clone(&live.hook), number, row });
                     }
                     Ok(None) => {
-                        change.remove.extend(live.queue.skip().map(|number| (url.clone(), number)));
+                        let skipped = live.queue.skip();
+                        change.given_up.extend(skipped.map(|number| (url.clone(), number)));
                     }
                     // What waits is there still.
                     Err(error) => {

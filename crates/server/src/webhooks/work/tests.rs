@@ -100,3 +100,44 @@ fn canary_answer_that_does_not_wait_for_its_event_is_caught() {
     });
     assert!(is_lost);
 }
+
+/// What waits on this disk after a cut.
+fn left(disk: &Backend) -> AllWaiting {
+    let after = Backend::of(disk.safe(), None);
+    Spool::on(open(&after).expect("opened")).read_all().expect("read")
+}
+
+fn happens(worker: &mut Worker, feed: &mut Feed, count: usize) {
+    let happened = (0..count).map(|_| {
+        let notice = Notice::ShuttingDown;
+        Wake::Happened(feed.push(Arc::new(notice), 1).expect("it is told"))
+    });
+    worker.turn(happened);
+}
+
+/// Else they are thrown away and counted again at each start, for as long as nothing else is written.
+#[test]
+fn events_of_a_receiver_that_was_taken_out_are_thrown_away_once_whatever_is_cut() {
+    let disk = Backend::of(empty(), None);
+    let mut worker = worker(Spool::on(open(&disk).expect("opened")));
+    happens(&mut worker, &mut Feed::new(0), 3);
+    assert_eq!(left(&disk).values().flatten().count(), 3);
+    worker.turn(std::iter::once(Wake::Hooks(Vec::new())));
+    assert_eq!((worker.removed, left(&disk)), (3, AllWaiting::new()));
+}
+
+#[test]
+fn what_was_delivered_is_not_posted_again_after_a_cut_a_second_later() {
+    let disk = Backend::of(empty(), None);
+    let mut worker = worker(Spool::on(open(&disk).expect("opened")));
+    happens(&mut worker, &mut Feed::new(0), 2);
+    let url = worker.live[0].hook.url.clone();
+    let number = worker.live[0].queue.next(worker.clock.now()).expect("the first");
+    worker.turn(std::iter::once(Wake::Posted(url, number, Outcome::Delivered)));
+    let at = worker.settles_at.expect("it is settled soon");
+    worker.settle(at - Duration::from_millis(1));
+    assert_eq!(left(&disk).values().flatten().count(), 2, "not yet");
+    worker.settle(at);
+    assert_eq!(left(&disk).values().flatten().count(), 1);
+    assert_eq!(worker.settles_at, None);
+}
