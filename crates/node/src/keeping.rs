@@ -89,6 +89,16 @@ pub enum StoreChange {
     RemoveKey(ConferenceId),
 }
 
+impl StoreChange {
+    /// The conference that it is about.
+    pub const fn about(&self) -> ConferenceId {
+        match self {
+            Self::Put(stored) | Self::PutMade(stored, _) => stored.id,
+            Self::Remove(id) | Self::RemoveKey(id) => *id,
+        }
+    }
+}
+
 /// What the node knows of its store.
 #[derive(Debug)]
 pub(crate) struct Keeping {

@@ -459,6 +459,19 @@ impl Node {
         self.outputs.push_back(output);
     }
 
+    /// The changes to this conference that are on their way to the store.
+    pub(crate) fn tickets_about(&self, id: ConferenceId) -> impl Iterator<Item = u64> {
+        self.outputs.iter().filter_map(move |output| match output {
+            Output::Store { ticket, change } => (change.about() == id).then_some(*ticket),
+            Output::Send(_)
+            | Output::Media { .. }
+            | Output::Notice(_)
+            | Output::Record(_)
+            | Output::Reserved { .. }
+            | Output::Resolve { .. } => None,
+        })
+    }
+
     pub(crate) fn notice(&mut self, notice: Notice) {
         self.outputs.push_back(Output::Notice(notice));
     }

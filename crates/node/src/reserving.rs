@@ -30,8 +30,22 @@ pub struct ReserveRequest {
     pub until: UnixTime,
     /// Who pays; `None`: nobody in particular.
     pub tenant: Option<String>,
-    /// Names this request, so that the same again is the same reservation; `None`: it is another one each time.
+    /// Names this request, so that the same again is the same reservation, and another one is refused while that stands;
+    /// `None`: it is another one each time.
     pub key: Option<String>,
+}
+
+impl ReserveRequest {
+    /// What is kept of it.
+    fn stored(&self) -> StoredState {
+        StoredState::Reserved {
+            legs: self.legs,
+            codec: self.codec,
+            ptime_ms: u32::try_from(self.ptime.as_millis()).unwrap_or(u32::MAX),
+            from: self.from,
+            until: self.until,
+        }
+    }
 }
 
 /// One reservation. Serialised as JSON; fields are added, never renamed.
@@ -87,6 +101,11 @@ pub enum ReserveError {
         "{tenant} has {has} of its {quota} seats then, reserved and in use: this is its own limit"
     )]
     TenantFull { tenant: String, has: u32, quota: u32 },
+    #[error(
+        "this key names a reservation of {legs} legs, which is not what is asked for now: ask for the same, take another key, or \
+         give that one up"
+    )]
+    OtherRequest { legs: u32 },
     #[error("this key has named {most} reservations of late: take another one")]
     KeyUsed { most: u8 },
     #[error("there are {max} reservations already")]
@@ -177,7 +196,7 @@ impl Node {
         }
         let named = self.identities(request);
         if let Some(id) = named.iter().find(|id| self.pool.reservation(**id).is_some()) {
-            return Ok(Made::Already(*id));
+            return self.same(*id, request);
         }
         // What it named before may run still, beyond its time, or be over and remembered.
         let id = named.into_iter().find(|id| !self.records.contains_key(id));
@@ -214,15 +233,20 @@ impl Node {
         let legs_max = usual.legs_max.map(|max| max.max(request.legs));
         let policy = Policy { legs_max, ..usual };
         let record = Record::unasked(now, uri, (0, policy), request.until);
-        let reserved = Some(StoredState::Reserved {
-            legs: request.legs,
-            codec: request.codec,
-            ptime_ms: u32::try_from(request.ptime.as_millis()).unwrap_or(u32::MAX),
-            from: request.from,
-            until: request.until,
-        });
+        let reserved = Some(request.stored());
         self.records.insert(id, Box::new(Record { reserved, ..record }));
         Ok(Made::New(id))
+    }
+
+    /// What was reserved under the same key, if that is what is asked for.
+    fn same(&self, id: ConferenceId, request: &ReserveRequest) -> Result<Made, ReserveError> {
+        let reserved = self.records.get(&id).and_then(|record| record.reserved);
+        match reserved {
+            Some(StoredState::Reserved { legs, .. }) if reserved != Some(request.stored()) => {
+                Err(ReserveError::OtherRequest { legs })
+            }
+            Some(_) | None => Ok(Made::Already(id)),
+        }
     }
 
     /// What a request may mean: whoever names his gets the same again while it stands, and another one after that.

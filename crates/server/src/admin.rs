@@ -34,6 +34,7 @@ use axum::extract::{FromRef, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use node::{DrainStatus, Node, Readiness, SteerError};
+use pool::ConferenceId;
 use tokio::sync::{mpsc, oneshot};
 use units::Instant;
 
@@ -51,8 +52,9 @@ use crate::metrics::{self, Snapshot};
 /// Questions that wait for the loop. Each is answered in the loop's next turn; one more hears 503.
 pub(crate) const ASKED_MAX: usize = 32;
 
-/// What the node is to do at the time that it is; gives whom to tell when it is on the disk, if anybody is to be told then.
-type Work = Box<dyn FnOnce(&mut Node, Instant) -> Option<Tell> + Send>;
+/// What the node is to do at the time that it is; gives whom to tell when that conference is on the disk as it is then, if anybody
+/// is to be told then.
+type Work = Box<dyn FnOnce(&mut Node, Instant) -> Option<(ConferenceId, Tell)> + Send>;
 
 /// A question to the loop.
 pub(crate) enum Asked {
@@ -140,17 +142,20 @@ async fn ask<T>(
     })
 }
 
-/// Has the node do something that is to outlive the process, and waits until it is on the disk. If it cannot be written, that
-/// is the answer, with these words of what has come of it.
+/// Has the node do something to a conference that is to outlive the process, and waits until it is on the disk. If it cannot be
+/// written, that is the answer, with these words of what has come of it.
 async fn steer_kept<T: Send + 'static>(
     shared: &Shared,
     unkept: &str,
-    what: impl FnOnce(&mut Node, Instant) -> Result<T, SteerError> + Send + 'static,
+    what: impl FnOnce(&mut Node, Instant) -> Result<(ConferenceId, T), SteerError> + Send + 'static,
 ) -> Result<T, Fault> {
     let asked = |answer: oneshot::Sender<(Result<T, SteerError>, bool)>| {
         Asked::Steer(Box::new(move |node, now| match what(node, now) {
-            // Whoever asked may have gone away; it is done all the same.
-            Ok(done) => Some(Box::new(move |is_kept| drop(answer.send((Ok(done), is_kept))))),
+            Ok((id, done)) => {
+                // Whoever asked may have gone away; it is done all the same.
+                let tell = move |is_kept| drop(answer.send((Ok(done), is_kept)));
+                Some((id, Box::new(tell) as Tell))
+            }
             Err(refused) => {
                 drop(answer.send((Err(refused), true)));
                 None

@@ -1,8 +1,9 @@
 //! The loop's side of the store, and of those who wait until something is on the disk.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use node::{ReservationStatus, ReserveError, StoreChange};
+use pool::ConferenceId;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::store::{Answer, Store};
@@ -17,7 +18,9 @@ pub(crate) type Tell = Box<dyn FnOnce(bool) + Send>;
 struct Behind {
     /// The last change that he waits for.
     last: u64,
-    /// Whether the disk has taken all of it so far.
+    /// The conference that he has changed.
+    about: ConferenceId,
+    /// Whether the disk has taken all of that one so far. What it does not take of others is not his.
     is_kept: bool,
     tell: Tell,
 }
@@ -33,7 +36,7 @@ pub(crate) struct Keeping {
     waiting: BTreeMap<u64, oneshot::Sender<Reserved>>,
     last_ticket: u64,
     /// Changes that the store has not answered yet. Bounded by those that it lets wait, and what the node tells in one turn.
-    open: BTreeSet<u64>,
+    open: BTreeMap<u64, ConferenceId>,
     /// Who waits for these, in their order. Bounded by the connections of the admin interface.
     behind: Vec<Behind>,
     kept: u64,
@@ -47,7 +50,7 @@ impl Keeping {
 
     /// Hands a change to the store.
     pub(crate) fn change(&mut self, ticket: u64, change: StoreChange) {
-        self.open.insert(ticket);
+        self.open.insert(ticket, change.about());
         let is_taken = self.store.as_ref().is_some_and(|store| store.change(ticket, change));
         if !is_taken {
             self.refused.push(ticket);
@@ -72,11 +75,13 @@ impl Keeping {
         (self.kept, self.failed)
     }
 
-    /// Tells whether all is on the disk that the store has been told so far, once that is known.
-    pub(crate) fn when_kept(&mut self, tell: Tell) {
-        match self.open.last() {
+    /// Tells whether all is on the disk that the store has been told so far of this conference, once that is known of all.
+    pub(crate) fn when_kept(&mut self, about: ConferenceId, tell: Tell) {
+        match self.open.last_key_value() {
             None => tell(true),
-            Some(last) => self.behind.push(Behind { last: *last, is_kept: true, tell }),
+            Some((last, _)) => {
+                self.behind.push(Behind { last: *last, about, is_kept: true, tell });
+            }
         }
     }
 
@@ -87,11 +92,12 @@ impl Keeping {
         } else {
             self.failed += 1;
         }
-        self.open.remove(&ticket);
-        for behind in self.behind.iter_mut().filter(|it| ticket <= it.last) {
+        let about = self.open.remove(&ticket);
+        let of_it = |it: &&mut Behind| ticket <= it.last && about == Some(it.about);
+        for behind in self.behind.iter_mut().filter(of_it) {
             behind.is_kept &= is_kept;
         }
-        let first_open = self.open.first().copied().unwrap_or(u64::MAX);
+        let first_open = self.open.first_key_value().map_or(u64::MAX, |(ticket, _)| *ticket);
         let (done, left): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.behind).into_iter().partition(|it| it.last < first_open);
         self.behind = left;
@@ -120,20 +126,45 @@ mod tests {
 
     /// A store that is told, and answers when the test says so.
     fn told(tickets: impl IntoIterator<Item = u64>) -> Keeping {
-        Keeping { open: tickets.into_iter().collect(), ..Keeping::default() }
+        let open = tickets.into_iter().map(|ticket| (ticket, ONE)).collect();
+        Keeping { open, ..Keeping::default() }
     }
 
+    const ONE: ConferenceId = ConferenceId([1; 10]);
+    const OTHER: ConferenceId = ConferenceId([2; 10]);
+
     fn wait(keeping: &mut Keeping) -> Receiver<bool> {
+        wait_for(keeping, ONE)
+    }
+
+    fn wait_for(keeping: &mut Keeping, about: ConferenceId) -> Receiver<bool> {
         let (tell, told) = channel();
-        keeping.when_kept(Box::new(move |is_kept| tell.send(is_kept).expect("the test waits")));
+        let tell = Box::new(move |is_kept| tell.send(is_kept).expect("the test waits"));
+        keeping.when_kept(about, tell);
         told
+    }
+
+    /// Else somebody's conference is there, and he is told that nothing was made.
+    #[test]
+    fn what_the_disk_did_not_take_of_others_is_not_his() {
+        let mut keeping = told([1]);
+        keeping.open.insert(2, OTHER);
+        let other = wait_for(&mut keeping, OTHER);
+        keeping.known(1, false);
+        assert_eq!(other.try_recv(), Err(TryRecvError::Empty), "2 is not there yet");
+        keeping.open.insert(3, ONE);
+        let again = wait_for(&mut keeping, OTHER);
+        keeping.known(2, true);
+        assert_eq!(other.try_recv(), Ok(true));
+        keeping.known(3, false);
+        assert_eq!(again.try_recv(), Ok(true));
     }
 
     #[test]
     fn nobody_is_answered_before_all_that_was_told_before_him_is_on_the_disk() {
         let mut keeping = told([1, 2]);
         let first = wait(&mut keeping);
-        keeping.open.insert(3);
+        keeping.open.insert(3, ONE);
         let second = wait(&mut keeping);
         keeping.known(2, true);
         assert_eq!(first.try_recv(), Err(TryRecvError::Empty), "1 is not there yet");
@@ -149,12 +180,12 @@ mod tests {
     fn what_the_disk_did_not_take_is_told_to_those_who_waited_for_it_and_to_no_other() {
         let mut keeping = told([1, 2]);
         let first = wait(&mut keeping);
-        keeping.open.insert(3);
+        keeping.open.insert(3, ONE);
         let second = wait(&mut keeping);
         keeping.known(1, true);
         keeping.known(2, false);
         assert_eq!(first.try_recv(), Ok(false));
-        keeping.open.insert(4);
+        keeping.open.insert(4, ONE);
         let third = wait(&mut keeping);
         keeping.known(3, true);
         keeping.known(4, true);
@@ -166,7 +197,7 @@ mod tests {
     #[test]
     fn a_change_that_no_store_takes_is_not_kept() {
         let mut keeping = Keeping::default();
-        keeping.change(7, StoreChange::RemoveKey(pool::ConferenceId([0; 10])));
+        keeping.change(7, StoreChange::RemoveKey(ONE));
         let told = wait(&mut keeping);
         assert_eq!(keeping.refused, [7]);
         keeping.known(7, false);

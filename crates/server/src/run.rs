@@ -121,6 +121,28 @@ enum Wake {
     Stored(u64, bool),
 }
 
+/// When a loop that was told to end once nothing is held and nothing runs does so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ends {
+    /// Whenever that is.
+    WithTheLast,
+    /// Or then, whatever runs.
+    By(Instant),
+}
+
+impl Ends {
+    fn after(now: Instant, within: Option<Duration>) -> Self {
+        within.map_or(Self::WithTheLast, |within| Self::By(now + within))
+    }
+
+    const fn at(self) -> Option<Instant> {
+        match self {
+            Self::WithTheLast => None,
+            Self::By(at) => Some(at),
+        }
+    }
+}
+
 causes! {
     /// What came of a configuration that was read while the server ran.
     pub(crate) enum Reload {
@@ -146,8 +168,7 @@ pub(crate) struct Loop {
     events_lost: u64,
     records: Option<Writer>,
     keeping: Keeping,
-    /// Told to end once nothing is held and nothing runs, and then at the latest.
-    ends_at: Option<Instant>,
+    ends: Option<Ends>,
     reloads: Tally<Reload>,
     feed: Feed,
     http: Counts,
@@ -179,7 +200,7 @@ impl Loop {
             events_lost: 0,
             records: None,
             keeping: Keeping::default(),
-            ends_at: None,
+            ends: None,
             reloads: Tally::default(),
             feed: Feed::new(unix_time().0),
             http: Counts::default(),
@@ -229,7 +250,8 @@ impl Loop {
         let _ = ready.try_send(());
         while self.health == Health::Alive && !(give_up.is_some() && self.is_quiet()) {
             let deadline = soonest(self.node.deadline(), self.wires.deadline());
-            let deadline = soonest(deadline, self.ends_at).map(|at| self.clock.system(at));
+            let deadline = soonest(deadline, self.ends.and_then(Ends::at));
+            let deadline = deadline.map(|at| self.clock.system(at));
             let retry = self.mixers.is_behind().then(|| SystemInstant::now() + RETRY);
             // In this order, so that no flood of packets holds up what is due.
             let wake = tokio::select! {
@@ -302,7 +324,7 @@ impl Loop {
 
     /// BYE to every leg; gives when their answers are waited for no longer.
     fn stop(&mut self) -> SystemInstant {
-        self.ends_at = None;
+        self.ends = None;
         self.node.shutdown(self.clock.now());
         SystemInstant::now() + STOP_GRACE
     }
@@ -311,7 +333,9 @@ impl Loop {
     fn has_drained(&self) -> bool {
         let now = self.clock.now();
         let is_empty = |it: DrainStatus| it.conferences == 0;
-        self.ends_at.is_some_and(|at| at <= now || self.node.draining(now).is_some_and(is_empty))
+        self.ends.is_some_and(|ends| {
+            ends.at().is_some_and(|at| at <= now) || self.node.draining(now).is_some_and(is_empty)
+        })
     }
 
     /// Without a media port the node would refuse the first caller: SIP waits for them in the
@@ -347,10 +371,10 @@ impl Loop {
             Wake::Asked(Asked::Status(asked)) => drop(asked.send(self.status(now))),
             Wake::Asked(Asked::Metrics(asked)) => drop(asked.send(self.snapshot(now))),
             Wake::Asked(Asked::Steer(work)) => {
-                if let Some(tell) = work(&mut self.node, now) {
+                if let Some((about, tell)) = work(&mut self.node, now) {
                     // What it had stored and told comes before whoever waits for it.
                     self.drain_node();
-                    self.keeping.when_kept(self.webhooks.after_these(tell));
+                    self.keeping.when_kept(about, self.webhooks.after_these(tell));
                 }
             }
             Wake::Asked(Asked::Subscribe(last, asked)) => {
@@ -364,11 +388,13 @@ impl Loop {
             Wake::Asked(Asked::Ready(asked)) => drop(asked.send(self.node.readiness(now))),
             Wake::Asked(Asked::Drain(within, asked)) => {
                 self.node.drain(now, within);
+                // A process that was told to end ends by what was said last.
+                self.ends = self.ends.map(|_| Ends::after(now, within));
                 // Whoever asked may have gone away.
                 let _ = asked.send(self.node.draining(now));
             }
             Wake::Asked(Asked::Undrain(asked)) => {
-                self.ends_at = None;
+                self.ends = None;
                 self.node.undrain();
                 // Whoever asked may have gone away.
                 let _ = asked.send(self.node.draining(now));
@@ -378,7 +404,7 @@ impl Loop {
                 self.node.handle_input(now, Input::Resolved { id, targets });
             }
             Wake::Order(Order::DrainAndStop(within)) => {
-                self.ends_at = Some(now + within);
+                self.ends = Some(Ends::after(now, Some(within)));
                 self.node.drain(now, Some(within));
             }
             Wake::Order(Order::Reload(new)) => self.reload(*new),

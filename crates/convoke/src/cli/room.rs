@@ -139,7 +139,7 @@ pub(crate) struct ReserveArgs {
     /// How long it lasts
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration, default_value = "1h")]
     pub(crate) lasts: Duration,
-    /// A name for this request: given again it is the same reservation
+    /// A name for this request: given again, with the same times and size, it is the same reservation
     #[arg(long, value_name = "NAME")]
     pub(crate) key: Option<String>,
     /// Give this reservation up

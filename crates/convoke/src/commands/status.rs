@@ -109,7 +109,12 @@ fn show_webhook(webhook: &WebhookStatus) -> String {
         let _ = write!(line, ", {lost} lost");
     }
     if let Some(why) = why {
-        let _ = write!(line, "; failed {failures} times, at last: {}", harmless(why));
+        let why = harmless(why);
+        let _ = match failures {
+            0 => write!(line, "; {why}"),
+            1 => write!(line, "; failed once: {why}"),
+            _ => write!(line, "; failed {failures} times, at last: {why}"),
+        };
     }
     line.push('\n');
     line

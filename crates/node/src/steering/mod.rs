@@ -335,12 +335,13 @@ impl Node {
         }
     }
 
-    /// Whoever has this made is told of it when the disk has taken all that it was told since `before`; what it does not take
-    /// is not made.
+    /// Whoever has this made is told of it when the disk has taken all that it was told of it since `before`; what it does not
+    /// take is not made.
     fn made_when_kept(&mut self, id: ConferenceId, before: u64) {
+        let tickets = self.tickets_about(id).filter(|ticket| *ticket > before);
+        let waiting: Vec<_> = tickets.map(|ticket| (ticket, Waiting::Make { id })).collect();
         if let Some(keeping) = &mut self.keeping {
-            let numbers = before + 1..=keeping.last_ticket();
-            keeping.waiting.extend(numbers.map(|number| (number, Waiting::Make { id })));
+            keeping.waiting.extend(waiting);
         }
     }
 

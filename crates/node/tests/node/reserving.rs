@@ -138,6 +138,29 @@ fn the_same_named_request_is_the_same_reservation() {
     assert_eq!(rig.node.reservations(rig.now).len(), 2);
 }
 
+/// Whoever asks for other things under a key that names a reservation must not believe that he has them.
+#[test]
+fn another_request_under_the_key_of_a_reservation_is_refused() {
+    let mut rig = rig();
+    let first = reserve(&mut rig, named("k", 9)).expect("room");
+    let others = [
+        named("k", 8),
+        ReserveRequest { codec: Codec::Pcma, ..named("k", 9) },
+        ReserveRequest { ptime: Duration::from_millis(10), ..named("k", 9) },
+        ReserveRequest { from: UnixTime(named("k", 9).from.0 + 1), ..named("k", 9) },
+        ReserveRequest { until: UnixTime(named("k", 9).until.0 + 1), ..named("k", 9) },
+    ];
+    let refused = Err(ReserveError::OtherRequest { legs: 9 });
+    for other in &others {
+        assert_eq!(reserve(&mut rig, other.clone()), refused, "{other:?}");
+    }
+    // Also by the next process; and what was promised stands.
+    let mut rig = rig.killed(MINUTE, Setting { seats: 20, ..Setting::default() });
+    assert_eq!(reserve(&mut rig, named("k", 8)), refused);
+    assert_eq!(reserve(&mut rig, named("k", 9)), Ok(first));
+    assert_eq!(rig.node.reservations(rig.now).len(), 1);
+}
+
 /// K10 · RFC 6917 §5.2.6.1: a failed request gives nothing, and errors are told apart.
 #[test]
 fn what_cannot_be_reserved_says_why() {
@@ -279,6 +302,7 @@ fn another_request_under_a_key_changes_nothing_of_what_was_promised() {
     }
     let legs = |rig: &Rig| rig.node.reservations(rig.now).iter().map(|it| it.legs).sum::<u32>();
     assert_eq!((rig.reserved.len(), legs(&rig)), (2, 3));
+    assert!(rig.reserved.contains(&Err(ReserveError::OtherRequest { legs: 3 })));
     let rig = rig.killed(MINUTE, Setting { seats: 20, ..Setting::default() });
     assert_eq!(legs(&rig), 3);
 }

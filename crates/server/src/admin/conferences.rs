@@ -27,7 +27,9 @@ pub(super) async fn create(
 ) -> Result<Response, Fault> {
     let asker = Asker { name: caller.principal(), key: idempotency_key(&headers)? };
     let new = body.into();
-    let create = move |node: &mut Node, now| node.create_conference(now, &new, &asker);
+    let create = move |node: &mut Node, now| {
+        node.create_conference(now, &new, &asker).map(|made| (made.id, made))
+    };
     let made = steer_kept(&shared, NOT_MADE, create).await?;
     let location = format!("/v1/conferences/{}", made.id);
     let body = axum::Json(Conference::shown(made, &caller));
@@ -63,13 +65,15 @@ pub(super) async fn change(
     Json(body): Json<Patch>,
 ) -> Result<axum::Json<Conference>, Fault> {
     let change = body.into();
-    let change = move |node: &mut Node, now| node.change_conference(now, id, &change);
+    let change =
+        move |node: &mut Node, now| node.change_conference(now, id, &change).map(|view| (id, view));
     let view = steer_kept(&shared, NOT_FOR_LONG, change).await?;
     Ok(shown(view, &caller))
 }
 
 pub(super) async fn end(State(shared): State<Shared>, Id(id): Id) -> Result<StatusCode, Fault> {
-    steer_kept(&shared, NOT_FOR_LONG, move |node, now| node.end_conference(now, id)).await?;
+    let end = move |node: &mut Node, now| node.end_conference(now, id).map(|()| (id, ()));
+    steer_kept(&shared, NOT_FOR_LONG, end).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

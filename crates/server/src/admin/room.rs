@@ -191,7 +191,7 @@ fn reservation(reserved: Result<Reserved, Fault>) -> Result<ReservationStatus, F
             | ReserveError::TooFar { .. } => Problem::OutOfRange,
             ReserveError::NoRoom { .. } | ReserveError::TooMany { .. } => Problem::NoRoom,
             ReserveError::TenantFull { .. } => Problem::TenantFull,
-            ReserveError::KeyUsed { .. } => Problem::KeyUsed,
+            ReserveError::KeyUsed { .. } | ReserveError::OtherRequest { .. } => Problem::KeyUsed,
         };
         Fault::new(problem, error.to_string())
     })

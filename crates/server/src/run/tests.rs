@@ -81,10 +81,10 @@ fn what_was_made_is_answered_behind_its_event() {
         let (tell, told) = channel();
         let make = move |node: &mut Node, now| {
             let asker = Asker { name: "the test".to_owned(), key: None };
-            node.create_conference(now, &NewConference::default(), &asker).expect("made");
+            let made = node.create_conference(now, &NewConference::default(), &asker);
             let tell: crate::keeping::Tell =
                 Box::new(move |is_kept| tell.send(is_kept).expect("the test waits"));
-            Some(tell)
+            Some((made.expect("made").id, tell))
         };
         work.handle(Wake::Asked(Asked::Steer(Box::new(make))), &mut []);
         assert!(told.try_recv().is_err(), "its event is on its way");
@@ -127,4 +127,35 @@ fn a_call_waits_for_one_question_and_not_for_all() {
     });
     let seen = answered_at.lock().expect("no panic");
     assert!(seen.first().is_some_and(|first| *first <= 2), "{seen:?}");
+}
+
+/// Whoever changes the deadline of a server that a signal has told to end moves the end of the process too.
+#[test]
+fn the_newest_deadline_counts_for_the_end_of_the_process() {
+    stopped().block_on(async {
+        let (mut work, _, _events) = held();
+        let make = |node: &mut Node, now| {
+            let asker = Asker { name: "the test".to_owned(), key: None };
+            node.create_conference(now, &NewConference::default(), &asker).expect("made");
+            None
+        };
+        work.handle(Wake::Asked(Asked::Steer(Box::new(make))), &mut []);
+        let drain = |work: &mut Loop, within| {
+            let (asked, _) = tokio::sync::oneshot::channel();
+            work.handle(Wake::Asked(Asked::Drain(within, asked)), &mut []);
+        };
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        drain(&mut work, seconds(1));
+        assert_eq!(work.ends, None, "nobody told the process to end");
+        work.handle(Wake::Order(Order::DrainAndStop(Duration::from_secs(1))), &mut []);
+        drain(&mut work, seconds(30));
+        tokio::time::advance(Duration::from_secs(29)).await;
+        assert!(!work.has_drained(), "it has 30 s now");
+        drain(&mut work, None);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(!work.has_drained(), "and now as long as it takes");
+        drain(&mut work, seconds(5));
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert!(work.has_drained());
+    });
 }

@@ -12,7 +12,7 @@ use crate::config::Webhook;
 const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// How long a receiver has to answer. It should take the event and do its work afterwards.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A receiver that is ready for use.
 #[derive(Clone, Debug)]

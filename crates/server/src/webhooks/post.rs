@@ -8,7 +8,7 @@ use std::time::Duration;
 use transport::unix_time;
 
 use super::HookFailure;
-use super::hook::Hook;
+use super::hook::{Hook, PATIENCE};
 use super::queue::Outcome;
 use super::spool::Row;
 use super::work::Wake;
@@ -42,7 +42,7 @@ fn post(hook: &Hook, row: &Row) -> Outcome {
     let response = match request.send(&row.body) {
         Ok(response) => response,
         Err(error) => {
-            let (cause, why) = (cause(&error), error.to_string());
+            let (cause, why) = (cause(&error), words(&error));
             return Outcome::Failed { cause, why, after: None };
         }
     };
@@ -58,6 +58,17 @@ fn post(hook: &Hook, row: &Row) -> Outcome {
     Outcome::Failed { cause: HookFailure::Status, why: format!("it answered {status}"), after }
 }
 
+/// What went wrong, in the words of who runs a receiver.
+fn words(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Timeout(_) => {
+            format!("it did not answer within {} s", PATIENCE.as_secs())
+        }
+        ureq::Error::Io(error) => error.to_string(),
+        other => other.to_string(),
+    }
+}
+
 fn cause(error: &ureq::Error) -> HookFailure {
     match error {
         ureq::Error::Timeout(_) => HookFailure::Timeout,
@@ -67,5 +78,19 @@ fn cause(error: &ureq::Error) -> HookFailure {
         ureq::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => HookFailure::Tls,
         ureq::Error::Io(_) => HookFailure::Unreachable,
         _ => HookFailure::Protocol,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As `convoke status` shows it.
+    #[test]
+    fn what_went_wrong_is_told_without_the_names_of_our_parts() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert_eq!(words(&ureq::Error::Io(refused)), "connection refused");
+        let late = words(&ureq::Error::Timeout(ureq::Timeout::Global));
+        assert_eq!(late, "it did not answer within 10 s");
     }
 }
