@@ -263,8 +263,6 @@ fn what_cannot_be_is_told_as_a_problem() {
         ("GET /v1/explain?tenant=nobody", json, "", 404, "no-decision"),
         ("GET /v1/explain?legs=100001", json, "", 400, "bad-query"),
         ("GET /v1/problems/x", json, "", 404, "no-route"),
-        ("GET /v1/problems/%ff", json, "", 404, "no-route"),
-        ("DELETE /v1/reservations/%ff", json, "", 404, "no-route"),
     ];
     for (line, more, body, status, problem) in cases {
         let answer = api.ask_with(OPERATOR, line, more, body);

@@ -1,11 +1,11 @@
-//! Bodies that break off, and who reads events without taking them.
+//! Bodies that break off, paths that are no text, and who reads events without taking them.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 
 use serde_json::{Value, json};
 
-use crate::{Api, OPERATOR};
+use crate::{Api, OPERATOR, kind};
 
 /// What the server says to these bytes until it closes; who sends them says no more after them.
 fn answer(api: &Api, bytes: &str, ends: bool) -> String {
@@ -38,6 +38,16 @@ fn a_body_that_breaks_off_is_not_called_too_long() {
     }
     let listed = api.ask(OPERATOR, "GET /v1/conferences", Value::Null);
     assert_eq!(listed.body["conferences"], json!([]), "nothing was made");
+}
+
+/// It is a problem like any other, and counted.
+#[test]
+fn a_path_that_is_no_text_is_told_as_a_problem() {
+    let api = Api::start();
+    for line in ["GET /v1/problems/%ff", "DELETE /v1/reservations/%ff"] {
+        let answer = api.ask(OPERATOR, line, Value::Null);
+        assert_eq!((answer.status, kind(&answer).as_str()), (404, "/v1/problems/no-route"));
+    }
 }
 
 /// Else the connections of 48 who asked for the head alone were taken for an hour, without one reader being counted.
