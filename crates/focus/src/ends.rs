@@ -114,6 +114,8 @@ causes! {
         MediaFailed => "media_failed",
         /// Nobody got in of those who called: by PIN, or through the lobby.
         NobodyGotIn => "nobody_got_in",
+        /// Only other conferences were left in it, and none of them spoke.
+        OnlyConferences => "only_conferences",
         /// The node said so: shutdown, an administrator.
         Ordered => "ordered",
         /// It lasted as long as it may.
@@ -128,6 +130,7 @@ impl fmt::Display for End {
             Self::LastLeft => "the last one left",
             Self::MediaFailed => "its mixer failed",
             Self::NobodyGotIn => "nobody got in",
+            Self::OnlyConferences => "only other conferences were left in it, and none of them spoke",
             Self::Ordered => "ended by the server",
             Self::TimeUp => "its time is up",
         })
@@ -153,7 +156,11 @@ impl Focus {
         if self.had_leg {
             // Who waits to be let in keeps no conference alive that everybody else has left.
             let is_there = |leg: &Leg| leg.standing() == Standing::Staying && leg.entry.is_in();
-            return (!self.legs.values().any(is_there)).then_some(End::LastLeft);
+            if !self.legs.values().any(is_there) {
+                return Some(End::LastLeft);
+            }
+            let is_over = self.company_deadline().is_some_and(|at| at <= now);
+            return is_over.then_some(End::OnlyConferences);
         }
         // Before anybody was in, those who are called or wait are waited for; when the last of them does not come, nobody is.
         match !self.is_new() && self.is_deserted() {
@@ -174,9 +181,11 @@ impl Focus {
             // A fault of ours: the participant's books should not say that it was over (RFC 3326).
             End::MediaFailed => LegEnd::MediaFailed,
             End::TimeUp => LegEnd::TimeUp,
-            End::CreatorLeft | End::LastLeft | End::NobodyGotIn | End::Ordered => {
-                LegEnd::ConferenceEnded
-            }
+            End::CreatorLeft
+            | End::LastLeft
+            | End::NobodyGotIn
+            | End::OnlyConferences
+            | End::Ordered => LegEnd::ConferenceEnded,
         };
         for leg in self.legs.values_mut() {
             leg.let_go(now, of_leg, &mut self.outputs);

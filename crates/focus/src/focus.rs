@@ -62,6 +62,8 @@ pub struct Focus {
     pub(crate) guesses: Guesses,
     /// Until when it goes on without anybody, if nobody ever got in.
     pub(crate) empty_until: Option<Instant>,
+    /// Since when there are only other conferences in it, and none speaks.
+    pub(crate) quiet_since: Option<Instant>,
     /// Whether nobody gets in any more who is not called.
     pub(crate) is_locked: bool,
     /// How long it may last.
@@ -106,6 +108,7 @@ impl Focus {
             was_guarded: false,
             guesses: Guesses::default(),
             empty_until: None,
+            quiet_since: None,
             is_locked: false,
             lasting,
             creator_leg: None,
@@ -313,7 +316,12 @@ impl Focus {
         let legs = self.legs.values().map(Leg::deadline);
         let reports = self.referrals.values().map(|referral| referral.notifier.deadline());
         let dialling = self.dialling.values().map(Dialling::deadline);
-        let own = [self.watch.deadline(), self.time_deadline(), self.empty_deadline()];
+        let own = [
+            self.watch.deadline(),
+            self.time_deadline(),
+            self.empty_deadline(),
+            self.company_deadline(),
+        ];
         legs.chain(dialling).chain(reports).chain(own).fold(None, soonest)
     }
 
@@ -346,6 +354,7 @@ impl Focus {
     /// Draws the consequences of what happened to the legs.
     pub(crate) fn settle(&mut self, now: Instant) {
         self.settle_replaced(now);
+        self.note_company(now);
         if self.phase == Phase::Running
             && let Some(cause) = self.cause_to_end(now)
         {

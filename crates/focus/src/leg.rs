@@ -47,6 +47,8 @@ pub(crate) struct Leg {
     pub(crate) is_dialled: bool,
     /// Whether his sound is kept out of the mix.
     pub(crate) is_muted: bool,
+    /// Whether somebody behind it is talking, as the mixer hears it.
+    pub(crate) is_talking: bool,
     /// Whether a REFER whose result is reported came in its dialog.
     pub(crate) was_referring: bool,
     /// The leg that goes when this one is acknowledged (RFC 3891).
@@ -106,6 +108,7 @@ impl Leg {
             entry: Entry::In,
             is_dialled: false,
             is_muted: false,
+            is_talking: false,
             was_referring: false,
             replaces: None,
             manner,

@@ -9,6 +9,7 @@
 //! [`Output::OpenMedia`] and its kin into media commands.
 
 mod answers;
+mod company;
 mod creator;
 mod dial_out;
 mod dialling;
@@ -35,6 +36,7 @@ mod targets;
 mod terms;
 
 pub use answers::{CAPABILITIES, bad_event, options};
+pub use company::ONLY_CONFERENCES_MAX;
 pub use creator::{Creator, Place};
 pub use dialling::DialEnd;
 pub use ends::{End, EndPolicy, LegEnd};

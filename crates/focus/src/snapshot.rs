@@ -201,6 +201,7 @@ impl Focus {
         focus.lasting = Lasting::restore(now, focus.config.max_time, snapshot.lasting);
         focus.creator_leg = creator_leg;
         focus.phase = phase;
+        focus.note_company(now);
         Ok(focus)
     }
 }
@@ -276,6 +277,7 @@ impl LegSnapshot {
             entry: self.entry.restore(now),
             is_dialled: self.is_dialled,
             is_muted: self.is_muted,
+            is_talking: false,
             was_referring: self.was_referring,
             replaces: self.replaces,
             manner: self.manner,

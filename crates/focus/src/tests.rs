@@ -1,6 +1,7 @@
 //! The focus and the factory under virtual time, driven by messages as they come off the wire.
 
 mod callee;
+mod company;
 mod dial_in;
 mod dialling;
 mod ending;

@@ -163,6 +163,13 @@ impl Node {
         self.unproved_seats -= seats.unwrap_or(0);
     }
 
+    /// Somebody has acknowledged that he is called into it: it is a conference that counts.
+    pub(crate) fn somebody_proved(&mut self, now: Instant, id: ConferenceId) {
+        self.asker_proved(id);
+        // Unknown only if it is over.
+        let _ = self.pool.confirm(now, id);
+    }
+
     /// A hold that was made for nothing: nobody has its URI.
     pub(crate) fn take_back(&mut self, now: Instant, id: ConferenceId) {
         if self.records.get(&id).is_some_and(|record| matches!(record.state, State::Held)) {

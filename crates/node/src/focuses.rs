@@ -89,7 +89,7 @@ impl Node {
             FocusOutput::OpenMedia { leg, media } => self.open_media((id, leg), &media),
             FocusOutput::UpdateMedia { leg, media } => self.update_media((id, leg), &media),
             FocusOutput::MuteMedia { leg, is_muted } => self.mute_media((id, leg), is_muted),
-            FocusOutput::Waits(participant) => self.waits(id, participant),
+            FocusOutput::Waits(participant) => self.waits(now, id, participant),
             FocusOutput::WrongPin { leg: _ } => self.wrong_pin_keyed(now, id),
             FocusOutput::Prompt { leg, prompt } => {
                 self.play(id, Listeners::Port(PortId(leg.0)), tones(prompt));
@@ -182,7 +182,7 @@ impl Node {
 
     fn joined(&mut self, now: Instant, id: ConferenceId, participant: Participant) {
         self.no_longer_unproved(id, participant.leg);
-        self.asker_proved(id);
+        self.somebody_proved(now, id);
         self.tallies.legs_joined += 1;
         let leg = participant.leg;
         let session = self.active(id).and_then(|active| active.focus.session(leg));
@@ -198,9 +198,9 @@ impl Node {
     }
 
     /// A call is acknowledged, and its caller is not in yet.
-    fn waits(&mut self, id: ConferenceId, participant: Participant) {
+    fn waits(&mut self, now: Instant, id: ConferenceId, participant: Participant) {
         self.no_longer_unproved(id, participant.leg);
-        self.asker_proved(id);
+        self.somebody_proved(now, id);
         let conference = self.uri(id);
         self.notice(Notice::Waits {
             conference,
@@ -250,7 +250,11 @@ impl Node {
     fn conference_left(&mut self, now: Instant, id: ConferenceId, cause: End) {
         let may_come_back = match cause {
             End::LastLeft | End::NobodyGotIn => true,
-            End::CreatorLeft | End::MediaFailed | End::Ordered | End::TimeUp => false,
+            End::CreatorLeft
+            | End::MediaFailed
+            | End::OnlyConferences
+            | End::Ordered
+            | End::TimeUp => false,
         };
         let waits = may_come_back && self.phase == Phase::Running && !self.pool.is_reserved(id);
         let until = self.records.get(&id).and_then(|record| record.rejoin_until);

@@ -35,6 +35,8 @@ pub(crate) struct Entry {
     pub(crate) hold: Duration,
     /// Held: when the promise ends. Active: from when on unused seats may be taken back.
     pub(crate) until: Instant,
+    /// Whether it counts for the rate of its tenant.
+    pub(crate) is_counted: bool,
     /// Age: order of holding, from the first join on order of activation.
     pub(crate) serial: u64,
 }
@@ -242,6 +244,13 @@ impl Ledger {
         entry.state = State::Held(Firmness::Firm);
         let (serial, seats) = (entry.serial, entry.held());
         self.sums.discount_soft(source, serial, seats);
+    }
+
+    /// Who pays for an entry that did not count for his rate, and from now on does.
+    pub(crate) fn newly_counted(&mut self, id: ConferenceId) -> Option<TenantId> {
+        let entry = self.entries.get_mut(&id).filter(|entry| !entry.is_counted)?;
+        entry.is_counted = true;
+        Some(entry.tenant)
     }
 }
 

@@ -94,7 +94,7 @@ impl Pool {
         let entry = self.ledger.entry(request.id).filter(|entry| !entry.is_overdue(now))?;
         let until = entry.until;
         if request.firmness == Firmness::Firm {
-            self.ledger.harden(request.id);
+            self.make_firm(now, request.id);
         }
         Some(Hold { until })
     }
@@ -102,7 +102,10 @@ impl Pool {
     /// Does what was planned for a hold.
     fn promise(&mut self, now: Instant, request: &HoldRequest, shard: u16, plan: Plan) -> Hold {
         self.carry_out(plan, Some(request.id));
-        self.count_pace(now, request.tenant);
+        let is_counted = request.firmness == Firmness::Firm;
+        if is_counted {
+            self.count_pace(now, request.tenant);
+        }
         let until = now + request.hold.min(HOLD_MAX);
         let entry = Entry {
             state: State::Held(request.firmness),
@@ -116,6 +119,7 @@ impl Pool {
             legs_max: request.legs_max,
             hold: request.hold.min(HOLD_MAX),
             until,
+            is_counted,
             serial: self.new_serial(),
         };
         self.ledger.insert(request.id, entry);
@@ -208,15 +212,24 @@ impl Pool {
         (decision, outcome)
     }
 
-    /// Makes a soft hold firm: the asker's address is proved. Does not prolong it.
+    /// Makes a soft hold firm: the asker's address is proved, and his conference counts for the rate of its tenant. Does
+    /// not prolong it.
     ///
     /// # Errors
     /// [`Unknown`] if there is no such hold (any more).
     pub fn confirm(&mut self, now: Instant, id: ConferenceId) -> Result<Hold, Unknown> {
         let entry = self.ledger.entry(id).filter(|entry| !entry.is_overdue(now)).ok_or(Unknown)?;
         let until = entry.until;
-        self.ledger.harden(id);
+        self.make_firm(now, id);
         Ok(Hold { until })
+    }
+
+    /// Who proves nothing takes nothing of his tenant's rate: only now it counts.
+    fn make_firm(&mut self, now: Instant, id: ConferenceId) {
+        self.ledger.harden(id);
+        if let Some(tenant) = self.ledger.newly_counted(id) {
+            self.count_pace(now, tenant);
+        }
     }
 
     /// Seats one leg that costs this much; the first one activates the conference. Gives what it is
@@ -287,15 +300,18 @@ impl Pool {
         let more = wanted.saturating_sub(entry.seats());
         if more > 0 {
             let (shard, tenant, cost) = (entry.shard, entry.tenant, entry.leg.times(more));
-            if let Some(quota) = self.terms(tenant).and_then(|terms| terms.quota)
-                && self.claimed_by_others(now, id, tenant).saturating_add(wanted) > quota
-            {
-                let (asked, has) = (Seats(more), Seats(self.claimed_by(now, tenant)));
-                return Err(Refusal::TenantFull { tenant, asked, has, quota: Seats(quota) });
-            }
             let leg = entry.leg;
             let mut plan = Plan::for_one(id);
             self.plan_overdue(now, &mut plan);
+            if let Some(quota) = self.terms(tenant).and_then(|terms| terms.quota) {
+                let claimed = self.claimed_by_others(now, id, tenant);
+                self.plan_quota(tenant, claimed, quota.saturating_sub(wanted), &mut plan);
+                let freed = plan.freed_seats(tenant);
+                if (claimed - freed).saturating_add(wanted) > quota {
+                    let (asked, has) = (Seats(more), Seats(self.claimed_by(now, tenant) - freed));
+                    return Err(Refusal::TenantFull { tenant, asked, has, quota: Seats(quota) });
+                }
+            }
             self.plan_room(now, shard, &cost, tenant, &mut plan);
             let free = self.free_for(now, shard, tenant, &plan);
             if !cost.fits_into(&free) {
@@ -452,8 +468,8 @@ impl Pool {
 
     fn count_pace(&mut self, now: Instant, tenant: TenantId) {
         let per_minute = self.terms(tenant).and_then(|terms| terms.per_minute);
-        if let Some(pace) = per_minute.and_then(|most| self.pace_of(tenant).one_more(now, most)) {
-            self.paces.insert(tenant, pace);
+        if let Some(most) = per_minute {
+            self.paces.insert(tenant, self.pace_of(tenant).with_one(now, most));
         }
     }
 
@@ -487,14 +503,17 @@ impl Pool {
             return Ok((charge, None));
         }
         let tenant = entry.tenant;
-        if let Some(quota) = self.terms(tenant).and_then(|terms| terms.quota)
-            && !is_promised
-            && self.claimed_by_others(now, id, tenant).saturating_add(entry.seats()) >= quota
-        {
-            return Err(JoinRefusal::TenantFull { tenant, quota: Seats(quota) });
-        }
         let mut plan = Plan::for_one(id);
         self.plan_overdue(now, &mut plan);
+        if let Some(quota) = self.terms(tenant).and_then(|terms| terms.quota)
+            && !is_promised
+        {
+            let claimed = self.claimed_by_others(now, id, tenant).saturating_add(entry.seats());
+            self.plan_quota(tenant, claimed, quota.saturating_sub(1), &mut plan);
+            if claimed - plan.freed_seats(tenant) >= quota {
+                return Err(JoinRefusal::TenantFull { tenant, quota: Seats(quota) });
+            }
+        }
         self.plan_room(now, entry.shard, &more, tenant, &mut plan);
         if !more.fits_into(&self.free_for(now, entry.shard, tenant, &plan)) {
             return Err(JoinRefusal::PoolFull);

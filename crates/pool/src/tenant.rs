@@ -32,8 +32,18 @@ impl Default for Pace {
 impl Pace {
     /// The pace after one more, if it may be made: a minute's worth at once, then one after the other.
     pub(crate) fn one_more(self, now: Instant, per_minute: u32) -> Option<Self> {
-        let paid = self.0.max(now) + MINUTE / per_minute.max(1);
+        let paid = self.paid(now, per_minute);
         (per_minute > 0 && paid.since(now) <= MINUTE).then_some(Self(paid))
+    }
+
+    /// The pace after one that was made, whether it might be or not: what was asked for within the rate and proved beyond
+    /// it keeps the next ones waiting, but for no more than a minute.
+    pub(crate) fn with_one(self, now: Instant, per_minute: u32) -> Self {
+        Self(self.paid(now, per_minute).min(now + MINUTE))
+    }
+
+    fn paid(self, now: Instant, per_minute: u32) -> Instant {
+        self.0.max(now) + MINUTE / per_minute.max(1)
     }
 }
 
@@ -57,5 +67,8 @@ mod tests {
         pace = pace.one_more(at(120), 3).expect("one has been paid for");
         assert_eq!(pace.one_more(at(120), 3), None);
         assert_eq!(pace.one_more(at(1_000), 0), None, "none at all");
+        let many = (0..50).fold(pace, |pace, _| pace.with_one(at(120), 3));
+        assert_eq!(many.one_more(at(139), 3), None);
+        assert!(many.one_more(at(140), 3).is_some(), "too many at once are soon forgiven");
     }
 }

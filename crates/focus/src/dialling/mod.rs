@@ -357,7 +357,7 @@ impl Dialling {
         };
         let up = Dialled { session, negotiated, headers: &response.headers, min_se: self.min_se };
         let mut leg = Leg::dialled(now, self.id, dialog, &shown, up);
-        leg.manner = Manner::dialled(self.callee.referred_by.as_ref());
+        leg.manner = Manner::dialled(self.callee.referred_by.as_ref(), &response.headers);
         Some(leg)
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sdp::Direction;
 use serde::{Deserialize, Serialize};
-use sip::{HeaderName, HeaderValue, Incoming, NameAddr, SipUri, StatusCode, Uri};
+use sip::{HeaderName, HeaderValue, Headers, Incoming, NameAddr, SipUri, StatusCode, Uri};
 use units::{Instant, UnixTime};
 
 use super::document::{
@@ -34,6 +34,9 @@ pub(crate) enum View {
 pub(crate) struct Manner {
     /// Whether he asked for privacy (RFC 3323): nobody is told who he is (RFC 4579 §6).
     pub(crate) is_anonymous: bool,
+    /// Whether it is no person but another conference (RFC 4579 §4.3), by what the Contact of its call or answer says.
+    #[serde(default)]
+    pub(crate) is_focus: bool,
     /// Who had him join.
     pub(crate) referred_by: Option<String>,
     /// Whether he ever was in.
@@ -43,9 +46,14 @@ pub(crate) struct Manner {
 }
 
 impl Manner {
-    /// Of somebody whom we called, with the Referred-By of who asked for it.
-    pub(crate) fn dialled(referred_by: Option<&HeaderValue>) -> Self {
-        Self { was_in: true, referred_by: referred_by.and_then(referrer), ..Self::default() }
+    /// Of somebody whom we called, with the Referred-By of who asked for it and what his answer says.
+    pub(crate) fn dialled(referred_by: Option<&HeaderValue>, answer: &Headers) -> Self {
+        Self {
+            was_in: true,
+            is_focus: is_focus(answer),
+            referred_by: referred_by.and_then(referrer),
+            ..Self::default()
+        }
     }
 
     pub(crate) fn of(invite: &Incoming) -> Self {
@@ -53,11 +61,16 @@ impl Manner {
         let referred_by = headers.referred_by().ok().flatten();
         Self {
             is_anonymous: wants_privacy(invite),
+            is_focus: is_focus(headers),
             referred_by: referred_by.map(|by| masked(bare(&by.uri))),
             was_in: false,
             left: None,
         }
     }
+}
+
+fn is_focus(headers: &Headers) -> bool {
+    headers.contact().ok().flatten().is_some_and(|contact| contact.is_focus())
 }
 
 /// Who had somebody join, by a Referred-By.

@@ -438,6 +438,14 @@ impl Rig {
         contact(&response)
     }
 
+    /// A caller acknowledges what the factory answered: he receives where he sends from.
+    pub(crate) fn prove(&mut self, caller: &mut Caller, uri: &str, answer: &Response) {
+        caller.to_tag = to_tag(answer);
+        let ack = caller.request("ACK", uri).replace("-ACK-", "-INVITE-");
+        assert_eq!(self.receive(caller.address, &ack), []);
+        caller.to_tag = None;
+    }
+
     /// A caller joins: INVITE, 200, ACK.
     pub(crate) fn join(&mut self, caller: &mut Caller, uri: &str) -> Response {
         caller.cseq += 1;

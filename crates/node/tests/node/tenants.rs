@@ -1,6 +1,7 @@
 //! Who pays, and what he may have.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use node::{
@@ -12,7 +13,7 @@ use sip::HeaderName;
 use units::UnixTime;
 
 use crate::reserving::{later, reserve};
-use crate::rig::{Caller, FACTORY, Rig, Setting, header};
+use crate::rig::{Caller, FACTORY, Rig, Setting, contact, header};
 
 fn setting(rules: TenantRules) -> Setting {
     let acme =
@@ -30,8 +31,9 @@ fn by_network(network: &str) -> TenantRules {
 #[test]
 fn tenant_over_its_quota_hears_486_and_whose_limit_it_is() {
     let mut rig = Rig::with(setting(by_network("127.0.0.0/8")));
-    let alice = Caller::new("alice", 1);
-    rig.conference(&alice);
+    let mut alice = Caller::new("alice", 1);
+    let response = rig.ask(alice.address, &alice.invite(FACTORY));
+    rig.prove(&mut alice, FACTORY, &response);
     let bob = Caller::new("bob", 2);
     let response = rig.ask(bob.address, &bob.invite(FACTORY));
     assert_eq!(response.status.code(), 486);
@@ -47,9 +49,12 @@ fn tenant_over_its_quota_hears_486_and_whose_limit_it_is() {
 fn tenant_that_asks_too_fast_hears_when_to_try_again() {
     let mut rig = Rig::with(setting(by_network("127.0.0.0/8")));
     for number in 1..3 {
-        let caller = Caller::new("caller", number);
-        let text = caller.invite(&format!("{FACTORY};seats=1"));
-        assert_eq!(rig.ask(caller.address, &text).status.code(), 302);
+        let mut caller = Caller::new("caller", number);
+        let uri = format!("{FACTORY};seats=1");
+        let text = caller.invite(&uri);
+        let response = rig.ask(caller.address, &text);
+        assert_eq!(response.status.code(), 302);
+        rig.prove(&mut caller, &uri, &response);
         assert_eq!(rig.ask(caller.address, &text).status.code(), 302, "a copy counts once");
     }
     let caller = Caller::new("caller", 3);
@@ -60,6 +65,41 @@ fn tenant_that_asks_too_fast_hears_when_to_try_again() {
     rig.pass(Duration::from_secs(31));
     let response = rig.ask(caller.address, &caller.invite(&format!("{FACTORY};seats=1")));
     assert_eq!(response.status.code(), 302);
+}
+
+/// T58 · Forged addresses of a tenant's network ask, prove nothing and never join: who belongs to it gets his conference, with all
+/// that joins beyond its promise, and the tenant's rate is for those who do.
+#[test]
+fn forged_askers_take_neither_quota_nor_rate_from_a_tenant() {
+    let mut setting = setting(by_network("127.0.0.0/8"));
+    setting.seats = 100;
+    let mut rig = Rig::with(setting);
+    let forged = |rig: &mut Rig, first: u16| {
+        for number in first..first + 40 {
+            let nobody = Caller {
+                address: SocketAddr::from(([127, 1, 0, u8::try_from(number).expect("small")], 5060)),
+                ..Caller::new("nobody", number)
+            };
+            let status = rig.ask(nobody.address, &nobody.invite(FACTORY)).status.code();
+            assert_eq!(status, 302, "{number}");
+        }
+    };
+    forged(&mut rig, 100);
+    let mut alice = Caller::new("alice", 1);
+    let response = rig.ask(alice.address, &alice.invite(FACTORY));
+    forged(&mut rig, 150);
+    rig.prove(&mut alice, FACTORY, &response);
+    let uri = contact(&response);
+    for (number, name) in ["alice", "bob", "carol", "dave", "erin"].into_iter().enumerate() {
+        let mut caller = Caller::new(name, 20 + u16::try_from(number).expect("small"));
+        assert_eq!(rig.join(&mut caller, &uri).status.code(), 200, "{name}");
+    }
+    let mut frank = Caller::new("frank", 3);
+    let one = format!("{FACTORY};seats=1");
+    let response = rig.ask(frank.address, &frank.invite(&one));
+    assert_eq!(response.status.code(), 302, "the rate is two, and one was made");
+    rig.prove(&mut frank, &one, &response);
+    assert_eq!(rig.used_and_held(), (5, 1));
 }
 
 #[test]

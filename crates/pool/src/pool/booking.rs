@@ -103,6 +103,7 @@ impl Pool {
             legs_max: None,
             hold,
             until: now + hold,
+            is_counted: true,
             serial: self.new_serial(),
         };
         self.ledger.insert(id, entry);
@@ -177,7 +178,12 @@ impl Pool {
             let booked = self.book.peak_seats(asked.tenant, opens, asked.until);
             // It begins at once: what the tenant has beside its reservations counts with them.
             let beside = if opens <= now { self.seats_beside(now, asked.tenant) } else { 0 };
-            let has = booked.saturating_add(beside);
+            let claimed = booked.saturating_add(beside);
+            let mut plan = Plan::default();
+            if opens <= now {
+                self.plan_quota(asked.tenant, claimed, quota.saturating_sub(asked.seats.0), &mut plan);
+            }
+            let has = claimed.saturating_sub(plan.freed_seats(asked.tenant));
             if has.saturating_add(asked.seats.0) > quota {
                 let (tenant, has, quota) = (asked.tenant, Seats(has), Seats(quota));
                 return Err(Refusal::TenantFull { tenant, asked: asked.seats, has, quota });
@@ -243,6 +249,7 @@ impl Pool {
                 legs_max: None,
                 hold: Duration::ZERO,
                 until,
+                is_counted: true,
                 serial: self.new_serial(),
             };
             self.ledger.insert(id, entry);
@@ -340,7 +347,9 @@ impl Pool {
         // A tenant's quota is for what it reserved and for what it took meanwhile together: who is in stays, and the
         // rest of the reservation is missing until somebody leaves.
         let quota = self.terms(tenant).and_then(|terms| terms.quota).unwrap_or(u32::MAX);
-        let within = quota.saturating_sub(self.ledger.seats_of(tenant) - plan.freed_seats(tenant));
+        let taken = self.ledger.seats_of(tenant);
+        self.plan_quota(tenant, taken, quota.saturating_sub(seats), &mut plan);
+        let within = quota.saturating_sub(taken - plan.freed_seats(tenant));
         let given = free.minus(lacks).count_of(&leg).min(seats).min(within);
         self.carry_out(plan, None);
         self.ledger.update(id, |entry| {

@@ -109,7 +109,8 @@ impl Pool {
         let mut limits = Vec::new();
         let mut plan = Plan::default();
         self.plan_overdue(now, &mut plan);
-        if let Err(refusal) = self.within_terms(now, asked, request.tenant, &plan, &mut limits) {
+        if let Err(refusal) = self.within_terms(now, asked, request.tenant, &mut plan, &mut limits)
+        {
             let looks = self.looks_at_none(now, request, &plan);
             return Findings { limits, looks, outcome: Err(refusal) };
         }
@@ -155,12 +156,14 @@ impl Pool {
         now: Instant,
         asked: u32,
         tenant: TenantId,
-        plan: &Plan,
+        plan: &mut Plan,
         limits: &mut Vec<Limit>,
     ) -> Result<(), Refusal> {
         let Some(terms) = self.terms(tenant) else { return Ok(()) };
         if let Some(quota) = terms.quota {
-            let has = self.claimed_by(now, tenant) - plan.freed_seats(tenant);
+            let claimed = self.claimed_by(now, tenant);
+            self.plan_quota(tenant, claimed, quota.saturating_sub(asked), plan);
+            let has = claimed - plan.freed_seats(tenant);
             let is_kept = has.saturating_add(asked) <= quota;
             let (kind, has, most) = (LimitKind::TenantQuota, u64::from(has), u64::from(quota));
             limits.push(Limit { kind, has, most, is_kept });
@@ -321,6 +324,19 @@ impl Pool {
                 return;
             }
             plan.drop_hold(id, entry, Step::Evict(id));
+        }
+    }
+
+    /// Lets the oldest soft holds of a tenant go until what it has of those that it claims is no more than `keep`: whoever
+    /// asked in its name and proved nothing does not use its quota up.
+    pub(super) fn plan_quota(&self, tenant: TenantId, claimed: u32, keep: u32, plan: &mut Plan) {
+        for (id, entry) in self.ledger.soft_by_age() {
+            if claimed.saturating_sub(plan.freed_seats(tenant)) <= keep {
+                return;
+            }
+            if entry.tenant == tenant {
+                plan.drop_hold(id, entry, Step::Evict(id));
+            }
         }
     }
 

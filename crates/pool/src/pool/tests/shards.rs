@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{Codec, Dimension, TenantTerms, Verdict};
+use crate::{Codec, Dimension, Reservation, TenantTerms, Verdict};
 
 fn shards(count: usize, legs: u32) -> PoolConfig {
     PoolConfig::of_shards(vec![plain().times(legs); count], CostModel::default())
@@ -132,6 +132,57 @@ fn tenant_has_no_more_than_its_quota_and_makes_no_more_than_its_rate() {
     let full = JoinRefusal::TenantFull { tenant: ACME, quota: Seats(6) };
     join(&mut pool, at(31), id(3)).unwrap();
     assert_eq!(join(&mut pool, at(31), id(3)), Err(full));
+}
+
+/// T58 · Whoever asks in a tenant's name and proves nothing takes neither its quota nor its rate from those who do.
+#[test]
+fn unproved_askers_use_up_no_quota_and_no_rate() {
+    let mut pool = Pool::new(PoolConfig { soft_percent: 80, ..tenants() });
+    let soft_of = |number| HoldRequest { tenant: ACME, ..soft(number, 2, number) };
+    for number in 10..20 {
+        pool.hold(at(0), &soft_of(number)).unwrap();
+    }
+    assert_eq!(outputs(&mut pool).len(), 7, "three of two seats are within the quota");
+    pool.hold(at(0), &of(ACME, 1, 4)).unwrap();
+    let went: Vec<_> = [17, 18].map(|it| Output::Evicted { id: id(it) }).into();
+    assert_eq!(outputs(&mut pool), went);
+    // A joiner beyond the promise and a larger promise are not kept out either.
+    for _ in 0..5 {
+        join(&mut pool, at(0), id(1)).unwrap();
+    }
+    assert_eq!(outputs(&mut pool), [Output::Evicted { id: id(19) }]);
+    pool.hold(at(0), &HoldRequest { seats: Seats(1), ..soft_of(20) }).unwrap();
+    pool.resize(at(0), id(1), Seats(6)).unwrap();
+    assert_eq!(outputs(&mut pool), [Output::Evicted { id: id(20) }]);
+    assert!(pool.hold(at(0), &soft_of(21)).is_err(), "what is proved stays");
+    // Proved, the next one counts, and the one after that is too many.
+    pool.resize(at(0), id(1), Seats(5)).unwrap();
+    let mut one = HoldRequest { seats: Seats(1), ..soft_of(22) };
+    pool.hold(at(0), &one).unwrap();
+    pool.confirm(at(0), id(22)).unwrap();
+    pool.confirm(at(0), id(22)).unwrap();
+    pool.end(at(0), id(22));
+    one.id = id(23);
+    let rate = Err(Refusal::TenantRate { tenant: ACME, per_minute: 2 });
+    assert_eq!((pool.hold(at(29), &one), pool.hold(at(30), &one).is_ok()), (rate, true));
+}
+
+/// The same for a reservation that begins at once.
+#[test]
+fn unproved_askers_keep_no_reservation_out() {
+    let mut pool = Pool::new(PoolConfig { soft_percent: 80, ..tenants() });
+    pool.hold(at(0), &HoldRequest { tenant: ACME, ..soft(1, 6, 1) }).unwrap();
+    let reservation = Reservation {
+        id: id(2),
+        tenant: ACME,
+        seats: Seats(4),
+        leg: plain(),
+        from: at(0),
+        until: at(100),
+    };
+    pool.reserve(at(0), &reservation).unwrap();
+    assert_eq!(outputs(&mut pool), [Output::Evicted { id: id(1) }]);
+    assert_eq!(pool.missing_seats(at(0), id(2)), Seats(0));
 }
 
 #[test]
