@@ -130,7 +130,9 @@ impl fmt::Display for End {
             Self::LastLeft => "the last one left",
             Self::MediaFailed => "its mixer failed",
             Self::NobodyGotIn => "nobody got in",
-            Self::OnlyConferences => "only other conferences were left in it, and none of them spoke",
+            Self::OnlyConferences => {
+                "only other conferences were left in it, and none of them spoke"
+            }
             Self::Ordered => "ended by the server",
             Self::TimeUp => "its time is up",
         })

@@ -77,7 +77,10 @@ fn forged_askers_take_neither_quota_nor_rate_from_a_tenant() {
     let forged = |rig: &mut Rig, first: u16| {
         for number in first..first + 40 {
             let nobody = Caller {
-                address: SocketAddr::from(([127, 1, 0, u8::try_from(number).expect("small")], 5060)),
+                address: SocketAddr::from((
+                    [127, 1, 0, u8::try_from(number).expect("small")],
+                    5060,
+                )),
                 ..Caller::new("nobody", number)
             };
             let status = rig.ask(nobody.address, &nobody.invite(FACTORY)).status.code();

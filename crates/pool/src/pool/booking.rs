@@ -181,7 +181,12 @@ impl Pool {
             let claimed = booked.saturating_add(beside);
             let mut plan = Plan::default();
             if opens <= now {
-                self.plan_quota(asked.tenant, claimed, quota.saturating_sub(asked.seats.0), &mut plan);
+                self.plan_quota(
+                    asked.tenant,
+                    claimed,
+                    quota.saturating_sub(asked.seats.0),
+                    &mut plan,
+                );
             }
             let has = claimed.saturating_sub(plan.freed_seats(asked.tenant));
             if has.saturating_add(asked.seats.0) > quota {
