@@ -335,7 +335,7 @@ pub(crate) fn explain(error: &clap::Error) -> ExitCode {
         ErrorKind::ValueValidation => {
             let text = error.render().to_string();
             let line = text.lines().next().unwrap_or_default();
-            complain(line.trim_start_matches("error: "));
+            complain(&about_value(line));
             ExitCode::from(USAGE)
         }
         _ => {
@@ -344,6 +344,11 @@ pub(crate) fn explain(error: &clap::Error) -> ExitCode {
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))
         }
     }
+}
+
+/// What is wrong with a value, as one sentence: some reasons go on from the quoted value, which is not what stands before them here.
+fn about_value(line: &str) -> String {
+    line.trim_start_matches("error: ").replacen("': is ", "': this is ", 1)
 }
 
 pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {

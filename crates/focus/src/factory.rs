@@ -17,7 +17,7 @@ pub use self::answering::{
     ANSWER_RULES_MAX, AnswerForm, AnswerRule, Answering, Wildcard, WildcardError,
 };
 pub use self::identity::{IdentityKey, Labelled, TagKey, Who, identity_under_key};
-pub use self::refusal::{Refused, refusal};
+pub use self::refusal::{OverHttp, Refused, refusal};
 use crate::answers::{CAPABILITIES, focus_contact};
 use crate::{EndPolicy, EntryRules};
 

@@ -71,6 +71,18 @@ impl Calibration {
         Ok(Self::new(middle(&rounds), unix_time()))
     }
 
+    /// Whether it can be kept in this folder, which is made.
+    ///
+    /// # Errors
+    /// [`CalibrationError::Keep`].
+    pub fn can_keep(state_dir: &Path) -> Result<(), CalibrationError> {
+        let kept = state::make(state_dir);
+        kept.map_err(|error| CalibrationError::Keep {
+            path: state_dir.display().to_string(),
+            kind: error.kind(),
+        })
+    }
+
     /// Keeps it in a state folder.
     ///
     /// # Errors
@@ -213,6 +225,15 @@ mod tests {
             assert!(costs.packet_ns > 0 && costs.leg_us_per_s > 0);
             assert_eq!(costs.conference_us_per_s, 0);
         }
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_said_before_it_is_measured() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").expect("written");
+        assert!(Calibration::can_keep(&file.join("state")).is_err());
+        assert_eq!(Calibration::can_keep(&folder.path().join("state")), Ok(()));
     }
 
     #[test]

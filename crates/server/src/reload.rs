@@ -1,9 +1,13 @@
 //! Another configuration for a server that runs: what of it can be taken over, and what needs a restart.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use node::Settings;
+use sha2::{Digest as _, Sha256};
 
 use crate::AllowList;
-use crate::config::{Config, Factory};
+use crate::config::{Config, Factory, Webhook};
 use crate::webhooks::Hook;
 
 /// What has changed, by the names of the keys in the file.
@@ -71,18 +75,21 @@ impl Changed {
         restart("[admin]", *admin != new.admin);
         restart("[pool]", *capacity != new.capacity || *room != new.room);
         restart("[tenants]", *tenants != new.tenants);
-        restart("--state-dir", *state_dir != new.state_dir);
+        restart("[state] dir", *state_dir != new.state_dir);
         restart("[records]", *records != new.records);
         restart("[trace]", *pcap != new.pcap);
         restart("[dns]", *dns != new.dns);
-        restart("--lab-registrar", *lab_registrar != new.lab_registrar);
+        restart("[sip] lab_registrar", *lab_registrar != new.lab_registrar);
         let same_addresses = addresses(factories) == addresses(&new.factories);
+        let same_tenants = tenants_of(factories) == tenants_of(&new.factories);
+        restart("[[factory]] tenant", same_addresses && !same_tenants);
+        let new_factories = with_tenants_of(factories, new.factories.clone());
         let mut apply = |key, differs| {
             if differs {
                 changed.applied.push(key);
             }
         };
-        apply("[[factory]]", same_addresses && *factories != new.factories);
+        apply("[[factory]]", same_addresses && *factories != new_factories);
         apply("[access]", *access != new.access || *is_open != new.is_open);
         apply("[auth]", *auth != new.auth);
         apply("[dial_out]", *dial_out != new.dial_out);
@@ -91,12 +98,57 @@ impl Changed {
         apply("[overload]", *overload != new.overload);
         changed
     }
+
+    /// Of these keys something has changed that counts at once.
+    pub(crate) fn note(&mut self, keys: impl Iterator<Item = &'static str>) {
+        for key in keys {
+            if !self.applied.contains(&key) {
+                self.applied.push(key);
+            }
+        }
+    }
+}
+
+/// What stands in the files that a configuration names, by the key that names them: that may change, and no key with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Named(BTreeMap<&'static str, [u8; 32]>);
+
+const TOKENS: &str = "[admin] tokens";
+
+impl Named {
+    pub(crate) fn read(config: &Config) -> Self {
+        let of_hook = |hook: &'_ Webhook| [Some(hook.secret_file.clone()), hook.ca_file.clone()];
+        let hooks: Vec<_> = config.webhooks.iter().flat_map(of_hook).flatten().collect();
+        let users = config.auth.iter().map(|auth| auth.users.clone()).collect();
+        let tokens = config.admin.tokens.iter().cloned().collect();
+        let all = [("[auth]", users), ("[[webhook]]", hooks), (TOKENS, tokens)];
+        Self(all.into_iter().map(|(key, files)| (key, print_of(&files))).collect())
+    }
+
+    /// The keys whose files say something else now.
+    pub(crate) fn changed(&self, new: &Self) -> impl Iterator<Item = &'static str> {
+        new.0.iter().filter(|(key, print)| self.0.get(*key) != Some(print)).map(|(key, _)| *key)
+    }
+
+    /// Of the tokens file alone.
+    pub(crate) fn tokens(&self) -> Option<&[u8; 32]> {
+        self.0.get(TOKENS)
+    }
+}
+
+/// A print: what they hold is secret, and need not be kept. One that cannot be read says nothing; whoever needs it says so.
+fn print_of(files: &[PathBuf]) -> [u8; 32] {
+    let mut print = Sha256::new();
+    for file in files {
+        print.update(Sha256::digest(std::fs::read(file).unwrap_or_default()));
+    }
+    print.finalize().into()
 }
 
 /// What counts once all that can be taken over is.
 pub(crate) fn merged(old: &Config, new: Config) -> Config {
     let factories = if addresses(&old.factories) == addresses(&new.factories) {
-        new.factories
+        with_tenants_of(&old.factories, new.factories)
     } else {
         old.factories.clone()
     };
@@ -116,6 +168,19 @@ pub(crate) fn merged(old: &Config, new: Config) -> Config {
 /// Users and hosts of each factory: what its conferences are known by.
 fn addresses(factories: &[Factory]) -> Vec<(&[String], &[sip::Host])> {
     factories.iter().map(|factory| (&factory.users[..], &factory.hosts[..])).collect()
+}
+
+/// Who pays for each factory.
+fn tenants_of(factories: &[Factory]) -> Vec<Option<&String>> {
+    factories.iter().map(|factory| factory.tenant.as_ref()).collect()
+}
+
+/// These, but paid for as before: who pays is looked up in the tenants, which need a restart too.
+fn with_tenants_of(old: &[Factory], mut new: Vec<Factory>) -> Vec<Factory> {
+    for (new, old) in new.iter_mut().zip(old) {
+        new.tenant.clone_from(&old.tenant);
+    }
+    new
 }
 
 #[cfg(test)]
@@ -162,6 +227,42 @@ mod tests {
         let again = Changed::between(&now, &all);
         assert_eq!((again.applied.len(), again.needs_restart), (0, changed.needs_restart));
         assert_eq!(Changed::between(&old, &old), Changed::default());
+    }
+
+    /// Who pays is not taken over while the server runs, so that must not be said.
+    #[test]
+    fn another_tenant_for_a_factory_needs_a_restart_and_its_rules_do_not() {
+        let tenants = "[tenants.a]\n[tenants.b]\n";
+        let old = read(&format!("[[factory]]\ntenant = \"a\"\n{tenants}"));
+        let other = read(&format!("[[factory]]\ntenant = \"b\"\n{tenants}"));
+        let both = read(&format!("[[factory]]\ntenant = \"b\"\nhold = \"5s\"\n{tenants}"));
+        let restart = vec!["[[factory]] tenant"];
+        let changed = Changed::between(&old, &other);
+        assert_eq!((changed.applied, changed.needs_restart), (vec![], restart.clone()));
+        let changed = Changed::between(&old, &both);
+        assert_eq!((changed.applied, changed.needs_restart), (vec!["[[factory]]"], restart));
+        let now = merged(&old, both);
+        assert_eq!(now.factories[0].tenant, old.factories[0].tenant);
+        assert_ne!(now.factories, old.factories);
+    }
+
+    #[test]
+    fn what_has_changed_in_a_file_that_is_named_is_told_by_its_key() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        let write = |name: &str, text: &str| std::fs::write(path(name), text).expect("written");
+        write("tokens", "a");
+        let mut config = read("");
+        config.admin.tokens = Some(path("tokens"));
+        let before = Named::read(&config);
+        assert_eq!(before.changed(&Named::read(&config)).count(), 0);
+        write("tokens", "b");
+        let after = Named::read(&config);
+        assert_eq!(before.changed(&after).collect::<Vec<_>>(), ["[admin] tokens"]);
+        assert_ne!(before.tokens(), after.tokens());
+        let mut changed = Changed { applied: vec!["[admin] tokens"], ..Changed::default() };
+        changed.note(before.changed(&after));
+        assert_eq!(changed.applied, ["[admin] tokens"], "once");
     }
 
     #[test]

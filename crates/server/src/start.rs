@@ -24,7 +24,7 @@ use crate::events::{Events, events};
 use crate::keeping::Keeping;
 use crate::mixers::{self, Mixers};
 use crate::records::{RecordsTo, Writer};
-use crate::reload::{self, Changed, NewSettings};
+use crate::reload::{self, Changed, Named, NewSettings};
 use crate::room::{self, Measured};
 use crate::run::{Event, Loop, Order, Report};
 use crate::state::{self, StateError};
@@ -57,6 +57,10 @@ pub struct Running {
     measured: Measured,
     /// What counts now.
     config: Config,
+    /// What stands in the files that it names.
+    named: Named,
+    /// Who may do what over HTTP.
+    access: Access,
     /// The hosts that are ours without anybody naming them.
     own: Vec<Host>,
     events: Events,
@@ -105,6 +109,8 @@ pub enum ReloadError {
     Users(#[from] UsersError),
     #[error(transparent)]
     Webhook(#[from] HookError),
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     #[error("the server is ending, or has too many orders at once")]
     Ending,
     #[error("the system gives no randomness")]
@@ -126,6 +132,7 @@ impl Server {
         };
         let sockets = bind::all_sip(config)?;
         let access = access(&config.admin)?;
+        let named = Named::read(config);
         let (listener, admin) = bind::admin(config.admin.bind)?;
         let calibration = config.state_dir.as_deref().and_then(Calibration::find);
         let pool = room::pool_config(config, calibration.as_ref());
@@ -154,7 +161,8 @@ impl Server {
         let (ready, is_ready) = sync_channel(1);
         let inside = runtime.enter();
         let resolver = Resolver::new(&config.dns, rng.fork());
-        let http = admin::serve(listener, asked, access).map_err(failed("HTTP listener"))?;
+        let http =
+            admin::serve(listener, asked, access.clone()).map_err(failed("HTTP listener"))?;
         let work =
             Loop::new(clock, node, mixers, (sockets, resolver), config.access.clone(), events)
                 .map_err(failed("sockets"))?
@@ -181,6 +189,8 @@ impl Server {
             capacity,
             measured,
             config: config.clone(),
+            named,
+            access,
             own,
             events: event_receiver,
             orders: Some(orders),
@@ -235,14 +245,17 @@ impl Running {
         self.orders = None;
     }
 
-    /// Goes by another configuration from now on, as far as that can be without a restart. The users are read anew, also if
-    /// nothing else has changed.
+    /// Goes by another configuration from now on, as far as that can be without a restart. Users, tokens and secrets are read
+    /// anew, also if nothing else has changed.
     ///
     /// # Errors
     /// [`ReloadError`]: what counted before counts.
     pub fn reload(&mut self, config: Config) -> Result<Changed, ReloadError> {
-        let changed = Changed::between(&self.config, &config);
+        let mut changed = Changed::between(&self.config, &config);
         let config = reload::merged(&self.config, config);
+        let named = Named::read(&config);
+        changed.note(self.named.changed(&named));
+        let tokens = config.admin.tokens.as_deref().map(TokenFile::read).transpose()?;
         let mut rng = system_rng().map_err(|_| ReloadError::NoRandomness)?;
         let auth = config.auth.as_ref().map(|auth| auth::load(auth, &mut rng)).transpose()?;
         let factories =
@@ -254,7 +267,10 @@ impl Running {
         // Where there is no state folder there is no spool, so none is configured.
         let webhooks = Hook::load_all(&config.webhooks)?;
         self.order(Order::Reload(Box::new(NewSettings { settings, access, webhooks })))?;
-        self.config = config;
+        if let Some(tokens) = tokens.filter(|_| self.named.tokens() != named.tokens()) {
+            self.access.reload(tokens);
+        }
+        (self.config, self.named) = (config, named);
         Ok(changed)
     }
 

@@ -120,6 +120,15 @@ fn a_bad_value_says_in_its_first_line_what_to_write() {
 }
 
 #[test]
+fn what_is_wrong_with_a_value_is_a_sentence() {
+    let said =
+        about_value("error: invalid value '9' for '--for <TIME>': is no duration: write 60s");
+    assert_eq!(said, "invalid value '9' for '--for <TIME>': this is no duration: write 60s");
+    let said = about_value("error: invalid value 'x' for '--sip <ADDR>': write an address");
+    assert_eq!(said, "invalid value 'x' for '--sip <ADDR>': write an address");
+}
+
+#[test]
 fn every_command_has_a_sentence_of_help() {
     for command in Cli::command().get_subcommands() {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();

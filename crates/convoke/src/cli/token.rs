@@ -7,7 +7,8 @@ use server::tokens::{TokenRole, check_token_name};
 
 /// Add, list or remove the tokens of those who administer a server over HTTP.
 ///
-/// The file holds a hash for each token. It is named in the server's configuration, and read when the server starts.
+/// The file holds a hash for each token. It is named in the server's configuration, and read when the server starts
+/// and at SIGHUP.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 In the server's configuration:

@@ -9,7 +9,7 @@ use server::users::{check_name, check_realm};
 /// Add, list or remove the users who may make conferences.
 ///
 /// The file holds a hash for each user and no password, and is for the server's eyes only. It is named in
-/// the server's configuration, and read when the server starts.
+/// the server's configuration, and read when the server starts and at SIGHUP.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 In the server's configuration:

@@ -1,11 +1,11 @@
 //! Asking a running server over its HTTP interface.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, ErrorKind};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -174,6 +174,20 @@ fn nobody(admin: SocketAddr) -> String {
     )
 }
 
+/// Why there was no answer, and what to do about it.
+fn unanswered(admin: SocketAddr, error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Timeout(_) => format!(
+            "what listens at {admin} gives no answer within {} s: the server hangs or has too much to do, or another \
+             program listens there",
+            PATIENCE.as_secs()
+        ),
+        ureq::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => nobody(admin),
+        ureq::Error::Io(error) => format!("{}: {error}", nobody(admin)),
+        other => format!("what listens at {admin} is no Convoke server: {other}"),
+    }
+}
+
 fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder();
     config.timeout_global(Some(PATIENCE)).http_status_as_error(false).proxy(None).build().into()
@@ -184,7 +198,7 @@ fn answer(
     admin: SocketAddr,
     got: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
 ) -> anyhow::Result<String> {
-    let mut response = got.with_context(|| nobody(admin))?;
+    let mut response = got.map_err(|error| anyhow!("{}", unanswered(admin, &error)))?;
     let status = response.status();
     let text =
         response.body_mut().read_to_string().context("the server broke off in the middle")?;
@@ -193,7 +207,43 @@ fn answer(
     }
     let body: Option<Value> = serde_json::from_str(&text).ok();
     match body.as_ref().and_then(|body| body["detail"].as_str()) {
+        Some(error) if status == 401 => bail!(
+            "{error}. A command takes its token from --token-file FILE, or from CONVOKE_TOKEN"
+        ),
         Some(error) => bail!("{error}"),
         None => bail!("the server at {admin} says {status}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn who_does_not_answer_is_told_from_who_is_not_there() {
+        let admin = server::Config::ADMIN_DEFAULT;
+        let io = |kind: ErrorKind| unanswered(admin, &ureq::Error::Io(io::Error::from(kind)));
+        let refused = io(ErrorKind::ConnectionRefused);
+        assert!(refused.starts_with("no server answers at 127.0.0.1:5080: start one"), "{refused}");
+        assert!(refused.ends_with("with --admin") && !refused.contains("io:"), "{refused}");
+        assert!(io(ErrorKind::HostUnreachable).ends_with("with --admin: host unreachable"));
+        let late = unanswered(admin, &ureq::Error::Timeout(ureq::Timeout::Global));
+        assert!(late.contains("no answer within 5 s") && !late.contains("start one"), "{late}");
+    }
+
+    #[test]
+    fn who_lacks_a_token_is_told_where_commands_have_theirs() {
+        let said = |status: u16| {
+            let body = ureq::Body::builder().data("{\"detail\":\"this needs a token\"}");
+            let response = ureq::http::Response::builder().status(status).body(body);
+            let error = answer(server::Config::ADMIN_DEFAULT, Ok(response.expect("whole")));
+            error.expect_err("refused").to_string()
+        };
+        assert!(
+            said(401).starts_with("this needs a token. ") && said(401).contains("--token-file")
+        );
+        assert_eq!(said(403), "this needs a token");
     }
 }

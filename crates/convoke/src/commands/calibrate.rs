@@ -12,6 +12,10 @@ use crate::output::{draw, say};
 
 pub(crate) fn run(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
     let bar = io::stderr().is_terminal();
+    if let Some(folder) = args.state_dir.as_deref() {
+        // Before a third of a minute is spent on what cannot be kept.
+        Calibration::can_keep(folder)?;
+    }
     let calibration = Calibration::measure(&mut |done, of| {
         if bar {
             draw(&format!("measuring [{}{}]", "=".repeat(done * 2), " ".repeat((of - done) * 2)));

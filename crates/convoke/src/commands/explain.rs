@@ -155,12 +155,19 @@ fn row(candidate: &Candidate) -> Vec<String> {
         format!("{}/{}", candidate.node, candidate.shard),
         load,
         cpu(free.cpu_us_per_s),
-        thousands(free.tx_pps),
-        thousands(free.kbit_per_s),
+        free_of(free.tx_pps),
+        free_of(free.kbit_per_s),
         thousands(free.sockets),
         candidate.fits.to_string(),
         verdict(candidate),
     ]
+}
+
+/// More packets or kilobits each second than any network has: the configuration sets no limit.
+const NO_LIMIT: u64 = 1_000_000_000_000;
+
+fn free_of(amount: u64) -> String {
+    if amount >= NO_LIMIT { "no limit".to_owned() } else { thousands(amount) }
 }
 
 fn verdict(candidate: &Candidate) -> String {
@@ -209,6 +216,12 @@ mod tests {
     use units::{Instant, UnixTime};
 
     use super::*;
+
+    #[test]
+    fn what_has_no_limit_is_not_shown_as_a_number() {
+        assert_eq!(free_of(u64::MAX / 1_000_000 - 200), "no limit");
+        assert_eq!(free_of(100_000), "100,000");
+    }
 
     fn explained(seats: u32) -> Explained {
         let pool = Pool::new(PoolConfig::new(Seats(9)));

@@ -67,7 +67,7 @@ async fn serve(args: &ServeArgs, config: &Config) -> anyhow::Result<ExitCode> {
 
 /// Reads the configuration again. What is wrong with it changes nothing.
 fn reload(printer: &Printer, args: &ServeArgs, server: &mut Running) {
-    if args.config.is_none() {
+    if args.config.is_none() && args.settings.admin_tokens.is_none() {
         let about = "there is no --config file to read";
         return printer.event(Tone::Quiet, "unchanged", about, "reload-unchanged", Value::Null);
     }

@@ -29,7 +29,7 @@ fn add(args: &TokenAddArgs) -> anyhow::Result<()> {
     let was_there = change(tokens, |file| Ok(file.set(entry)))?;
     let what = if was_there { "changed" } else { "added" };
     complain(&format!(
-        "{what} {name} as {role} in {path}, which a server reads when it starts; this is the token, shown once:"
+        "{what} {name} as {role} in {path}, which a server reads when it starts and at SIGHUP; this is the token, shown once:"
     ));
     say(&token);
     Ok(())
@@ -61,7 +61,7 @@ fn remove(args: &TokenRemoveArgs) -> anyhow::Result<()> {
         }
         Ok(())
     })?;
-    say(&format!("removed {name} from {path}; a server reads it when it starts"));
+    say(&format!("removed {name} from {path}; a server reads it when it starts and at SIGHUP"));
     Ok(())
 }
 

@@ -37,7 +37,9 @@ fn add(args: &UserAddArgs) -> anyhow::Result<()> {
     let was_there = change(users, |file| Ok(file.set(Entry { realm: realm.clone(), user })))?;
     let what = if was_there { "changed" } else { "added" };
     let (role, path) = (server::Role::from(args.role).name(), users.display());
-    say(&format!("{what} {name} of {realm} as {role} in {path}; a server reads it when it starts"));
+    say(&format!(
+        "{what} {name} of {realm} as {role} in {path}; a server reads it when it starts and at SIGHUP"
+    ));
     Ok(())
 }
 
@@ -83,7 +85,9 @@ fn remove(args: &UserRemoveArgs) -> anyhow::Result<()> {
         }
         Ok(())
     })?;
-    say(&format!("removed {name} of {realm} from {path}; a server reads it when it starts"));
+    say(&format!(
+        "removed {name} of {realm} from {path}; a server reads it when it starts and at SIGHUP"
+    ));
     Ok(())
 }
 

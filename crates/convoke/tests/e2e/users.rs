@@ -18,7 +18,9 @@ fn users_are_added_listed_and_removed_and_no_secret_is_shown() {
     let mut said = add(&file, "alice", "alice's password", &realm);
     assert_eq!(
         said,
-        format!("added alice of {REALM} as creator in {file}; a server reads it when it starts\n")
+        format!(
+            "added alice of {REALM} as creator in {file}; a server reads it when it starts and at SIGHUP\n"
+        )
     );
     said += &add(&file, "desk", "desk's password", &["--md5", "--role", "moderator"]);
     let before = std::fs::read_to_string(&file).expect("a file");

@@ -155,15 +155,37 @@ impl Refused {
     }
 }
 
+/// By SIP: what to ask for stands in the URI.
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.words(f, "fewer with ;seats=N")
+    }
+}
+
+/// A refusal in words for who asked by HTTP.
+#[derive(Clone, Copy, Debug)]
+pub struct OverHttp<'a>(&'a Refused);
+
+impl fmt::Display for OverHttp<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.words(f, "fewer seats")
+    }
+}
+
+impl Refused {
+    /// In the words of the HTTP interface, where seats are no parameter of a URI.
+    pub const fn over_http(&self) -> OverHttp<'_> {
+        OverHttp(self)
+    }
+
+    fn words(&self, f: &mut fmt::Formatter<'_>, fewer: &str) -> fmt::Result {
         match self {
             Self::PoolFull { asked, free, short_of } => {
                 write!(f, "No room for a conference of {asked}: {free} seats are free")?;
                 if !short_of.is_empty() {
                     write!(f, ", there is too little of {short_of}")?;
                 }
-                f.write_str(". Try again shortly, or ask for fewer with ;seats=N")
+                write!(f, ". Try again shortly, or ask for {fewer}")
             }
             Self::TenantFull { tenant, asked, has, quota } => write!(
                 f,
@@ -180,7 +202,7 @@ impl fmt::Display for Refused {
             ),
             Self::Unproved { asked, limit } => write!(
                 f,
-                "No room for a conference of {asked} to a caller not known yet: such callers share {limit} seats. Ask for fewer with ;seats=N, or call over TCP"
+                "No room for a conference of {asked} to a caller not known yet: such callers share {limit} seats. Ask for {fewer}, or call over TCP"
             ),
             Self::SourceBusy => f.write_str(
                 "Too many conferences asked for in one dialog. Call anew, with another Call-ID",

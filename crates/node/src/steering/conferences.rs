@@ -51,7 +51,7 @@ impl Node {
                 uri: self.factories[0].canonical_uri().to_owned(),
                 asker: asker.name.clone(),
                 status: why.status().code(),
-                why: why.to_string(),
+                why: why.over_http().to_string(),
                 explained: self.explained.take_words(),
             };
             self.notice_refusal(now, notice);

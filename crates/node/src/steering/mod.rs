@@ -198,7 +198,7 @@ pub enum SteerError {
     )]
     KeyUsed,
     /// No room, no port, too often: what SIP would have been refused for too.
-    #[error("{0}")]
+    #[error("{}", .0.over_http())]
     Refused(Refused),
     /// Whom to call is no SIP URI, or says more than whom.
     #[error(

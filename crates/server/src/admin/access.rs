@@ -1,6 +1,7 @@
 //! Who may do what.
 
 use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, header};
@@ -8,14 +9,22 @@ use axum::http::{HeaderMap, Method, header};
 use super::problem::{Fault, Problem};
 use crate::tokens::{TokenFile, TokenRole};
 
-/// Who is let in.
+/// Who is let in. Clones know of the same tokens.
 #[derive(Clone, Debug)]
 pub(crate) struct Access {
-    tokens: TokenFile,
+    tokens: Arc<RwLock<Tokens>>,
     /// Whether whoever has no token may do everything.
     is_open: bool,
     /// Whether only programs of this machine can come.
     is_loopback: bool,
+}
+
+/// The tokens file as it was read last.
+#[derive(Debug)]
+struct Tokens {
+    file: TokenFile,
+    /// How often it was read anew.
+    generation: u64,
 }
 
 /// Whoever asks.
@@ -26,6 +35,8 @@ pub(crate) struct Caller {
     pub(crate) role: TokenRole,
     /// Whether he is shown conference URIs. Each is a way in.
     pub(crate) sees_uris: bool,
+    /// By which reading of the tokens file he was let in: after another one somebody else may be.
+    generation: u64,
 }
 
 impl Caller {
@@ -36,8 +47,24 @@ impl Caller {
 }
 
 impl Access {
-    pub(crate) const fn new(tokens: TokenFile, is_open: bool, is_loopback: bool) -> Self {
+    pub(crate) fn new(file: TokenFile, is_open: bool, is_loopback: bool) -> Self {
+        let tokens = Arc::new(RwLock::new(Tokens { file, generation: 0 }));
         Self { tokens, is_open, is_loopback }
+    }
+
+    /// Goes by these tokens from now on.
+    pub(crate) fn reload(&self, file: TokenFile) {
+        let mut tokens = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
+        *tokens = Tokens { file, generation: tokens.generation + 1 };
+    }
+
+    /// Whether he would have to be looked at anew: the tokens have been read again since he was let in.
+    pub(crate) fn is_outdated(&self, caller: &Caller) -> bool {
+        self.tokens().generation != caller.generation
+    }
+
+    fn tokens(&self) -> RwLockReadGuard<'_, Tokens> {
+        self.tokens.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Who this is, if he may do what needs this role.
@@ -51,7 +78,7 @@ impl Access {
             Some(name) => Fault::new(
                 Problem::Role,
                 format!(
-                    "the token {name} is for a {}; this needs one for {need}s",
+                    "the token {name} is one for {}s; this needs one for {need}s",
                     caller.role.name()
                 ),
             ),
@@ -75,25 +102,29 @@ impl Access {
         let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"));
         let token = token.map(|(_, token)| token.trim());
         // Each is looked at: in the same time, whichever it is.
-        let known = self.tokens.entries().filter(|entry| token.is_some_and(|it| entry.is(it)));
+        let tokens = self.tokens();
+        let known = tokens.file.entries().filter(|entry| token.is_some_and(|it| entry.is(it)));
         let Some(entry) = known.last() else {
             return Err(Fault::new(
                 Problem::BadToken,
-                "this token is not in the tokens file, which the server read when it started: see `convoke token list`",
+                "this token is not in the tokens file, which the server reads when it starts and at SIGHUP: see `convoke token list`",
             ));
         };
         let sees_uris = entry.role >= TokenRole::Operator;
-        Ok(Caller { name: Some(entry.name.clone()), role: entry.role, sees_uris })
+        let (name, generation) = (Some(entry.name.clone()), tokens.generation);
+        Ok(Caller { name, role: entry.role, sees_uris, generation })
     }
 
     /// Somebody without a token. On loopback he may look, as ever; at URIs only where nobody has a token.
     fn nobody(&self) -> Result<Caller, Fault> {
+        let tokens = self.tokens();
+        let nobody =
+            |role, sees_uris| Caller { name: None, role, sees_uris, generation: tokens.generation };
         if self.is_open {
-            return Ok(Caller { name: None, role: TokenRole::Admin, sees_uris: true });
+            return Ok(nobody(TokenRole::Admin, true));
         }
         if self.is_loopback {
-            let sees_uris = self.tokens.entries().next().is_none();
-            return Ok(Caller { name: None, role: TokenRole::Reader, sees_uris });
+            return Ok(nobody(TokenRole::Reader, tokens.file.entries().next().is_none()));
         }
         Err(Fault::new(Problem::NoToken, "send a token as Authorization: Bearer TOKEN"))
     }
@@ -183,6 +214,22 @@ mod tests {
         assert_eq!(asks(&outside, None, TokenRole::Reader), Err(Problem::NoToken));
         let open = Access::new(TokenFile::default(), true, true);
         assert!(asks(&open, None, TokenRole::Admin).is_ok());
+    }
+
+    /// Whoever's token is taken out is not let in any more, and who was let in by another reading is to be looked at anew.
+    #[test]
+    fn tokens_that_are_read_anew_count_at_once() {
+        let (access, _, operate) = access(false, true);
+        let bearer = format!("Bearer {operate}");
+        let known = asks(&access, Some(&bearer), TokenRole::Operator).expect("known");
+        assert!(!access.is_outdated(&known));
+        let (other, token) = new_token("other", TokenRole::Admin, [3; 32]);
+        let mut tokens = TokenFile::default();
+        tokens.set(other);
+        access.clone().reload(tokens);
+        assert_eq!(asks(&access, Some(&bearer), TokenRole::Reader), Err(Problem::BadToken));
+        assert!(asks(&access, Some(&format!("Bearer {token}")), TokenRole::Admin).is_ok());
+        assert!(access.is_outdated(&known));
     }
 
     #[test]

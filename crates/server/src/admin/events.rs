@@ -16,7 +16,7 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::sleep;
 
-use super::access::Caller;
+use super::access::{Access, Caller};
 use super::connections::Life;
 use super::counts::{Counts, Reader};
 use super::feed::Happened;
@@ -34,6 +34,7 @@ struct Reading {
     waiting: VecDeque<Bytes>,
     missed: VecDeque<Arc<Happened>>,
     next: broadcast::Receiver<Arc<Happened>>,
+    access: Arc<Access>,
     caller: Caller,
     only: Option<String>,
     /// The id of the last event, where that was not for him: he has it with the next heartbeat, so that he is not behind.
@@ -70,6 +71,7 @@ pub(super) async fn events(
         waiting,
         missed: subscription.missed,
         next: subscription.next,
+        access: Arc::clone(&shared.access),
         caller,
         only,
         passed: None,
@@ -110,6 +112,10 @@ impl Reading {
     /// What to send next; `None`: it is over.
     async fn chunk(&mut self) -> Option<Bytes> {
         loop {
+            // He comes again, and is looked at anew.
+            if self.access.is_outdated(&self.caller) {
+                return None;
+            }
             if let Some(chunk) = self.waiting.pop_front() {
                 return Some(chunk);
             }

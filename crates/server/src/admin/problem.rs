@@ -284,6 +284,15 @@ impl IntoResponse for Fault {
 mod tests {
     use super::*;
 
+    /// Who asks by HTTP has no URI to put `;seats=N` into.
+    #[test]
+    fn a_refusal_is_told_in_the_words_of_this_interface() {
+        let full = Refused::PoolFull { asked: 9, free: 3, short_of: "" };
+        assert!(full.to_string().ends_with("ask for fewer with ;seats=N"));
+        let fault = Fault::from(SteerError::Refused(full));
+        assert!(fault.detail.ends_with("ask for fewer seats"), "{}", fault.detail);
+    }
+
     #[test]
     fn every_problem_is_found_by_its_type_again() {
         for problem in Problem::ALL {

@@ -40,6 +40,21 @@ fn all_that_is_wrong_in_the_file_is_said_at_once_in_its_order() {
     assert!(shown[8].contains("missing key `users`"), "{shown:#?}");
 }
 
+/// Each tenant is looked at, whatever is wrong with those before; that there are too many is said once.
+#[test]
+fn every_tenant_that_is_wrong_is_said() {
+    let lines = |text: &str| {
+        let found = look(text);
+        found.iter().map(|it| it.place.as_ref().map_or(0, |it| it.line)).collect::<Vec<_>>()
+    };
+    let found = lines(
+        "[tenants.\"a b\"]\n[tenants.bell]\nquota = 1\nreserved = 2\n[tenants.\"x.y\"]\n[tenants.good]\n",
+    );
+    assert_eq!(found, [1, 4, 5]);
+    let many: String = (0..300).map(|number| format!("[tenants.t{number}]\n")).collect();
+    assert_eq!(lines(&many).len(), 1);
+}
+
 #[test]
 fn what_is_no_toml_is_told_and_nothing_is_guessed_from_it() {
     let found = look("[pool\ncapacity = 0\n");

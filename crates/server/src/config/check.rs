@@ -116,7 +116,7 @@ pub(super) fn check(
         Some(number) => origin.keep(within("dscp", &number, (0, 63), origin)).map_or(usual, narrow),
     };
     let written: BTreeSet<String> = file.tenants.keys().cloned().collect();
-    let tenants = origin.keep(tenants::check(file.tenants, origin, room)).unwrap_or_default();
+    let tenants = tenants::check(file.tenants, origin, room);
     let admin = origin.keep(admin(file.admin, origin, flags));
     let state_dir = flags.state_dir.clone().or_else(|| origin.file(file.state.dir));
     let config = Config {

@@ -25,20 +25,41 @@ pub(super) struct Written {
 /// A hundred thousand conferences a second: more than a core makes is no limit.
 const PER_MINUTE: (u64, u64) = (1, 6_000_000);
 
+/// All that can be used; the rest is noted.
 pub(super) fn check(
     written: BTreeMap<String, Spanned<Written>>,
     origin: &Origin<'_>,
     room: u32,
-) -> Result<Vec<Tenant>, ConfigError> {
-    let (mut taken, mut reserved_all, count) = (BTreeSet::new(), 0_u32, written.len());
-    let mut tenants = Vec::new();
-    for (name, table) in written {
+) -> Vec<Tenant> {
+    // The first place of the pool's table is nobody's.
+    if let (Some(one), count @ TENANTS_MAX..) = (written.values().next(), written.len()) {
+        let problem = Problem::TooManyTenants { count, most: TENANTS_MAX - 1 };
+        origin.keep::<()>(Err(origin.error(&one.span(), problem)));
+        return Vec::new();
+    }
+    let mut checked = Checked { users: BTreeSet::new(), reserved: 0, room };
+    let tenants = written.into_iter().map(|(name, table)| checked.tenant(name, table, origin));
+    tenants.filter_map(|tenant| origin.keep(tenant)).collect()
+}
+
+/// What the tenants so far have.
+struct Checked {
+    users: BTreeSet<String>,
+    /// Seats that are reserved for them.
+    reserved: u32,
+    /// Seats there are.
+    room: u32,
+}
+
+impl Checked {
+    fn tenant(
+        &mut self,
+        name: String,
+        table: Spanned<Written>,
+        origin: &Origin<'_>,
+    ) -> Result<Tenant, ConfigError> {
         let span = table.span();
         let blame = |problem| Err(origin.error(&span, problem));
-        // The first place of the pool's table is nobody's.
-        if count >= TENANTS_MAX {
-            return blame(Problem::TooManyTenants { count, most: TENANTS_MAX - 1 });
-        }
         if name.is_empty()
             || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
         {
@@ -52,24 +73,23 @@ pub(super) fn check(
         if let Some(quota) = quota.filter(|quota| *quota < reserved) {
             return Err(origin.error(&at, Problem::ReservedAboveQuota { reserved, quota }));
         }
-        reserved_all = reserved_all.saturating_add(reserved);
-        if reserved_all > room {
-            let problem = Problem::ReservedAboveRoom { reserved: reserved_all, room };
+        self.reserved = self.reserved.saturating_add(reserved);
+        if self.reserved > self.room {
+            let problem = Problem::ReservedAboveRoom { reserved: self.reserved, room: self.room };
             return Err(origin.error(&at, problem));
         }
         let per_minute = per_minute.map(|number| within("per_minute", &number, PER_MINUTE, origin));
         for user in &users {
-            if !taken.insert(user.get_ref().clone()) {
+            if !self.users.insert(user.get_ref().clone()) {
                 let user_name = user.get_ref().clone();
                 let problem = Problem::TenantUserTwice { user: user_name };
                 return Err(origin.error(&user.span(), problem));
             }
         }
-        tenants.push(Tenant {
+        Ok(Tenant {
             terms: TenantTerms { name, quota, reserved, per_minute: per_minute.transpose()? },
             users: users.into_iter().map(Spanned::into_inner).collect(),
             networks: networks.into_iter().map(|network| network.0).collect(),
-        });
+        })
     }
-    Ok(tenants)
 }

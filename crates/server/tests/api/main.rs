@@ -29,9 +29,11 @@ struct Api {
     /// The operations that were asked, with the status that came.
     asked: RefCell<BTreeSet<(String, u16)>>,
     folder: tempfile::TempDir,
+    config: Config,
 }
 
 const OPERATOR: usize = 1;
+const ADMIN: usize = 2;
 const NOBODY: usize = 9;
 
 struct Answer {
@@ -70,7 +72,7 @@ impl Api {
         let config = Config::from_toml("convoke.toml", &text, &flags).expect("good");
         let server = Server::start(&config, false).expect("started");
         let (description, asked) = (Description::new(), RefCell::default());
-        Self { server, tokens, description, asked, folder }
+        Self { server, tokens, description, asked, folder, config }
     }
 
     fn send(&self, who: usize, line: &str, more: &str, body: &str) -> TcpStream {

@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpStream};
 
 use serde_json::{Value, json};
 
-use crate::{Api, OPERATOR, kind};
+use crate::{ADMIN, Api, NOBODY, OPERATOR, kind};
 
 /// What the server says to these bytes until it closes; who sends them says no more after them.
 fn answer(api: &Api, bytes: &str, ends: bool) -> String {
@@ -56,6 +56,37 @@ fn who_asks_for_the_head_of_events_gives_his_connection_back() {
     let api = Api::start();
     let answer = answer(&api, &(head(&api, "HEAD /v1/events") + "\r\n"), false);
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+}
+
+/// Whose token is taken out may nothing any more once the server was told to look, and reads no event on.
+#[test]
+fn a_token_that_is_taken_out_counts_no_more_after_a_reload() {
+    let mut api = Api::start();
+    let mut stream = api.send(OPERATOR, "GET /v1/events", "", "");
+    let mut other = api.send(NOBODY, "GET /v1/events", "", "");
+    for stream in [&mut stream, &mut other] {
+        stream.read_exact(&mut [0; 12]).expect("it begins");
+    }
+    let path = api.folder.path().join("tokens");
+    let text = std::fs::read_to_string(&path).expect("there");
+    let left: Vec<&str> = text.lines().filter(|line| !line.starts_with("operator")).collect();
+    std::fs::write(&path, left.join("\n")).expect("written");
+    assert_eq!(api.ask(OPERATOR, "POST /v1/conferences", json!({})).status, 201, "not told yet");
+    let changed = api.server.reload(api.config.clone()).expect("taken");
+    assert_eq!((changed.applied, changed.needs_restart), (vec!["[admin] tokens"], vec![]));
+    let refused = api.ask(OPERATOR, "POST /v1/conferences", json!({}));
+    assert_eq!((refused.status, kind(&refused).as_str()), (401, "/v1/problems/bad-token"));
+    let made = api.ask(ADMIN, "POST /v1/conferences", json!({ "title": "later" }));
+    assert_eq!(made.status, 201, "others are as they were");
+    for mut stream in [stream, other] {
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).expect("it ends");
+        assert!(!rest.contains("later"), "{rest}");
+    }
+    // A file that cannot be read changes nothing.
+    std::fs::remove_file(&path).expect("removed");
+    assert!(api.server.reload(api.config.clone()).is_err());
+    assert_eq!(api.ask(ADMIN, "POST /v1/conferences", json!({})).status, 201);
 }
 
 /// Whoever is let go before his first event knows from where to go on.

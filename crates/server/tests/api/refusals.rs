@@ -5,10 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::{Api, NOBODY, OPERATOR};
-
-/// A token for everything.
-const ADMIN: usize = 2;
+use crate::{ADMIN, Api, NOBODY, OPERATOR};
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
