@@ -126,13 +126,9 @@ impl Server {
         let records = config.records.as_ref().map(start_records).transpose()?;
         let mut rng = system_rng()?;
         let auth = config.auth.as_ref().map(|auth| auth::load(auth, &mut rng)).transpose()?;
-        let keys = match &config.state_dir {
-            Some(folder) => state::keys(folder, &mut rng)?,
-            None => state::new_keys(&mut rng),
-        };
+        let keys = keys(config, &mut rng)?;
         let sockets = bind::all_sip(config)?;
         let access = access(&config.admin)?;
-        let named = Named::read(config);
         let (listener, admin) = bind::admin(config.admin.bind)?;
         let calibration = config.state_dir.as_deref().and_then(Calibration::find);
         let pool = room::pool_config(config, calibration.as_ref());
@@ -189,7 +185,7 @@ impl Server {
             capacity,
             measured,
             config: config.clone(),
-            named,
+            named: Named::read(config),
             access,
             own,
             events: event_receiver,
@@ -305,6 +301,14 @@ impl Drop for Running {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// Those of the state folder; without one they are new each time.
+fn keys(config: &Config, rng: &mut Rng) -> Result<Keys, StateError> {
+    match &config.state_dir {
+        Some(folder) => state::keys(folder, rng),
+        None => Ok(state::new_keys(rng)),
     }
 }
 
