@@ -6,10 +6,10 @@ use focus::{
     End, LegEnd, LegId, LegMedia, MediaPort, Output as FocusOutput, Participant, ReferralId,
 };
 use mix::message::{
-    Codec, Direction, Format, Key, Kind, Listeners, PortId, Prompt, RtcpPath, StreamSpec,
-    TransportSpec,
+    Codec, Direction, Format, Key, Kind, Listeners, PTIME_MS_MAX, PortId, Prompt, RtcpPath,
+    StreamSpec, TransportSpec,
 };
-use pool::ConferenceId;
+use pool::{ConferenceId, Cost, Pool};
 use sip::{DialogId, Method, Request, Source};
 use units::Instant;
 
@@ -86,8 +86,8 @@ impl Node {
             FocusOutput::LegEnded { leg, dialog, cause } => {
                 self.leg_ended(now, (id, leg), &dialog, cause);
             }
-            FocusOutput::OpenMedia { leg, media } => self.open_media((id, leg), &media),
-            FocusOutput::UpdateMedia { leg, media } => self.update_media((id, leg), &media),
+            FocusOutput::OpenMedia { leg, media } => self.open_media(now, (id, leg), media),
+            FocusOutput::UpdateMedia { leg, media } => self.update_media(now, (id, leg), media),
             FocusOutput::MuteMedia { leg, is_muted } => self.mute_media((id, leg), is_muted),
             FocusOutput::Waits(participant) => self.waits(now, id, participant),
             FocusOutput::WrongPin { leg: _ } => self.wrong_pin_keyed(now, id),
@@ -105,9 +105,37 @@ impl Node {
         }
     }
 
-    fn update_media(&mut self, (id, leg): (ConferenceId, LegId), media: &LegMedia) {
+    fn update_media(&mut self, now: Instant, (id, leg): (ConferenceId, LegId), media: LegMedia) {
+        let media = &self.within_room(now, (id, leg), media);
         if let Some(at) = self.active(id).map(|active| active.media) {
             self.media.update(at, PortId(leg.0), transport(media), stream(media));
+        }
+    }
+
+    /// The media of a leg with packets as short as there is room for. How short it wishes them (`a=ptime`, RFC 8866 §6.4) is said
+    /// anew in each description, also once it is in, and by whom we called only in his answer: what it is charged changes with
+    /// them, and where that is more than there is they stay as they were.
+    fn within_room(
+        &mut self,
+        now: Instant,
+        (id, leg): (ConferenceId, LegId),
+        media: LegMedia,
+    ) -> LegMedia {
+        let charge = self.active(id).and_then(|active| active.charges.get(&leg).copied());
+        let Some(charge) = charge else { return media };
+        match self.pool.recharge(now, id, (charge, leg_cost(&self.pool, media.ptime_ms))) {
+            Ok(charge) => {
+                if let Some(active) = self.active(id) {
+                    active.charges.insert(leg, charge);
+                }
+                media
+            }
+            Err(_) => {
+                let pool = &self.pool;
+                let is_paid = |ms: &u32| leg_cost(pool, *ms).fits_into(&charge);
+                let mut longer = (packet_ms(media.ptime_ms)..=PTIME_MS_MAX).step_by(10);
+                LegMedia { ptime_ms: longer.find(is_paid).unwrap_or(PTIME_MS_MAX), ..media }
+            }
         }
     }
 
@@ -237,7 +265,8 @@ impl Node {
         }
     }
 
-    fn open_media(&mut self, (id, leg): (ConferenceId, LegId), media: &LegMedia) {
+    fn open_media(&mut self, now: Instant, (id, leg): (ConferenceId, LegId), media: LegMedia) {
+        let media = &self.within_room(now, (id, leg), media);
         let Some(active) = self.active(id) else { return };
         let (at, port) = (active.media, PortId(leg.0));
         let Some(lent) = active.ports.get(&media.port.0).copied() else { return };
@@ -362,6 +391,17 @@ pub(crate) const fn key(key: Key) -> focus::Key {
     }
 }
 
+/// The time in the packets of whoever wishes for so much: the mixer's clock is 10 ms, and a phone may wish for 15.
+pub(crate) fn packet_ms(wished: u32) -> u32 {
+    (wished / 10 * 10).clamp(10, PTIME_MS_MAX)
+}
+
+/// What a leg costs that wishes for such packets.
+pub(crate) fn leg_cost(pool: &Pool, ptime_ms: u32) -> Cost {
+    let ptime = Duration::from_millis(packet_ms(ptime_ms).into());
+    pool.config().costs.leg(pool::Codec::Pcmu, ptime)
+}
+
 fn transport(media: &LegMedia) -> TransportSpec {
     let rtcp = match media.rtcp {
         sdp::RtcpWay::Apart(to) => RtcpPath::Apart(to),
@@ -376,8 +416,7 @@ fn stream(media: &LegMedia) -> StreamSpec {
         sdp::Codec::Pcma => Codec::Pcma,
         sdp::Codec::Pcmu => Codec::Pcmu,
     };
-    // The mixer's clock is 10 ms; a phone may wish for 15.
-    let ptime_ms = (media.ptime_ms / 10 * 10).clamp(10, mix::message::PTIME_MS_MAX);
+    let ptime_ms = packet_ms(media.ptime_ms);
     let format = |payload_type| Format { codec, payload_type, ptime_ms };
     StreamSpec {
         kind: Kind::Audio,

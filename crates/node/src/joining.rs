@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::Duration;
 
 use focus::factory::Refused;
 use focus::{Focus, FocusConfig, LegId, MediaPort, MediaSeat, Role, Shut, Wanted};
-use pool::{Codec, ConferenceId, Cost, JoinRefusal, Pool, ViewState};
+use pool::{ConferenceId, Cost, JoinRefusal, ViewState};
 use sdp::Family;
 use sip::{Incoming, Merged, Source, StatusCode};
 use units::Instant;
@@ -14,6 +13,7 @@ use units::Instant;
 use crate::Notice;
 use crate::auth::Caller;
 use crate::conference::{Active, State};
+use crate::focuses::leg_cost;
 use crate::node::{Node, Phase};
 
 impl Node {
@@ -138,7 +138,7 @@ impl Node {
         let Some((lent, address)) = self.media.take_port(active.media, wanted.family) else {
             return Err(Refused::NoPort);
         };
-        let cost = leg_cost(&self.pool, wanted);
+        let cost = leg_cost(&self.pool, wanted.ptime_ms);
         let charge = match self.pool.join(now, id, cost) {
             Ok(charge) => charge,
             Err(refusal) => {
@@ -324,13 +324,6 @@ fn unproved_source(incoming: &Incoming, caller: &Caller) -> Option<IpAddr> {
 /// within 68 s, so this is 20 packets a second at most to somebody who never asked. Behind one proxy
 /// it is 64 calls within a round trip. One more gets 480.
 const UNPROVED_LEGS_MAX: usize = 64;
-
-/// What a leg with these media costs (the mixer's packet times are whole ticks).
-fn leg_cost(pool: &Pool, wanted: Wanted) -> Cost {
-    let ptime_ms =
-        u64::from(wanted.ptime_ms / 10 * 10).clamp(10, mix::message::PTIME_MS_MAX.into());
-    pool.config().costs.leg(Codec::Pcmu, Duration::from_millis(ptime_ms))
-}
 
 impl Node {
     /// Why there is no seat, in the words of an answer.

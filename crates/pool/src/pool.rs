@@ -277,6 +277,38 @@ impl Pool {
         self.plan_join(now, id, cost).map(|_| ())
     }
 
+    /// What a leg costs has changed: its packets are shorter or longer. Gives what it is charged from now on in the place of
+    /// `charge`.
+    ///
+    /// # Errors
+    /// [`JoinRefusal`]; nothing was changed.
+    pub fn recharge(
+        &mut self,
+        now: Instant,
+        id: ConferenceId,
+        (charge, cost): (Cost, Cost),
+    ) -> Result<Cost, JoinRefusal> {
+        let entry = self.ledger.entry(id).filter(|entry| entry.used > 0);
+        let entry = entry.ok_or(JoinRefusal::Unknown)?;
+        let changed = cost.max(entry.leg);
+        if changed == charge {
+            return Ok(charge);
+        }
+        let (more, shard, tenant) = (changed.minus(charge), entry.shard, entry.tenant);
+        let mut plan = Plan::for_one(id);
+        if more != Cost::ZERO {
+            self.plan_overdue(now, &mut plan);
+            self.plan_room(now, shard, &more, tenant, &mut plan);
+            if !more.fits_into(&self.free_for(now, shard, tenant, &plan)) {
+                return Err(JoinRefusal::PoolFull);
+            }
+        }
+        self.carry_out(plan, None);
+        self.ledger.update(id, |entry| entry.charged = entry.charged.minus(charge).plus(changed));
+        self.top_up(now);
+        Ok(changed)
+    }
+
     /// Gives one leg's seat back: to the conference within its promise, else to the pool.
     /// Without such a conference or leg nothing happens.
     pub fn leave(&mut self, now: Instant, id: ConferenceId, charge: Cost) {

@@ -307,6 +307,47 @@ fn a_silent_leg_is_probed() {
     assert_eq!(rig.used_and_held().0, 2);
 }
 
+/// Who is let in with long packets and wishes for short ones once he is in (RFC 8866 §6.4) counts for what they cost; where there
+/// is no room for that, his packets stay as they are.
+#[test]
+fn shorter_packets_are_counted_and_given_as_far_as_there_is_room() {
+    let mut rig = Rig::with(Setting { seats: 5, ..Setting::default() });
+    let costs = rig.node.capacity(rig.now, None).expect("a look").costs;
+    let leg = |ms| costs.leg(pool::Codec::Pcmu, Duration::from_millis(ms));
+    let used = |rig: &Rig| rig.node.holds()[0].used_cost;
+    let mut alice = Caller::new("alice", 1);
+    let uri = rig.conference(&alice);
+    rig.join(&mut alice, &uri);
+    assert_eq!(used(&rig), leg(20));
+    let wishes = |rig: &mut Rig, alice: &mut Caller, ms: u32| {
+        alice.cseq += 1;
+        let invite = alice.invite(&uri);
+        let (head, body) = invite.split_once("\r\n\r\n").expect("a body");
+        let body = format!("{body}a=ptime:{ms}\r\n");
+        let old = head.lines().find(|line| line.starts_with("Content-Length")).expect("a length");
+        let head = head.replace(old, &format!("Content-Length: {}", body.len()));
+        let response = rig.ask(alice.address, &format!("{head}\r\n\r\n{body}"));
+        assert_eq!(response.status.code(), 200);
+        assert_eq!(rig.receive(alice.address, &alice.request("ACK", &uri)), []);
+        let sent = rig.commands.iter().rev().find_map(|command| match &command.action {
+            Action::UpdatePort { stream, .. } => Some(stream.send.ptime_ms),
+            _ => None,
+        });
+        sent.expect("the mixer is told")
+    };
+    assert_eq!((wishes(&mut rig, &mut alice, 10), used(&rig)), (10, leg(10)));
+    assert_eq!((wishes(&mut rig, &mut alice, 40), used(&rig)), (40, leg(20)), "no less than a seat");
+    // Bob has asked for what is left: four seats are alice's.
+    let mut bob = Caller::new("bob", 2);
+    let one = format!("{FACTORY};seats=1");
+    let response = rig.ask(bob.address, &bob.invite(&one));
+    rig.prove(&mut bob, &one, &response);
+    assert_eq!((wishes(&mut rig, &mut alice, 10), used(&rig)), (20, leg(20)));
+    rig.leave(&mut alice, &uri);
+    rig.pass(Duration::from_secs(120));
+    assert_eq!((rig.used_and_held(), rig.node.leftovers()), ((0, 0), Leftovers::default()));
+}
+
 /// What a mixer tells whose ticks begin so late for some seconds: a real one, with one leg, under virtual time.
 fn told_by_a_mixer(late: Duration) -> Vec<Event> {
     struct Nowhere;

@@ -61,6 +61,37 @@ fn dear_leg_takes_more_than_its_promised_seat_only_if_there_is_more() {
     pool.hold(at(2), &firm(2, 1)).unwrap();
 }
 
+/// It was let in with long packets, and asks for short ones once it is in.
+#[test]
+fn leg_that_comes_to_cost_more_is_charged_more_or_refused() {
+    let mut pool = pool(10);
+    pool.hold(at(0), &firm(1, 2)).unwrap();
+    let first = pool.join(at(1), id(1), plain()).unwrap();
+    let second = pool.join(at(1), id(1), plain()).unwrap();
+    pool.hold(at(1), &firm(9, 5)).unwrap();
+    pool.hold(at(1), &soft(2, 2, 1)).unwrap();
+    let charge = pool.recharge(at(2), id(1), (first, short_packets())).unwrap();
+    assert_eq!((charge, outputs(&mut pool)), (short_packets(), vec![]));
+    let charged = pool.recharge(at(2), id(1), (second, short_packets())).unwrap();
+    assert_eq!(outputs(&mut pool), [Output::Evicted { id: id(2) }], "what is soft gives way");
+    pool.hold(at(2), &firm(3, 1)).unwrap();
+    let before = pool.clone();
+    let dearer = short_packets().times(2);
+    assert_eq!(
+        pool.recharge(at(2), id(1), (charge, dearer)),
+        Err(JoinRefusal::PoolFull),
+        "no more than there is"
+    );
+    assert_eq!(pool, before);
+    // Cheaper again, and never below the seat that it would leave.
+    assert_eq!(pool.recharge(at(3), id(1), (charge, Cost::ZERO)), Ok(plain()));
+    pool.leave(at(3), id(1), plain());
+    pool.leave(at(3), id(1), charged);
+    assert_eq!(pool.shard_room(at(3), 0).used, Cost::ZERO);
+    assert_eq!(pool.room().held, 2 + 5 + 1);
+    assert_eq!(pool.recharge(at(3), id(1), (plain(), plain())), Err(JoinRefusal::Unknown));
+}
+
 /// Else a leg that leaves would leave less than its seat behind, and the room be overdrawn.
 #[test]
 fn cheap_leg_is_charged_for_the_seat_that_was_promised() {
