@@ -336,7 +336,11 @@ fn shorter_packets_are_counted_and_given_as_far_as_there_is_room() {
         sent.expect("the mixer is told")
     };
     assert_eq!((wishes(&mut rig, &mut alice, 10), used(&rig)), (10, leg(10)));
-    assert_eq!((wishes(&mut rig, &mut alice, 40), used(&rig)), (40, leg(20)), "no less than a seat");
+    assert_eq!(
+        (wishes(&mut rig, &mut alice, 40), used(&rig)),
+        (40, leg(20)),
+        "no less than a seat"
+    );
     // Bob has asked for what is left: four seats are alice's.
     let mut bob = Caller::new("bob", 2);
     let one = format!("{FACTORY};seats=1");
