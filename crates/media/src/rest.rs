@@ -46,9 +46,28 @@ impl Rest {
         Some(id)
     }
 
+    /// Of these ports the one that came back first, if that is so long ago.
+    pub(crate) fn longest(
+        &mut self,
+        now: Instant,
+        at_least: Duration,
+        is_of: impl Fn(u32) -> bool,
+    ) -> Option<u32> {
+        let can = |it: &(&u32, &Resting)| it.1.since + at_least <= now && is_of(*it.0);
+        let (id, _) = self.resting.iter().filter(can).min_by_key(|(_, resting)| resting.since)?;
+        let id = *id;
+        self.resting.remove(&id);
+        Some(id)
+    }
+
     /// When to look for some next.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.resting.values().map(|resting| self.until(resting)).min()
+    }
+
+    /// Whether any of these ports rests.
+    pub(crate) fn any(&self, is_of: impl Fn(u32) -> bool) -> bool {
+        self.resting.keys().any(|id| is_of(*id))
     }
 
     pub(crate) fn count(&self) -> usize {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::Duration;
 
 use mix::message::{Channel, LentPort};
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
@@ -42,6 +43,9 @@ struct Bound {
     rtcp: UdpSocket,
     pool: usize,
 }
+
+/// How long a port rests in any case: some round trips.
+const REST_LEAST: Duration = Duration::from_secs(1);
 
 /// What `epoll` knows a socket by.
 pub(crate) fn token(id: u32, channel: Channel) -> u64 {
@@ -107,6 +111,28 @@ impl Sockets {
             any = true;
         }
         any
+    }
+
+    /// Binds a port of an address anew that still rests: no other is left, and somebody was promised a seat. By [`REST_LEAST`]
+    /// whoever ended a call knows it; who sends all the same is kept out by the latch of the next leg.
+    pub(crate) fn lend_resting(
+        &mut self,
+        now: Instant,
+        epoll: &Epoll,
+        like: SocketAddr,
+    ) -> Option<LentPort> {
+        let Self { pools, bound, rest, .. } = self;
+        let pool = pools.iter().position(|pool| pool.ip == like.ip())?;
+        let is_of = |id: u32| bound.get(&id).is_some_and(|bound| bound.pool == pool);
+        let id = rest.longest(now, REST_LEAST, is_of)?;
+        self.close(id, epoll);
+        self.lend(epoll, like, 1)
+    }
+
+    /// Whether an address has ports that rest.
+    pub(crate) fn has_resting(&self, like: SocketAddr) -> bool {
+        let is_of = |id| self.bound.get(&id).is_some_and(|it| self.pools[it.pool].ip == like.ip());
+        self.rest.any(is_of)
     }
 
     /// When something has rested enough.
@@ -220,6 +246,41 @@ mod tests {
             let class = if ip.is_ipv6() { socket.tclass_v6() } else { socket.tos_v4() };
             assert_eq!(class.expect("told"), 46 << 2);
         }
+    }
+
+    /// T53 · Calls that come and go would else leave no port for those who were promised a seat: of what rests nothing is counted as
+    /// taken.
+    #[test]
+    fn where_no_other_port_is_left_one_that_rests_is_lent() {
+        let at = |ms| Instant::from_millis(ms);
+        let epoll = Epoll::new(nix::sys::epoll::EpollCreateFlags::empty()).expect("epoll");
+        // One port, whichever is free.
+        let ip = IpAddr::from([127, 0, 0, 1]);
+        let even = || {
+            let free = UdpSocket::bind((ip, 0)).and_then(|socket| socket.local_addr());
+            let port = free.expect("a port").port() & !1;
+            let both = [port, port | 1].map(|port| UdpSocket::bind((ip, port)).is_ok());
+            (both == [true, true]).then_some(port)
+        };
+        let port = (0..100).find_map(|_| even()).expect("two ports next to each other");
+        let pool = Pool { ip, free: VecDeque::from([port]) };
+        let mut sockets = Sockets::new(vec![pool], Rest::new(Duration::from_secs(10)), 0);
+        let like = SocketAddr::new(ip, 0);
+        let lent = sockets.lend(&epoll, like, 1).expect("a port");
+        assert_eq!(
+            (sockets.lend_resting(at(0), &epoll, like), sockets.has_resting(like)),
+            (None, false)
+        );
+        sockets.release(at(0), lent.id);
+        assert!(sockets.disturb(at(900), lent.id));
+        assert_eq!(sockets.lend(&epoll, like, 1), None);
+        assert_eq!(
+            (sockets.lend_resting(at(999), &epoll, like), sockets.has_resting(like)),
+            (None, true)
+        );
+        let again = sockets.lend_resting(at(1_000), &epoll, like).expect("it has rested a second");
+        assert_eq!((again.address, sockets.resting()), (lent.address, 0));
+        assert_ne!(again.id, lent.id);
     }
 
     #[test]

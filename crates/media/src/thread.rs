@@ -370,9 +370,10 @@ impl ShardThread {
         }
     }
 
-    /// Whether some address has nothing left to lend, and ports that were not to be had.
+    /// Whether some address has nothing left to lend, and ports that were not to be had or rest.
     fn lacks_ports(&self) -> bool {
-        let lacks = |at| self.shard.unused_lent_like(at) == 0 && !self.sockets.all_bound(at);
+        let has_some = |at| !self.sockets.all_bound(at) || self.sockets.has_resting(at);
+        let lacks = |at| self.shard.unused_lent_like(at) == 0 && has_some(at);
         self.sockets.addresses().any(lacks)
     }
 
@@ -382,6 +383,12 @@ impl ShardThread {
         for at in sockets.addresses().collect::<Vec<_>>() {
             while shard.unused_lent_like(at) < LEND_AHEAD {
                 match sockets.lend(media, at, tries) {
+                    Some(port) => shard.add_lent(port),
+                    None => break,
+                }
+            }
+            while shard.unused_lent_like(at) < LEND_LEAST && sockets.all_bound(at) {
+                match sockets.lend_resting(now(), media, at) {
                     Some(port) => shard.add_lent(port),
                     None => break,
                 }
@@ -458,6 +465,9 @@ fn wide(count: usize) -> u64 {
 /// Sockets that are bound and lent before anybody needs them: more legs than join between two looks of
 /// the thread at its commands. When none is left, the node refuses.
 pub(crate) const LEND_AHEAD: usize = 128;
+
+/// Of these there are so many as long as any port may be taken out of its rest for it.
+const LEND_LEAST: usize = 16;
 
 /// Ports tried for one lending while legs are served: some 100 us. When all of these are taken by
 /// others, the next ones are tried when the next socket is missing, or after [`BIND_AGAIN`].
