@@ -214,7 +214,7 @@ impl Node {
         let Some(media) = self.media.open(family, shard) else { return Err(Refused::NoPort) };
         let Some(record) = self.records.get(&id) else { return Err(Refused::NotFound) };
         // The pool knows it of a hold that was asked for; of what was reserved, or held before a restart, it does not.
-        self.pool.limit(id, record.policy.legs_max);
+        self.pool.limit(now, id, record.policy.legs_max);
         let terms = self.event_terms(now, record.policy.legs_max);
         let (lasted, wrong_pins) = (self.lasted(now, record), self.wrong_pins(now, record));
         let is_locked = record.policy.is_locked;

@@ -356,9 +356,17 @@ impl Pool {
         Ok(())
     }
 
-    /// Sets how many legs a conference may have; those that it has stay. Unknown: nothing happens.
-    pub fn limit(&mut self, id: ConferenceId, legs_max: Option<u32>) {
-        self.ledger.update(id, |entry| entry.legs_max = legs_max);
+    /// Sets how many legs a conference may have; those that it has stay. No more are promised from now on than may come, but for
+    /// what is reserved: that is so until the reservation ends. Unknown: nothing happens.
+    pub fn limit(&mut self, now: Instant, id: ConferenceId, legs_max: Option<u32>) {
+        let is_booked = self.book.get(id).is_some();
+        self.ledger.update(id, |entry| {
+            entry.legs_max = legs_max;
+            if let Some(max) = legs_max.filter(|_| !is_booked) {
+                entry.promised = entry.promised.min(max.max(1));
+            }
+        });
+        self.top_up(now);
     }
 
     /// Frees everything of a conference, held or active. While a reservation for it stands, its room is kept

@@ -185,7 +185,7 @@ impl Node {
             self.keep_now(id);
             return self.conference(now, id);
         }
-        self.pool.limit(id, after.legs_max);
+        self.pool.limit(now, id, after.legs_max);
         if let Some(active) = self.active(id) {
             active.focus.lock(now, after.is_locked);
             active.focus.limit(now, after.legs_max);

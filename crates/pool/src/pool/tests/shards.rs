@@ -92,6 +92,24 @@ fn leg_that_comes_to_cost_more_is_charged_more_or_refused() {
     assert_eq!(pool.recharge(at(3), id(1), (plain(), plain())), Err(JoinRefusal::Unknown));
 }
 
+/// Nobody can come to what is held for more than may be in.
+#[test]
+fn smaller_maximum_gives_back_what_was_promised_beyond_it() {
+    let mut pool = pool(10);
+    pool.hold(at(0), &firm(1, 9)).unwrap();
+    pool.limit(at(0), id(1), Some(2));
+    assert_eq!(pool.room(), Room { capacity: 10, used: 0, held: 2, free: 8 });
+    for _ in 0..2 {
+        join(&mut pool, at(1), id(1)).unwrap();
+    }
+    pool.limit(at(1), id(1), Some(1));
+    assert_eq!(pool.room(), Room { capacity: 10, used: 2, held: 0, free: 8 }, "who is in stays");
+    pool.leave(at(2), id(1), plain());
+    assert_eq!(pool.room(), Room { capacity: 10, used: 1, held: 0, free: 9 });
+    pool.limit(at(2), id(1), None);
+    assert_eq!(join(&mut pool, at(2), id(1)), Ok(()));
+}
+
 /// Else a leg that leaves would leave less than its seat behind, and the room be overdrawn.
 #[test]
 fn cheap_leg_is_charged_for_the_seat_that_was_promised() {
