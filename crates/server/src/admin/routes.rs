@@ -1,7 +1,7 @@
 //! Every operation of the interface: method, path, name, and who may. The description in `docs/openapi.json` has the
 //! same ones, which a test sees to.
 
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::Method;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -9,6 +9,7 @@ use axum::routing::{MethodRouter, delete, get, patch, post};
 use axum::{Json, Router};
 
 use super::bodies::{BODY_BYTES_MAX, Name};
+use super::connections::Life;
 use super::problem::{Body, Fault, Problem, Told};
 use super::{Shared, conferences, drain, events, participants, room};
 use crate::tokens::TokenRole;
@@ -128,6 +129,8 @@ fn counted(shared: &Shared, name: &'static str, response: Response) -> Response 
 }
 
 async fn only_from_here(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let life = request.extensions().get::<ConnectInfo<Life>>();
+    let _serving = life.map(|ConnectInfo(life)| life.serve());
     if shared.access.is_from_here(&request) {
         return next.run(request).await;
     }
