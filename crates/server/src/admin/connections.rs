@@ -124,10 +124,12 @@ impl Connections {
 
     async fn place(&mut self) -> Option<OwnedSemaphorePermit> {
         loop {
+            if self.places.available_permits() == 0 {
+                self.make_place();
+            }
             // Nobody closes the semaphore; if somebody did, a connection without a place does no harm.
-            match timeout(LOOK, Arc::clone(&self.places).acquire_owned()).await {
-                Ok(place) => return place.ok(),
-                Err(_) => self.make_place(),
+            if let Ok(place) = timeout(LOOK, Arc::clone(&self.places).acquire_owned()).await {
+                return place.ok();
             }
         }
     }
