@@ -310,9 +310,10 @@ impl Node {
                 if request.has_oc {
                     self.overload.admission.count_helping();
                 }
-                // A CANCEL stays behind its INVITE (RFC 3261 §9.2).
-                let is_cancel = || (request.method == "CANCEL").then_some(Lane::Fresh);
-                let lane = self.lane_of(&request).or_else(is_cancel);
+                let lane = self.lane_of(&request);
+                if lane.is_none() && request.method == "CANCEL" {
+                    return self.look_at_cancel((now, arrived), packet, &request);
+                }
                 let source = packet.path.remote.ip();
                 // Whoever has a thousand calls on one connection sends as many of these as he is refused.
                 if lane == Some(Lane::Loose) && self.stack.acknowledges_refusal(&request, source) {
@@ -338,6 +339,23 @@ impl Node {
                 is_admitted.then_some(lane)
             }
         }
+    }
+
+    /// A CANCEL stays behind its INVITE (RFC 3261 §9.2), and is let in as one is: with what can be made up of them nobody else
+    /// is to be kept out. It needs no answer, since its INVITE has one at once.
+    fn look_at_cancel(
+        &mut self,
+        times: (Instant, Instant),
+        packet: &Packet,
+        cancel: &Glimpse<'_>,
+    ) -> Option<Lane> {
+        if self.overload.admission.is_limiting()
+            && !self.overload.admits(times, packet, Some(cancel)).1
+        {
+            self.overload.shed.count(Shed::Refusals);
+            return None;
+        }
+        Some(Lane::Fresh)
     }
 
     /// Where a request belongs that belongs to something; `None`: it wants something new.

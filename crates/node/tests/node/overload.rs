@@ -372,3 +372,41 @@ fn a_cancel_stays_behind_its_invite() {
     assert_eq!(lines.collect::<Vec<_>>(), ["302", "481"]);
     assert!(!rig.node.has_waiting());
 }
+
+/// T23, T24 · CANCELs that stop nothing, thousands of them in a second and from everywhere, are no more worth than what else wants something new:
+/// whoever is known is served, and as much is admitted as can be done.
+#[test]
+fn a_flood_of_cancels_keeps_no_caller_out() {
+    let mut world = World::new(OverloadConfig::default());
+    let regular = |n: u32| stranger("regular", n, n);
+    for n in 0..100 {
+        world.call(world.rig.now + MOMENT * n, &regular(n), FACTORY);
+    }
+    world.run(MOMENT * 110);
+    let flood = |world: &mut World, time: Duration| {
+        let begin = world.rig.now;
+        for n in 0..40 * u32::try_from(time.as_millis()).expect("some seconds") {
+            let forged = stranger("forged", n, 0x1_0000 + n);
+            world.send(
+                begin + Duration::from_micros(25) * n,
+                &forged,
+                forged.request("CANCEL", FACTORY),
+            );
+        }
+    };
+    flood(&mut world, SETTLING);
+    world.run(SETTLING);
+    world.answers.clear();
+    flood(&mut world, 2 * SECOND);
+    for n in 0..100 {
+        let mut again = regular(n);
+        again.call_id += "-again";
+        world.call(world.rig.now + Duration::from_millis(20) * n, &again, FACTORY);
+    }
+    world.run(2 * SECOND);
+    let figures = world.rig.node.figures();
+    assert!(figures.overload.is_limiting, "it was too much");
+    let admitted = figures.overload.per_second.expect("limited");
+    assert!(admitted > 100, "{admitted}");
+    assert_eq!((world.in_time(302), world.count(503)), (100, 0));
+}
