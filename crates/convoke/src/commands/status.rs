@@ -267,6 +267,26 @@ mod tests {
         assert!(show(&page, Paint::plain()).contains("trying things out:\n  nobody\n"));
     }
 
+    /// Who says 410 has failed at nothing, and gets nothing all the same.
+    #[test]
+    fn a_receiver_of_events_is_shown_with_what_it_lacks_and_why() {
+        let shown = |failures, waiting, lost| {
+            show_webhook(&WebhookStatus {
+                url: "http://h/".to_owned(),
+                waiting,
+                waiting_seconds: 81,
+                delivered: 5,
+                lost,
+                failures,
+                why: Some("it does not".to_owned()),
+            })
+        };
+        assert_eq!(shown(0, 0, 9), "Webhook http://h/: 5 delivered, 9 lost; it does not\n");
+        let once = "Webhook http://h/: 5 delivered, 2 waiting for 1:21; failed once: it does not\n";
+        assert_eq!(shown(1, 2, 0), once);
+        assert!(shown(3, 2, 0).ends_with("; failed 3 times, at last: it does not\n"));
+    }
+
     #[test]
     fn an_idle_server_says_so() {
         let mut page = page();
