@@ -37,6 +37,20 @@ pub enum CalibrationError {
     Keep { path: String, kind: io::ErrorKind },
 }
 
+/// Why there are no measurements to go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message says it")]
+pub enum Unmeasured {
+    #[error("nothing was measured")]
+    Never,
+    #[error("{FILE} in the state folder cannot be read")]
+    Unreadable,
+    #[error("{FILE} in the state folder was measured on another machine")]
+    OtherMachine,
+    #[error("{FILE} in the state folder holds costs that no machine has")]
+    Absurd,
+}
+
 impl Calibration {
     /// What was measured on this machine.
     pub fn new(costs: CostModel, at: UnixTime) -> Self {
@@ -100,12 +114,38 @@ impl Calibration {
         }
     }
 
-    /// What was measured before on a machine like this. One that cannot be read is none.
-    pub(crate) fn find(state_dir: &Path) -> Option<Self> {
-        let text = std::fs::read_to_string(state_dir.join(FILE)).ok()?;
-        let found: Self = serde_json::from_str(&text).ok()?;
-        (found.machine == machine()).then_some(found)
+    /// What is kept in the state folder, if there is one.
+    ///
+    /// # Errors
+    /// [`Unmeasured`]
+    pub(crate) fn of(state_dir: Option<&Path>) -> Result<Self, Unmeasured> {
+        state_dir.map_or(Err(Unmeasured::Never), Self::find)
     }
+
+    /// What was measured before on a machine like this.
+    ///
+    /// # Errors
+    /// [`Unmeasured`]
+    fn find(state_dir: &Path) -> Result<Self, Unmeasured> {
+        let text = match std::fs::read_to_string(state_dir.join(FILE)) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Unmeasured::Never),
+            Err(_) => return Err(Unmeasured::Unreadable),
+        };
+        let found: Self = serde_json::from_str(&text).map_err(|_| Unmeasured::Unreadable)?;
+        if found.machine != machine() {
+            return Err(Unmeasured::OtherMachine);
+        }
+        if is_credible(&found.costs) { Ok(found) } else { Err(Unmeasured::Absurd) }
+    }
+}
+
+/// Whether a machine can be so fast and so slow: nothing costs nothing, nor a whole core.
+fn is_credible(costs: &CostModel) -> bool {
+    let CostModel { packet_ns, leg_us_per_s, conference_us_per_s } = *costs;
+    (1..=PACKET_NS_MAX).contains(&packet_ns)
+        && (1..=CORE_US_PER_S).contains(&leg_us_per_s)
+        && conference_us_per_s <= CORE_US_PER_S
 }
 
 /// What is measured at a time.
@@ -181,6 +221,10 @@ fn machine() -> String {
 }
 
 const FILE: &str = "calibration.json";
+
+const CORE_US_PER_S: u64 = 1_000_000;
+/// A millisecond: of packets that cost more than that no core could take a conference's.
+const PACKET_NS_MAX: u64 = 1_000_000;
 
 /// Measured first, to know how many would be too many for this machine.
 const FEW_LEGS: u16 = 200;
@@ -260,14 +304,29 @@ mod tests {
     }
 
     #[test]
-    fn what_was_measured_is_found_again_and_that_of_another_machine_is_not() {
+    fn what_was_measured_is_found_again_and_what_cannot_be_is_told() {
         let folder = tempfile::tempdir().expect("a folder");
-        assert_eq!(Calibration::find(folder.path()), None);
-        let mut calibration = Calibration::new(CostModel::default(), UnixTime(7));
+        let find = || Calibration::find(folder.path());
+        assert_eq!(find(), Err(Unmeasured::Never));
+        let calibration = Calibration::new(CostModel::default(), UnixTime(7));
         calibration.keep(folder.path()).expect("kept");
-        assert_eq!(Calibration::find(folder.path()), Some(calibration.clone()));
-        calibration.machine = "another".to_owned();
-        calibration.keep(folder.path()).expect("kept");
-        assert_eq!(Calibration::find(folder.path()), None);
+        assert_eq!(find(), Ok(calibration.clone()));
+        let other = Calibration { machine: "another".to_owned(), ..calibration.clone() };
+        other.keep(folder.path()).expect("kept");
+        assert_eq!(find(), Err(Unmeasured::OtherMachine));
+        let usual = calibration.costs;
+        for costs in [
+            CostModel { packet_ns: u64::MAX, ..usual },
+            CostModel { packet_ns: 0, ..usual },
+            CostModel { leg_us_per_s: u64::MAX, ..usual },
+            CostModel { leg_us_per_s: 0, ..usual },
+            CostModel { conference_us_per_s: u64::MAX, ..usual },
+        ] {
+            let absurd = Calibration { costs, ..calibration.clone() };
+            absurd.keep(folder.path()).expect("kept");
+            assert_eq!(find(), Err(Unmeasured::Absurd), "{costs:?}");
+        }
+        std::fs::write(folder.path().join(FILE), "{").expect("written");
+        assert_eq!(find(), Err(Unmeasured::Unreadable));
     }
 }

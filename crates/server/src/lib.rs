@@ -38,7 +38,7 @@ mod webhooks;
 pub use access::AllowList;
 pub use admin::drain::DrainPage;
 pub use admin::room::{HoldsPage, ReserveBody};
-pub use calibration::{Calibration, CalibrationError};
+pub use calibration::{Calibration, CalibrationError, Unmeasured};
 pub use checkup::{Finding, Weight, checkup};
 pub use config::{Config, ConfigError};
 pub use focus::factory::{AnswerForm, Answering};

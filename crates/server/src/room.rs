@@ -5,7 +5,7 @@ use pool::{Cost, CostModel, PoolConfig, TenantId, TenantTerms};
 use units::UnixTime;
 
 use crate::Config;
-use crate::calibration::Calibration;
+use crate::calibration::{Calibration, Unmeasured};
 use crate::mixers;
 
 /// Packets and kilobits that are not looked at: no network has them.
@@ -66,15 +66,15 @@ pub enum Measured {
         at: UnixTime,
     },
     /// It is assumed.
-    Assumed,
+    Assumed(Unmeasured),
 }
 
 impl Measured {
-    pub(crate) fn of(config: &Config, calibration: Option<&Calibration>) -> Self {
+    pub(crate) fn of(config: &Config, calibration: &Result<Calibration, Unmeasured>) -> Self {
         match (config.capacity, calibration) {
             (Some(_), _) => Self::ByHand,
-            (None, Some(calibration)) => Self::Calibrated { at: calibration.at },
-            (None, None) => Self::Assumed,
+            (None, Ok(calibration)) => Self::Calibrated { at: calibration.at },
+            (None, Err(why)) => Self::Assumed(*why),
         }
     }
 }
@@ -92,7 +92,10 @@ mod tests {
     fn without_measurements_a_shard_has_room_for_500_plain_legs() {
         let pool = pool_config(&config(""), None);
         assert_eq!(pool.shards[0].count_of(&pool.costs.plain_leg()), 500);
-        assert_eq!(Measured::of(&config(""), None), Measured::Assumed);
+        assert_eq!(
+            Measured::of(&config(""), &Err(Unmeasured::Never)),
+            Measured::Assumed(Unmeasured::Never)
+        );
     }
 
     #[test]

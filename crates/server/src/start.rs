@@ -130,11 +130,11 @@ impl Server {
         let sockets = bind::all_sip(config)?;
         let access = access(&config.admin)?;
         let (listener, admin) = bind::admin(config.admin.bind)?;
-        let calibration = config.state_dir.as_deref().and_then(Calibration::find);
-        let pool = room::pool_config(config, calibration.as_ref());
+        let calibration = Calibration::of(config.state_dir.as_deref());
+        let pool = room::pool_config(config, calibration.as_ref().ok());
         let capacity = pool.seats().0;
         mixers::check_files(config, capacity, media::raise_file_limit())?;
-        let measured = Measured::of(config, calibration.as_ref());
+        let measured = Measured::of(config, &calibration);
         let clock = Clock::start();
         let identity = keys.identity;
         let node_config = node_config(config, &sockets, pool, keys);

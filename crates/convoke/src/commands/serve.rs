@@ -192,11 +192,14 @@ fn greet(printer: &Printer, config: &Config, server: &Running) {
 fn measured(measured: Measured) -> (&'static str, String) {
     match measured {
         Measured::ByHand => ("by-hand", String::new()),
-        Measured::Calibrated { at } => ("calibrated", format!(" (measured {})", super::moment(at.0))),
-        Measured::Assumed => (
+        Measured::Calibrated { at } => {
+            ("calibrated", format!(" (measured {})", super::moment(at.0)))
+        }
+        Measured::Assumed(why) => (
             "assumed",
-            " (not calibrated, so assumed: convoke calibrate --state-dir FOLDER measures this machine)"
-                .to_owned(),
+            format!(
+                " (assumed, for {why}: convoke calibrate --state-dir FOLDER measures this machine)"
+            ),
         ),
     }
 }

@@ -231,8 +231,13 @@ fn room(config: &Config, found: &mut Found) {
         );
     }
     if config.capacity.is_none()
-        && config.state_dir.as_deref().and_then(Calibration::find).is_none()
+        && let Err(why) = Calibration::of(config.state_dir.as_deref())
     {
-        found.note("pool.capacity", "what this machine can do is assumed: `convoke calibrate --state-dir FOLDER` measures it");
+        found.note(
+            "pool.capacity",
+            format!(
+                "{why}: what this machine can do is assumed; `convoke calibrate --state-dir FOLDER` measures it"
+            ),
+        );
     }
 }
