@@ -62,8 +62,10 @@ pub(crate) fn schema(root: &Path) -> anyhow::Result<()> {
     }
     run::command(root, &Call::cargo(&["build", "--locked", "--quiet", "--bin", "convoke"]))?;
     let state = scratch.join("state");
-    // What another run has left there would be in the way of this one.
-    let _ = std::fs::remove_dir_all(&state);
+    // What another run has left there would be in the way of this one, or be tried again beside what is tried each time.
+    for left in [&state, &scratch.join(".hypothesis"), &scratch.join(".schemathesis")] {
+        let _ = std::fs::remove_dir_all(left);
+    }
     for (name, content) in [SETTINGS, SERVED] {
         std::fs::write(scratch.join(name), content)
             .with_context(|| format!("cannot write {name}"))?;

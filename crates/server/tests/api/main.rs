@@ -215,8 +215,30 @@ fn a_repeated_request_under_one_key_is_one_conference() {
     assert_eq!((first.status, again.status, &first.body), (201, 201, &again.body));
     let other = ask("{\"seats\":2}");
     assert_eq!((other.status, kind(&other).as_str()), (422, "/v1/problems/key-used"));
-    let bad = "Content-Type: application/json\r\nIdempotency-Key: \"\"\r\n";
-    assert_eq!(api.ask_with(OPERATOR, "POST /v1/conferences", bad, "{}").status, 400);
+}
+
+/// As the pattern in the description has it. Many leave the quotes out.
+#[test]
+fn a_key_is_the_same_in_quotes_and_without() {
+    let api = Api::start();
+    let ask = |key: &str| {
+        let more = format!("Content-Type: application/json\r\nIdempotency-Key: {key}\r\n");
+        api.ask_with(OPERATOR, "POST /v1/conferences", &more, "{}")
+    };
+    let long = "k".repeat(255);
+    for (quoted, plain) in [("\"8e 0\"", "8e 0"), (&*format!("\"{long}\""), &*long)] {
+        let (one, other) = (ask(quoted), ask(plain));
+        assert_eq!((one.status, &one.body), (201, &other.body), "{plain}");
+    }
+    let too_long = "k".repeat(256);
+    for bad in ["\"\"", "\"", "\"a", "a\"b", "a\\b", "a\tb", "\u{e4}", &too_long] {
+        let refused = ask(bad);
+        assert_eq!(
+            (refused.status, kind(&refused).as_str()),
+            (400, "/v1/problems/bad-key"),
+            "{bad}"
+        );
+    }
 }
 
 #[test]
