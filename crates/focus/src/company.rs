@@ -8,7 +8,6 @@ use std::time::Duration;
 use units::Instant;
 
 use crate::focus::Phase;
-use crate::leg::{Leg, Standing};
 use crate::{Focus, LegId};
 
 /// How long a conference goes on in which there are only other conferences (RFC 4579 §4.3: they say `isfocus`) and none of them
@@ -16,12 +15,14 @@ use crate::{Focus, LegId};
 pub const ONLY_CONFERENCES_MAX: Duration = Duration::from_secs(10 * 60);
 
 impl Focus {
-    /// Somebody behind this leg has begun to talk, or has stopped.
-    pub fn talks(&mut self, now: Instant, leg: LegId, is_talking: bool) {
-        if let Some(leg) = self.legs.get_mut(&leg) {
-            leg.is_talking = is_talking;
-        }
+    /// Somebody behind this leg has begun to talk, or has stopped. The mixer may tell it of a leg that has just ended. Gives
+    /// whether that is news.
+    pub fn talks(&mut self, now: Instant, leg: LegId, is_talking: bool) -> bool {
+        let leg = self.legs.get_mut(&leg).filter(|leg| leg.is_talking != is_talking);
+        let Some(leg) = leg else { return false };
+        leg.is_talking = is_talking;
         self.settle(now);
+        true
     }
 
     /// Looks who is there, whenever that may have changed.
@@ -33,11 +34,10 @@ impl Focus {
     }
 
     fn is_quiet_company(&self) -> bool {
-        let is_there = |leg: &&Leg| leg.standing() == Standing::Staying && leg.entry.is_in();
-        let mut there = self.legs.values().filter(is_there).peekable();
+        let mut there = self.legs.values().filter(|leg| leg.is_there()).peekable();
         there.peek().is_some()
             && there.all(|leg| leg.manner.is_focus && !leg.is_talking)
-            && !self.dialling.values().any(crate::dialling::Dialling::is_pending)
+            && !self.is_calling()
     }
 
     /// When it has been so for too long.

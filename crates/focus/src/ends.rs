@@ -157,8 +157,7 @@ impl Focus {
         }
         if self.had_leg {
             // Who waits to be let in keeps no conference alive that everybody else has left.
-            let is_there = |leg: &Leg| leg.standing() == Standing::Staying && leg.entry.is_in();
-            if !self.legs.values().any(is_there) {
+            if !self.legs.values().any(Leg::is_there) {
                 return Some(End::LastLeft);
             }
             let is_over = self.company_deadline().is_some_and(|at| at <= now);

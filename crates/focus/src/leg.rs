@@ -128,6 +128,11 @@ impl Leg {
         }
     }
 
+    /// Whether he is in the conference, and not on his way out.
+    pub(crate) fn is_there(&self) -> bool {
+        self.standing() == Standing::Staying && self.entry.is_in()
+    }
+
     /// The roster's line.
     pub(crate) fn participant(&self) -> Participant {
         Participant {
@@ -147,6 +152,7 @@ impl Leg {
             role: self.role(),
             dialled: self.is_dialled,
             muted: self.is_muted,
+            talking: self.is_talking,
         }
     }
 

@@ -8,7 +8,7 @@ use sip::{NameAddr, Uri};
 use units::Instant;
 
 use crate::dialling::Dialling;
-use crate::leg::{Leg, Standing};
+use crate::leg::Leg;
 use crate::{Focus, LegId, Role};
 
 /// A line of the roster.
@@ -34,6 +34,8 @@ pub struct Participant {
     pub dialled: bool,
     /// Whether his sound is kept out of the mix.
     pub muted: bool,
+    /// Whether somebody at his end talks, as the mixer hears it.
+    pub talking: bool,
 }
 
 /// Where a participant's leg stands.
@@ -73,9 +75,7 @@ impl Focus {
 
     /// Who is in: the user that each has proved to be, his own URI, and where he calls from.
     pub fn inside(&self) -> impl Iterator<Item = (LegId, Option<&str>, &Uri, IpAddr)> {
-        let legs = self.legs.values();
-        let legs = legs.filter(|leg| leg.standing() == Standing::Staying && leg.entry.is_in());
-        legs.map(|leg| {
+        self.legs.values().filter(|leg| leg.is_there()).map(|leg| {
             let ip = leg.dialog.path.remote.ip();
             (leg.id, leg.user.as_deref(), &leg.dialog.remote_uri, ip)
         })

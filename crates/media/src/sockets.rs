@@ -44,6 +44,11 @@ struct Bound {
     pool: usize,
 }
 
+/// Whether this port is one of that pool.
+fn is_of(bound: &BTreeMap<u32, Bound>, pool: usize, id: u32) -> bool {
+    bound.get(&id).is_some_and(|bound| bound.pool == pool)
+}
+
 /// How long a port rests in any case: some round trips.
 const REST_LEAST: Duration = Duration::from_secs(1);
 
@@ -81,7 +86,7 @@ impl Sockets {
         like: SocketAddr,
         tries: usize,
     ) -> Option<LentPort> {
-        let pool = self.pools.iter().position(|pool| pool.ip == like.ip())?;
+        let pool = self.pool_like(like)?;
         for _ in 0..self.pools[pool].free.len().min(tries) {
             let port = self.pools[pool].free.pop_front()?;
             match self.bind(epoll, pool, port) {
@@ -121,18 +126,21 @@ impl Sockets {
         epoll: &Epoll,
         like: SocketAddr,
     ) -> Option<LentPort> {
-        let Self { pools, bound, rest, .. } = self;
-        let pool = pools.iter().position(|pool| pool.ip == like.ip())?;
-        let is_of = |id: u32| bound.get(&id).is_some_and(|bound| bound.pool == pool);
-        let id = rest.longest(now, REST_LEAST, is_of)?;
+        let pool = self.pool_like(like)?;
+        let Self { bound, rest, .. } = self;
+        let id = rest.longest(now, REST_LEAST, |id| is_of(bound, pool, id))?;
         self.close(id, epoll);
         self.lend(epoll, like, 1)
     }
 
     /// Whether an address has ports that rest.
     pub(crate) fn has_resting(&self, like: SocketAddr) -> bool {
-        let is_of = |id| self.bound.get(&id).is_some_and(|it| self.pools[it.pool].ip == like.ip());
-        self.rest.any(is_of)
+        let pool = self.pool_like(like);
+        pool.is_some_and(|pool| self.rest.any(|id| is_of(&self.bound, pool, id)))
+    }
+
+    fn pool_like(&self, like: SocketAddr) -> Option<usize> {
+        self.pools.iter().position(|pool| pool.ip == like.ip())
     }
 
     /// When something has rested enough.

@@ -1,6 +1,6 @@
 //! What the node keeps about each conference that it made a URI for.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
 
@@ -79,8 +79,6 @@ pub(crate) struct Active {
     /// Legs that have not acknowledged our answer, and the address that it went to. At most one a
     /// leg.
     pub(crate) unproved: BTreeMap<LegId, IpAddr>,
-    /// Legs whose participant talks just now. At most one entry a leg.
-    pub(crate) talking: BTreeSet<LegId>,
     /// What has gone through each leg's port, as it was told last. At most one entry a leg.
     pub(crate) measured: BTreeMap<LegId, PortReport>,
     /// Seats that count as soft until one leg of this conference has acknowledged our answer.
@@ -88,16 +86,6 @@ pub(crate) struct Active {
 }
 
 impl Active {
-    /// Takes note of who talks. The mixer may tell it of a leg that has just ended.
-    /// Gives whether that is news.
-    pub(crate) fn talks(&mut self, leg: LegId, is_talking: bool) -> bool {
-        if is_talking {
-            self.focus.has_leg(leg) && self.talking.insert(leg)
-        } else {
-            self.talking.remove(&leg)
-        }
-    }
-
     /// Takes note of how it goes at a leg's port.
     pub(crate) fn measure(&mut self, leg: LegId, report: PortReport) {
         if self.focus.has_leg(leg) {

@@ -250,7 +250,6 @@ impl Node {
         self.ended_dialogs.note(now, dialog);
         self.no_longer_unproved(id, leg);
         let charge = self.active(id).and_then(|active| {
-            active.talking.remove(&leg);
             active.measured.remove(&leg);
             active.charges.remove(&leg)
         });

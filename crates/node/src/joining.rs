@@ -1,6 +1,6 @@
 //! Somebody calls a conference URI: a seat, a port, a leg.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use focus::factory::Refused;
@@ -246,7 +246,6 @@ impl Node {
             charges: BTreeMap::new(),
             calling: BTreeMap::new(),
             unproved: BTreeMap::new(),
-            talking: BTreeSet::new(),
             measured: BTreeMap::new(),
             unproved_seats: 0,
         }));

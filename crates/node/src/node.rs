@@ -623,9 +623,8 @@ impl Node {
             MediaFact::PortTalks(media, port, is_talking) => {
                 if let Some(id) = self.by_media.get(&media).copied()
                     && let Some(active) = self.active(id)
-                    && active.talks(LegId(port.0), is_talking)
+                    && active.focus.talks(now, LegId(port.0), is_talking)
                 {
-                    active.focus.talks(now, LegId(port.0), is_talking);
                     self.drain_focus(now, id);
                     let (conference, leg) = (self.uri(id), port.0);
                     self.notice(Notice::Talking { conference, leg, talking: is_talking });

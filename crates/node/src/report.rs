@@ -95,7 +95,7 @@ fn conference(
                     display: participant.display,
                     user: participant.user,
                     creator: participant.creator,
-                    talking: active.talking.contains(&participant.leg),
+                    talking: participant.talking,
                     seconds: seconds(participant.since),
                     media: active.measured.get(&participant.leg).copied(),
                 });

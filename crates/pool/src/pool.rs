@@ -337,10 +337,11 @@ impl Pool {
             self.plan_overdue(now, &mut plan);
             if let Some(quota) = self.terms(tenant).and_then(|terms| terms.quota) {
                 let claimed = self.claimed_by_others(now, id, tenant);
-                self.plan_quota(tenant, claimed, quota.saturating_sub(wanted), &mut plan);
-                let freed = plan.freed_seats(tenant);
-                if (claimed - freed).saturating_add(wanted) > quota {
-                    let (asked, has) = (Seats(more), Seats(self.claimed_by(now, tenant) - freed));
+                let keep = quota.saturating_sub(wanted);
+                if self.plan_quota(tenant, claimed, keep, &mut plan).saturating_add(wanted) > quota
+                {
+                    let has = Seats(self.claimed_by(now, tenant) - plan.freed_seats(tenant));
+                    let asked = Seats(more);
                     return Err(Refusal::TenantFull { tenant, asked, has, quota: Seats(quota) });
                 }
             }
@@ -549,8 +550,7 @@ impl Pool {
             && !is_promised
         {
             let claimed = self.claimed_by_others(now, id, tenant).saturating_add(entry.seats());
-            self.plan_quota(tenant, claimed, quota.saturating_sub(1), &mut plan);
-            if claimed - plan.freed_seats(tenant) >= quota {
+            if self.plan_quota(tenant, claimed, quota.saturating_sub(1), &mut plan) >= quota {
                 return Err(JoinRefusal::TenantFull { tenant, quota: Seats(quota) });
             }
         }

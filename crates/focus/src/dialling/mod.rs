@@ -18,7 +18,6 @@ use units::Instant;
 use self::early::Early;
 pub use self::end::DialEnd;
 use self::targets::Targets;
-use crate::event::Manner;
 use crate::leg::{Dialled, Leg};
 use crate::negotiation::{Session, description_in};
 use crate::{DialRules, LegId, MediaPort, MediaSeat, Output, Participant, ParticipantState, Role};
@@ -176,6 +175,7 @@ impl Dialling {
             role: Role::Guest,
             dialled: true,
             muted: false,
+            talking: false,
         })
     }
 
@@ -355,10 +355,14 @@ impl Dialling {
             display: self.callee.display.clone(),
             ..NameAddr::new(self.callee.uri.clone())
         };
-        let up = Dialled { session, negotiated, headers: &response.headers, min_se: self.min_se };
-        let mut leg = Leg::dialled(now, self.id, dialog, &shown, up);
-        leg.manner = Manner::dialled(self.callee.referred_by.as_ref(), &response.headers);
-        Some(leg)
+        let up = Dialled {
+            session,
+            negotiated,
+            headers: &response.headers,
+            referred_by: self.callee.referred_by.as_ref(),
+            min_se: self.min_se,
+        };
+        Some(Leg::dialled(now, self.id, dialog, &shown, up))
     }
 
     /// A final answer other than 2xx. RFC 3261 §22: a challenge is not for us to answer: we have no

@@ -266,8 +266,12 @@ impl Focus {
 
     /// Whether nobody is left who is in or may yet be.
     pub(crate) fn is_deserted(&self) -> bool {
-        self.legs.values().all(|leg| leg.standing() == Standing::Gone)
-            && !self.dialling.values().any(crate::dialling::Dialling::is_pending)
+        self.legs.values().all(|leg| leg.standing() == Standing::Gone) && !self.is_calling()
+    }
+
+    /// Whether somebody is being called.
+    pub(crate) fn is_calling(&self) -> bool {
+        self.dialling.values().any(crate::dialling::Dialling::is_pending)
     }
 
     /// Whether it goes on without anybody: nobody ever got in, those who tried could not or were called and did not come, and others

@@ -1,7 +1,7 @@
 //! The leg that an INVITE of ours has made.
 
 use sdp::Negotiated;
-use sip::{Dialog, Headers, NameAddr};
+use sip::{Dialog, HeaderValue, Headers, NameAddr};
 use units::Instant;
 
 use super::{Leg, Probe, Refreshing, State};
@@ -18,6 +18,8 @@ pub(crate) struct Dialled<'a> {
     pub(crate) negotiated: Negotiated,
     /// Of the 2xx.
     pub(crate) headers: &'a Headers,
+    /// Who had him called.
+    pub(crate) referred_by: Option<&'a HeaderValue>,
     /// The highest Min-SE that the peer named, in seconds.
     pub(crate) min_se: u32,
 }
@@ -31,7 +33,7 @@ impl Leg {
         callee: &NameAddr,
         up: Dialled<'_>,
     ) -> Self {
-        let Dialled { session, negotiated, headers, min_se } = up;
+        let Dialled { session, negotiated, headers, referred_by, min_se } = up;
         let (uri, display) = shown(callee);
         let media = session.media(negotiated, dialog.path);
         Self {
@@ -47,7 +49,7 @@ impl Leg {
             is_dialled: true,
             is_muted: false,
             is_talking: false,
-            manner: Manner::dialled(None, headers),
+            manner: Manner::dialled(referred_by, headers),
             was_referring: false,
             replaces: None,
             session,

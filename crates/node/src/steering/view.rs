@@ -10,7 +10,7 @@ use sip::StatusCode;
 use units::{Instant, UnixTime};
 
 use super::{SteerError, named};
-use crate::conference::{Active, Record, State};
+use crate::conference::{Record, State};
 use crate::node::Node;
 
 /// A conference as administrators see it.
@@ -137,7 +137,7 @@ impl Node {
         };
         let roster = active.focus.roster().into_iter();
         let mut later = roster.filter(|line| after.is_none_or(|after| line.leg.0 > after));
-        let page = later.by_ref().take(most).map(|line| self.line(active, line)).collect();
+        let page = later.by_ref().take(most).map(|line| self.line(line)).collect();
         Ok((page, later.next().is_some()))
     }
 
@@ -155,7 +155,7 @@ impl Node {
         let active = record.ok_or(SteerError::NoConference)?.running();
         let active = active.ok_or(SteerError::NoParticipant)?;
         let line = active.focus.roster().into_iter().find(|line| line.leg == named(leg));
-        Ok(self.line(active, line.ok_or(SteerError::NoParticipant)?))
+        Ok(self.line(line.ok_or(SteerError::NoParticipant)?))
     }
 
     /// Whether it can still be joined: a hold whose time is over is none, handled or not.
@@ -210,7 +210,7 @@ impl Node {
         }
     }
 
-    fn line(&self, active: &Active, line: Participant) -> ParticipantView {
+    fn line(&self, line: Participant) -> ParticipantView {
         ParticipantView {
             id: line.leg.0,
             uri: line.uri,
@@ -221,7 +221,7 @@ impl Node {
             role: line.role,
             dialled: line.dialled,
             muted: line.muted,
-            talking: active.talking.contains(&line.leg),
+            talking: line.talking,
             since: self.wall(line.since),
         }
     }

@@ -179,16 +179,12 @@ impl Pool {
             // It begins at once: what the tenant has beside its reservations counts with them.
             let beside = if opens <= now { self.seats_beside(now, asked.tenant) } else { 0 };
             let claimed = booked.saturating_add(beside);
-            let mut plan = Plan::default();
-            if opens <= now {
-                self.plan_quota(
-                    asked.tenant,
-                    claimed,
-                    quota.saturating_sub(asked.seats.0),
-                    &mut plan,
-                );
-            }
-            let has = claimed.saturating_sub(plan.freed_seats(asked.tenant));
+            let keep = quota.saturating_sub(asked.seats.0);
+            let has = if opens <= now {
+                self.plan_quota(asked.tenant, claimed, keep, &mut Plan::default())
+            } else {
+                claimed
+            };
             if has.saturating_add(asked.seats.0) > quota {
                 let (tenant, has, quota) = (asked.tenant, Seats(has), Seats(quota));
                 return Err(Refusal::TenantFull { tenant, asked: asked.seats, has, quota });
@@ -353,8 +349,8 @@ impl Pool {
         // rest of the reservation is missing until somebody leaves.
         let quota = self.terms(tenant).and_then(|terms| terms.quota).unwrap_or(u32::MAX);
         let taken = self.ledger.seats_of(tenant);
-        self.plan_quota(tenant, taken, quota.saturating_sub(seats), &mut plan);
-        let within = quota.saturating_sub(taken - plan.freed_seats(tenant));
+        let keep = quota.saturating_sub(seats);
+        let within = quota.saturating_sub(self.plan_quota(tenant, taken, keep, &mut plan));
         let given = free.minus(lacks).count_of(&leg).min(seats).min(within);
         self.carry_out(plan, None);
         self.ledger.update(id, |entry| {

@@ -162,8 +162,7 @@ impl Pool {
         let Some(terms) = self.terms(tenant) else { return Ok(()) };
         if let Some(quota) = terms.quota {
             let claimed = self.claimed_by(now, tenant);
-            self.plan_quota(tenant, claimed, quota.saturating_sub(asked), plan);
-            let has = claimed - plan.freed_seats(tenant);
+            let has = self.plan_quota(tenant, claimed, quota.saturating_sub(asked), plan);
             let is_kept = has.saturating_add(asked) <= quota;
             let (kind, has, most) = (LimitKind::TenantQuota, u64::from(has), u64::from(quota));
             limits.push(Limit { kind, has, most, is_kept });
@@ -328,16 +327,24 @@ impl Pool {
     }
 
     /// Lets the oldest soft holds of a tenant go until what it has of those that it claims is no more than `keep`: whoever
-    /// asked in its name and proved nothing does not use its quota up.
-    pub(super) fn plan_quota(&self, tenant: TenantId, claimed: u32, keep: u32, plan: &mut Plan) {
+    /// asked in its name and proved nothing does not use its quota up. Gives what it has then.
+    pub(super) fn plan_quota(
+        &self,
+        tenant: TenantId,
+        claimed: u32,
+        keep: u32,
+        plan: &mut Plan,
+    ) -> u32 {
+        let has = |plan: &Plan| claimed.saturating_sub(plan.freed_seats(tenant));
         for (id, entry) in self.ledger.soft_by_age() {
-            if claimed.saturating_sub(plan.freed_seats(tenant)) <= keep {
-                return;
+            if has(plan) <= keep {
+                break;
             }
             if entry.tenant == tenant {
                 plan.drop_hold(id, entry, Step::Evict(id));
             }
         }
+        has(plan)
     }
 
     /// Lets soft holds of a shard go, then takes back what its active conferences can spare, until there

@@ -260,6 +260,28 @@ mod tests {
         (Connections::new(listener), address)
     }
 
+    /// As many as there are places for, one a millisecond: their other ends, and they.
+    async fn full(
+        connections: &mut Connections,
+        address: SocketAddr,
+    ) -> (Vec<TcpStream>, Vec<Connection>) {
+        let (mut outside, mut inside) = (Vec::new(), Vec::new());
+        for _ in 0..CONNECTIONS_MAX {
+            outside.push(TcpStream::connect(address).await.expect("connected"));
+            inside.push(connections.accept().await.0);
+            sleep(Duration::from_millis(1)).await;
+        }
+        (outside, inside)
+    }
+
+    async fn read(connection: &mut Connection) -> io::Result<()> {
+        let mut byte = [0];
+        let read = |context: &mut Context<'_>| {
+            Pin::new(&mut *connection).poll_read(context, &mut ReadBuf::new(&mut byte))
+        };
+        poll_fn(read).await
+    }
+
     #[test]
     fn who_says_nothing_is_cut_off() {
         in_virtual_time(async {
@@ -267,11 +289,7 @@ mod tests {
             let _silent = TcpStream::connect(address).await.expect("connected");
             let (mut connection, _) = connections.accept().await;
             let begin = Instant::now();
-            let mut byte = [0];
-            let read = poll_fn(|context| {
-                Pin::new(&mut connection).poll_read(context, &mut ReadBuf::new(&mut byte))
-            });
-            let error = read.await.expect_err("nothing was said");
+            let error = read(&mut connection).await.expect_err("nothing was said");
             assert_eq!(error.kind(), io::ErrorKind::TimedOut);
             assert!((LIFE_MAX..LIFE_MAX * 2).contains(&begin.elapsed()));
         });
@@ -285,11 +303,8 @@ mod tests {
             let (mut connection, _) = connections.accept().await;
             connection.life.prolong();
             let begin = Instant::now();
-            let mut byte = [0];
-            let read = poll_fn(|context| {
-                Pin::new(&mut connection).poll_read(context, &mut ReadBuf::new(&mut byte))
-            });
-            assert_eq!(read.await.expect_err("silent").kind(), io::ErrorKind::TimedOut);
+            let error = read(&mut connection).await.expect_err("silent");
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
             assert!((LONG_LIFE..LONG_LIFE * 2).contains(&begin.elapsed()));
         });
     }
@@ -315,25 +330,12 @@ mod tests {
         });
     }
 
-    async fn read(connection: &mut Connection) -> io::Result<()> {
-        let mut byte = [0];
-        let read = |context: &mut Context<'_>| {
-            Pin::new(&mut *connection).poll_read(context, &mut ReadBuf::new(&mut byte))
-        };
-        poll_fn(read).await
-    }
-
     /// Else 48 who say nothing shut everybody out, as often as they come again.
     #[test]
     fn who_asks_nothing_gives_way_to_who_waits_and_who_is_served_or_reads_does_not() {
         in_virtual_time(async {
             let (mut connections, address) = listening().await;
-            let (mut outside, mut inside) = (Vec::new(), Vec::new());
-            for _ in 0..CONNECTIONS_MAX {
-                outside.push(TcpStream::connect(address).await.expect("connected"));
-                inside.push(connections.accept().await.0);
-                sleep(Duration::from_millis(1)).await;
-            }
+            let (mut outside, mut inside) = full(&mut connections, address).await;
             // The first is served, the second reads events, the third has had its answer just now.
             let serving = inside[0].life.serve();
             inside[1].life.prolong();
@@ -373,11 +375,7 @@ mod tests {
     fn one_too_many_waits_until_another_has_gone() {
         in_virtual_time(async {
             let (mut connections, address) = listening().await;
-            let (mut outside, mut inside) = (Vec::new(), Vec::new());
-            for _ in 0..CONNECTIONS_MAX {
-                outside.push(TcpStream::connect(address).await.expect("connected"));
-                inside.push(connections.accept().await);
-            }
+            let (_outside, mut inside) = full(&mut connections, address).await;
             let _next = TcpStream::connect(address).await.expect("in the system's queue");
             let waits = timeout(LIFE_MAX, connections.accept()).await;
             assert!(waits.is_err(), "there is no place");
